@@ -1,0 +1,73 @@
+# One command equals CI: `.ci/run` calls these targets. Needs Python 3.11, Java 17 and Maven; everything else is set up here.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+# uv and pip take the machine's own certificates, so that they work behind a proxy that opens TLS.
+export UV_SYSTEM_CERTS = 1
+export UV_NO_PROGRESS = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export DAGSTER_DISABLE_TELEMETRY = yes
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing chaos docs lock clean
+
+help:  ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: $(READY)  ## Set up .venv with everything in it; skips what is there
+
+$(READY): requirements.lock pyproject.toml headrace/stack/kafka/pom.xml headrace/stack/kafka/jars.sha256
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install it, or name it with PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "setup: virtual environment"; $(PYTHON) -m venv .venv; }
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@echo "setup: uv"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r .venv/uv.lock
+	@echo "setup: Python packages"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/headrace setup
+	@touch $@
+
+test: setup imports  ## Run the tests: import rules, unit, integration
+	@$(BIN)/pytest
+
+unit: setup  ## Run the unit tests alone (seconds)
+	@$(BIN)/pytest tests/unit
+
+lint: setup  ## Lint
+	@$(BIN)/ruff check
+
+format: setup  ## Format the code in place
+	@$(BIN)/ruff format
+
+types: setup  ## Check types strictly
+	@$(BIN)/pyright
+
+imports: setup
+	@$(BIN)/lint-imports
+
+check: lint types imports  ## Lint, format check, types, import rules, Dagster's definitions
+	@$(BIN)/ruff format --check
+	@$(BIN)/dg check defs
+
+demo: setup  ## Run the platform end to end on its simulator, and show what came out
+	@$(BIN)/headrace demo
+
+ui: setup  ## Run the browser tests of the Dagster UI (needs Chromium)
+	@$(BIN)/pytest tests/ui
+
+bench-landing: setup  ## Measure the landing rate against untouched consume(), as JSON
+	@$(BIN)/python -m benchmarks.landing
+
+chaos: setup  ## Kill things at random for a long while, and verify
+	@$(BIN)/pytest tests/chaos --timeout=3600
+
+docs: setup  ## Write the generated reference pages under docs/
+	@$(BIN)/headrace docs
+
+lock: setup  ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+
+clean:  ## Remove .venv and caches; the stack's home stays
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

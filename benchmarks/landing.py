@@ -1,0 +1,198 @@
+"""How fast a backlog lands, against bare `consume()` of the same records in the same minutes (`make bench-landing`).
+
+Runs alternate, medians are reported as JSON; a third line of each run says what the landing process took in memory.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import statistics
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+
+TOPIC = "web_logs"
+RECORD_BYTES = 385
+CONSUME_RECORDS = 10_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run over the whole backlog."""
+
+    records_per_second: float
+    peak_rss_mb: float
+
+
+def record(number: int, chance: random.Random) -> bytes:
+    """A valid `web_logs` value of exactly `RECORD_BYTES` bytes."""
+    event = {
+        "event_id": f"{chance.getrandbits(128):032x}",
+        "event_time": f"2026-11-{number % 28 + 1:02d}T{number % 24:02d}:{number % 60:02d}:00Z",
+        "source": "access-log",
+        "visitor_id": f"v{chance.randrange(100_000)}",
+        "client": f"{chance.getrandbits(64):016x}",
+        "method": "GET",
+        "path": f"/product/{number % 1000}",
+        "status": 200,
+        "bytes": chance.randrange(50_000),
+        "device": "desktop",
+        "is_bot": False,
+        "user_agent": "",
+    }
+    event["user_agent"] = "Mozilla/5.0 (X11; Linux x86_64) ".ljust(RECORD_BYTES - len(orjson.dumps(event)), "x")
+    return orjson.dumps(event)
+
+
+def fill(settings: Settings, records: int) -> None:
+    """Produce the backlog."""
+    from streaming.runtime.clients import producer
+
+    chance = random.Random(1)
+    pool = [record(number, chance) for number in range(50_000)]
+    client = producer(settings, **{"queue.buffering.max.messages": 1_000_000})
+    for number in range(records):
+        while True:
+            try:
+                client.produce(TOPIC, value=pool[number % len(pool)], key=b"v%d" % (number % 5_000))
+                break
+            except BufferError:
+                client.poll(0.05)
+        if number % 10_000 == 0:
+            client.poll(0)
+    client.flush()
+
+
+def consume_untouched(settings: Settings, records: int) -> Run:
+    """Bare `consume()`, values untouched, with the client settings the lander uses."""
+    from confluent_kafka import TopicPartition
+
+    from streaming.runtime.clients import consumer
+
+    client = consumer(settings, f"bench-{uuid4().hex}")
+    client.assign([TopicPartition(TOPIC, partition, 0) for partition in range(TOPICS[TOPIC].partitions)])
+    seen = len(client.consume(1, 30))
+    started = time.perf_counter()
+    while seen < records:
+        seen += len(client.consume(CONSUME_RECORDS, 0.1))
+    took = time.perf_counter() - started
+    client.close()
+    print(f"cpu {time.process_time() / records * 1e6:.2f} us/record", file=sys.stderr)
+    return Run(records / took, _peak_mb())
+
+
+def land(settings: Settings, records: int) -> Run:
+    """The lander itself, from its first record to the commit of its last."""
+    from streaming.runtime import process
+
+    process.keep_memory()
+    from streaming.landing import accounts
+    from streaming.landing.lander import Lander
+    from streaming.runtime import logs, metrics
+
+    process.tune()
+    logs.configure("warning")
+    accounts.prepare(settings.conninfo())
+    lander = Lander(settings, topics=[TOPIC])
+    times: list[float] = []
+
+    def watch() -> None:
+        consumed = metrics.RECORDS_IN.labels(TOPIC)
+        landed = metrics.ROWS_LANDED.labels(TOPIC)
+        while _value(consumed) == 0:
+            time.sleep(0.002)
+        times.append(time.perf_counter())
+        while _value(landed) < records:
+            time.sleep(0.005)
+        times.append(time.perf_counter())
+        lander.stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+    lander.run()
+    print(f"cpu {time.process_time() / records * 1e6:.2f} us/record", file=sys.stderr)
+    return Run(records / (times[1] - times[0]), _peak_mb())
+
+
+def _value(counter: object) -> float:
+    return counter._value.get()  # type: ignore[attr-defined]  # noqa: SLF001  no public reader
+
+
+def _peak_mb() -> float:
+    # Not getrusage: its maximum outlives exec, so a child would report its parent's.
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def _in_child(function: object, *arguments: object) -> Run:
+    """Run in a process of its own, so that memory and librdkafka's threads are its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)  # type: ignore[arg-type]
+
+
+def _fresh_database(settings: Settings) -> Settings:
+    name = f"bench_{uuid4().hex[:12]}"
+    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
+        db.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    return settings.model_copy(update={"database": name})
+
+
+def compare(settings: Settings, records: int, runs: int) -> dict[str, object]:
+    """Alternate the two and report medians and the ratio."""
+    from streaming.runtime import clients
+    from streaming.runtime.topics import create_topics
+
+    create_topics(clients.admin(settings), TOPICS.values())
+    fill(settings, records)
+    bare: list[Run] = []
+    landed: list[Run] = []
+    for number in range(runs):
+        bare.append(_in_child(consume_untouched, settings, records))
+        landed.append(_in_child(land, _fresh_database(settings), records))
+        print(f"run {number + 1}: {bare[-1]} {landed[-1]}", file=sys.stderr)
+    ratios = [mine.records_per_second / theirs.records_per_second for mine, theirs in zip(landed, bare, strict=True)]
+    return {
+        "records": records,
+        "record_bytes": RECORD_BYTES,
+        "runs": runs,
+        "consume_records_per_second": round(statistics.median(run.records_per_second for run in bare)),
+        "landing_records_per_second": round(statistics.median(run.records_per_second for run in landed)),
+        "ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "landing_peak_rss_mb": round(max(run.peak_rss_mb for run in landed)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    chosen = parser.parse_args()
+    given = Settings()
+    if given.kafka_bootstrap and given.postgres_conninfo:
+        print(json.dumps(compare(given, chosen.records, chosen.runs)))
+        return
+    from headrace import stack
+
+    with TemporaryDirectory(prefix="hr-bench-") as home:
+        settings = given.model_copy(update={"home": Path(home), "port_base": given.port_base + 700})
+        try:
+            stack.up(settings, parts={"kafka", "postgres"})
+            print(json.dumps(compare(settings, chosen.records, chosen.runs)))
+        finally:
+            stack.down(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The accounts that reconciliation compares: what a topic holds and what was landed (streaming's), and what was
+registered (the warehouse's). Offsets are sorted int64 arrays, an offset that was landed twice standing in them twice.
+"""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+Offsets = npt.NDArray[np.int64]
+
+
+def no_offsets() -> Offsets:
+    return np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class CommittedRange:
+    """One link of a partition's commit chain: offsets `first` to `next - 1`, of which so many were landed."""
+
+    first: int
+    next: int
+    rows: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class PartitionAccount:
+    """What one partition holds, by a `read_committed` scan, and what the lander says of it.
+
+    `log_start` to `scanned_to` is the range retained and scanned. `unregistered` are the offsets in committed files
+    that the warehouse has not registered yet; `damaged` names files that are missing or whose hash differs.
+    """
+
+    topic: str
+    topic_id: UUID
+    partition: int
+    compacted: bool
+    log_start: int
+    scanned_to: int
+    held: Offsets
+    start: int
+    position: int
+    chain: tuple[CommittedRange, ...] = ()
+    gaps: tuple[tuple[int, int], ...] = ()
+    stopped_reason: str | None = None
+    unregistered: Offsets = field(default_factory=no_offsets)
+    damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RegisteredAccount:
+    """What the warehouse registered of one partition: landed and quarantined rows together, below `position`."""
+
+    topic: str
+    topic_id: UUID
+    partition: int
+    position: int
+    offsets: Offsets
+    quarantined: int

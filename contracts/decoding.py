@@ -1,0 +1,90 @@
+"""The strict decoder: the one answer to whether a record's value is a valid event.
+
+The lander's columnar decoder and the processors must agree with it on every record; a shared corpus of bad input pins
+that. Unknown fields are ignored, so that a producer may be upgraded before its consumers; of a key given twice the
+last value counts.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts.errors import HeadraceError
+from contracts.fields import Field, fields_of
+from contracts.topics import MAX_RECORD_BYTES
+from contracts.types import Event
+
+FIRST_YEAR, LAST_YEAR = 1000, 2999
+
+E = TypeVar("E", bound=Event)
+
+encode = msgspec.json.Encoder().encode
+"""Encode an event as its canonical JSON: declared order, fields at their default left out, times ending in `Z`."""
+
+
+class InvalidRecord(HeadraceError):  # noqa: N818  it is a verdict on the record, not a failure
+    """The value is not a valid event. The message says why in one line, without the payload.
+
+    `category` is one of few words, fit for counting.
+    """
+
+    def __init__(self, category: str, message: str) -> None:
+        super().__init__(message)
+        self.category = category
+
+
+def decode(contract: type[E], value: bytes) -> E:
+    """Decode the value of a record, or raise `InvalidRecord`.
+
+    Valid is: UTF-8 JSON (RFC 8259), one object, at most `MAX_RECORD_BYTES` long; every required field present; every
+    value of its declared type and range; times in UTC between the years 1000 and 2999; no NUL in any text.
+    """
+    if len(value) > MAX_RECORD_BYTES:
+        raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
+    try:
+        event: E = _decoder(contract).decode(value)
+    except RecursionError:
+        raise InvalidRecord("too deep", "nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRecord("not UTF-8", f"not UTF-8 at byte {error.start}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidRecord("invalid field", _without_payload(str(error))) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRecord("malformed JSON", str(error)) from None
+    for name in _time_fields(contract):
+        time: datetime | None = getattr(event, name)
+        if time is not None and not (time.tzinfo is UTC and FIRST_YEAR <= time.year <= LAST_YEAR):
+            reason = f"not a time in UTC between {FIRST_YEAR} and {LAST_YEAR} - at `$.{name}`"
+            raise InvalidRecord("invalid field", reason)
+    if b"\\u0000" in value and _holds_nul(event, fields_of(contract)):
+        raise InvalidRecord("NUL character", "holds a NUL character")
+    return event
+
+
+@cache
+def _decoder(contract: type[Event]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(contract)
+
+
+@cache
+def _time_fields(contract: type[Event]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields_of(contract) if field.kind == "time")
+
+
+def _holds_nul(struct: msgspec.Struct, fields: tuple[Field, ...]) -> bool:
+    for field in fields:
+        value = getattr(struct, field.name)
+        if field.kind == "string" and value is not None and "\0" in value:
+            return True
+        if field.kind == "list" and any(_holds_nul(item, field.children) for item in value or ()):
+            return True
+    return False
+
+
+def _without_payload(reason: str) -> str:
+    """Drop what msgspec quotes of the value itself, such as an invalid enum value."""
+    if reason.startswith("Invalid enum value"):
+        return "Invalid enum value" + reason[reason.index(" - at ") :]
+    return reason

@@ -1,0 +1,104 @@
+"""What a contract says of each of its fields, read once from the annotations.
+
+Everything that handles records by column (landing schema, columnar checks, raw tables, reference page) works from this
+list, so a field is described in one place: its annotation.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import pyarrow as pa
+from msgspec import Struct, inspect
+
+from contracts.types import MONEY_DIGITS, MONEY_SCALE
+
+Kind = Literal["string", "integer", "number", "boolean", "money", "time", "list"]
+
+_ARROW: dict[Kind, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "money": pa.decimal128(MONEY_DIGITS, MONEY_SCALE),
+    "time": pa.timestamp("us", tz="UTC"),
+}
+_KINDS: dict[type[inspect.Type], Kind] = {
+    inspect.StrType: "string",
+    inspect.LiteralType: "string",
+    inspect.IntType: "integer",
+    inspect.FloatType: "number",
+    inspect.BoolType: "boolean",
+    inspect.DateTimeType: "time",
+    inspect.ListType: "list",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a contract. `default` is what an absent field means; `children` are a list's element fields."""
+
+    name: str
+    kind: Kind
+    nullable: bool
+    required: bool
+    default: Any
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    min_length: int | None = None
+    choices: tuple[str, ...] | None = None
+    children: tuple["Field", ...] = ()
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """Type of the landed column."""
+        if self.kind == "list":
+            return pa.list_(pa.struct([pa.field(child.name, child.arrow_type) for child in self.children]))
+        return _ARROW[self.kind]
+
+
+@cache
+def fields_of(contract: type[Struct]) -> tuple[Field, ...]:
+    """The fields of a contract, in the order declared (those every event carries come first)."""
+    info = inspect.type_info(contract)
+    if not isinstance(info, inspect.StructType):
+        raise TypeError(f"{contract} is not a contract")
+    return tuple(_field(field) for field in info.fields)
+
+
+def _field(declared: inspect.Field) -> Field:
+    described, description, extra = _unwrap(declared.type)
+    nullable = False
+    if isinstance(described, inspect.UnionType):
+        nullable = any(isinstance(member, inspect.NoneType) for member in described.types)
+        (member,) = (member for member in described.types if not isinstance(member, inspect.NoneType))
+        described, _, extra = _unwrap(member)
+    element = described.item_type if isinstance(described, inspect.ListType) else None
+    return Field(
+        name=declared.encode_name,
+        kind=_kind(described, extra),
+        nullable=nullable,
+        required=declared.required,
+        default=None if declared.required else declared.default,
+        description=description,
+        minimum=getattr(described, "ge", None),
+        maximum=getattr(described, "le", None),
+        min_length=getattr(described, "min_length", None),
+        choices=tuple(map(str, described.values)) if isinstance(described, inspect.LiteralType) else None,
+        children=fields_of(element.cls) if isinstance(element, inspect.StructType) else (),
+    )
+
+
+def _unwrap(described: inspect.Type) -> tuple[inspect.Type, str, dict[str, Any]]:
+    if isinstance(described, inspect.Metadata):
+        schema, extra = described.extra_json_schema or {}, described.extra or {}
+        return described.type, str(schema.get("description", "")), extra
+    return described, "", {}
+
+
+def _kind(described: inspect.Type, extra: dict[str, Any]) -> Kind:
+    kind = _KINDS.get(type(described))
+    if kind is None:
+        raise TypeError(f"a contract cannot hold a {described}")
+    return "money" if extra.get("kind") == "money" else kind

@@ -1,0 +1,103 @@
+"""The border between stream and batch: what a landed file holds, where it lies, and what a landing commit says.
+
+A topic's events land as its contract's columns and the columns below. A record that is no valid event lands in the
+quarantine of its topic, with its raw bytes. Dead-letter topics land as raw bytes.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import PurePosixPath
+from uuid import UUID
+
+import pyarrow as pa
+
+from contracts.fields import fields_of
+from contracts.topics import Topic
+
+QUARANTINE_SUFFIX = ".quarantine"
+FILE_TIME_FORMAT = "%Y%m%dT%H%M%SZ"
+
+RECORD_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("_topic_id", pa.string(), metadata={"description": "Kafka's id of the topic; changes when recreated."}),
+    pa.field("_partition", pa.int32(), metadata={"description": "Partition of the record."}),
+    pa.field("_offset", pa.int64(), metadata={"description": "Offset of the record in its partition."}),
+    pa.field("_key", pa.binary(), metadata={"description": "The record's key."}),
+    pa.field(
+        "_headers",
+        pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())])),
+        metadata={"description": "The record's headers, in order; empty when there were none."},
+    ),
+    pa.field("_is_tombstone", pa.bool_(), metadata={"description": "The record had a null value."}),
+    pa.field("_kafka_time", pa.timestamp("us", tz="UTC"), metadata={"description": "The record's own timestamp."}),
+    pa.field("_landed_at", pa.timestamp("us", tz="UTC"), metadata={"description": "When the lander wrote the file."}),
+)
+_VALUE = pa.field("_value", pa.binary(), metadata={"description": "The record's value, as it came."})
+_REASON = pa.field("_reason", pa.string(), metadata={"description": "Why the record is no valid event."})
+
+RAW_SCHEMA = pa.schema([_VALUE, *RECORD_FIELDS])
+"""Landing schema of dead-letter topics."""
+QUARANTINE_SCHEMA = pa.schema([_VALUE, _REASON, *RECORD_FIELDS])
+
+
+@cache
+def landing_schema(topic: Topic) -> pa.Schema:
+    """Schema of a topic's landed files. Every column may be null: a tombstone has none of the contract's fields."""
+    if topic.contract is None:
+        return RAW_SCHEMA
+    columns = [
+        pa.field(field.name, field.arrow_type, metadata={"description": field.description})
+        for field in fields_of(topic.contract)
+    ]
+    return pa.schema([*columns, *RECORD_FIELDS])
+
+
+def quarantine_name(topic: str) -> str:
+    """The name a topic's quarantine has in paths and in the warehouse."""
+    return topic + QUARANTINE_SUFFIX
+
+
+def landing_path(folder: str, created_at: datetime, unique: str) -> PurePosixPath:
+    """Where a file lands, below the landing root: partitioned by ingestion time, so old events make no new folders.
+
+    The name starts with the creation time by PostgreSQL's clock, which is how maintenance knows an orphan's age.
+    """
+    utc = created_at.astimezone(UTC)
+    return PurePosixPath(
+        folder, f"dt={utc:%Y-%m-%d}", f"hr={utc:%H}", f"{utc.strftime(FILE_TIME_FORMAT)}-{unique}.parquet"
+    )
+
+
+@dataclass(frozen=True)
+class PartitionRange:
+    """Offsets `first` to `next - 1` of one partition, of which `rows` landed and `quarantined` went to quarantine.
+
+    Fewer records than offsets is normal: transaction markers and compaction leave holes.
+    """
+
+    partition: int
+    first: int
+    next: int
+    rows: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file that a landing commit names. `path` is relative to the landing root."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LandingCommit:
+    """One committed flush of one topic: the ranges it covers, and the files that hold them."""
+
+    topic: str
+    topic_id: UUID
+    ranges: tuple[PartitionRange, ...]
+    landed: LandedFile | None
+    quarantined: LandedFile | None

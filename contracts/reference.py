@@ -1,0 +1,67 @@
+"""The reference page of the topics, made from the contracts. Text only; who writes it where is not decided here."""
+
+from collections.abc import Iterable
+
+from contracts.fields import Field, fields_of
+from contracts.landing import RECORD_FIELDS
+from contracts.topics import DAY_MS, DEAD_LETTER_TOPICS, EVENT_TOPICS, MAX_RECORD_BYTES, Topic
+from contracts.types import MONEY_SCALE
+
+_TYPES = {
+    "string": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "money": f"decimal string, up to {MONEY_SCALE} decimals",
+    "time": "RFC 3339 time in UTC",
+    "list": "list",
+}
+_VALUES = f"""Values are UTF-8 JSON objects of at most {MAX_RECORD_BYTES:,} bytes. Unknown fields are ignored, fields
+without a value may be left out, of a key given twice the last counts, and no text may hold a NUL. What a field's type
+refuses goes to the quarantine of its topic, with its bytes and the reason."""
+_DEAD_LETTERS = f"""Each topic has a `.dlq` that takes raw bytes: what a source or processor could not use, with the
+reason and where it came from in headers ({len(DEAD_LETTER_TOPICS)} topics, 1 partition each, 30 days)."""
+
+
+def topics_page() -> str:
+    """`docs/topics.md`: every topic with its key, settings and fields."""
+    parts = [
+        "# Topics",
+        "Made from `contracts/` by `make docs`; edit the contracts, not this page.",
+        _VALUES,
+        *(_topic(topic) for topic in EVENT_TOPICS),
+        "## Dead letters",
+        _DEAD_LETTERS,
+        "## Columns of every landed record",
+        "\n".join(["| column | meaning |", "|---|---|", *_record_rows()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _topic(topic: Topic) -> str:
+    if topic.contract is None:
+        raise ValueError(f"{topic.name} has no contract")
+    kept = "the latest record a key, for ever" if topic.compacted else f"{topic.retention_ms // DAY_MS} days"
+    heading = f"## `{topic.name}`\n\n{topic.contract.__doc__ or ''}"
+    settings = f"Key: {topic.key}. Partitions: {topic.partitions}. Kept: {kept}."
+    rows = "\n".join(["| field | type | required | meaning |", "|---|---|---|---|", *_rows(fields_of(topic.contract))])
+    return f"{heading}\n\n{settings}\n\n{rows}"
+
+
+def _rows(fields: Iterable[Field], prefix: str = "") -> list[str]:
+    rows: list[str] = []
+    for field in fields:
+        required = "yes" if field.required else "" if field.nullable else f"default `{str(field.default).lower()}`"
+        rows.append(f"| `{prefix}{field.name}` | {_type(field)} | {required} | {field.description} |")
+        rows += _rows(field.children, f"{prefix}{field.name}[].")
+    return rows
+
+
+def _type(field: Field) -> str:
+    if field.choices is not None:
+        return "one of " + ", ".join(f"`{choice}`" for choice in field.choices)
+    return _TYPES[field.kind]
+
+
+def _record_rows() -> list[str]:
+    return [f"| `{field.name}` | {(field.metadata or {})[b'description'].decode()} |" for field in RECORD_FIELDS]

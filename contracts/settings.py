@@ -1,0 +1,102 @@
+"""Every setting, with its environment variable and its default. Values only: nothing here touches a disk or a server.
+
+`HEADRACE_HOME` and `HEADRACE_PORT_BASE` decide where a stack lives; two stacks with other values run side by side. A
+server of the user's own is used instead of the built-in one when its address is set.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HOST = "127.0.0.1"
+PORTS = {
+    "kafka": 0,
+    "kafka-controller": 1,
+    "postgres": 2,
+    "dagster": 3,
+    "dagster-code": 4,
+    "supervisor": 5,
+    "lander-metrics": 10,
+}
+"""Offsets from the port base. `lander-metrics` is followed by one port for each further lander."""
+
+
+class Settings(BaseSettings):
+    """Settings of one stack, read from `HEADRACE_…` environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True)
+
+    home: Annotated[Path, Field(description="Folder that holds everything of a stack.")] = Path(".headrace")
+    port_base: Annotated[int, Field(ge=1024, le=65_000, description="First of the ports a stack uses.")] = 19_090
+    kafka_bootstrap: Annotated[
+        str | None, Field(description="Bootstrap servers of a Kafka of your own; the built-in one is not started then.")
+    ] = None
+    postgres_conninfo: Annotated[
+        str | None,
+        Field(
+            description="libpq string, without dbname, of a PostgreSQL of your own; give the password by `passfile`."
+        ),
+    ] = None
+    database: Annotated[str, Field(description="Database of the landing accounts and the warehouse's catalog.")] = (
+        "headrace"
+    )
+    java: Annotated[
+        str | None, Field(description="The java command to run Kafka with; found by itself when unset.")
+    ] = None
+    landers: Annotated[int, Field(ge=1, le=16, description="Lander processes; partitions spread over them.")] = 1
+    landing_flush_rows: Annotated[int, Field(ge=1, description="Rows of a topic that make a flush.")] = 24_576
+    landing_flush_bytes: Annotated[int, Field(ge=1, description="Bytes of a topic's values that make a flush.")] = (
+        32_000_000
+    )
+    landing_flush_seconds: Annotated[
+        float, Field(gt=0, description="Age of the oldest buffered record that makes a flush.")
+    ] = 2.0
+    landing_buffer_bytes: Annotated[
+        int, Field(ge=1_000_000, description="Bytes of records held in memory before partitions are paused.")
+    ] = 128_000_000
+    log_level: Annotated[str, Field(description="Least severe level that is logged.")] = "info"
+
+    def port(self, name: str) -> int:
+        """The port of a part of the stack, by its name in `PORTS`."""
+        return self.port_base + PORTS[name]
+
+    @property
+    def root(self) -> Path:
+        """The stack's folder, absolute."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def landing_root(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def lake_root(self) -> Path:
+        """DuckLake's own data files."""
+        return self.root / "lake"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The plain DuckDB file of marts and dimensions, replaced after each build."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def secrets(self) -> Path:
+        """Folder of generated secrets, readable by its owner only."""
+        return self.root / "secrets"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.kafka_bootstrap or f"{HOST}:{self.port('kafka')}"
+
+    def conninfo(self, database: str | None = None) -> str:
+        """libpq connection string. The password is in a file that it names, never in the string."""
+        server = self.postgres_conninfo or (
+            f"host={HOST} port={self.port('postgres')} user=headrace passfile='{self.secrets / 'pgpass'}'"
+        )
+        return f"{server} dbname={database or self.database}"

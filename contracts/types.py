@@ -1,0 +1,45 @@
+"""The value types that events are made of, and the fields that every event carries.
+
+A contract is a `msgspec.Struct`: its annotations are the one declaration from which the strict decoder, the landing
+schema, the raw tables and the reference page are derived. The wire form is UTF-8 JSON (RFC 8259).
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+MONEY_DIGITS, MONEY_SCALE = 18, 4
+MONEY_PATTERN = r"-?[0-9]{1,14}(\.[0-9]{1,4})?"
+
+Money = Annotated[str, Meta(pattern=rf"^{MONEY_PATTERN}\Z", extra={"kind": "money"})]
+"""An amount as a decimal string, such as `"2.55"`: 14 digits before the point and 4 after it at most, never a float."""
+
+UtcTime = Annotated[datetime, Meta(tz=True)]
+"""An RFC 3339 timestamp in UTC, microseconds at the finest, years 1000 to 2999."""
+
+Integer = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
+"""A whole number that fits 64 bits."""
+
+Count = Annotated[int, Meta(ge=0, le=INT64_MAX)]
+"""A whole number, zero or more."""
+
+Identifier = Annotated[str, Meta(min_length=1)]
+"""A non-empty string that names something."""
+
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+"""A number between 0 and 1."""
+
+
+def about(description: str) -> Meta:
+    """The description of a field, shown in the reference page and as comment on the warehouse's columns."""
+    return Meta(description=description)
+
+
+class Event(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True):
+    """What every event carries."""
+
+    event_id: Annotated[Identifier, about("Stable under re-sending: derived from the source's own position or id.")]
+    event_time: Annotated[UtcTime, about("When it happened, by the source's account.")]
+    source: Annotated[Identifier, about("The source that sent it, such as `access-log` or `simulator`.")]

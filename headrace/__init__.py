@@ -1,0 +1,1 @@
+"""The command line, and the local stack that it starts (Kafka, PostgreSQL, supervisor). No business logic."""

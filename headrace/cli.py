@@ -1,0 +1,50 @@
+"""The `headrace` command: puts the subcommands together, and says what goes wrong in one sentence."""
+
+import sys
+from importlib import import_module
+
+import typer
+
+from contracts.errors import HeadraceError
+
+COMMANDS = ("demo", "stack", "sources", "landing", "build", "warehouse", "docs")
+"""Modules of `headrace.commands`, in the order that `--help` shows them."""
+
+INTERRUPTED = 130
+
+
+def build_app() -> typer.Typer:
+    """The command line with all its subcommands."""
+    app = typer.Typer(
+        name="headrace",
+        help="Event streams in, warehouse tables out: Kafka, exactly-once Parquet landing, DuckDB, Dagster.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # importing Rich would take half of the time of `--help`
+    )
+    for name in COMMANDS:
+        import_module(f"headrace.commands.{name}").register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line. An error that Headrace raises on purpose is one sentence on standard error, and exit 1."""
+    try:
+        build_app()()
+    except HeadraceError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except ValueError as error:
+        sys.exit(_settings_sentence(error))
+
+
+def _settings_sentence(error: ValueError) -> str:
+    """The sentence for a setting that is not valid. Any other error goes on as it came."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or error.title != "Settings":
+        raise error
+    wrong = [f"HEADRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+    return f"These settings are not valid: {'; '.join(wrong)}. Correct or unset the environment variables."

@@ -1,0 +1,53 @@
+"""`headrace build`: what Dagster would build, once, now."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from contracts.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(build)
+
+
+def build(
+    tables: Annotated[list[str] | None, typer.Argument(help="Such as marts.sales_daily; all when none.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Build anew instead of by what changed.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until what was sent before has landed.")] = 60.0,
+) -> None:
+    """Wait for the landers to catch up, then run every asset once. The run shows in the Dagster UI like any other."""
+    from contracts.settings import Settings
+    from headrace.stack import postgres_for_call
+    from orchestration.run import build as run_build
+
+    settings = Settings()
+    with postgres_for_call(settings):
+        _wait_for_landing(settings, wait)
+        summary = run_build(settings, full=full, select=tables or None, echo=typer.echo)
+    for name in summary.skipped:
+        typer.echo(f"{name}: not built, because a table that it reads failed", err=True)
+    for check in summary.failed_checks:
+        typer.echo(f"check failed: {check}", err=True)
+    if not summary.success:
+        failed = ", ".join(summary.failed) or "see the checks above"
+        typer.echo(f"The build failed: {failed}. Dagster run {summary.run_id}.", err=True)
+        raise typer.Exit(1)
+
+
+def _wait_for_landing(settings: "Settings", seconds: float) -> None:
+    """What was sent before the build began belongs in it. Says so, and goes on, where that cannot be had."""
+    from streaming.landing.progress import committed_ends, wait_until_landed
+    from streaming.runtime.health import broker_answers
+
+    if not seconds:
+        return
+    if not broker_answers(settings):
+        typer.echo("Kafka is not up: building what has landed.", err=True)
+        return
+    behind = wait_until_landed(settings, committed_ends(settings), timeout=seconds)
+    if behind:
+        late = f"{behind} records have not landed in {seconds:.0f} s (see `headrace status`)"
+        typer.echo(f"{late}: building the rest.", err=True)

@@ -1,0 +1,78 @@
+"""`headrace demo`: the platform end to end, from one command."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from contracts.settings import Settings
+    from headrace.demo import Outcome, Sample
+
+MAX_COLUMNS = 12
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo() -> None:
+    """Start the stack, feed both cases from the simulator, land, build, and show what came out; exit 0 if it adds up.
+
+    On a terminal the stack then stays up until Ctrl-C.
+    """
+    from contracts.settings import Settings
+    from headrace.demo import demo_stack, run
+    from headrace.terminal import progress, terminable
+
+    settings = Settings()
+    started = time.monotonic()
+    with terminable(), progress() as tell, demo_stack(settings, tell):
+        outcome = run(settings, progress=tell, echo=lambda line: typer.echo(f"  {line}", err=True))
+        _show(settings, outcome, time.monotonic() - started)
+        if outcome.counts_agree and sys.stdin.isatty() and sys.stdout.isatty():
+            typer.echo("The stack stays up. Ctrl-C stops it.")
+            _wait_for_interrupt()
+    raise typer.Exit(int(not outcome.counts_agree))
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        while True:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return
+
+
+def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for sample in outcome.samples:
+        console.print(_sample_table(sample))
+    table = Table("topic", "sent now", "in the topic", "landed", "in the warehouse", "", title="Events")
+    for row in outcome.topics:
+        counts = (f"{count:,}" for count in (row.sent, row.in_topic, row.landed, row.in_warehouse))
+        table.add_row(row.topic, *counts, "[green]agree[/]" if row.agrees else "[red]differ[/]")
+    console.print(table)
+    verdict = "All counts agree" if outcome.counts_agree else "The counts do not agree: run `headrace verify`"
+    console.print(f"{verdict}, after {seconds:.0f} s.")
+    console.print(f"Dagster:    http://127.0.0.1:{settings.port('dagster')}")
+    console.print('SQL:        .venv/bin/headrace sql "from marts.sales_daily limit 5"', markup=False)
+    console.print(f"Plain file: {settings.warehouse_file}", markup=False, soft_wrap=True)
+
+
+def _sample_table(sample: "Sample") -> "Table":
+    from rich.table import Table
+
+    cut = len(sample.columns) > MAX_COLUMNS
+    columns = (*sample.columns[:MAX_COLUMNS], *(("…",) if cut else ()))
+    table = Table(*columns, title=f"{sample.table}, {sample.rows:,} rows", title_justify="left")
+    for row in sample.sample:
+        table.add_row(*row[:MAX_COLUMNS], *(("",) if cut else ()))
+    return table

@@ -1,0 +1,19 @@
+"""`headrace docs`: write the generated reference pages. For contributors; a test holds the pages to what it writes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(hidden=True)(docs)
+
+
+def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
+    """Write the reference pages that are made from the code."""
+    from contracts.reference import topics_page
+
+    (folder / "topics.md").write_text(topics_page())
+    typer.echo(f"Wrote {folder / 'topics.md'}.")

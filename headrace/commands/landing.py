@@ -1,0 +1,154 @@
+"""Commands around the lander: `landing run`, `landing status`, `landing accept-gap`, and `verify`."""
+
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.terminal import print_table
+
+if TYPE_CHECKING:
+    from warehouse.reconcile import PartitionResult, Reconciliation
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    landing = typer.Typer(name="landing", help="The lander: topics to Parquet, exactly once.", no_args_is_help=True)
+    landing.command()(run)
+    landing.command()(status)
+    landing.command("accept-gap")(accept_gap)
+    app.add_typer(landing)
+    app.command()(verify)
+
+
+def run(
+    index: Annotated[int, typer.Option(min=0, help="Stable number of this lander in its group.")] = 0,
+) -> None:
+    """Run one lander until it is told to stop. `headrace up` runs it under the supervisor."""
+    from streaming.runtime import process
+
+    process.keep_memory()
+    from contracts.settings import Settings
+    from streaming.landing import accounts
+    from streaming.landing.lander import Lander
+    from streaming.runtime import logs, metrics
+
+    settings = Settings()
+    logs.configure(settings.log_level, console=sys.stderr.isatty())
+    accounts.prepare(settings.conninfo())
+    metrics.serve(settings.port("lander-metrics") + index)
+    lander = Lander(settings, index=index)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: lander.stop())
+    process.tune()
+    lander.run()
+
+
+def status(as_json: Json = False) -> None:
+    """Show how far each topic has landed, and which partitions are stopped."""
+    from dataclasses import asdict
+
+    from contracts.settings import Settings
+    from headrace.stack import postgres_for_call
+    from streaming.landing import accounts
+
+    settings = Settings()
+    with postgres_for_call(settings):
+        states = accounts.topic_states(settings.conninfo())
+    if as_json:
+        typer.echo(json.dumps([asdict(state) for state in states], default=str))
+        return
+    rows = [
+        (
+            state.topic,
+            f"{state.rows_landed:,}",
+            f"{state.quarantined:,}",
+            "" if state.lag is None else f"{state.lag:,}",
+            f"{state.last_commit_at:%Y-%m-%d %H:%M:%S}" if state.last_commit_at else "",
+            "; ".join(state.stopped_partitions),
+        )
+        for state in states
+    ]
+    print_table(("topic", "rows landed", "quarantined", "lag", "last commit", "stopped"), rows)
+
+
+def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped partitions.")]) -> None:
+    """Record that some records of a topic can never be landed, and let landing go on behind them."""
+    from contracts.errors import Terminal
+    from contracts.settings import Settings
+    from streaming.landing import accounts
+    from streaming.runtime import clients
+    from streaming.runtime.topics import offset_bounds, topic_ids
+
+    settings = Settings()
+    admin = clients.admin(settings)
+    present = topic_ids(admin, [topic])
+    if topic not in present:
+        raise Terminal(f"The topic {topic} does not exist.", remedy="Create it first: `headrace up` does.")
+    partitions = admin.list_topics(topic, timeout=20).topics[topic].partitions
+    starts = {p: start for (_, p), (start, _) in offset_bounds(admin, [(topic, p) for p in partitions]).items()}
+    with accounts.connection(settings.conninfo()) as db:
+        accepted = accounts.accept_gap(db, topic, present[topic], starts)
+    if not accepted:
+        typer.echo(f"No partition of {topic} is stopped: nothing to accept.")
+    for gap in accepted:
+        end = "the end of the deleted topic" if gap.to_offset is None else f"{gap.to_offset - 1}"
+        typer.echo(f"{topic}-{gap.partition}: gave up offsets {gap.from_offset} to {end} ({gap.reason})")
+
+
+def verify(
+    as_json: Json = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is still on its way.")] = 30.0,
+) -> None:
+    """Hold every topic against what landed and what the warehouse knows, offset by offset; exit 0 when all adds up."""
+    from contracts.settings import Settings
+    from headrace.stack import postgres_for_call
+    from orchestration.reconciliation import reconcile_when_settled
+
+    def tell(result: "Reconciliation") -> None:
+        pending, waiting = result.total("pending"), result.total("unregistered")
+        typer.echo(f"waiting: {pending} records not landed yet, {waiting} not built yet", err=True)
+
+    settings = Settings()
+    with postgres_for_call(settings):
+        result = reconcile_when_settled(settings, wait_seconds=wait, on_wait=tell)
+    if as_json:
+        typer.echo(json.dumps(result.as_json()))
+    else:
+        _print(result)
+    raise typer.Exit(0 if result.complete else 1)
+
+
+_FAULTS = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")
+_HEADER = ("partition", "held", "landed", "registered", "quarantined", "behind", "remarks")
+
+
+def _print(result: "Reconciliation") -> None:
+    rows = [_row(row) for row in result.partitions if row.held or row.landed or not row.complete]
+    print_table(_HEADER, rows)
+    typer.echo(_verdict(result))
+
+
+def _row(row: "PartitionResult") -> tuple[str, ...]:
+    named = [name for name in (*_FAULTS, "expired", "given_up") if getattr(row, name)]
+    remarks = [f"{getattr(row, name)} {name.replace('_', ' ')}" for name in named]
+    if row.stopped_reason:
+        remarks.append(f"stopped: {row.stopped_reason}")
+    counts = (row.held, row.landed, row.registered, row.quarantined, row.pending + row.unregistered)
+    return (f"{row.topic}-{row.partition}", *(f"{count:,}" for count in counts), "; ".join(remarks))
+
+
+def _verdict(result: "Reconciliation") -> str:
+    if result.complete:
+        return f"All adds up: {result.total('held')} records held, {result.total('landed')} landed and registered once."
+    if not result.sound:
+        faults = ", ".join(f"{result.total(name)} {name.replace('_', ' ')}" for name in _FAULTS if result.total(name))
+        return f"It does not add up: {faults or 'partitions are stopped'}."
+    behind = f"{result.total('pending')} records are not landed yet, {result.total('unregistered')} not registered yet"
+    return (
+        f"Nothing is lost or repeated, but {behind}. Is the lander running (`headrace status`)? Then `headrace build`."
+    )

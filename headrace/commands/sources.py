@@ -1,0 +1,162 @@
+"""Commands that feed the platform: `replay` a file, `simulate` a shop."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from streaming.sources.outcomes import Counts
+
+INTERRUPTED = 130
+PROGRESS_SECONDS = 1.0
+SOURCE_NAMES = ("access-log", "online-retail", "reviews", "labelled", "weather", "jetstream", "mastodon")
+
+Rate = Annotated[float | None, typer.Option(min=0.001, help="Events per second at most; as fast as possible without.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(replay)
+    app.command()(simulate)
+
+
+def replay(
+    source: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCE_NAMES)}.")],
+    path: Annotated[Path, typer.Argument(help="The file; for `labelled` also the folder of texts and labels.")],
+    rate: Rate = None,
+    follow: Annotated[bool, typer.Option("--follow", help="access-log: wait for more, as `tail -F` does.")] = False,
+    to: Annotated[str | None, typer.Option(help="labelled: `social_media` or `customer_feedback`.")] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, max=3, help="labelled: 2 or 3, when not told by the file.")
+    ] = None,
+    station: Annotated[str | None, typer.Option(help="weather: name of the place, when not told by the file.")] = None,
+    event_time: Annotated[
+        datetime | None, typer.Option(help="reviews, labelled: the time of all events (UTC), instead of 2000-01-01.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the events of a file, and count them."""
+    from streaming.sources.delivery import IncompleteInput
+    from streaming.sources.replay import Options
+    from streaming.sources.replay import replay as run
+
+    options = Options(
+        follow=follow or None,
+        to=_destination(to),
+        classes=2 if classes == 2 else 3 if classes else None,
+        station=station,
+        event_time=event_time.replace(tzinfo=UTC) if event_time else None,
+    )
+    stop = _stop_on_signals()
+    try:
+        counts = run(Settings(), source, path, options=options, rate=rate, stop=stop, progress=_progress())
+    except IncompleteInput as incomplete:
+        _show(incomplete.counts, as_json=as_json)
+        raise
+    _show(counts, as_json=as_json)
+    # To stop is the only way for a follower to end; of anything else it is an interruption.
+    if stop.is_set() and not follow:
+        raise typer.Exit(INTERRUPTED)
+
+
+def simulate(
+    rate: Rate = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Live: stop after so many seconds.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="A batch: so many days of history, at once.")] = None,
+    events: Annotated[int | None, typer.Option(min=0, help="Stop after so many events.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same events, byte by byte.")] = None,
+    start: Annotated[
+        datetime | None, typer.Option(help="Time of the first event (UTC); live without a seed: now.")
+    ] = None,
+    orders: Annotated[
+        Path | None, typer.Option(help="An order book (as for `replay online-retail`) to replay as an access log.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a shop: visitors, carts, orders, posts, feedback and weather. Live until Ctrl-C, or a batch with --days."""
+    from streaming.sources.simulator.run import Plan
+    from streaming.sources.simulator.run import simulate as run
+
+    stop = _stop_on_signals()
+    plan = Plan(
+        rate=rate,
+        seconds=seconds,
+        days=days,
+        events=events,
+        seed=seed,
+        start=start.replace(tzinfo=UTC) if start else None,
+        orders=orders,
+    )
+    counts = run(Settings(), plan, stop=stop, progress=_progress())
+    _show(counts, as_json=as_json)
+    if stop.is_set() and not plan.endless:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _destination(to: str | None) -> Any:
+    if to is not None and to not in ("social_media", "customer_feedback"):
+        raise typer.BadParameter("choose social_media or customer_feedback", param_hint="--to")
+    return to
+
+
+def _stop_on_signals() -> Flag:
+    """Set on the first SIGINT or SIGTERM, so that what was sent is flushed and counted; a second one ends at once."""
+    stop = Flag()
+
+    def handle(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return stop
+
+
+def _progress() -> "Callable[[Counts], None] | None":
+    """A line on standard error each second, for a person who waits."""
+    if not sys.stderr.isatty():
+        return None
+    shown = time.monotonic()
+
+    def show(counts: "Counts") -> None:
+        nonlocal shown
+        if (now := time.monotonic()) - shown >= PROGRESS_SECONDS:
+            shown = now
+            sys.stderr.write(f"\r{counts.input:,} read, {counts.accepted:,} accepted, {counts.rejected:,} rejected")
+            sys.stderr.flush()
+
+    return show
+
+
+def _show(counts: "Counts", *, as_json: bool) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    if as_json:
+        typer.echo(json.dumps(counts.as_json()))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("input", f"{counts.input:,}")
+    table.add_row("accepted", f"{counts.accepted:,}")
+    for topic, number in sorted(counts.by_topic.items()):
+        table.add_row(f"  to {topic}", f"{number:,}")
+    for name, reasons in (("rejected", counts.rejected_reasons), ("ignored", counts.ignored_reasons)):
+        table.add_row(name, f"{reasons.total():,}")
+        for reason, number in reasons.most_common(5):
+            table.add_row(f"  {reason}", f"{number:,}")
+    Console().print(table, markup=False)

@@ -1,0 +1,145 @@
+"""Commands of the local stack: `setup`, `doctor`, `up`, `down`, `status`."""
+
+import json
+import signal
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.terminal import print_table, progress, terminable
+
+if TYPE_CHECKING:
+    from contracts.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_WATCH_SECONDS = 0.5
+_BAD = ("failed", "fatal", "backoff", "exited", "stopped")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(setup)
+    app.command()(doctor)
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+
+
+def setup() -> None:
+    """Fetch Kafka's jars by Maven into this Python environment; skips what is there."""
+    from headrace.stack.kafka.jars import JARS, KAFKA_VERSION, fetch_jars, jars_present
+
+    if jars_present():
+        typer.echo(f"Kafka {KAFKA_VERSION} is there.")
+        return
+    typer.echo(f"Fetching Kafka {KAFKA_VERSION} by Maven ...")
+    fetch_jars()
+    typer.echo(f"Kafka {KAFKA_VERSION} is in {JARS}.")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check tools, versions, ports, disk and memory; exit 1 when something does not do."""
+    from dataclasses import asdict
+
+    from contracts.settings import Settings
+    from headrace.stack import running
+    from headrace.stack.doctor import examine
+
+    settings = Settings()
+    checks = list(examine(settings, running=running(settings)))
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        print_table(
+            ("check", "", "found", "remedy"),
+            [(check.name, check.verdict, check.found, check.remedy) for check in checks],
+        )
+    raise typer.Exit(int(any(check.verdict == "failed" for check in checks)))
+
+
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the stack is healthy.")] = False,
+) -> None:
+    """Start the stack: Kafka, PostgreSQL, the landers and Dagster. Without --detach it runs until Ctrl-C."""
+    from contracts.settings import Settings
+    from headrace import stack
+
+    settings = Settings()
+    with terminable(), progress() as tell:
+        started = stack.up(settings, progress=tell)
+    _print_addresses(settings, "The stack is up." if started else "The stack is already up.")
+    if detach or not started:
+        return
+    typer.echo("Ctrl-C stops it.")
+    try:
+        with terminable():
+            _watch(settings)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one Ctrl-C is enough: stopping takes its few seconds
+        with progress() as tell:
+            stack.down(settings, progress=tell)
+
+
+def down() -> None:
+    """Stop the stack, and whatever a killed supervisor left behind."""
+    from contracts.settings import Settings
+    from headrace import stack
+
+    with progress() as tell:
+        stopped = stack.down(Settings(), progress=tell)
+    typer.echo("The stack is down." if stopped else "The stack was not up.")
+
+
+def status(as_json: Json = False) -> None:
+    """Show every program with its state and memory; exit 1 unless all of them run."""
+    from dataclasses import asdict
+
+    from contracts.settings import Settings
+    from headrace import stack
+
+    settings = Settings()
+    now = stack.status(settings)
+    if as_json:
+        typer.echo(json.dumps(asdict(now) | {"home": str(settings.root), "healthy": now.healthy}, indent=2))
+    elif not now.running:
+        typer.echo(f"The stack in {settings.root} is not up. Start it by `headrace up`.")
+    else:
+        rows = [
+            (p.name, p.state.lower(), _duration(p.uptime_s), p.address, str(p.pid or ""), _megabytes(p.memory_bytes))
+            for p in now.programs
+        ]
+        total = ("in all, with the supervisor", "", "", "", "", _megabytes(now.memory_bytes))
+        print_table(("program", "state", "up for", "address", "pid", "memory"), [*rows, total])
+        typer.echo(f"Logs are in {settings.logs}.")
+    raise typer.Exit(int(not now.healthy))
+
+
+def _print_addresses(settings: "Settings", heading: str) -> None:
+    typer.echo(heading)
+    typer.echo(f"  Dagster     http://127.0.0.1:{settings.port('dagster')}")
+    typer.echo(f"  Kafka       {settings.bootstrap_servers}")
+    typer.echo(f"  PostgreSQL  {settings.conninfo()}")
+    typer.echo(f"  logs        {settings.logs}")
+
+
+def _watch(settings: "Settings") -> None:
+    """Return never, unless the stack goes down by another hand."""
+    from contracts.errors import Terminal
+    from headrace import stack
+
+    while stack.running(settings):
+        time.sleep(_WATCH_SECONDS)
+    raise Terminal("The stack was stopped from elsewhere.", remedy=f"See {settings.logs / 'supervisord.log'}.")
+
+
+def _duration(seconds: int | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -1,0 +1,169 @@
+"""`headrace sql`: ask the warehouse, once or at a prompt. What an answer's values look like is in `warehouse.query`."""
+
+import csv
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.errors import HeadraceError
+from contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from warehouse.lake import Lake
+
+TABLE_ROWS = 1_000
+"""Rows that a table shows at most: it is laid out in memory. The other formats have no limit."""
+MAX_CELL = 120
+PLAN = ("explain_key", "explain_value")
+PROMPT, CONTINUED = "sql> ", "...> "
+
+Row = tuple[Any, ...]
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="sql")(sql)
+
+
+def sql(
+    statement: Annotated[
+        str | None,
+        typer.Argument(help="One SQL statement. Without: a prompt, or standard input when that is no terminal."),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = Format.TABLE,
+) -> None:
+    """Ask the warehouse, whether the stack is up or down. Decimals and times (UTC) are printed exactly; read only."""
+    from headrace.stack import postgres_for_call
+    from warehouse.lake import Lake
+
+    settings = Settings()
+    if statement is None and not sys.stdin.isatty():
+        statement = sys.stdin.read()
+    with postgres_for_call(settings), Lake.open(settings, read_only=True) as lake:
+        if statement is None:
+            _converse(settings, lake, form)
+        else:
+            _answer(lake, statement, form)
+
+
+def _converse(settings: Settings, lake: "Lake", form: Format) -> None:
+    """Answer statement after statement, each ended by a semicolon, until Ctrl-D or `exit`."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.history import FileHistory
+
+    session: PromptSession[str] = PromptSession(history=FileHistory(str(settings.root / "sql_history")))
+    typer.echo("End a statement with a semicolon. `show all tables;` lists the tables; Ctrl-D leaves.")
+    while True:
+        try:
+            statement = _read_statement(session.prompt)
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            continue
+        if statement.rstrip("; \n").lower() in ("exit", "quit"):
+            return
+        if statement.strip("; \n"):
+            _answer_or_complain(lake, statement, form)
+
+
+def _read_statement(ask: Callable[[str], str]) -> str:
+    lines = [ask(PROMPT)]
+    while (
+        lines[-1].strip() and not lines[-1].rstrip().endswith(";") and lines[0].strip().lower() not in ("exit", "quit")
+    ):
+        lines.append(ask(CONTINUED))
+    return "\n".join(lines)
+
+
+def _answer_or_complain(lake: "Lake", statement: str, form: Format) -> None:
+    try:
+        _answer(lake, statement, form)
+    except HeadraceError as error:
+        typer.echo(str(error), err=True)
+
+
+def _answer(lake: "Lake", statement: str, form: Format) -> None:
+    from warehouse.query import ask
+
+    columns, types, rows = ask(lake, statement)
+    match form:
+        case Format.TABLE if columns == PLAN:
+            sys.stdout.writelines(f"{plan}\n" for _, plan in rows)
+        case Format.TABLE:
+            print_table(columns, types, rows, sys.stdout)
+        case Format.CSV:
+            print_csv(columns, rows, sys.stdout)
+        case Format.JSON:
+            print_json(columns, rows, sys.stdout)
+
+
+def print_table(columns: tuple[str, ...], types: tuple[str, ...], rows: Iterator[Row], out: IO[str]) -> None:
+    """Columns side by side, numbers to the right; long values are cut and so are answers of very many rows."""
+    cells = [[_cell(value) for value in row] for row in itertools.islice(rows, TABLE_ROWS)]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    numeric = [
+        kind.startswith(("DECIMAL", "DOUBLE", "FLOAT")) or kind.endswith("INT") or kind == "INTEGER" for kind in types
+    ]
+
+    def line(values: list[str]) -> str:
+        placed = zip(values, widths, numeric, strict=True)
+        return "  ".join(v.rjust(width) if right else v.ljust(width) for v, width, right in placed).rstrip() + "\n"
+
+    out.write(line(list(columns)))
+    out.write("  ".join("-" * width for width in widths) + "\n")
+    out.writelines(map(line, cells))
+    if next(rows, None) is not None:
+        out.write(f"… the first {TABLE_ROWS:,} rows; `--format csv` prints all.\n")
+
+
+def print_csv(columns: tuple[str, ...], rows: Iterator[Row], out: IO[str]) -> None:
+    """RFC 4180 with a header; a missing value is an empty field."""
+    from warehouse.query import as_text
+
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([as_text(value) for value in row] for row in rows)
+
+
+def print_json(columns: tuple[str, ...], rows: Iterator[Row], out: IO[str]) -> None:
+    """One array of objects, an object a line."""
+    from warehouse.query import as_json
+
+    names = distinct(columns)
+    out.write("[")
+    for number, row in enumerate(rows):
+        out.write(",\n" if number else "\n")
+        out.write(as_json(dict(zip(names, row, strict=True))))
+    out.write("\n]\n")
+
+
+def distinct(columns: tuple[str, ...]) -> list[str]:
+    """Names for the columns of which none occurs twice: `a`, `a_1`."""
+    names: list[str] = []
+    for column in columns:
+        name, number = column, 0
+        while name in names:
+            number += 1
+            name = f"{column}_{number}"
+        names.append(name)
+    return names
+
+
+def _cell(value: Any) -> str:
+    from warehouse.query import as_text
+
+    text = as_text(value)
+    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return printable if len(printable) <= MAX_CELL else printable[: MAX_CELL - 1] + "…"

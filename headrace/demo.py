@@ -1,0 +1,127 @@
+"""The demo: both cases end to end on the simulator, with counts that must agree."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from contracts.topics import EVENT_TOPICS
+from headrace import stack
+from headrace.stack import Progress
+from orchestration.reconciliation import reconcile_when_settled
+from orchestration.run import build
+from streaming.landing.progress import committed_ends, wait_until_landed
+from streaming.sources.simulator.run import Plan, simulate
+from warehouse.lake import Lake
+from warehouse.query import as_text, ask
+from warehouse.reconcile import Reconciliation
+from warehouse.tables import all_tables
+
+DAYS = 30
+SEED = 1
+LANDING_SECONDS = 120.0
+SAMPLE_ROWS = 3
+
+
+@dataclass(frozen=True)
+class TopicRow:
+    """One topic in the closing table. Each number counts records."""
+
+    topic: str
+    sent: int
+    in_topic: int
+    landed: int
+    in_warehouse: int
+
+    @property
+    def agrees(self) -> bool:
+        return self.in_topic >= self.sent and self.landed == self.in_warehouse >= self.in_topic
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first rows of a mart, as text."""
+
+    table: str
+    rows: int
+    columns: tuple[str, ...]
+    sample: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo shows at its end."""
+
+    topics: list[TopicRow]
+    samples: list[Sample]
+    reconciliation: Reconciliation
+    built: bool
+
+    @property
+    def counts_agree(self) -> bool:
+        return self.built and self.reconciliation.complete and all(row.agrees for row in self.topics)
+
+
+def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) -> Outcome:
+    """Feed both cases from the simulator into a running stack, land, build, and count.
+
+    Raises:
+        Terminal: the lander did not catch up.
+    """
+    with _told(progress, f"simulator, {DAYS} days of both cases"):
+        start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
+        sent = simulate(settings, Plan(days=DAYS, seed=SEED, start=start))
+    with _told(progress, "landing"):
+        behind = wait_until_landed(settings, committed_ends(settings), timeout=LANDING_SECONDS)
+    if behind:
+        raise Terminal(
+            f"{behind} records did not land in {LANDING_SECONDS:.0f} s.",
+            remedy=f"Look into {settings.logs}/lander-0.log.",
+        )
+    with _told(progress, "build"):
+        summary = build(settings, echo=echo)
+    with _told(progress, "reconciliation"):
+        result = reconcile_when_settled(settings, wait_seconds=60.0)
+    with Lake.open(settings, read_only=True) as lake:
+        samples = [_sample(lake, table.qualified) for table in all_tables() if table.schema == "marts"]
+    topics = [_topic_row(topic.name, sent.by_topic[topic.name], result) for topic in EVENT_TOPICS]
+    return Outcome(topics, samples, result, summary.success)
+
+
+def _topic_row(topic: str, sent: int, result: Reconciliation) -> TopicRow:
+    mine = [row for row in result.partitions if row.topic == topic]
+    return TopicRow(
+        topic=topic,
+        sent=sent,
+        in_topic=sum(row.held for row in mine),
+        landed=sum(row.landed for row in mine),
+        in_warehouse=sum(row.registered for row in mine),
+    )
+
+
+def _sample(lake: Lake, table: str) -> Sample:
+    _, _, counted = ask(lake, f"select count(*) from {table}")  # noqa: S608  a name of ours
+    ((rows,),) = counted
+    columns, _, shown = ask(lake, f"select * from {table} order by all desc limit {SAMPLE_ROWS}")  # noqa: S608
+    return Sample(table, rows, columns, [tuple(as_text(value) for value in row) for row in shown])
+
+
+@contextmanager
+def _told(progress: Progress, subject: str) -> Iterator[None]:
+    progress(subject, "running")
+    yield
+    progress(subject, "ready")
+
+
+@contextmanager
+def demo_stack(settings: Settings, progress: Progress) -> Iterator[None]:
+    """The stack for the length of the demo; left alone at the end if it was up before."""
+    if not stack.up(settings, progress=progress):
+        yield
+        return
+    try:
+        yield
+    finally:
+        stack.down(settings, progress=progress)

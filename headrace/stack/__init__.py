@@ -1,0 +1,15 @@
+"""The local stack: Kafka, PostgreSQL, the landers and Dagster under a supervisor, all below one home folder."""
+
+from headrace.stack.lifecycle import (
+    ProgramStatus,
+    Progress,
+    StackStatus,
+    down,
+    postgres_for_call,
+    running,
+    silent,
+    status,
+    up,
+)
+
+__all__ = ["ProgramStatus", "Progress", "StackStatus", "down", "postgres_for_call", "running", "silent", "status", "up"]

@@ -1,0 +1,178 @@
+"""The checks before anything starts. Each says what was found and, where that does not do, the remedy."""
+
+import errno
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from contracts.errors import Terminal
+from contracts.settings import HOST, Settings
+from headrace.stack.kafka.jars import JARS, KAFKA_VERSION, jars_present
+from headrace.stack.kafka.java import find_java
+from headrace.stack.postgres import ACCOUNT, binaries, server_answers
+from headrace.stack.programs import built_in_parts
+from streaming.runtime.health import broker_answers
+
+OLDEST_PYTHON = (3, 11)
+LEAST_DISK_BYTES = 2_000_000_000
+LEAST_MEMORY_BYTES = 2_500_000_000
+
+Verdict = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. `remedy` is empty when all is well."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+    def require(self) -> None:
+        """Raise `Terminal` unless this does."""
+        if self.verdict == "failed":
+            raise Terminal(f"{self.found}.", remedy=self.remedy)
+
+
+def examine(settings: Settings, *, wanted: Collection[str] | None = None, running: bool) -> Iterator[Check]:
+    """Check what the parts wanted (all, when None) need. The ports of a running stack are not looked at."""
+    parts = built_in_parts(settings, wanted)
+    yield _python()
+    yield _home(settings)
+    yield _disk(settings)
+    yield _memory(running)
+    if "kafka" in parts:
+        yield _java(settings)
+        yield _jars()
+    if "postgres" in parts:
+        yield _postgres()
+    if not running:
+        yield from (_port(settings, name, offset) for name, offset in _ports(settings, parts))
+    if settings.kafka_bootstrap is not None and (wanted is None or "kafka" in wanted):
+        yield _external("Kafka", settings.kafka_bootstrap, lambda: broker_answers(settings), "HEADRACE_KAFKA_BOOTSTRAP")
+    if settings.postgres_conninfo is not None and (wanted is None or "postgres" in wanted):
+        address = _without_password(settings.postgres_conninfo)
+        yield _external("PostgreSQL", address, lambda: server_answers(settings), "HEADRACE_POSTGRES_CONNINFO")
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    if sys.version_info < OLDEST_PYTHON:
+        return Check("Python", "failed", f"Python is {version}", "Use Python 3.11 or newer.")
+    return Check("Python", "ok", version)
+
+
+def _home(settings: Settings) -> Check:
+    root = settings.root
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK, effective_ids=True)):
+        return Check("home", "failed", f"The folder {root} cannot be written", "Name another one with HEADRACE_HOME.")
+    if set(",\n'\"") & set(str(root)):  # Kafka splits its log.dirs at commas
+        found = f"The folder {root} has a comma or a quote in its path"
+        return Check("home", "failed", found, "Name another one with HEADRACE_HOME.")
+    return Check("home", "ok", str(root))
+
+
+def _disk(settings: Settings) -> Check:
+    root = settings.root
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{free / 1e9:.1f} GB are free at {existing}"
+    if free < LEAST_DISK_BYTES:
+        remedy = f"Free some space ({LEAST_DISK_BYTES / 1e9:.0f} GB), or name another folder with HEADRACE_HOME."
+        return Check("disk", "failed", f"Only {found}", remedy)
+    return Check("disk", "ok", found)
+
+
+def _memory(running: bool) -> Check:
+    available = psutil.virtual_memory().available
+    found = f"{available / 1e9:.1f} GB are available"
+    if available < LEAST_MEMORY_BYTES and not running:
+        return Check("memory", "warning", f"Only {found}", "The whole stack takes up to 2.5 GB: expect it to be slow.")
+    return Check("memory", "ok", found)
+
+
+def _java(settings: Settings) -> Check:
+    try:
+        java = find_java(settings)
+    except Terminal as error:
+        return Check("Java", "failed", error.message.removesuffix("."), error.remedy)
+    return Check("Java", "ok", f"{java.version} ({java.command})")
+
+
+def _jars() -> Check:
+    if not jars_present():
+        return Check("Kafka", "failed", f"Kafka's jars are not in {JARS}", "Run `headrace setup`.")
+    return Check("Kafka", "ok", f"{KAFKA_VERSION} ({JARS})")
+
+
+def _postgres() -> Check:
+    folder = binaries()
+    if folder is None:
+        remedy = "Run `make setup`, or set HEADRACE_POSTGRES_CONNINFO."
+        return Check("PostgreSQL", "failed", "PostgreSQL's binaries are missing", remedy)
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        remedy = "Install util-linux, or start the stack as a plain user."
+        return Check("PostgreSQL", "failed", "PostgreSQL does not run as root, and there is no `setpriv`", remedy)
+    runs_as = f", runs as {ACCOUNT}" if os.geteuid() == 0 else ""
+    return Check("PostgreSQL", "ok", f"{folder}{runs_as}")
+
+
+def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
+    names = {"kafka": ("kafka", "kafka-controller"), "postgres": ("postgres",), "dagster": ("dagster", "dagster-code")}
+    wanted = [(name, settings.port(name)) for part in parts for name in names.get(part, ())]
+    if "landers" in parts:
+        first = settings.port("lander-metrics")
+        wanted += [(f"lander-metrics {index}", first + index) for index in range(settings.landers)]
+    return [*wanted, ("supervisor", settings.port("supervisor"))]
+
+
+def _port(settings: Settings, name: str, port: int) -> Check:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the servers do: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            by = _listener(port) if error.errno == errno.EADDRINUSE else f" ({error.strerror})"
+            found = f"Port {port}, for {name}, is taken{by}"
+            remedy = f"Stop what uses it, or choose other ports with HEADRACE_PORT_BASE (now {settings.port_base})."
+            return Check(f"port {name}", "failed", found, remedy)
+    return Check(f"port {name}", "ok", f"{port} is free")
+
+
+def _listener(port: int) -> str:
+    """Who listens there, where this user may know."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return ""
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+            try:
+                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            except psutil.NoSuchProcess:
+                return ""
+    return ""
+
+
+def _external(name: str, address: str, answers: Callable[[], bool], variable: str) -> Check:
+    if not answers():
+        remedy = f"Start it, or correct {variable}, or unset it to use the built-in one."
+        return Check(f"own {name}", "failed", f"{name} at {address} does not answer", remedy)
+    return Check(f"own {name}", "ok", f"{address} answers")
+
+
+def _without_password(conninfo: str) -> str:
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(conninfo)
+    return f"{parts.get('host', HOST)}:{parts.get('port', 5432)}"

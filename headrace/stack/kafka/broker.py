@@ -1,0 +1,111 @@
+"""One Kafka broker in KRaft mode: its settings, its storage, and the command that runs it."""
+
+import base64
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+from contracts.errors import Terminal
+from contracts.settings import HOST, Settings
+from contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.stack.files import write_file
+from headrace.stack.kafka.jars import JARS
+from headrace.stack.kafka.java import Java
+
+_SMALL_PROCESS = (
+    "-Xms64m",
+    "-Xmx384m",
+    "-XX:+UseSerialGC",
+    "-XX:MaxMetaspaceSize=160m",
+    "-XX:ReservedCodeCacheSize=64m",
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",  # the supervisor restarts it; a broker half out of memory serves nobody
+)
+_QUIET_LOG = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
+    "-Djava.awt.headless=true",
+)
+
+
+def broker_command(settings: Settings, java: Java) -> list[str]:
+    """The command that runs the broker in the foreground."""
+    return [*_java(java), "kafka.Kafka", str(_properties_file(settings))]
+
+
+def prepare_broker(settings: Settings, java: Java) -> None:
+    """Write the broker's settings and, in a new home, format its storage.
+
+    Raises:
+        Terminal: Kafka refused to format the storage.
+    """
+    folder = _folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = _properties_file(settings)
+    write_file(properties, "".join(f"{name}={value}\n" for name, value in broker_properties(settings).items()))
+    formatted = folder / "formatted"
+    if formatted.exists():
+        return
+    # Formatting that was cut short leaves no marker: begin anew.
+    shutil.rmtree(_data(settings), ignore_errors=True)
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode("ascii")
+    command = [*_java(java), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise Terminal(
+            f"Kafka could not format its storage in {folder}: {run.stderr.strip() or run.stdout.strip()}",
+            remedy="Check that the folder can be written.",
+        )
+    write_file(formatted, cluster_id + "\n")
+
+
+def broker_properties(settings: Settings) -> dict[str, str | int]:
+    """The broker's settings: one node, loopback only, small."""
+    kafka, controller = settings.port("kafka"), settings.port("kafka-controller")
+    return {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{HOST}:{controller}",
+        "listeners": f"PLAINTEXT://{HOST}:{kafka},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{kafka}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": str(_data(settings)),
+        # Topics come from the contracts; a misspelt name must fail, not create one.
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": MAX_DEAD_LETTER_BYTES + 48_576,
+        # One node holds one copy of everything.
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        # A broker restarted after a kill may register again once its former session has ended.
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 3_000,
+        # The cleaner's default buffer alone would take a third of the heap.
+        "log.cleaner.dedupe.buffer.size": 16_777_216,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+    }
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.root / "kafka"
+
+
+def _data(settings: Settings) -> Path:
+    return _folder(settings) / "data"
+
+
+def _properties_file(settings: Settings) -> Path:
+    return _folder(settings) / "server.properties"
+
+
+def _java(java: Java) -> list[str]:
+    return [java.command, *_SMALL_PROCESS, *_QUIET_LOG, "-cp", str(JARS / "*")]

@@ -1,0 +1,365 @@
+"""Bringing the stack up in the order its parts depend on each other, taking it down, and saying how it is."""
+
+import fcntl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from headrace.stack import doctor, postgres
+from headrace.stack.kafka.broker import prepare_broker
+from headrace.stack.kafka.java import find_java
+from headrace.stack.programs import Program, built_in_parts, programs
+from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
+from streaming.runtime.health import broker_answers, quiet_admin, wait_for_topics
+
+START_SECONDS = 120.0
+MOST_DEATHS = 3
+"""How often a program may die during the start: PostgreSQL needs a second go where a killed one left children."""
+POLL_SECONDS = 0.1
+
+
+class Progress(Protocol):
+    """Told of each step: which program or task, and how it is (`starting`, `ready`, `stopping`, `stopped`)."""
+
+    def __call__(self, subject: str, state: str) -> None: ...
+
+
+def silent(subject: str, state: str) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class ProgramStatus:
+    """One program: its state in supervisord's words, and the memory of its processes (proportional set size)."""
+
+    name: str
+    state: str
+    pid: int | None
+    uptime_s: int | None
+    memory_bytes: int
+    address: str
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """The whole stack. `memory_bytes` includes the supervisor's own."""
+
+    running: bool
+    programs: tuple[ProgramStatus, ...]
+    memory_bytes: int
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything that should run does."""
+        return self.running and all(program.state == "RUNNING" for program in self.programs)
+
+
+def running(settings: Settings) -> bool:
+    """Whether this home's supervisor runs, be it with a part of the stack only."""
+    return Supervisor(settings).answers()
+
+
+def up(settings: Settings, *, parts: Collection[str] | None = None, progress: Progress = silent) -> bool:
+    """Start the parts (all, when None) that do not run yet and return once they are healthy.
+
+    Returns False when there was nothing to do. The servers' contents are made ready too: topics, databases, landing
+    accounts. What was started is stopped again when a part does not come up.
+
+    Raises:
+        Terminal: something needed is missing or taken (nothing was started then), or a program did not come up.
+    """
+    with _locked(settings):
+        _for_calls(settings).unlink(missing_ok=True)
+        return _up(settings, parts, progress)
+
+
+def down(settings: Settings, *, progress: Progress = silent) -> bool:
+    """Stop everything of this home, leftovers of a killed supervisor too. Returns False when nothing ran."""
+    if not settings.root.exists():
+        return False
+    with _locked(settings):
+        return _down(settings, progress)
+
+
+def status(settings: Settings) -> StackStatus:
+    """How every program of the stack is."""
+    supervisor = Supervisor(settings)
+    if not supervisor.answers():
+        return StackStatus(running=False, programs=(), memory_bytes=0)
+    processes = supervisor.processes()
+    known = [program for program in programs(settings) if program.full_name in processes]
+    rows = tuple(_program_status(program, processes[program.full_name]) for program in known)
+    own = _memory_bytes(supervisor.pid(), with_children=False)
+    return StackStatus(running=True, programs=rows, memory_bytes=own + sum(row.memory_bytes for row in rows))
+
+
+@contextmanager
+def postgres_for_call(settings: Settings) -> Iterator[None]:
+    """PostgreSQL for the time of a call: the running one, or one that is started here and stopped afterwards.
+
+    Calls at the same time share it; the last one stops it. A stack that is brought up meanwhile keeps it.
+    """
+    if settings.postgres_conninfo is not None:
+        yield
+        return
+    _make_home(settings)
+    with (settings.root / "postgres-calls.lock").open("w") as calls:
+        with _locked(settings):
+            fcntl.flock(calls, fcntl.LOCK_SH)
+            if not _server_runs(settings, "postgres"):
+                _up(settings, {"postgres"}, silent)
+                _for_calls(settings).touch()
+        try:
+            yield
+        finally:
+            with _locked(settings):
+                if _for_calls(settings).exists() and _last_call(calls.fileno()):
+                    _down(settings, silent)
+
+
+def _for_calls(settings: Settings) -> Path:
+    """Marker: PostgreSQL runs for calls only, not for a stack."""
+    return settings.root / "postgres-for-calls"
+
+
+def _last_call(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _make_home(settings: Settings) -> None:
+    try:
+        settings.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Terminal(
+            f"The folder {settings.root} cannot be made: {error.strerror}.", remedy="Name another with HEADRACE_HOME."
+        ) from error
+
+
+@contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    """One process at a time changes what runs in a home."""
+    _make_home(settings)
+    with (settings.root / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _down(settings: Settings, progress: Progress) -> bool:
+    supervisor = Supervisor(settings)
+    was_running = supervisor.answers()
+    if was_running:
+        progress("stack", "stopping")
+        supervisor.shut_down()
+        progress("stack", "stopped")
+    leftovers = 0 if was_running else stop_leftovers(settings.root)
+    _for_calls(settings).unlink(missing_ok=True)
+    return was_running or leftovers > 0
+
+
+def _server_runs(settings: Settings, name: str) -> bool:
+    supervisor = Supervisor(settings)
+    return supervisor.answers() and supervisor.processes().get(f"servers:{name}", {}).get("statename") == "RUNNING"
+
+
+def _up(settings: Settings, parts: Collection[str] | None, progress: Progress) -> bool:
+    supervisor = Supervisor(settings)
+    was_running = supervisor.answers()
+    if not was_running:
+        stop_leftovers(settings.root)
+    for check in doctor.examine(settings, wanted=parts, running=was_running):
+        check.require()
+    wanted = built_in_parts(settings, parts)
+    every = programs(settings)
+    start = _Start(settings, supervisor, [program for program in every if program.part in wanted], progress)
+    if was_running:
+        start.require_known()
+        if not start.missing():
+            return False
+    try:
+        start.prepare(was_running, every)
+        start.run(parts)
+    except BaseException:
+        if not was_running:
+            supervisor.shut_down()
+        raise
+    return bool(wanted)
+
+
+class _Start:
+    """One start of some programs."""
+
+    def __init__(self, settings: Settings, supervisor: Supervisor, wanted: list[Program], progress: Progress) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._wanted = {program.name: program for program in wanted}
+        self._progress = progress
+        self._started_at: dict[str, float] = {}
+
+    def missing(self) -> list[Program]:
+        """The programs that do not run."""
+        processes = self._supervisor.processes()
+        return [p for p in self._wanted.values() if processes[p.full_name]["statename"] != "RUNNING"]
+
+    def require_known(self) -> None:
+        """A running supervisor was started with the settings of then."""
+        processes = self._supervisor.processes()
+        unknown = [program.name for program in self._wanted.values() if program.full_name not in processes]
+        if unknown:
+            raise Terminal(
+                f"The stack runs with other settings: it does not know {', '.join(unknown)}.",
+                remedy="Run `headrace down` first.",
+            )
+
+    def prepare(self, was_running: bool, every: list[Program]) -> None:
+        """Make the servers' folders, and start the supervisor with every program it may be asked for."""
+        settings = self._settings
+        missing = {program.name for program in self.missing()} if was_running else set(self._wanted)
+        if "kafka" in missing:
+            self._progress("kafka", "preparing")
+            prepare_broker(settings, find_java(settings))
+        if "postgres" in missing:
+            self._progress("postgres", "preparing")
+            postgres.prepare_server(settings)
+        if self._wanted and not was_running:
+            self._supervisor.launch(every)
+
+    def run(self, parts: Collection[str] | None) -> None:
+        """Start the programs in the order they depend on each other."""
+        settings = self._settings
+        # 1. The servers, at the same time.
+        self._begin("kafka", "postgres")
+        # 2. PostgreSQL is up first: databases, the landing accounts, Dagster's configuration.
+        if parts is None or "postgres" in parts:
+            self._await("postgres", lambda: postgres.server_answers(settings))
+            self._prepare_postgres()
+        # 3. Dagster's code loads while Kafka starts.
+        if "dagster-code" in self._wanted:
+            self._prepare_dagster()
+            self._begin("dagster-code")
+        # 4. Topics, then whoever reads them.
+        if parts is None or "kafka" in parts:
+            self._await("kafka", lambda: broker_answers(settings, 1.0))
+            self._prepare_topics()
+        landers = [name for name in self._wanted if name.startswith("lander-")]
+        self._begin(*landers)
+        # 5. The webserver and the daemon ask the code server.
+        self._await("dagster-code", lambda: _listens(self._wanted["dagster-code"]))
+        self._begin("dagster-webserver", "dagster-daemon")
+        for name in landers:
+            self._await(name, lambda name=name: _listens(self._wanted[name]))
+        self._await("dagster-webserver", lambda: _serves(self._wanted["dagster-webserver"], "/server_info"))
+        self._await("dagster-daemon", lambda: True)
+
+    def _prepare_postgres(self) -> None:
+        from streaming.landing.accounts import prepare
+
+        postgres.prepare_databases(self._settings)
+        prepare(self._settings.conninfo())
+
+    def _prepare_topics(self) -> None:
+        from streaming.runtime.topics import create_topics
+
+        client = quiet_admin(self._settings)
+        create_topics(client, TOPICS.values())
+        wait_for_topics(client, TOPICS)
+
+    def _prepare_dagster(self) -> None:
+        from orchestration.instance import write_instance_config
+
+        write_instance_config(self._settings)
+
+    def _begin(self, *names: str) -> None:
+        for name in names:
+            program = self._wanted.get(name)
+            if program is not None:
+                self._supervisor.start(program.full_name)
+                self._started_at[name] = time.monotonic()
+                self._progress(name, "starting")
+
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        """Wait until a program, if it is among those wanted, runs and `ready` says so."""
+        program = self._wanted.get(name)
+        if program is None:
+            return
+        started = self._started_at[name]
+        lives: set[int] = set()
+        while True:
+            process = self._supervisor.processes()[program.full_name]
+            state = process["statename"]
+            if state == "RUNNING" and ready():
+                break
+            lives |= {process["pid"]} - {0}
+            if state == "FATAL" or len(lives) > MOST_DEATHS or time.monotonic() - started > START_SECONDS:
+                raise Terminal(
+                    f"{name} did not come up: {_last_words(self._settings, name)}",
+                    remedy=f"See {log_file(self._settings, name)}.",
+                )
+            time.sleep(POLL_SECONDS)
+        self._progress(name, f"ready in {time.monotonic() - started:.1f} s")
+
+
+def _last_words(settings: Settings, name: str) -> str:
+    """The last line that a program wrote."""
+    log = log_file(settings, name)
+    lines = log.read_text("utf-8", errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing.")
+
+
+def _listens(program: Program) -> bool:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        host, port = program.address.split(":")
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def _serves(program: Program, path: str) -> bool:
+    try:
+        # Loopback, never by a proxy.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{program.address}{path}", timeout=5.0) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _program_status(program: Program, process: dict[str, object]) -> ProgramStatus:
+    pid = int(str(process["pid"])) or None
+    uptime = int(str(process["now"])) - int(str(process["start"])) if pid else None
+    memory = _memory_bytes(pid) if pid else 0
+    return ProgramStatus(program.name, str(process["statename"]), pid, uptime, memory, program.address)
+
+
+def _memory_bytes(pid: int, *, with_children: bool = True) -> int:
+    """Proportional set size of a process and its descendants; resident size where the system does not tell it."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *(process.children(recursive=True) if with_children else [])]
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(_own_memory_bytes(member) for member in family)
+
+
+def _own_memory_bytes(process: psutil.Process) -> int:
+    try:
+        memory = process.memory_full_info()
+    except psutil.NoSuchProcess:
+        return 0
+    except psutil.AccessDenied:
+        return process.memory_info().rss
+    return getattr(memory, "pss", memory.rss)

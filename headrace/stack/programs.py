@@ -1,0 +1,106 @@
+"""The programs that the supervisor runs, by part of the stack: the one list of what there is to start."""
+
+import os
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+from contracts.settings import HOST, Settings
+from headrace.stack.kafka.broker import broker_command
+from headrace.stack.kafka.java import find_java
+from headrace.stack.postgres import server_command
+from orchestration import instance as dagster
+
+Part = Literal["kafka", "postgres", "landers", "dagster"]
+PARTS: tuple[Part, ...] = ("kafka", "postgres", "landers", "dagster")
+SUPERVISED_ENV = "HEADRACE_SUPERVISED_ROOT"
+"""Set in every supervised process to the root of its stack: how leftovers of a killed supervisor are known."""
+
+Tier = Literal["servers", "platform"]
+"""Servers stop last: whoever uses them may finish first."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A supervised program. `port` is where it listens once it is ready."""
+
+    name: str
+    part: Part
+    tier: Tier
+    command: list[str] = field(repr=False)
+    port: int
+    stop_signal: str = "TERM"
+    stop_as_group: bool = True
+    stop_seconds: int = 30
+
+    @property
+    def full_name(self) -> str:
+        """The name that the supervisor knows it by."""
+        return f"{self.tier}:{self.name}"
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+
+def built_in_parts(settings: Settings, wanted: Collection[str] | None = None) -> tuple[Part, ...]:
+    """The parts to start: those wanted (all, when None), without servers of the user's own."""
+    external = {"kafka": settings.kafka_bootstrap, "postgres": settings.postgres_conninfo}
+    return tuple(part for part in PARTS if (wanted is None or part in wanted) and external.get(part) is None)
+
+
+def programs(settings: Settings) -> list[Program]:
+    """Every program of the stack, in the order to start them.
+
+    Raises:
+        Terminal: there is no Java, or there are no PostgreSQL binaries.
+    """
+    found: list[Program] = []
+    parts = built_in_parts(settings)
+    if "kafka" in parts:
+        command = broker_command(settings, find_java(settings))
+        found.append(Program("kafka", "kafka", "servers", command, settings.port("kafka")))
+    if "postgres" in parts:
+        # SIGINT is PostgreSQL's fast shutdown; its children take it for a cancelled query, so they are spared.
+        found.append(
+            Program(
+                *("postgres", "postgres", "servers", server_command(settings), settings.port("postgres")),
+                stop_signal="INT",
+                stop_as_group=False,
+            )
+        )
+    found += [
+        Program(
+            *(f"lander-{index}", "landers", "platform"),
+            [sys.executable, "-m", "headrace", "landing", "run", "--index", str(index)],
+            settings.port("lander-metrics") + index,
+        )
+        for index in range(settings.landers)
+    ]
+    return [*found, *_dagster_programs(settings)]
+
+
+def _dagster_programs(settings: Settings) -> list[Program]:
+    """The code server is shared by the webserver and the daemon, so that the definitions are in memory once."""
+    code, web = settings.port("dagster-code"), settings.port("dagster")
+    commands = {
+        "dagster-code": (dagster.code_server_command(settings), code),
+        "dagster-webserver": (dagster.webserver_command(settings), web),
+        # The daemon listens nowhere: its address is the code server that it asks.
+        "dagster-daemon": (dagster.daemon_command(settings), code),
+    }
+    # Builds survive being killed, so nobody waits long for Dagster.
+    return [
+        Program(name, "dagster", "platform", command, port, stop_seconds=8)
+        for name, (command, port) in commands.items()
+    ]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Environment of the supervised programs: the caller's own, with exactly these settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    values = settings.model_dump(mode="json", exclude_none=True)
+    own = {f"HEADRACE_{name.upper()}": str(value) for name, value in values.items()}
+    own |= {"HEADRACE_HOME": str(settings.root), SUPERVISED_ENV: str(settings.root)}
+    return inherited | own | dagster.environment(settings) | {"PYTHONUNBUFFERED": "1"}

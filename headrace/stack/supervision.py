@@ -1,0 +1,254 @@
+"""supervisord: its configuration, its start, talking to it over loopback, and clearing up after one that was killed."""
+
+import http.client
+import shlex
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+
+from contracts.errors import Terminal, Transient
+from contracts.settings import HOST, Settings
+from headrace.stack.files import PRIVATE, secret, write_file
+from headrace.stack.programs import SUPERVISED_ENV, Program, Tier, environment
+
+_USER = "headrace"
+_RPC_TIMEOUT_SECONDS = 10.0
+_START_SECONDS = 20.0
+_STOP_SECONDS = 60.0
+_KILL_AFTER_SECONDS = 10.0
+_NOT_RUNNING_FAULT = 70
+_ALREADY_STARTED_FAULT = 60
+_PRIORITIES: dict[Tier, int] = {"servers": 10, "platform": 20}
+
+
+class _Transport(xmlrpc.client.Transport):
+    """HTTP with a time limit, so that a stuck supervisor is noticed."""
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = super().make_connection(host)
+        connection.timeout = _RPC_TIMEOUT_SECONDS
+        return connection
+
+
+class Supervisor:
+    """The supervisord of one stack, running or not."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._port = settings.port("supervisor")
+
+    def answers(self) -> bool:
+        """Whether the supervisor of this very home is running: nobody else knows its password."""
+        try:
+            if not (self._settings.secrets / "supervisor").exists():
+                return False
+            return self._call("supervisor.getIdentification") == _identifier(self._settings)
+        except (Transient, xmlrpc.client.ProtocolError):
+            return False
+        except PermissionError as error:
+            raise Terminal(
+                f"{self._settings.root} belongs to another user.", remedy="Name another folder with HEADRACE_HOME."
+            ) from error
+
+    def pid(self) -> int:
+        return int(cast(int, self._call("supervisor.getPID")))
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """supervisord's account of every program, by full name."""
+        rows = cast(list[dict[str, Any]], self._call("supervisor.getAllProcessInfo"))
+        return {f"{row['group']}:{row['name']}": row for row in rows}
+
+    def start(self, full_name: str) -> None:
+        """Have a program started unless it runs; does not wait for it."""
+        self._tolerating(_ALREADY_STARTED_FAULT, "supervisor.startProcess", full_name, False)
+
+    def stop(self, full_name: str) -> None:
+        """Stop a program unless it is stopped, and wait until it is."""
+        self._tolerating(_NOT_RUNNING_FAULT, "supervisor.stopProcess", full_name, True)
+
+    def launch(self, programs: Iterable[Program]) -> None:
+        """Start supervisord as a daemon with these programs, none of them started yet.
+
+        Raises:
+            Terminal: it did not come up.
+        """
+        settings = self._settings
+        settings.logs.mkdir(parents=True, exist_ok=True)
+        password = secret(settings.secrets, "supervisor")
+        config = settings.root / "supervisord.conf"
+        write_file(config, configuration(settings, programs, password), mode=PRIVATE)
+        run = subprocess.run(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
+            env=environment(settings),
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
+        remedy = f"See {settings.logs / 'supervisord.log'}."
+        if run.returncode:
+            reason = (run.stderr.strip() or run.stdout.strip()).splitlines()[-1:] or ["no reason was given"]
+            raise Terminal(f"The supervisor did not start: {reason[0]}.", remedy=remedy)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.answers():
+            if time.monotonic() > deadline:
+                raise Terminal("The supervisor started but does not answer.", remedy=remedy)
+            time.sleep(0.05)
+
+    def shut_down(self) -> None:
+        """Stop every program, servers last, then the supervisor; kill whatever is left of this stack."""
+        if self.answers():
+            daemon = psutil.Process(self.pid())
+            self._call("supervisor.shutdown")
+            deadline = time.monotonic() + _STOP_SECONDS
+            while _alive(daemon) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        stop_leftovers(self._settings.root)
+
+    def _tolerating(self, fault_code: int, method: str, *arguments: object) -> None:
+        try:
+            self._call(method, *arguments)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != fault_code:
+                raise Terminal(
+                    f"The supervisor refused {method} of {arguments[0]}: {fault.faultString}.",
+                    remedy="Run `headrace down`, then `headrace up`.",
+                ) from fault
+
+    def _call(self, method: str, *arguments: object) -> object:
+        password = secret(self._settings.secrets, "supervisor")
+        url = f"http://{_USER}:{password}@{HOST}:{self._port}/RPC2"
+        proxy = xmlrpc.client.ServerProxy(url, transport=_Transport())
+        try:
+            with proxy:
+                return getattr(proxy, method)(*cast(Any, arguments))
+        except (OSError, http.client.HTTPException) as error:
+            raise Transient(f"The supervisor does not answer: {error}.") from error
+
+
+def configuration(settings: Settings, programs: Iterable[Program], password: str) -> str:
+    """supervisord's configuration file."""
+    wanted = list(programs)
+    sections: list[dict[str, object]] = [
+        {
+            "": "supervisord",
+            "logfile": settings.logs / "supervisord.log",
+            "logfile_maxbytes": "5MB",
+            "logfile_backups": 1,
+            "loglevel": "info",
+            "pidfile": settings.root / "supervisord.pid",
+            "identifier": _identifier(settings),
+            "directory": settings.root,
+            "nocleanup": "true",
+            **({"user": "root"} if _is_root() else {}),
+        },
+        {
+            "": "inet_http_server",
+            "port": f"{HOST}:{settings.port('supervisor')}",
+            "username": _USER,
+            "password": password,
+        },
+        {"": "rpcinterface:supervisor", "supervisor.rpcinterface_factory": _RPC_FACTORY},
+    ]
+    for tier, priority in _PRIORITIES.items():
+        names = ",".join(program.name for program in wanted if program.tier == tier)
+        if names:
+            sections.append({"": f"group:{tier}", "programs": names, "priority": priority})
+    sections += [_program_section(settings, program) for program in wanted]
+    return "\n".join(_section(section) for section in sections)
+
+
+_RPC_FACTORY = "supervisor.rpcinterface:make_main_rpcinterface"
+
+
+def _program_section(settings: Settings, program: Program) -> dict[str, object]:
+    return {
+        "": f"program:{program.name}",
+        "command": shlex.join(program.command),
+        "autostart": "false",  # `headrace up` starts them in order
+        "autorestart": "true",
+        "startsecs": 1,
+        "startretries": 60,  # with a pause one second longer each time: half an hour in all
+        "stopsignal": program.stop_signal,
+        "stopwaitsecs": program.stop_seconds,
+        "stopasgroup": str(program.stop_as_group).lower(),
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": log_file(settings, program.name),
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": 2,
+    }
+
+
+def log_file(settings: Settings, program: str) -> Path:
+    """Where a program's output goes."""
+    return settings.logs / f"{program}.log"
+
+
+def _section(section: dict[str, object]) -> str:
+    lines = [f"{name} = {str(value).replace('%', '%%')}" for name, value in section.items() if name]
+    return "\n".join([f"[{section['']}]", *lines, ""])
+
+
+def _identifier(settings: Settings) -> str:
+    return f"headrace:{settings.root}"
+
+
+def _is_root() -> bool:
+    return psutil.Process().uids().effective == 0
+
+
+def stop_leftovers(root: Path) -> int:
+    """End every process of this stack that runs without a supervisor; returns how many there were.
+
+    Each has the stack's root in its environment, which no process of another stack has.
+    """
+    found = _supervised(root)
+    for process in found:
+        _signal(process)
+    deadline = time.monotonic() + _KILL_AFTER_SECONDS
+    while (alive := _supervised(root)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for process in alive:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=5)
+    return len(found)
+
+
+def _signal(process: psutil.Process) -> None:
+    try:
+        if process.name() == "postgres":
+            process.send_signal(2)  # SIGINT: fast shutdown; SIGTERM would wait for clients
+        else:
+            process.terminate()
+    except psutil.NoSuchProcess:
+        return
+
+
+def _supervised(root: Path) -> list[psutil.Process]:
+    me = psutil.Process()
+    own = {me.pid, *(parent.pid for parent in me.parents())}
+    return [process for process in psutil.process_iter() if process.pid not in own and _belongs_to(process, root)]
+
+
+def _belongs_to(process: psutil.Process, root: Path) -> bool:
+    try:
+        return process.environ().get(SUPERVISED_ENV) == str(root)
+    except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

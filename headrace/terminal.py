@@ -1,0 +1,66 @@
+"""What commands share in talking to a terminal: progress, tables, and ending by a signal."""
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from headrace.stack import Progress
+
+
+@contextmanager
+def terminable() -> "Iterator[None]":
+    """SIGTERM ends the block as Ctrl-C does."""
+
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
+def progress() -> "Iterator[Progress]":
+    """Progress for a person: a live line on a terminal, plain lines otherwise."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield lambda subject, state: typer.echo(f"{subject}: {state}", err=True)
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    waiting: dict[str, str] = {}
+    with console.status("headrace") as live:
+
+        def show(subject: str, state: str) -> None:
+            if state.startswith(("ready", "stopped")):
+                waiting.pop(subject, None)
+                console.print(f"[green]✓[/green] {subject} {state}")
+            else:
+                waiting[subject] = state
+            live.update(", ".join(f"{name} {doing}" for name, doing in waiting.items()) or "headrace")
+
+        yield show
+
+
+def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    colours = {
+        "ok": "green",
+        "running": "green",
+        "warning": "yellow",
+        "failed": "red",
+        "fatal": "red",
+        "backoff": "red",
+    }
+    table = Table(*header, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(f"[{colours[cell]}]{cell}[/]" if cell in colours else cell for cell in row))
+    Console(soft_wrap=True).print(table)

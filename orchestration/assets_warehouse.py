@@ -1,0 +1,107 @@
+"""The warehouse as assets: raw tables, core, marts, and the published file.
+
+Each asset is a few lines around a public function of `warehouse`; what is shown of a build is put together by the pure
+functions at the end.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from contracts.settings import Settings
+from orchestration.checks import check_key, key_check_spec
+from orchestration.instance import WAREHOUSE_POOL
+from orchestration.keys import FILE_KEY, table_key, topic_key
+from orchestration.resources import BuildOptions
+from warehouse.build import BuildResult, build, register
+from warehouse.lake import Lake
+from warehouse.publish import PublishResult, publish
+from warehouse.raw import RawTable, raw_tables
+from warehouse.tables import Table, all_tables
+
+
+def warehouse_assets() -> list[dg.AssetsDefinition]:
+    """Every asset that a build makes, in no particular order."""
+    raw, tables = raw_tables(), all_tables()
+    # A topic's quarantine is registered together with its records.
+    origins = {each.quarantine: table_key(each.qualified) for each in raw if each.quarantine}
+    return [
+        *(_raw_asset(each) for each in raw),
+        *(_table_asset(each, origins) for each in tables),
+        _file_asset([table_key(each.qualified) for each in tables if each.published]),
+    ]
+
+
+def _raw_asset(table: RawTable) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=table_key(table.qualified),
+        deps=[topic_key(table.topic)],
+        group_name=f"{table.case}/raw",
+        kinds={"parquet", "duckdb"},
+        description=table.description,
+        metadata={"quarantine": table.quarantine} if table.quarantine else None,
+        pool=WAREHOUSE_POOL,
+    )
+    def registered(lake: dg.ResourceParam[Lake]):
+        return dg.MaterializeResult(metadata=build_metadata(register(lake, table.topic)))
+
+    return registered
+
+
+def _table_asset(table: Table, origins: Mapping[str, dg.AssetKey]) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=table_key(table.qualified),
+        deps=[origins.get(source, table_key(source)) for source in table.inputs],
+        group_name=f"{table.case}/{table.schema}",
+        kinds={"duckdb", "sql"},
+        description=f"{table.grain}\n\n{table.description}",
+        metadata={"key": ", ".join(table.key), "sql": dg.MetadataValue.md(f"```sql\n{table.sql}\n```")},
+        check_specs=[key_check_spec(table)],
+        pool=WAREHOUSE_POOL,
+    )
+    def built(lake: dg.ResourceParam[Lake], options: BuildOptions):
+        result = build(lake, table.qualified, full=options.full)
+        return dg.MaterializeResult(metadata=build_metadata(result), check_results=[check_key(lake, table)])
+
+    return built
+
+
+def _file_asset(published: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=FILE_KEY,
+        deps=published,
+        group_name="published",
+        kinds={"duckdb"},
+        description="The marts and dimensions as a plain DuckDB file, replaced after each build, for any client.",
+        pool=WAREHOUSE_POOL,
+    )
+    def warehouse_file(lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]):
+        return dg.MaterializeResult(metadata=file_metadata(publish(settings, lake)))
+
+    return warehouse_file
+
+
+def build_metadata(result: BuildResult) -> dict[str, Any]:
+    """What Dagster shows of one build of a table; Dagster's own names where it has a place for them."""
+    return {
+        "dagster/row_count": result.rows,
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(name, kind, description=description) for name, kind, description in result.columns]
+        ),
+        "inserted": result.inserted,
+        "updated": result.updated,
+        "deleted": result.deleted,
+        "snapshot": result.snapshot,
+        "duration_s": result.seconds,
+    }
+
+
+def file_metadata(result: PublishResult) -> dict[str, Any]:
+    """What Dagster shows of the published file."""
+    return {
+        "path": dg.MetadataValue.path(str(result.path)),
+        "tables": dg.MetadataValue.md("\n".join(f"- `{name}`" for name in result.tables)),
+        "bytes": result.bytes,
+        "snapshot": result.snapshot,
+    }

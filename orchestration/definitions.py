@@ -1,0 +1,32 @@
+"""What Dagster loads: the definitions of one stack, put together from the modules beside this one."""
+
+from typing import Any
+
+import dagster as dg
+
+from contracts.settings import Settings
+from orchestration.assets_topics import topic_specs
+from orchestration.assets_warehouse import warehouse_assets
+from orchestration.checks import reference_check_definitions, verify_topics
+from orchestration.jobs import JOBS
+from orchestration.resources import build_resources
+from orchestration.schedules import SCHEDULES
+from orchestration.sensors import SENSORS
+from warehouse.tables import all_tables
+
+
+def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> dg.Definitions:
+    """The definitions of the stack that `settings` describe; `resources` replace those of the same name."""
+    return dg.Definitions(
+        assets=[*topic_specs(), *warehouse_assets()],
+        asset_checks=[*reference_check_definitions(all_tables()), verify_topics],
+        jobs=JOBS,
+        sensors=SENSORS,
+        schedules=SCHEDULES,
+        resources={**build_resources(settings), **(resources or {})},
+        # Assets materialized by hand run in one process too.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs(Settings())

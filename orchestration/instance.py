@@ -1,0 +1,172 @@
+"""Dagster's own installation within a stack: its home folder, its storage, and the processes that serve it.
+
+How a stack runs Dagster belongs here; what Dagster runs is in `orchestration.definitions`. Nothing in this module
+imports Dagster but the functions that open the instance, so that the command line stays quick.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import yaml
+from psycopg.conninfo import conninfo_to_dict
+
+from contracts.settings import HOST, Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+DATABASE = "dagster"
+"""Dagster's database, on the same PostgreSQL server as everything else."""
+LOCATION = "headrace"
+MODULE = "orchestration.definitions"
+WAREHOUSE_POOL = "warehouse"
+"""The pool of everything that writes to the warehouse; the instance lets one run of it go at a time."""
+MAX_CONCURRENT_RUNS = 4
+MAX_RUNTIME_SECONDS = 6 * 3_600
+START_TIMEOUT_SECONDS = 120
+POLL_SECONDS = 30
+DEQUEUE_SECONDS = 2
+SENSOR_TICK_RETENTION_DAYS = {"skipped": 1, "success": 7, "failure": 30, "started": 1}
+CODE_SERVER_THREADS = 4
+STATEMENT_TIMEOUT_MS = 30_000
+CONNECTION_AGE_SECONDS = 3_600
+SPARE_CONNECTIONS = 5
+
+
+def home(settings: Settings) -> Path:
+    """DAGSTER_HOME."""
+    return settings.root / "dagster"
+
+
+def workspace_file(settings: Settings) -> Path:
+    """What the webserver and the daemon load: the one code server that both share."""
+    return home(settings) / "workspace.yaml"
+
+
+def storage_url(settings: Settings) -> str:
+    """Where Dagster stores, as SQLAlchemy wants it. libpq's own parameters (`passfile`, `sslmode`, …) go along.
+
+    The driver is named because SQLAlchemy's default has become psycopg 3, whose errors dagster-postgres cannot tell
+    apart: it recognises a table created by another process by psycopg 2's `pgcode`.
+    """
+    parameters = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo(DATABASE)).items()}
+    user, password = parameters.pop("user", None), parameters.pop("password", None)
+    database = parameters.pop("dbname")
+    # `host` and `port` stay parameters, since either may be a list or a socket's folder.
+    login = ":".join(quote(part, safe="") for part in (user, password) if part)
+    server = f"{login}@" if login else ""
+    return f"postgresql+psycopg2://{server}/{quote(database, safe='')}?{urlencode(parameters)}"
+
+
+def instance_config(settings: Settings) -> dict[str, Any]:
+    """The content of dagster.yaml."""
+    folder = home(settings)
+    return {
+        "storage": {"postgres": {"postgres_url": storage_url(settings)}},
+        "local_artifact_storage": {
+            "module": "dagster._core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": {"base_dir": str(folder)},
+        },
+        "compute_logs": {
+            "module": "dagster._core.storage.local_compute_log_manager",
+            "class": "LocalComputeLogManager",
+            "config": {"base_dir": str(folder / "compute_logs")},
+        },
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+        "concurrency": {
+            # By run, not by step: a step's slot outlives a process that is killed.
+            "pools": {"granularity": "run", "default_limit": 1},
+            "runs": {"max_concurrent_runs": MAX_CONCURRENT_RUNS},
+        },
+        "run_queue": {"dequeue_interval_seconds": DEQUEUE_SECONDS},
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": START_TIMEOUT_SECONDS,
+            "max_runtime_seconds": MAX_RUNTIME_SECONDS,
+            "poll_interval_seconds": POLL_SECONDS,
+        },
+        "run_retries": {"enabled": True, "max_retries": 0},
+        "retention": {
+            "sensor": {"purge_after_days": SENSOR_TICK_RETENTION_DAYS},
+            "schedule": {"purge_after_days": 30},
+        },
+    }
+
+
+def workspace_config(settings: Settings) -> dict[str, Any]:
+    """The content of the stack's workspace file."""
+    server = {"host": HOST, "port": settings.port("dagster-code"), "location_name": LOCATION}
+    return {"load_from": [{"grpc_server": server}]}
+
+
+def write_instance_config(settings: Settings) -> Path:
+    """Write dagster.yaml and the workspace file into Dagster's home, readable by their owner only; returns the home."""
+    folder = home(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / "dagster.yaml", instance_config(settings))
+    _replace(workspace_file(settings), workspace_config(settings))
+    return folder
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.touch(mode=0o600)
+    aside.write_text(yaml.safe_dump(content, sort_keys=False))
+    aside.replace(path)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Environment of every Dagster process, beside the stack's own `HEADRACE_…` variables."""
+    return {"DAGSTER_HOME": str(home(settings)), "DAGSTER_DISABLE_TELEMETRY": "yes", "DO_NOT_TRACK": "1"}
+
+
+def code_server_command(settings: Settings) -> list[str]:
+    """The code server: holds the definitions, evaluates sensors, and starts a process for each run."""
+    return [
+        *_python("dagster"),
+        *("api", "grpc", "--host", HOST, "--port", str(settings.port("dagster-code"))),
+        *("--module-name", MODULE, "--location-name", LOCATION),
+        *("--max-workers", str(CODE_SERVER_THREADS), "--log-level", "warning", "--use-python-environment-entry-point"),
+    ]
+
+
+def webserver_command(settings: Settings) -> list[str]:
+    """The web UI."""
+    return [
+        *_python("dagster_webserver"),
+        *("--host", HOST, "--port", str(settings.port("dagster")), "--workspace", str(workspace_file(settings))),
+        *("--dagster-log-level", "warning", "--code-server-log-level", "warning"),
+    ]
+
+
+def daemon_command(settings: Settings) -> list[str]:
+    """The daemon: ticks sensors and schedules, and takes runs off the queue."""
+    return [
+        *_python("dagster._daemon"),
+        *("run", "--workspace", str(workspace_file(settings)), "--log-level", "warning"),
+    ]
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator["DagsterInstance"]:
+    """The stack's Dagster instance, its tables created on first use."""
+    from dagster import DagsterInstance
+
+    folder = write_instance_config(settings)
+    with DagsterInstance.from_config(str(folder)) as instance:
+        # Without a pool Dagster connects anew for each statement: 700 connections for a build of twenty assets.
+        instance.optimize_for_webserver(
+            statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=CONNECTION_AGE_SECONDS, max_overflow=SPARE_CONNECTIONS
+        )
+        yield instance

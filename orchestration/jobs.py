@@ -1,0 +1,33 @@
+"""The jobs: a build of the whole warehouse, and the verification. Which of their runs are in hand is told here too."""
+
+import dagster as dg
+
+from orchestration.checks import verify_topics
+from orchestration.processes import UNFINISHED
+
+BUILD_JOB = "build"
+VERIFY_JOB = "verify"
+IN_HAND = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
+# The sensor starts no second build for the same commits, so a run whose process died is tried again by the daemon.
+RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
+
+# In one process: Dagster's multiprocess executor takes seconds to start each step, and builds take turns anyway.
+BUILD = dg.define_asset_job(
+    BUILD_JOB,
+    selection=dg.AssetSelection.all() - dg.AssetSelection.checks(verify_topics),
+    executor_def=dg.in_process_executor,
+    run_tags=RETRIES,
+    description="Registers what landed, builds core and marts from what changed, and publishes warehouse.duckdb.",
+)
+VERIFY = dg.define_asset_job(
+    VERIFY_JOB,
+    selection=dg.AssetSelection.checks(verify_topics),
+    executor_def=dg.in_process_executor,
+    description="Compares, by offsets, what the topics hold with what landed and what is registered.",
+)
+JOBS = (BUILD, VERIFY)
+
+
+def build_in_hand(instance: dg.DagsterInstance) -> bool:
+    """Whether a build is queued or running, by whomever started."""
+    return bool(instance.get_run_records(dg.RunsFilter(job_name=BUILD_JOB, statuses=IN_HAND), limit=1))

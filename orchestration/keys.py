@@ -1,0 +1,21 @@
+"""Asset keys: how topics and tables are called in Dagster, and back."""
+
+import dagster as dg
+
+FILE_KEY = dg.AssetKey(["warehouse_file"])
+"""The published file."""
+
+
+def topic_key(name: str) -> dg.AssetKey:
+    """The asset that stands for a topic."""
+    return dg.AssetKey(["kafka", name])
+
+
+def table_key(qualified: str) -> dg.AssetKey:
+    """The asset of a table, by its name with schema."""
+    return dg.AssetKey(qualified.split("."))
+
+
+def table_name(key: dg.AssetKey) -> str:
+    """A table's name with schema, by its asset."""
+    return ".".join(key.path)

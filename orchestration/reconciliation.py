@@ -1,0 +1,37 @@
+"""Reconciliation of the whole stack: brings the two accounts together and lets `warehouse.reconcile` compare them."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.landing.audit import audit_topics
+from warehouse.lake import Lake
+from warehouse.raw import registered_accounts
+from warehouse.reconcile import Reconciliation, reconcile
+
+POLL_SECONDS = 1.0
+
+
+def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Reconciliation:
+    """Hold the topics, the landing accounts and the registered rows against each other, as they are now."""
+    names = tuple(topics)
+    # The warehouse first: what is registered after this moment is still in the files that the audit reads.
+    with Lake.open(settings) as lake:
+        registered = [account for name in names for account in registered_accounts(lake, name)]
+    positions = {(account.topic_id, account.partition): account.position for account in registered}
+    return reconcile(audit_topics(settings, positions, topics=names), registered)
+
+
+def reconcile_when_settled(
+    settings: Settings, *, wait_seconds: float, on_wait: Callable[[Reconciliation], None] | None = None
+) -> Reconciliation:
+    """Reconcile again, for at most `wait_seconds`, while everything is sound but something is still on its way."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        result = reconcile_stack(settings)
+        if result.complete or not result.sound or time.monotonic() >= deadline:
+            return result
+        if on_wait is not None:
+            on_wait(result)
+        time.sleep(POLL_SECONDS)

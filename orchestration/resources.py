@@ -1,0 +1,48 @@
+"""What assets are handed: the lake, opened once a run, and the settings.
+
+dagster-duckdb's resource leaks its connection when an asset raises; this one closes the lake whatever happens.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from contracts.settings import Settings
+from orchestration.processes import process_tag
+from warehouse.lake import Lake
+
+
+class BuildOptions(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
+    """How a run builds; set in the launchpad, or by `headrace build`."""
+
+    full: bool = False
+    """Build tables anew instead of by what changed."""
+
+
+def settings_resource(settings: Settings) -> dg.ResourceDefinition:
+    """The settings of one stack. Whatever runs asks for them, so this is where a run is marked with its process."""
+
+    def given(context: dg.InitResourceContext) -> Settings:
+        if context.run is not None and context.instance is not None:
+            context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id))
+        return settings
+
+    return dg.ResourceDefinition(given, description="The stack's settings.")
+
+
+def opened_lake(context: dg.InitResourceContext) -> Iterator[Lake]:
+    """The lake, for the length of a run."""
+    with Lake.open(context.resources.settings) as lake:
+        yield lake
+
+
+def build_resources(settings: Settings) -> dict[str, Any]:
+    """All resources, by the names that assets ask for."""
+    return {
+        "settings": settings_resource(settings),
+        "lake": dg.ResourceDefinition(
+            opened_lake, required_resource_keys={"settings"}, description="DuckDB with the lake attached."
+        ),
+        "options": BuildOptions(),
+    }

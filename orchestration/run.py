@@ -1,0 +1,135 @@
+"""A build without the daemon: the same assets, once, in this process, on the stack's Dagster instance.
+
+Dagster's UI shows it like any other run.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from orchestration.definitions import build_defs
+from orchestration.instance import opened
+from orchestration.jobs import BUILD_JOB
+from orchestration.keys import table_name
+from orchestration.processes import fail_abandoned_runs, process_tag
+
+ROW_COUNT = "dagster/row_count"
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What came of a build. Tables are named with their schema, checks as `table: check`.
+
+    `skipped` are the tables that were not built because one that they read failed.
+    """
+
+    success: bool
+    rows_by_table: dict[str, int]
+    failed: tuple[str, ...]
+    skipped: tuple[str, ...]
+    failed_checks: tuple[str, ...]
+    run_id: str
+
+
+def build(
+    settings: Settings,
+    *,
+    full: bool = False,
+    select: Sequence[str] | None = None,
+    echo: Callable[[str], None] | None = None,
+) -> BuildSummary:
+    """Build everything, or only the tables selected (names with schema, such as `marts.sales_daily`).
+
+    `full` builds tables anew instead of by what changed. `echo` is told of each table as it finishes or fails.
+
+    Raises:
+        Terminal: a selected table does not exist.
+    """
+    job = build_defs(settings).resolve_job_def(BUILD_JOB)
+    known = {table_name(key): key for key in job.asset_layer.executable_asset_keys}
+    names = _selected(known, select)
+    run_id = str(uuid4())
+    with opened(settings) as instance:
+        fail_abandoned_runs(instance)
+        if echo is not None:
+            instance.add_event_listener(run_id, lambda entry: _tell(entry.dagster_event, echo))
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            asset_selection=[known[name] for name in names],
+            run_config={
+                "resources": {"options": {"config": {"full": full}}},
+                # Dagster's log of the run is kept in its storage; the terminal is for `echo`.
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            tags=process_tag(run_id),
+            raise_on_error=False,
+        )
+    return summarize(result.all_events, names, run_id)
+
+
+def _selected(known: Iterable[str], select: Sequence[str] | None) -> list[str]:
+    if select is None:
+        return sorted(known)
+    if unknown := sorted(set(select) - set(known)):
+        raise Terminal(f"There is nothing to build called {', '.join(unknown)}.", remedy=f"Known: {', '.join(known)}.")
+    return sorted(set(select))
+
+
+def summarize(events: Iterable[dg.DagsterEvent], names: Iterable[str], run_id: str) -> BuildSummary:
+    """What the events of a run that was to build these tables amount to."""
+    rows: dict[str, int] = {}
+    built: set[str] = set()
+    failed_steps: set[str] = set()
+    failed_checks: list[str] = []
+    completed = False
+    for event in events:
+        if event.is_step_materialization and event.asset_key is not None:
+            name = table_name(event.asset_key)
+            built.add(name)
+            if (count := _metadata(event).get(ROW_COUNT)) is not None:
+                rows[name] = count
+        elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+                failed_checks.append(f"{table_name(check.asset_key)}: {check.check_name}")
+        elif event.is_step_failure and event.step_key is not None:
+            failed_steps.add(event.step_key)
+        completed = completed or event.event_type is dg.DagsterEventType.RUN_SUCCESS
+    failed = [name for name in names if name.replace(".", "__") in failed_steps]
+    return BuildSummary(
+        success=completed and not failed_checks,
+        rows_by_table=rows,
+        failed=tuple(failed),
+        skipped=tuple(name for name in names if name not in built and name not in failed),
+        failed_checks=tuple(failed_checks),
+        run_id=run_id,
+    )
+
+
+def _tell(event: dg.DagsterEvent | None, echo: Callable[[str], None]) -> None:
+    if event is None:
+        return
+    if event.is_step_materialization and event.asset_key is not None:
+        echo(_built_line(table_name(event.asset_key), _metadata(event)))
+    elif event.is_step_failure and event.step_key is not None:
+        error = event.step_failure_data.error
+        root = error.cause or error if error is not None else None
+        reason = root.message.strip() if root is not None else "failed"
+        echo(f"{event.step_key.replace('__', '.', 1)}: {reason}")
+
+
+def _built_line(name: str, metadata: Mapping[str, Any]) -> str:
+    if ROW_COUNT not in metadata:
+        return f"{name}: done"
+    changes = " ".join(f"{metadata[kind]:,} {kind}" for kind in ("inserted", "updated", "deleted") if metadata[kind])
+    return f"{name}: {metadata[ROW_COUNT]:,} rows, {changes or 'unchanged'} ({metadata['duration_s']:.1f} s)"
+
+
+def _metadata(event: dg.DagsterEvent) -> dict[str, Any]:
+    return {name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()}

@@ -1,0 +1,85 @@
+"""What happens on new landing commits: topics are observed, and a build is started.
+
+The sensor reads the lander's accounts in PostgreSQL. It never polls Kafka.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+import msgspec
+
+from contracts.settings import Settings
+from orchestration.assets_topics import observation
+from orchestration.jobs import BUILD, build_in_hand
+from orchestration.processes import fail_abandoned_runs
+from streaming.landing.accounts import TopicState, last_commit_id, topic_states
+
+TICK_SECONDS = 5
+OBSERVE_EVERY_SECONDS = 60
+"""Observations stay in Dagster's log for good, so a busy topic gets one a minute, an idle one none."""
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """What the sensor remembers: the commit that the last build was started for, and what it last reported."""
+
+    commit_id: int = 0
+    observed_at: float = 0.0
+    observed: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a tick does."""
+
+    build: bool
+    observe: tuple[TopicState, ...]
+    cursor: Cursor
+
+
+def read_cursor(text: str | None) -> Cursor:
+    """The cursor as the last tick left it."""
+    return msgspec.json.decode(text, type=Cursor) if text else Cursor()
+
+
+def decide(cursor: Cursor, *, commit_id: int, in_hand: bool, states: Sequence[TopicState], now: float) -> Decision:
+    """Start a build when there are commits since the last one started for and none is in hand; report what changed.
+
+    A build in hand may have read the accounts before the newest commit, so the cursor stays until one can be started.
+    """
+    build = commit_id != cursor.commit_id and not in_hand
+    kept = msgspec.structs.replace(cursor, commit_id=commit_id) if build else cursor
+    if now - cursor.observed_at < OBSERVE_EVERY_SECONDS:
+        return Decision(build, (), kept)
+    prints = {state.topic: repr(state) for state in states}
+    changed = tuple(state for state in states if cursor.observed.get(state.topic) != prints[state.topic])
+    return Decision(build, changed, msgspec.structs.replace(kept, observed_at=now, observed=prints))
+
+
+@dg.sensor(
+    name="landing_commits",
+    target=BUILD,
+    minimum_interval_seconds=TICK_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a build when micro-batches have landed since the last one, and observes the topics.",
+)
+def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]) -> dg.SensorResult:
+    fail_abandoned_runs(context.instance)
+    conninfo = settings.conninfo()
+    decision = decide(
+        read_cursor(context.cursor),
+        commit_id=last_commit_id(conninfo),
+        in_hand=build_in_hand(context.instance),
+        states=topic_states(conninfo),
+        now=datetime.now(UTC).timestamp(),
+    )
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest()] if decision.build else [],
+        skip_reason=None if decision.build else "Nothing new has landed, or a build is in hand.",
+        cursor=msgspec.json.encode(decision.cursor).decode(),
+        asset_events=[observation(state) for state in decision.observe],
+    )
+
+
+SENSORS = (landing_commits,)

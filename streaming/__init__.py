@@ -1,0 +1,1 @@
+"""Everything that speaks Kafka: sources, processors, the lander, and the runtime they share."""

@@ -1,0 +1,352 @@
+"""The lander's accounts in PostgreSQL (`contracts/landing.sql`): positions, commits, stopped partitions, gaps.
+
+Everything that reads or writes these tables for the lander is here; the order of a commit is in `commit`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+
+from contracts.accounts import CommittedRange
+from contracts.errors import Transient
+from contracts.landing import LandingCommit, PartitionRange
+from streaming.runtime.failpoints import failpoint
+
+CONNECT_TIMEOUT_SECONDS = 3
+STATEMENT_TIMEOUT = "20s"
+FILE_AGE_LIMIT = "15 minutes"
+"""A commit never names an older file. Maintenance deletes orphans from one hour on, so the two can never meet."""
+
+
+class Overtaken(Exception):  # noqa: N818  an outcome, not a failure
+    """The stored position is not where this flush began: another lander, or an earlier attempt, was first."""
+
+
+class StaleFile(Exception):  # noqa: N818
+    """The file was written too long ago to be committed."""
+
+
+class TopicChanged(Exception):  # noqa: N818
+    """The topic is no longer the one the records were read from."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where landing of one partition stands."""
+
+    topic_id: UUID
+    partition: int
+    topic: str
+    start_offset: int
+    next_offset: int
+    stopped_reason: str | None
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """A topic as its lander sees it. `lag` counts offsets, which transaction markers take as well."""
+
+    topic: str
+    next_offset_sum: int
+    lag: int | None
+    last_commit_at: datetime | None
+    rows_landed: int
+    quarantined: int
+    stopped_partitions: tuple[str, ...]
+
+
+@contextmanager
+def connection(conninfo: str) -> Iterator[psycopg.Connection]:
+    """A short-lived autocommit connection. `Transient` when PostgreSQL is away."""
+    try:
+        with connect(conninfo) as opened:
+            yield opened
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL is away: {_first_line(error)}") from error
+
+
+def connect(conninfo: str) -> psycopg.Connection:
+    """Connect with the time limits a streaming process needs."""
+    return psycopg.connect(
+        conninfo,
+        autocommit=True,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        options=f"-c statement_timeout={STATEMENT_TIMEOUT} -c timezone=UTC",
+        application_name="headrace-landing",
+    )
+
+
+@contextmanager
+def snapshot(db: psycopg.Connection) -> Iterator[None]:
+    """Everything read inside is of one moment."""
+    with db.transaction():
+        db.execute("set transaction isolation level repeatable read, read only")
+        yield
+
+
+def _value(cursor: psycopg.Cursor) -> Any:
+    """The single value of a query that always has one row."""
+    (value,) = cursor.fetchall()[0]
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def prepare(conninfo: str) -> None:
+    """Create the accounts where they do not exist yet."""
+    with connection(conninfo) as db, db.transaction():
+        db.execute("select pg_advisory_xact_lock(hashtext('landing accounts'))")
+        db.execute(files("contracts").joinpath("landing.sql").read_bytes())
+
+
+def clock(db: psycopg.Connection) -> datetime:
+    """PostgreSQL's clock, the one by which files are young or old."""
+    return _value(db.execute("select clock_timestamp()"))
+
+
+def known_topics(db: psycopg.Connection) -> dict[str, UUID]:
+    """The id under which each topic is landed."""
+    return dict(db.execute("select topic, topic_id from landing.topics").fetchall())
+
+
+def adopt(db: psycopg.Connection, topic: str, topic_id: UUID) -> UUID:
+    """Record the id of a topic seen for the first time; returns the id on record, which may be an older one."""
+    db.execute("insert into landing.topics (topic, topic_id) values (%s, %s) on conflict do nothing", (topic, topic_id))
+    return _value(db.execute("select topic_id from landing.topics where topic = %s", (topic,)))
+
+
+def open_positions(db: psycopg.Connection, topic: str, topic_id: UUID, starts: Mapping[int, int]) -> None:
+    """Begin the account of partitions that have none yet, at the offset given for each."""
+    with db.cursor() as cursor:
+        cursor.executemany(
+            "insert into landing.positions (topic_id, partition, topic, start_offset, next_offset)"
+            " values (%s, %s, %s, %s, %s) on conflict do nothing",
+            [(topic_id, partition, topic, start, start) for partition, start in starts.items()],
+        )
+
+
+def positions(db: psycopg.Connection, topic_ids: Iterable[UUID]) -> dict[tuple[str, int], Position]:
+    """The positions of all partitions of these topics, by topic name and partition."""
+    with db.cursor(row_factory=class_row(Position)) as cursor:
+        cursor.execute(
+            "select topic_id, partition, topic, start_offset, next_offset, stopped_reason"
+            " from landing.positions where topic_id = any(%s)",
+            (list(topic_ids),),
+        )
+        return {(row.topic, row.partition): row for row in cursor}
+
+
+def stopped(db: psycopg.Connection) -> set[tuple[str, int]]:
+    """The partitions that are stopped now, by topic name and partition."""
+    rows = db.execute(
+        "select p.topic, p.partition from landing.positions p join landing.topics t using (topic_id)"
+        " where p.stopped_reason is not null"
+    )
+    return set(rows.fetchall())
+
+
+def commit(
+    db: psycopg.Connection,
+    landing: LandingCommit,
+    *,
+    file_created_at: datetime,
+    event_times: tuple[datetime, datetime] | None,
+) -> None:
+    """Step 5 of the lander: move the positions and record the files, in one transaction.
+
+    Raises:
+        TopicChanged, StaleFile, Overtaken: nothing was committed; the caller goes back to the stored positions.
+        psycopg.OperationalError: the outcome is unknown; so does the caller then.
+    """
+    with db.transaction():
+        # 5a. The topic must still be the one read, and the file young by PostgreSQL's clock. `for share` makes
+        #     `accept-gap` wait for this transaction, or this one for it.
+        row = db.execute(
+            "select topic_id = %s, clock_timestamp() - %s > %s::interval from landing.topics"
+            " where topic = %s for share",
+            (landing.topic_id, file_created_at, FILE_AGE_LIMIT, landing.topic),
+        ).fetchone()
+        if row is None or not row[0]:
+            raise TopicChanged(landing.topic)
+        if row[1]:
+            raise StaleFile(landing.topic)
+        # 5b. Compare and swap each position, partitions in order, so that two landers cannot deadlock.
+        for moved in sorted(landing.ranges, key=lambda item: item.partition):
+            swapped = db.execute(
+                "update landing.positions set next_offset = %s"
+                " where topic_id = %s and partition = %s and next_offset = %s and stopped_reason is null",
+                (moved.next, landing.topic_id, moved.partition, moved.first),
+            )
+            if swapped.rowcount != 1:
+                raise Overtaken(f"{landing.topic}-{moved.partition}")
+        # 5c. Record what was landed, and commit.
+        with db.cursor() as cursor:
+            cursor.executemany(
+                "insert into landing.commits (topic, topic_id, partition, first_offset, next_offset, rows, quarantined,"
+                " file, file_rows, file_bytes, file_sha256, quarantine_file, quarantine_file_rows,"
+                " quarantine_file_bytes, quarantine_file_sha256, min_event_time, max_event_time)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [_commit_row(landing, item, event_times) for item in landing.ranges],
+            )
+        failpoint("landing.before_commit")
+
+
+def _commit_row(
+    landing: LandingCommit, item: PartitionRange, event_times: tuple[datetime, datetime] | None
+) -> tuple[object, ...]:
+    def of(file: object) -> tuple[object, ...]:
+        return tuple(getattr(file, name, None) for name in ("path", "rows", "bytes", "sha256"))
+
+    return (
+        *(landing.topic, landing.topic_id, item.partition, item.first, item.next, item.rows, item.quarantined),
+        *(of(landing.landed) if item.rows else of(None)),
+        *(of(landing.quarantined) if item.quarantined else of(None)),
+        *(event_times or (None, None)),
+    )
+
+
+def observe(db: psycopg.Connection, highs: Mapping[tuple[UUID, int], int]) -> None:
+    """Record the high watermark last seen of each partition, by topic id and partition."""
+    with db.cursor() as cursor:
+        cursor.executemany(
+            "update landing.positions set high_offset = %s, observed_at = clock_timestamp()"
+            " where topic_id = %s and partition = %s",
+            [(high, topic_id, partition) for (topic_id, partition), high in highs.items()],
+        )
+
+
+def stop(db: psycopg.Connection, topic_id: UUID, partitions: Iterable[int], reason: str) -> None:
+    """Mark partitions as stopped, until a person runs `headrace landing accept-gap`."""
+    db.execute(
+        "update landing.positions set stopped_reason = %s, stopped_at = clock_timestamp()"
+        " where topic_id = %s and partition = any(%s) and stopped_reason is null",
+        (reason, topic_id, list(partitions)),
+    )
+
+
+@dataclass(frozen=True)
+class AcceptedGap:
+    """What was given up: offsets from `from_offset` to before `to_offset` (None: all that the old topic still held)."""
+
+    topic: str
+    partition: int
+    from_offset: int
+    to_offset: int | None
+    reason: str
+
+
+def accept_gap(db: psycopg.Connection, topic: str, topic_id: UUID, log_starts: Mapping[int, int]) -> list[AcceptedGap]:
+    """Give up what cannot be landed any more and go on: from `log_starts`, the first offsets the topic holds now."""
+    accepted: list[AcceptedGap] = []
+    with db.transaction():
+        row = db.execute("select topic_id from landing.topics where topic = %s for update", (topic,)).fetchone()
+        old_id = row[0] if row else topic_id
+        for position in sorted(positions(db, [old_id]).values(), key=lambda item: item.partition):
+            start = log_starts.get(position.partition, 0)
+            if old_id != topic_id:
+                reason = position.stopped_reason or "topic recreated"
+                gap = AcceptedGap(topic, position.partition, position.next_offset, None, reason)
+            elif position.stopped_reason is not None:
+                gap = AcceptedGap(topic, position.partition, position.next_offset, start, position.stopped_reason)
+                db.execute(
+                    "update landing.positions set next_offset = %s, stopped_reason = null, stopped_at = null"
+                    " where topic_id = %s and partition = %s",
+                    (start, topic_id, position.partition),
+                )
+            else:
+                continue
+            accepted.append(gap)
+            db.execute(
+                "insert into landing.gaps (topic, topic_id, partition, from_offset, to_offset, reason)"
+                " values (%s, %s, %s, %s, %s, %s)",
+                (topic, old_id, gap.partition, gap.from_offset, gap.to_offset, gap.reason),
+            )
+        if old_id != topic_id:
+            db.execute(
+                "update landing.topics set topic_id = %s, accepted_at = clock_timestamp() where topic = %s",
+                (topic_id, topic),
+            )
+            open_positions(db, topic, topic_id, log_starts)
+    return accepted
+
+
+def chains(db: psycopg.Connection, topic_id: UUID) -> dict[int, tuple[CommittedRange, ...]]:
+    """The commit chain of each partition, in order of offsets."""
+    found: dict[int, list[CommittedRange]] = {}
+    rows = db.execute(
+        "select partition, first_offset, next_offset, rows, quarantined from landing.commits"
+        " where topic_id = %s order by partition, first_offset",
+        (topic_id,),
+    )
+    for partition, first, following, landed, quarantined in rows:
+        found.setdefault(partition, []).append(CommittedRange(first, following, landed, quarantined))
+    return {partition: tuple(links) for partition, links in found.items()}
+
+
+def gaps(db: psycopg.Connection, topic_id: UUID) -> dict[int, tuple[tuple[int, int], ...]]:
+    """The accepted gaps of each partition of a topic that still exists."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    rows = db.execute(
+        "select partition, from_offset, to_offset from landing.gaps"
+        " where topic_id = %s and to_offset is not null order by partition, from_offset",
+        (topic_id,),
+    )
+    for partition, start, end in rows:
+        found.setdefault(partition, []).append((start, end))
+    return {partition: tuple(ranges) for partition, ranges in found.items()}
+
+
+@dataclass(frozen=True)
+class CommittedFile:
+    """A file that commits name."""
+
+    path: str
+    sha256: str
+    rows: int
+
+
+def committed_files(db: psycopg.Connection, topic_id: UUID, registered: Mapping[int, int]) -> list[CommittedFile]:
+    """The files of commits at or past the registered position of their partition (0 where none is given)."""
+    rows = db.execute(
+        "select distinct named.path, named.sha256, named.rows from landing.commits c"
+        " left join unnest(%s::int[], %s::bigint[]) as registered (partition, next_offset) using (partition)"
+        " cross join lateral (values (c.file, c.file_sha256, c.file_rows),"
+        " (c.quarantine_file, c.quarantine_file_sha256, c.quarantine_file_rows)) as named (path, sha256, rows)"
+        " where c.topic_id = %s and c.first_offset >= coalesce(registered.next_offset, 0) and named.path is not null"
+        " order by named.path",
+        (list(registered.keys()), list(registered.values()), topic_id),
+    )
+    return [CommittedFile(*row) for row in rows]
+
+
+def topic_states(conninfo: str) -> list[TopicState]:
+    """One row a topic that was ever landed, for status, sensors and observations."""
+    with connection(conninfo) as db:
+        rows = db.execute(
+            "select t.topic, coalesce(sum(p.next_offset), 0)::bigint,"
+            " sum(greatest(p.high_offset - p.next_offset, 0))::bigint,"
+            " c.last_commit_at, coalesce(c.rows, 0)::bigint, coalesce(c.quarantined, 0)::bigint,"
+            " array_agg(format('%s: %s', p.partition, p.stopped_reason) order by p.partition)"
+            " filter (where p.stopped_reason is not null)"
+            " from landing.topics t left join landing.positions p using (topic_id)"
+            " left join (select topic_id, max(committed_at) as last_commit_at, sum(rows) as rows,"
+            " sum(quarantined) as quarantined from landing.commits group by topic_id) c"
+            " on c.topic_id = t.topic_id"
+            " group by t.topic, c.last_commit_at, c.rows, c.quarantined order by t.topic"
+        ).fetchall()
+    return [TopicState(*row[:6], stopped_partitions=tuple(row[6] or ())) for row in rows]
+
+
+def last_commit_id(conninfo: str) -> int:
+    """The largest id of any landing commit so far; 0 before the first one."""
+    with connection(conninfo) as db:
+        return _value(db.execute("select coalesce(max(commit_id), 0) from landing.commits"))

@@ -1,0 +1,249 @@
+"""Records on their way from Kafka to a file: gathered by topic without a Python statement per record, then tables."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, cast
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+from confluent_kafka import Message
+
+from contracts.landing import PartitionRange
+from contracts.topics import Topic
+from streaming.landing.columnar import Offender, decode_batch
+
+RECORD_OVERHEAD_BYTES = 150
+"""About what a record costs in memory besides its value, key and headers: Python objects, list and array cells."""
+
+_MILLISECONDS = itemgetter(1)
+
+
+@dataclass
+class Buffer:
+    """The records of one topic since its last flush.
+
+    `firsts` is, by partition, the position each range of the next flush begins at; `nexts` where it ends so far;
+    `size_bytes` is what it all takes in memory.
+    """
+
+    topic: Topic
+    clock: Callable[[], float] = time.monotonic
+    values: list[bytes | None] = field(default_factory=list)
+    keys: list[bytes | None] = field(default_factory=list)
+    headers: list[Any] = field(default_factory=list)
+    times: list[np.ndarray] = field(default_factory=list)
+    partitions: list[np.ndarray] = field(default_factory=list)
+    offsets: list[np.ndarray] = field(default_factory=list)
+    firsts: dict[int, int] = field(default_factory=dict)
+    nexts: dict[int, int] = field(default_factory=dict)
+    size_bytes: int = 0
+    since: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the oldest record came; 0 when empty."""
+        return self.clock() - self.since if self.values else 0.0
+
+    def append(self, messages: list[Message], expected: dict[tuple[str, int], int]) -> int:
+        """Take the messages at or past the position `expected` of their partition, and move it.
+
+        Messages of partitions that are not expected at all (revoked, stopped) are dropped. Returns how many bytes of
+        values were taken.
+        """
+        count = len(messages)
+        partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
+        offsets = np.fromiter(map(Message.offset, messages), np.int64, count)
+        wanted = self._wanted(partitions, offsets, expected)
+        if wanted is not None:
+            messages = [message for message, keep in zip(messages, wanted, strict=True) if keep]
+            partitions, offsets, count = partitions[wanted], offsets[wanted], len(messages)
+        if not messages:
+            return 0
+        if not self.values:
+            self.since = self.clock()
+        keys, headers = list(map(Message.key, messages)), list(map(Message.headers, messages))
+        self.values += map(Message.value, messages)
+        self.keys += keys
+        self.headers += headers
+        self.times.append(np.fromiter(map(_MILLISECONDS, map(Message.timestamp, messages)), np.int64, count))
+        self.partitions.append(partitions)
+        self.offsets.append(offsets)
+        value_bytes = sum(map(len, messages))
+        self.size_bytes += value_bytes + sum(map(len, filter(None, keys))) + count * RECORD_OVERHEAD_BYTES
+        if any(headers):
+            self.size_bytes += sum(len(name) + len(value or b"") for row in headers for name, value in row or ())
+        return value_bytes
+
+    def _wanted(
+        self, partitions: np.ndarray, offsets: np.ndarray, expected: dict[tuple[str, int], int]
+    ) -> np.ndarray | None:
+        """Which messages to keep (None: all), having moved the positions past them."""
+        wanted: np.ndarray | None = None
+        for partition in np.flatnonzero(np.bincount(partitions)).tolist():
+            mine = partitions == partition
+            key = (self.topic.name, partition)
+            position = expected.get(key)
+            late = mine if position is None else mine & (offsets < position)
+            if late.any():
+                wanted = ~late if wanted is None else wanted & ~late
+                mine &= ~late
+            if position is not None and mine.any():
+                self.firsts.setdefault(partition, position)
+                self.nexts[partition] = expected[key] = int(offsets[mine][-1]) + 1
+        return wanted
+
+    def take(self, topic_id: UUID, generation: int) -> "Batch":
+        """All of it as a batch, leaving the buffer empty."""
+        batch = Batch(
+            topic=self.topic,
+            topic_id=topic_id,
+            generation=generation,
+            values=self.values,
+            keys=self.keys,
+            headers=self.headers,
+            times=np.concatenate(self.times),
+            partitions=np.concatenate(self.partitions),
+            offsets=np.concatenate(self.offsets),
+            firsts=self.firsts,
+            nexts=self.nexts,
+        )
+        self.clear()
+        return batch
+
+    def clear(self) -> None:
+        """Forget everything gathered."""
+        self.values, self.keys, self.headers = [], [], []
+        self.times, self.partitions, self.offsets = [], [], []
+        self.firsts, self.nexts, self.size_bytes = {}, {}, 0
+
+
+@dataclass
+class Batch:
+    """What one flush of one topic lands: the records in the order they came, and the ranges they cover."""
+
+    topic: Topic
+    topic_id: UUID
+    generation: int
+    values: list[bytes | None]
+    keys: list[bytes | None]
+    headers: list[Any]
+    times: np.ndarray
+    partitions: np.ndarray
+    offsets: np.ndarray
+    firsts: dict[int, int]
+    nexts: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A batch as what is written: `landed` and `quarantined` (None when without rows), and the ranges to commit."""
+
+    landed: pl.DataFrame | None
+    quarantined: pl.DataFrame | None
+    offenders: list[Offender]
+    ranges: tuple[PartitionRange, ...]
+    event_times: tuple[datetime, datetime] | None
+
+
+def to_tables(batch: Batch) -> Tables:
+    """Step 3: decode the batch into its landing columns; tombstones land with their key, offenders are set apart.
+
+    `_landed_at`, the last column, is left to whoever writes the file.
+    """
+    records = _record_columns(batch)
+    if batch.topic.contract is None:
+        values = pl.Series("_value", batch.values, dtype=pl.Binary).to_frame()
+        return Tables(values.hstack(records), None, [], _ranges(batch, np.empty(0, np.int64)), None)
+    values, present, tombstones = _without_tombstones(batch.values)
+    decoded = decode_batch(batch.topic.contract, values)
+    decoded_at = present if decoded.indices is None else present[decoded.indices]
+    landed = _landed(decoded.events, records, decoded_at, tombstones)
+    refused = present[np.array([offender.index for offender in decoded.offenders], dtype=np.int64)]
+    return Tables(
+        landed=landed if landed.height else None,
+        quarantined=_quarantined(batch, records, refused, decoded.offenders) if decoded.offenders else None,
+        offenders=decoded.offenders,
+        ranges=_ranges(batch, refused),
+        event_times=_event_times(landed),
+    )
+
+
+def _without_tombstones(values: list[bytes | None]) -> tuple[Sequence[bytes], np.ndarray, np.ndarray]:
+    """The values that are not null, their indices, and the indices of the nulls."""
+    if None not in values:
+        return cast("list[bytes]", values), np.arange(len(values)), np.empty(0, np.int64)
+    is_null = np.fromiter((value is None for value in values), np.bool_, len(values))
+    return [value for value in values if value is not None], np.flatnonzero(~is_null), np.flatnonzero(is_null)
+
+
+def _landed(
+    events: pl.DataFrame, records: pl.DataFrame, events_at: np.ndarray, tombstones_at: np.ndarray
+) -> pl.DataFrame:
+    """Events and tombstones beside their record columns, in the order of the batch."""
+    if len(events_at) == records.height:
+        return events.hstack(records)
+    rows = pl.concat([events, events.clear(len(tombstones_at))])
+    at = np.concatenate([events_at, tombstones_at])
+    order = np.argsort(at, kind="stable")
+    return rows[order].hstack(records[at[order]])
+
+
+def _record_columns(batch: Batch) -> pl.DataFrame:
+    count = len(batch.values)
+    return pl.DataFrame(
+        {
+            "_topic_id": pl.repeat(str(batch.topic_id), count, dtype=pl.String, eager=True),
+            "_partition": batch.partitions,
+            "_offset": batch.offsets,
+            "_key": pl.Series(batch.keys, dtype=pl.Binary),
+            "_headers": _header_column(batch.headers),
+            "_is_tombstone": [value is None for value in batch.values] if None in batch.values else False,
+            "_kafka_time": pl.Series(batch.times).cast(pl.Datetime("ms", "UTC")).cast(pl.Datetime("us", "UTC")),
+        }
+    )
+
+
+def _header_column(headers: list[Any]) -> pl.Series:
+    kind = pl.List(pl.Struct({"key": pl.String, "value": pl.Binary}))
+    if not any(headers):
+        return pl.repeat(None, len(headers), dtype=kind, eager=True)
+    rows = [[{"key": key, "value": _as_bytes(value)} for key, value in row] if row else None for row in headers]
+    return pl.Series(rows, dtype=kind)
+
+
+def _as_bytes(value: bytes | str | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _quarantined(batch: Batch, records: pl.DataFrame, refused: np.ndarray, offenders: list[Offender]) -> pl.DataFrame:
+    values = pl.Series("_value", [batch.values[index] for index in refused], dtype=pl.Binary)
+    reasons = pl.Series("_reason", [offender.reason for offender in offenders], dtype=pl.String)
+    return pl.DataFrame([values, reasons]).hstack(records[refused])
+
+
+def _ranges(batch: Batch, refused: np.ndarray) -> tuple[PartitionRange, ...]:
+    size = max(batch.firsts) + 1
+    records = np.bincount(batch.partitions, minlength=size)
+    quarantined = np.bincount(batch.partitions[refused], minlength=size)
+    return tuple(
+        PartitionRange(
+            partition=partition,
+            first=batch.firsts[partition],
+            next=batch.nexts[partition],
+            rows=int(records[partition] - quarantined[partition]),
+            quarantined=int(quarantined[partition]),
+        )
+        for partition in sorted(batch.firsts)
+    )
+
+
+def _event_times(landed: pl.DataFrame) -> tuple[datetime, datetime] | None:
+    earliest, latest = landed.select(pl.min("event_time"), pl.max("event_time").alias("latest")).row(0)
+    return None if earliest is None else (earliest, latest)

@@ -1,0 +1,249 @@
+"""Step 3 of the lander: a whole batch of JSON values into columns, and the offenders set apart with their reasons.
+
+The quick path lets polars parse the joined batch with the contract's schema, and then makes sure that nothing was read
+leniently. Whatever it cannot vouch for goes down the strict path: each value through the strict decoder, the valid ones
+re-encoded canonically and parsed again. So the strict decoder alone decides what is valid, and both paths land the same
+values. Why polars and not Arrow's own JSON reader: `docs/decisions/0002-columnar-decoding.md`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from polars.exceptions import PolarsError
+
+from contracts.decoding import InvalidRecord, decode, encode
+from contracts.fields import Field, Kind, fields_of
+from contracts.topics import MAX_RECORD_BYTES
+from contracts.types import INT64_MAX, INT64_MIN, MONEY_DIGITS, MONEY_PATTERN, MONEY_SCALE, Event
+
+_MONEY_REGEX = f"^{MONEY_PATTERN}$"
+_TIME_REGEX = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+_LANDING_TYPES: dict[Kind, Any] = {
+    "string": pl.String,
+    "money": pl.Decimal(MONEY_DIGITS, MONEY_SCALE),
+    "time": pl.Datetime("us", "UTC"),
+    "integer": pl.Int64,
+    "number": pl.Float64,
+    "boolean": pl.Boolean,
+}
+_WIRE_TYPES: dict[Kind, Any] = {**_LANDING_TYPES, "money": pl.String, "time": pl.String}
+_QUOTE, _COLON, _NEWLINE = b'":\n'
+_WINDOW = 1 << 20
+
+
+@dataclass(frozen=True)
+class Offender:
+    """A value that is no valid event. `index` is its place in the batch."""
+
+    index: int
+    category: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """`events` holds the contract's columns; its rows are the batch's values at `indices`, in order (None: all)."""
+
+    events: pl.DataFrame
+    indices: np.ndarray | None = None
+    offenders: list[Offender] = field(default_factory=list[Offender])
+
+
+class _NotVouchedFor(Exception):  # noqa: N818  a verdict, not a failure
+    """The quick path cannot say that the whole batch is valid."""
+
+
+def decode_batch(contract: type[Event], values: Sequence[bytes]) -> Decoded:
+    """Decode a batch of record values into the contract's landing columns."""
+    if not values:
+        return Decoded(_empty(contract))
+    try:
+        return Decoded(_parse(contract, values))
+    except _NotVouchedFor:
+        return _decode_strictly(contract, values)
+
+
+def _decode_strictly(contract: type[Event], values: Sequence[bytes]) -> Decoded:
+    indices: list[int] = []
+    canonical: list[bytes] = []
+    offenders: list[Offender] = []
+    for index, value in enumerate(values):
+        try:
+            canonical.append(encode(decode(contract, value)))
+            indices.append(index)
+        except InvalidRecord as invalid:
+            offenders.append(Offender(index, invalid.category, str(invalid)))
+    events = _convert(contract, _read(b"\n".join(canonical), fields_of(contract))) if canonical else _empty(contract)
+    return Decoded(events, np.array(indices, dtype=np.int64), offenders)
+
+
+def _empty(contract: type[Event]) -> pl.DataFrame:
+    return pl.DataFrame(schema={f.name: landing_type(f) for f in fields_of(contract)})
+
+
+# --- parsing ----------------------------------------------------------------------------------------------------------
+
+_seen: dict[type[Event], set[str]] = {}
+"""Fields that have occurred in each contract's records so far. A field that never occurs costs as much to parse as one
+that does, so the quick path asks for these alone until another turns up."""
+
+
+def _parse(contract: type[Event], values: Sequence[bytes]) -> pl.DataFrame:
+    joined = b"\n".join(values)
+    text = _survey(joined)
+    # One line a value: polars makes at most one row of a line, so equal counts mean one row a value.
+    if text.newlines != len(values) - 1 or max(map(len, values)) > MAX_RECORD_BYTES:
+        raise _NotVouchedFor
+    seen = _seen.setdefault(contract, {f.name for f in fields_of(contract) if f.required})
+    for fields in ([f for f in fields_of(contract) if f.name in seen], fields_of(contract)):
+        frame = _read(joined, fields)
+        if frame.height == len(values) and _nothing_was_read_leniently(text, frame):
+            seen.update(name for name in frame.columns if frame[name].null_count() < frame.height)
+            return _convert(contract, frame)
+    raise _NotVouchedFor
+
+
+def _read(joined: bytes, fields: Sequence[Field]) -> pl.DataFrame:
+    try:
+        return pl.read_ndjson(joined, schema={f.name: _wire_type(f) for f in fields})
+    except PolarsError as error:
+        raise _NotVouchedFor from error
+
+
+def _wire_type(declared: Field) -> Any:
+    return _type(declared, _WIRE_TYPES)
+
+
+def landing_type(declared: Field) -> Any:
+    """Type of the landed column, in polars' words."""
+    return _type(declared, _LANDING_TYPES)
+
+
+def _type(declared: Field, types: dict[Kind, Any]) -> Any:
+    if declared.kind == "list":
+        return pl.List(pl.Struct({child.name: _type(child, types) for child in declared.children}))
+    return types[declared.kind]
+
+
+def _nothing_was_read_leniently(text: "_Survey", frame: pl.DataFrame) -> bool:
+    """Whether every cell comes from exactly one pair of the text, and every text cell from a JSON string.
+
+    Polars takes the first of a key given twice, drops unknown keys and turns numbers into text where text belongs. Let
+    the text have K keys and S string values, and the frame k cells that are not null, of which s are text. With d keys
+    too many (repeated, unknown, or with a null), u of them with a string, and l text cells that came from no string,
+    K = k + d and S = s - l + u. Counting the quotation marks, 2K + 2S = 2k + 2s holds only if d + u = l. Counting
+    `":"`, which stands only between a key and its string, gives at most S; that it is s holds only if l <= u. Both
+    hold only if d = u = l = 0. Other escapes than `\\"` (one mark) and `\\n` are left to the strict path.
+    """
+    cells, texts = _cells(frame.get_columns())
+    return not text.other_escapes and text.quotes == 2 * cells + 2 * texts and text.between == texts
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """Counts over a text: newlines, unescaped quotation marks, places of `":"`, escapes other than `\\"` and `\\n`."""
+
+    newlines: int
+    quotes: int
+    between: int
+    other_escapes: int
+
+
+def _survey(joined: bytes) -> _Survey:
+    """Count in windows that stay in the processor's cache."""
+    characters = np.frombuffer(joined, np.uint8)
+    newlines = quotes = between = 0
+    for start in range(0, len(characters), _WINDOW):
+        window = characters[start : start + _WINDOW + 2]
+        is_quote = window == _QUOTE
+        newlines += int(np.count_nonzero(window[:_WINDOW] == _NEWLINE))
+        quotes += int(np.count_nonzero(is_quote[:_WINDOW]))
+        between += int(np.count_nonzero(is_quote[:-2] & is_quote[2:] & (window[1:-1] == _COLON)))
+    if b"\\" not in joined:
+        return _Survey(newlines, quotes, between, 0)
+    escaped_quotes = joined.count(b'\\"')
+    other_escapes = joined.count(b"\\") - escaped_quotes - joined.count(b"\\n")
+    return _Survey(newlines, quotes - escaped_quotes, between, other_escapes)
+
+
+def _cells(columns: list[pl.Series]) -> tuple[int, int]:
+    """How many cells are not null, and how many of them are text, at any depth."""
+    cells = texts = 0
+    for column in columns:
+        filled = len(column) - column.null_count()
+        cells += filled
+        if column.dtype == pl.String:
+            texts += filled
+        elif isinstance(column.dtype, pl.List) and filled:
+            elements = column.drop_nulls().explode(empty_as_null=False)
+            inner_cells, inner_texts = _cells(elements.struct.unnest().get_columns())
+            cells, texts = cells + inner_cells, texts + inner_texts
+    return cells, texts
+
+
+# --- checking and converting ------------------------------------------------------------------------------------------
+
+
+def _convert(contract: type[Event], frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame in landing types, with all of the contract's columns; `_NotVouchedFor` where a value is not valid."""
+    fields = fields_of(contract)
+    present = [f for f in fields if f.name in frame.columns]
+    _require_valid(present, frame)
+    times = {f.name: _times(frame[f.name]) for f in present if f.kind == "time"}
+    return frame.with_columns(**times).select(_landing_column(f, f.name in frame.columns) for f in fields)
+
+
+def _require_valid(fields: Sequence[Field], frame: pl.DataFrame) -> None:
+    """Check what polars' parser does not, at any depth, in one pass over the columns."""
+    checks = [check.alias(str(n)) for n, check in enumerate(check for f in fields for check in _checks(f))]
+    if False in frame.select(checks).row(0):  # a check over no values at all is null, and holds
+        raise _NotVouchedFor
+    for declared in fields:
+        if declared.kind == "list":
+            elements = frame[declared.name].drop_nulls().explode(empty_as_null=False)
+            if elements.null_count():
+                raise _NotVouchedFor
+            _require_valid(declared.children, elements.struct.unnest())
+
+
+def _checks(declared: Field) -> Iterator[pl.Expr]:
+    """Expressions that are true, or null, where every value of a column is as the contract says."""
+    column = pl.col(declared.name)
+    if declared.required and not declared.nullable:
+        yield column.null_count() == 0
+    if declared.kind == "money":
+        yield column.str.contains(_MONEY_REGEX).all()
+    elif declared.kind == "time":
+        yield column.str.contains(_TIME_REGEX).all()
+    elif declared.kind == "number":
+        yield column.is_finite().all()
+    if declared.choices is not None:
+        yield column.is_in(declared.choices).all()
+    if declared.min_length is not None:
+        yield column.str.len_bytes().min() >= declared.min_length
+    if declared.minimum is not None and declared.minimum != INT64_MIN:
+        yield column.min() >= declared.minimum
+    if declared.maximum is not None and declared.maximum != INT64_MAX:
+        yield column.max() <= declared.maximum
+
+
+def _landing_column(declared: Field, present: bool) -> pl.Expr:
+    """A column in its landing type. Absent values get the default: a null in the text would be a pair too many."""
+    kind = landing_type(declared)
+    column = pl.col(declared.name) if present else pl.lit(None, kind).alias(declared.name)
+    if declared.default is not None:
+        column = column.fill_null(declared.default)
+    return column.cast(kind)
+
+
+def _times(text: pl.Series) -> pl.Series:
+    """Times from text of the right form. By Arrow, whose parser takes a tenth of the time that polars' takes."""
+    try:
+        parsed = text.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.timestamp("us", tz="UTC"))
+    except pa.ArrowInvalid as error:  # of the right form, and no time: February 30
+        raise _NotVouchedFor from error
+    return pl.Series(text.name, parsed)

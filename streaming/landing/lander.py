@@ -1,0 +1,366 @@
+"""The lander: a long-running consumer that turns every topic into Parquet, exactly once.
+
+    1. consume in batches; drop what is not expected           (`Buffer.append`)
+    2. flush a topic by rows, bytes or age, whichever is first (`_flush_due`)
+    3. decode the batch                                        (`batch.to_tables`, in the writer's thread)
+    4. write its files durably                                 (`files.write`)
+    5. commit positions and files in one transaction           (`accounts.commit`)
+    6. only then commit the consumer group's offsets, which serve lag monitoring alone (`_take_outcomes`)
+
+PostgreSQL's positions are the truth. Whatever goes wrong in 3 to 5, everything in memory is dropped and reading goes on
+from the stored positions: there is one way back (`_reset`, `_recover`), and it is always right.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from uuid import UUID
+
+import psycopg
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.landing import accounts
+from streaming.landing.batch import Batch, Buffer
+from streaming.landing.resume import Key, ResumePoints, resume_points
+from streaming.landing.writer import Landed, Refused, Writer
+from streaming.runtime import clients, logs, metrics
+from streaming.runtime.failpoints import failpoint
+from streaming.runtime.topics import topic_ids
+
+CONSUME_RECORDS = 2_000
+"""Making and freeing that many messages holds the interpreter's lock for some 3 ms, which the writer then waits for."""
+CONSUME_SECONDS = 0.1
+SUBMIT_SECONDS = 1.0
+"""How long the main thread waits for the writer before it pauses its partitions and goes on polling."""
+DRAIN_SECONDS = 15.0
+HEARTBEAT_SECONDS = 3.0
+BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
+
+_OUT_OF_RANGE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
+
+
+class Lander:
+    """One lander process. Each of a group has an `index` of its own, its stable place in the consumer group."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        index: int = 0,
+        topics: Iterable[str] = tuple(TOPICS),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._log = logs.logger(part="lander", index=index)
+        self._admin = clients.admin(settings)
+        self._consumer: Consumer = clients.consumer(
+            settings,
+            f"{settings.database}-lander",
+            **{
+                "group.instance.id": f"lander-{index}",
+                "client.id": f"headrace-lander-{index}",
+                "session.timeout.ms": 10_000,
+                "heartbeat.interval.ms": 2_000,
+                "topic.metadata.refresh.interval.ms": 10_000,
+            },
+        )
+        self._writer = Writer(conninfo=settings.conninfo(), landing_root=settings.landing_root, admin=self._admin)
+        self._db: psycopg.Connection | None = None
+        self._buffers = {name: Buffer(TOPICS[name], clock) for name in topics}
+        self._pending: deque[Batch] = deque()
+        self._topic_ids: dict[str, UUID] = {}
+        self._assigned: set[Key] = set()
+        self._joining: dict[Key, int] = {}
+        self._expected: dict[Key, int] = {}
+        self._stopped: set[Key] = set()
+        self._generation = 0
+        self._recover_at: float | None = None
+        self._failures = 0
+        self._congested = False
+        self._heartbeat_at = 0.0
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ask the lander to finish what it holds and end; safe in a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Land until `stop` is called."""
+        self._writer.start()
+        self._consumer.subscribe(
+            list(self._buffers), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        self._log.info("started", topics=len(self._buffers))
+        try:
+            while not self._stopping:
+                self._step()
+            self._flush_everything(DRAIN_SECONDS)
+        finally:
+            self._consumer.close()
+            self._writer.close()
+            if self._db is not None:
+                self._db.close()
+        self._log.info("stopped")
+
+    def _step(self) -> None:
+        self._writer.check()
+        self._take_outcomes()
+        self._recover_when_due()
+        self._submit_pending(SUBMIT_SECONDS)
+        # 1. Consume in batches, and drop what is not expected.
+        messages = self._consumer.consume(CONSUME_RECORDS, CONSUME_SECONDS)
+        failpoint("landing.consumed")
+        self._take(messages)
+        self._settle(messages)
+        # 2. Flush by rows, bytes or wall-clock age, whichever is first.
+        self._flush_due()
+        self._heartbeat_when_due()
+
+    # --- 1. consuming ---------------------------------------------------------------------------------------------
+
+    def _take(self, messages: list[Message]) -> None:
+        if any(map(Message.error, messages)):
+            messages = self._without_errors(messages)
+        for topic, group in groupby(messages, Message.topic):
+            taken = list(group)
+            value_bytes = self._buffers[str(topic)].append(taken, self._expected)
+            metrics.RECORDS_IN.labels(topic).inc(len(taken))
+            metrics.BYTES_IN.labels(topic).inc(value_bytes)
+
+    def _without_errors(self, messages: list[Message]) -> list[Message]:
+        for message in messages:
+            error = message.error()
+            if error is None:
+                continue
+            if error.fatal():
+                raise Terminal(f"Kafka ended this consumer: {error.str()}.", remedy="The supervisor starts it again.")
+            self._log.warning("consumer error", code=error.name(), topic=message.topic(), partition=message.partition())
+            if error.code() in _OUT_OF_RANGE:
+                self._reset("offset out of range", error.str())
+        return [message for message in messages if message.error() is None]
+
+    def _settle(self, messages: list[Message]) -> None:
+        """Begin to expect the partitions that were assigned inside the last `consume` call.
+
+        That call may have returned records gathered before the assignment, so its records were dropped; where there
+        were some, go back to the position.
+        """
+        if not self._joining:
+            return None
+        came = {(message.topic(), message.partition()) for message in messages}
+        for key in [key for key in self._joining if key in came]:
+            if not self._seek(key, self._joining[key]):
+                return self._reset("not seekable yet", f"{key[0]}-{key[1]}")
+        self._expected |= self._joining
+        self._joining.clear()
+        return None
+
+    def _seek(self, key: Key, position: int) -> bool:
+        try:
+            self._consumer.seek(TopicPartition(*key, position))
+        except KafkaException as error:
+            self._log.debug("seek refused", topic=key[0], partition=key[1], error=str(error))
+            return False
+        return True
+
+    # --- 2. flushing ----------------------------------------------------------------------------------------------
+
+    def _flush_due(self) -> None:
+        limits = self._settings
+        for buffer in self._buffers.values():
+            if (
+                len(buffer) >= limits.landing_flush_rows
+                or buffer.size_bytes >= limits.landing_flush_bytes
+                or buffer.age >= limits.landing_flush_seconds
+            ):
+                self._flush(buffer)
+        held = sum(buffer.size_bytes for buffer in self._buffers.values())
+        metrics.BUFFERED_BYTES.set(held)
+        if held > limits.landing_buffer_bytes:
+            self._flush(max(self._buffers.values(), key=lambda buffer: buffer.size_bytes))
+
+    def _flush(self, buffer: Buffer) -> None:
+        if len(buffer):
+            self._pending.append(buffer.take(self._topic_ids[buffer.topic.name], self._generation))
+            failpoint("landing.flushed")
+
+    def _submit_pending(self, timeout: float) -> None:
+        """Hand flushed batches to the writer. While it cannot take them the partitions are paused, so memory stays."""
+        while self._pending:
+            if not self._writer.submit(self._pending[0], 0.0 if self._congested else timeout):
+                if not self._congested:
+                    self._congested = True
+                    self._consumer.pause(_partitions(self._assigned))
+                return
+            self._pending.popleft()
+        if self._congested:
+            self._congested = False
+            if self._recover_at is None:
+                self._consumer.resume(_partitions(self._expected))
+
+    def _flush_everything(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        for buffer in self._buffers.values():
+            self._flush(buffer)
+        while self._pending and self._writer.submit(self._pending[0], max(0.0, deadline - time.monotonic())):
+            self._pending.popleft()
+        self._writer.drain(max(0.0, deadline - time.monotonic()))
+        self._take_outcomes()
+
+    # --- 6. after the commit --------------------------------------------------------------------------------------
+
+    def _take_outcomes(self) -> None:
+        while not self._writer.outcomes.empty():
+            match self._writer.outcomes.get():
+                case Landed(commit):
+                    self._failures = 0
+                    moved = [TopicPartition(commit.topic, r.partition, r.next) for r in commit.ranges]
+                    self._commit_offsets(moved)
+                    failpoint("landing.offsets_committed")
+                case Refused() as refused if refused.generation == self._generation:
+                    self._reset(refused.reason, refused.detail)
+                case Refused():
+                    pass  # of before the last reset
+
+    def _commit_offsets(self, moved: list[TopicPartition]) -> None:
+        try:
+            self._consumer.commit(offsets=moved, asynchronous=True)
+        except KafkaException as error:
+            # These offsets only show the lag to Kafka's own tools; the positions are in PostgreSQL already.
+            self._log.debug("group offsets not committed", error=str(error))
+
+    # --- the one way back -----------------------------------------------------------------------------------------
+
+    def _reset(self, reason: str, detail: str = "") -> None:
+        """Drop everything in memory; `_recover` then goes on from the stored positions."""
+        self._log.warning("going back to the stored positions", reason=reason, detail=detail)
+        metrics.RESETS.labels(reason).inc()
+        self._generation += 1
+        self._pending.clear()
+        for buffer in self._buffers.values():
+            buffer.clear()
+        self._expected.clear()
+        self._joining.clear()
+        if self._assigned:
+            self._consumer.pause(_partitions(self._assigned))
+        self._wait_before_recovery()
+
+    def _wait_before_recovery(self) -> None:
+        self._recover_at = self._clock() + BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
+        self._failures += 1
+
+    def _recover_when_due(self) -> None:
+        if self._recover_at is None or self._clock() < self._recover_at or not self._writer.idle:
+            return None
+        try:
+            points = self._resume_points(self._assigned)
+        except (Transient, psycopg.OperationalError) as error:
+            self._log.warning("cannot recover yet", error=str(error).splitlines()[:1])
+            return self._wait_before_recovery()
+        if not all(self._seek(key, position) for key, position in points.positions.items()):
+            return self._wait_before_recovery()
+        # The writer drops what is older than this generation; nothing of it can be under way any more, it is idle.
+        self._writer.begin(self._generation)
+        self._recover_at = None
+        self._congested = False
+        self._expected = dict(points.positions)
+        self._consumer.resume(_partitions(points.positions))
+        self._log.info("recovered", partitions=len(points.positions), stopped=len(points.stopped))
+        return None
+
+    def _resume_points(self, keys: Iterable[Key]) -> ResumePoints:
+        points = resume_points(self._connected(), self._admin, keys)
+        self._topic_ids |= points.topic_ids
+        for key, reason in points.stopped.items():
+            if key not in self._stopped:
+                remedy = f"Run `headrace landing accept-gap {key[0]}` to record the gap and go on."
+                self._log.error("partition stopped", topic=key[0], partition=key[1], reason=reason, remedy=remedy)
+        self._stopped = (self._stopped - points.positions.keys()) | points.stopped.keys()
+        for topic in self._buffers:
+            metrics.STOPPED.labels(topic).set(sum(name == topic for name, _ in self._stopped))
+        return points
+
+    def _connected(self) -> psycopg.Connection:
+        if self._db is None or self._db.closed or self._db.broken:
+            self._db = accounts.connect(self._settings.conninfo())
+        return self._db
+
+    # --- rebalances, inside `consume` -----------------------------------------------------------------------------
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        keys = {(partition.topic, partition.partition) for partition in partitions}
+        self._log.info("assigned", partitions=len(keys))
+        self._assigned |= keys
+        try:
+            points = self._resume_points(keys)
+        except (Transient, psycopg.OperationalError) as error:
+            consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
+            return self._reset("no positions on assignment", str(error))
+        consumer.incremental_assign([TopicPartition(*key, points.positions.get(key, OFFSET_BEGINNING)) for key in keys])
+        consumer.pause(_partitions(keys - points.positions.keys()))
+        if self._recover_at is None:
+            self._joining |= points.positions
+        else:
+            consumer.pause(_partitions(keys))
+        if self._congested:
+            consumer.pause(_partitions(keys))
+        return None
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Land what is held first, so that the next owner goes on from there instead of reading it again.
+        self._flush_everything(DRAIN_SECONDS)
+        self._forget(partitions)
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._forget(partitions)
+        self._reset("partitions lost")
+        consumer.incremental_unassign(partitions)
+
+    def _forget(self, partitions: list[TopicPartition]) -> None:
+        self._log.info("revoked", partitions=len(partitions))
+        for partition in partitions:
+            key = (partition.topic, partition.partition)
+            self._assigned.discard(key)
+            self._stopped.discard(key)
+            self._expected.pop(key, None)
+            self._joining.pop(key, None)
+
+    # --- heartbeat ------------------------------------------------------------------------------------------------
+
+    def _heartbeat_when_due(self) -> None:
+        """Every few seconds: write down the lag, and look for topics recreated and gaps accepted meanwhile."""
+        if self._recover_at is not None or self._clock() < self._heartbeat_at:
+            return
+        self._heartbeat_at = self._clock() + HEARTBEAT_SECONDS
+        try:
+            self._observe_lag()
+            if self._stopped - accounts.stopped(self._connected()):
+                self._reset("gap accepted")
+            elif changed := self._changed_topics():
+                self._reset("topic changed", ", ".join(changed))
+        except (Transient, psycopg.OperationalError) as error:
+            self._log.warning("heartbeat failed", error=str(error).splitlines()[:1])
+
+    def _observe_lag(self) -> None:
+        highs: dict[tuple[UUID, int], int] = {}
+        for (topic, partition), position in self._expected.items():
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            if high >= 0:
+                highs[self._topic_ids[topic], partition] = high
+                metrics.LAG.labels(topic, partition).set(max(0, high - position))
+        accounts.observe(self._connected(), highs)
+
+    def _changed_topics(self) -> list[str]:
+        reading = {topic for topic, _ in self._expected}
+        present = topic_ids(self._admin, reading)
+        return sorted(topic for topic in reading if present.get(topic) != self._topic_ids[topic])
+
+
+def _partitions(keys: Iterable[Key]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition) for topic, partition in keys]

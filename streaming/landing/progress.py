@@ -1,0 +1,64 @@
+"""Whether what the topics hold by now has been landed, for commands that must not run ahead of the lander."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.landing import accounts
+from streaming.landing.audit import scan
+from streaming.runtime import clients
+from streaming.runtime.topics import offset_bounds, topic_ids
+
+POLL_SECONDS = 0.2
+
+Key = tuple[str, int]
+
+
+def committed_ends(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> dict[Key, int]:
+    """Last stable offset (exclusive) of every partition now."""
+    admin = clients.admin(settings)
+    present = topic_ids(admin, topics)
+    known = admin.list_topics(timeout=20).topics
+    keys = [(topic, partition) for topic in present for partition in known[topic].partitions]
+    return {key: end for key, (_, end) in offset_bounds(admin, keys).items()}
+
+
+def wait_until_landed(
+    settings: Settings,
+    ends: dict[Key, int],
+    *,
+    timeout: float,
+    on_progress: Callable[[int], None] | None = None,
+) -> int:
+    """Wait until every partition is landed up to its end; returns how many records were still behind at the timeout.
+
+    The last offsets before an end may be transaction markers, which no position ever passes: where positions stand
+    still, a scan tells whether records remain.
+    """
+    deadline = time.monotonic() + timeout
+    moved_at, last = time.monotonic(), -1
+    while True:
+        behind = _behind(settings, ends)
+        offsets = sum(ends[key] - position for key, position in behind.items())
+        if not offsets:
+            return 0
+        if on_progress is not None:
+            on_progress(offsets)
+        if offsets != last:
+            moved_at, last = time.monotonic(), offsets
+        stands_still = time.monotonic() - moved_at > 2 * settings.landing_flush_seconds + 1
+        if stands_still or time.monotonic() > deadline:
+            records = sum(len(found) for found in scan(settings, {k: (p, ends[k]) for k, p in behind.items()}).values())
+            if not records or time.monotonic() > deadline:
+                return records
+            moved_at = time.monotonic()
+        time.sleep(POLL_SECONDS)
+
+
+def _behind(settings: Settings, ends: dict[Key, int]) -> dict[Key, int]:
+    """Landing positions of the partitions that are below their end."""
+    with accounts.connection(settings.conninfo()) as db:
+        stored = accounts.positions(db, accounts.known_topics(db).values())
+    found = {key: stored[key].next_offset if key in stored else 0 for key in ends}
+    return {key: position for key, position in found.items() if position < ends[key]}

@@ -1,0 +1,1 @@
+"""What every streaming process shares: clients, topics, dead letters, logs, metrics."""

@@ -1,0 +1,39 @@
+"""Named points between the steps whose order durability depends on, where a test can make the process die or stall.
+
+`HEADRACE_FAILPOINTS="landing.renamed=kill@3"` kills the process with SIGKILL the third time it passes that point;
+`=stall:2.5` makes it wait that many seconds there, every time. Several are separated by commas. Without the variable a
+point costs one dictionary look-up.
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+
+VARIABLE = "HEADRACE_FAILPOINTS"
+
+_passed: Counter[str] = Counter()
+
+
+def _parse(text: str) -> dict[str, str]:
+    return dict(item.split("=", 1) for item in text.split(",") if item)
+
+
+_actions = _parse(os.environ.get(VARIABLE, ""))
+
+
+def failpoint(name: str) -> None:
+    """Do here what the environment asks for at this point: nothing, as a rule."""
+    action = _actions.get(name)
+    if action is None:
+        return
+    _passed[name] += 1
+    kind, _, argument = action.partition(":")
+    if kind == "stall":
+        time.sleep(float(argument))
+        return
+    verb, _, count = kind.partition("@")
+    if verb != "kill":
+        raise ValueError(f"{VARIABLE} knows kill, kill@N and stall:SECONDS, not {action!r}")
+    if _passed[name] == int(count or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,51 @@
+"""Whether a broker is there, asked quietly: for start-up and diagnosis, when a broker may well be away."""
+
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import Topic
+
+_LOG_NOTHING = 0
+_NO_LEADER = -1
+_POLL_SECONDS = 0.05
+
+
+def quiet_admin(settings: Settings) -> AdminClient:
+    """An admin client that does not write to standard error when the broker goes away."""
+    return AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": _LOG_NOTHING})
+
+
+def broker_answers(settings: Settings, timeout_seconds: float = 3.0) -> bool:
+    """Whether the cluster can be described and has a broker."""
+    try:
+        return bool(quiet_admin(settings).list_topics(timeout=timeout_seconds).brokers)
+    except KafkaException:
+        return False
+
+
+def wait_for_topics(client: AdminClient, topics: Mapping[str, Topic], timeout_seconds: float = 30.0) -> None:
+    """Wait until every partition of the topics has a leader: a broker says "created" before it serves them.
+
+    Raises:
+        Transient: it took longer than the timeout.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while missing := _not_served(client, topics, timeout_seconds):
+        if time.monotonic() > deadline:
+            raise Transient(f"Kafka does not serve these topics: {', '.join(missing)}.")
+        time.sleep(_POLL_SECONDS)
+
+
+def _not_served(client: AdminClient, topics: Mapping[str, Topic], timeout_seconds: float) -> list[str]:
+    known = client.list_topics(timeout=timeout_seconds).topics
+    led = {
+        name: sum(partition.leader != _NO_LEADER for partition in metadata.partitions.values())
+        for name, metadata in known.items()
+        if metadata.error is None
+    }
+    return [name for name, topic in topics.items() if led.get(name, 0) < topic.partitions]

@@ -1,0 +1,32 @@
+"""Prometheus metrics of the streaming processes, and the local port they are read from."""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from contracts.errors import Terminal
+from contracts.settings import HOST
+
+RECORDS_IN = Counter("headrace_lander_records_in", "Records consumed.", ["topic"])
+BYTES_IN = Counter("headrace_lander_bytes_in", "Bytes of record values consumed.", ["topic"])
+ROWS_LANDED = Counter("headrace_lander_rows_landed", "Rows in committed files.", ["topic"])
+QUARANTINED = Counter("headrace_lander_quarantined", "Records quarantined, by kind of reason.", ["topic", "reason"])
+RESETS = Counter("headrace_lander_resets", "Times the lander went back to the stored positions.", ["reason"])
+DECODE_SECONDS = Histogram("headrace_lander_decode_seconds", "Decoding one flush.", ["topic"])
+WRITE_SECONDS = Histogram("headrace_lander_flush_seconds", "Writing the files of one flush.", ["topic"])
+COMMIT_SECONDS = Histogram("headrace_lander_commit_seconds", "Committing one flush in PostgreSQL.", ["topic"])
+LAG = Gauge("headrace_lander_lag_offsets", "High watermark minus position.", ["topic", "partition"])
+LAST_COMMIT = Gauge(
+    "headrace_lander_last_commit_timestamp_seconds", "When the topic's last flush was committed.", ["topic"]
+)
+STOPPED = Gauge("headrace_lander_stopped_partitions", "Partitions that wait for accept-gap.", ["topic"])
+BUFFERED_BYTES = Gauge("headrace_lander_buffered_bytes", "Bytes of record values held in memory.")
+
+
+def serve(port: int) -> None:
+    """Serve the metrics of this process on 127.0.0.1."""
+    try:
+        start_http_server(port, addr=HOST)
+    except OSError as error:
+        raise Terminal(
+            f"The metrics port {HOST}:{port} is taken.",
+            remedy="End what listens there, or set HEADRACE_PORT_BASE to another range.",
+        ) from error

@@ -1,0 +1,174 @@
+"""Delivery of events and dead letters by an idempotent producer: everything handed over is acknowledged, or it raises.
+
+Counting, pacing and the reading of input belong to the sources.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from contracts import dead_letters
+from contracts.decoding import InvalidRecord, decode, encode
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
+from contracts.types import Event
+from streaming.runtime.clients import producer
+
+MAX_KEY_BYTES = 16_384
+"""Together with the largest value this stays below the topics' `max.message.bytes`."""
+MAX_REASON_LENGTH = 300
+CONNECT_TIMEOUT_SECONDS = 10.0
+SETTLING_SECONDS = 5.0
+DELIVERY_TIMEOUT_SECONDS = 120.0
+POLL_EVERY = 1_000
+"""Records between two looks at delivery reports; failures are all that is reported."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """Input that cannot become an event of `topic`. `size` is its length where `value` is only its beginning."""
+
+    topic: str
+    value: bytes
+    reason: str
+    stage: str
+    position: str
+    key: bytes | None = None
+    size: int | None = None
+
+
+def encode_event(event: Event) -> bytes:
+    """The value of a record that every reader accepts.
+
+    Raises:
+        InvalidRecord: the strict decoder refuses what the event would be on the wire.
+    """
+    try:
+        value = encode(event)
+    except UnicodeEncodeError:
+        raise InvalidRecord("not UTF-8", "holds a lone surrogate, which UTF-8 cannot express") from None
+    except OverflowError:
+        raise InvalidRecord("invalid field", "holds an integer out of range") from None
+    decode(type(event), value)
+    return value
+
+
+def check_size(key: bytes, value: bytes) -> None:
+    """Raise `InvalidRecord` for a record that the broker would not take."""
+    if len(value) > MAX_RECORD_BYTES:
+        raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
+    if len(key) > MAX_KEY_BYTES:
+        raise InvalidRecord("too long", f"key longer than {MAX_KEY_BYTES} bytes")
+
+
+class Publisher:
+    """Sends records and notices every failed delivery. Nothing counts as delivered before `flush` has returned.
+
+    Raises:
+        Transient: from any method, when the broker did not take a record in time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._servers = settings.bootstrap_servers
+        self._failures: list[KafkaError] = []
+        self._since_poll = 0
+        self._producer = producer(
+            settings,
+            **{
+                # No method of this object: a cycle would keep the producer and its threads alive.
+                "on_delivery": _collect_into(self._failures),
+                "delivery.report.only.error": True,
+                "message.timeout.ms": int(DELIVERY_TIMEOUT_SECONDS * 1000),
+            },
+        )
+
+        self._produce = self._producer.produce
+
+    def check(self, topics: Iterable[str]) -> None:
+        """Make sure that the broker answers and has `topics` and their dead-letter topics.
+
+        Raises:
+            Transient: no answer.
+            Terminal: a topic is missing.
+        """
+        wanted = {name for topic in topics for name in (topic, TOPICS[topic].dead_letter)}
+        deadline = time.monotonic() + SETTLING_SECONDS
+        # A topic that was created a moment ago is not in every answer yet.
+        while (missing := wanted - self._known_topics()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if missing:
+            raise Terminal(
+                f"Kafka at {self._servers} has no topic {', '.join(sorted(missing))}.",
+                remedy="Start the stack with `headrace up`, which creates the topics.",
+            )
+
+    def _known_topics(self) -> set[str]:
+        try:
+            topics = self._producer.list_topics(timeout=CONNECT_TIMEOUT_SECONDS).topics
+        except KafkaException as error:
+            raise Transient(f"Kafka at {self._servers} does not answer. Is the stack up (`headrace up`)?") from error
+        return {name for name, topic in topics.items() if all(part.leader >= 0 for part in topic.partitions.values())}
+
+    def publish(self, topic: str, key: bytes, value: bytes) -> None:
+        """Send one record. The caller has checked the value and `check_size`."""
+        self._send(topic, value, key)
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Send input to the dead-letter topic of the topic it was meant for, cut where that takes no more."""
+        size = letter.size or len(letter.value)
+        value = letter.value[:MAX_DEAD_LETTER_BYTES]
+        headers = {
+            dead_letters.REASON: _one_line(letter.reason),
+            dead_letters.STAGE: letter.stage,
+            dead_letters.TOPIC: letter.topic,
+            dead_letters.POSITION: _one_line(letter.position),
+        }
+        if size > len(value):
+            headers[dead_letters.TRUNCATED_FROM_BYTES] = str(size)
+        key = letter.key if letter.key is not None and len(letter.key) <= MAX_KEY_BYTES else None
+        encoded: list[tuple[str, str | bytes | None]] = [
+            (name, text.encode(errors="backslashreplace")) for name, text in headers.items()
+        ]
+        self._send(TOPICS[letter.topic].dead_letter, value, key, headers=encoded)
+
+    def flush(self) -> None:
+        """Wait until the broker has acknowledged everything sent."""
+        remaining = self._producer.flush(DELIVERY_TIMEOUT_SECONDS + CONNECT_TIMEOUT_SECONDS)
+        self._raise_failure()
+        if remaining:
+            raise Transient(f"Kafka at {self._servers} did not acknowledge {remaining} records in time.")
+
+    def _send(self, topic: str, value: bytes, key: bytes | None, **more: Any) -> None:
+        while True:
+            try:
+                self._produce(topic, value, key, **more)
+                break
+            except BufferError:
+                # The queue is full: the broker sets the pace, and memory stays bounded.
+                self._producer.poll(0.1)
+                self._raise_failure()
+        self._since_poll += 1
+        if self._since_poll >= POLL_EVERY:
+            self._since_poll = 0
+            self._producer.poll(0)
+            self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failures:
+            raise Transient(f"Kafka at {self._servers} did not take a record: {self._failures[0].str()}.")
+
+
+def _collect_into(failures: list[KafkaError]) -> Callable[[KafkaError | None, Message], None]:
+    def on_delivery(error: KafkaError | None, _message: Message) -> None:
+        if error is not None and not failures:
+            failures.append(error)
+
+    return on_delivery
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:MAX_REASON_LENGTH]

@@ -1,0 +1,118 @@
+"""The broker's topics: created from the contracts, and known by id, because a recreated topic keeps its name."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from contracts.errors import Transient
+from contracts.topics import Topic
+
+TIMEOUT_SECONDS = 20.0
+
+
+def create_topics(client: AdminClient, topics: Iterable[Topic], *, replication: int = 1) -> list[str]:
+    """Create the topics that do not exist and bring the settings of the others up to date; returns those created.
+
+    Partitions are added where the contract has more than the broker, never removed.
+    """
+    wanted = {topic.name: topic for topic in topics}
+    new = [NewTopic(t.name, t.partitions, replication, config=t.config) for t in wanted.values()]
+    created: list[str] = []
+    for name, future in client.create_topics(new, operation_timeout=TIMEOUT_SECONDS).items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Transient(f"Kafka refused to create topic {name}: {error.args[0].str()}.") from error
+    existing = [topic for name, topic in wanted.items() if name not in created]
+    if existing:
+        _update(client, existing)
+    return created
+
+
+def _update(client: AdminClient, topics: list[Topic]) -> None:
+    entries = [
+        ConfigResource(
+            ResourceType.TOPIC,
+            topic.name,
+            incremental_configs=[
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                for name, value in topic.config.items()
+            ],
+        )
+        for topic in topics
+    ]
+    for future in client.incremental_alter_configs(entries, request_timeout=TIMEOUT_SECONDS).values():
+        future.result()
+    known = client.list_topics(timeout=TIMEOUT_SECONDS).topics
+    grown = [NewPartitions(t.name, t.partitions) for t in topics if len(known[t.name].partitions) < t.partitions]
+    if grown:
+        for future in client.create_partitions(grown, request_timeout=TIMEOUT_SECONDS).values():
+            future.result()
+
+
+def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, UUID]:
+    """The id of each topic that exists now. Names that do not exist are left out.
+
+    Raises:
+        Transient: the broker did not answer.
+    """
+    wanted = list(names)
+    ids: dict[str, UUID] = {}
+    futures = client.describe_topics(TopicCollection(wanted), request_timeout=TIMEOUT_SECONDS)
+    for name, future in futures.items():
+        try:
+            raw = future.result().topic_id
+            ids[name] = UUID(int=_as_int(raw.get_most_significant_bits(), raw.get_least_significant_bits()))
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise Transient(f"Kafka did not describe topic {name}: {error.args[0].str()}.") from error
+    return ids
+
+
+def _as_int(most: int, least: int) -> int:
+    mask = (1 << 64) - 1
+    return ((most & mask) << 64) | (least & mask)
+
+
+def offset_bounds(client: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+    """First offset retained and last stable offset (exclusive) of each partition, by topic name and partition.
+
+    Partitions that do not exist are left out. Raises `Transient` when the broker did not answer.
+    """
+    wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
+    if not wanted:
+        return {}
+    starts = _listed(client, wanted, OffsetSpec.earliest())
+    ends = _listed(client, wanted, OffsetSpec.latest())
+    return {key: (starts[key], ends[key]) for key in starts.keys() & ends.keys()}
+
+
+def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec | None) -> dict[tuple[str, int], int]:
+    found: dict[tuple[str, int], int] = {}
+    futures = client.list_offsets(
+        dict.fromkeys(wanted, which),  # pyright: ignore[reportArgumentType]  which is only typed as optional
+        isolation_level=IsolationLevel.READ_COMMITTED,
+        request_timeout=TIMEOUT_SECONDS,
+    )
+    for partition, future in futures.items():
+        try:
+            found[partition.topic, partition.partition] = future.result().offset
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise Transient(
+                    f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}."
+                ) from error
+    return found

@@ -1,0 +1,146 @@
+"""One access-log line to one outcome. Pure: blocks of lines in, outcomes out, no file and no clock.
+
+Whatever repeats (times, clients, agents) is cached, since this decides the rate of the source.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache, partial
+from zlib import crc32
+
+from msgspec import structs
+
+from contracts.decoding import FIRST_YEAR, LAST_YEAR
+from contracts.ecommerce import WebLog
+from streaming.sources.access_log.agents import Device, classify
+from streaming.sources.access_log.fields import LineFields, match_general, match_plain
+from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
+from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
+from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.pseudonyms import Pseudonymize
+
+TOPIC = "web_logs"
+SOURCE = "access-log"
+CACHED = 100_000
+
+_TIME = re.compile(r"([0-9]{2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
+
+
+_Visitor = tuple[str, str, str | None, Device, bool]
+"""Visitor id, client's pseudonym, agent, device, whether a bot: all that repeats from line to line of a visit."""
+
+
+class InvalidLine(Exception):  # noqa: N818  a verdict on the line, not a failure
+    """The line is not in a format we read; the message says why, without the line."""
+
+
+@lru_cache(maxsize=CACHED)
+def parse_time(stamp: str) -> datetime:
+    """`17/May/2015:10:05:03 +0000` in UTC.
+
+    Raises:
+        InvalidLine: another format, or a time that does not exist.
+    """
+    match = _TIME.fullmatch(stamp)
+    if match is None or match[2] not in _MONTH_NUMBERS:
+        raise InvalidLine("time is not in the form of the Common Log Format")
+    day, month, year, hour, minute, second, sign, offset_hours, offset_minutes = match.groups()
+    try:
+        offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes)) * (-1 if sign == "-" else 1)
+        local = datetime(
+            int(year), _MONTH_NUMBERS[month], int(day), int(hour), int(minute), int(second), tzinfo=timezone(offset)
+        )
+        moment = local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidLine("time does not exist") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise InvalidLine(f"time is not between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return moment
+
+
+class LineParser:
+    """Parses lines, with the pseudonyms and the name of the source that go into each event."""
+
+    def __init__(self, pseudonymize: Pseudonymize, source: str = SOURCE) -> None:
+        self._source = source
+        self._user = lru_cache(maxsize=CACHED)(partial(pseudonymize, "user"))
+
+        def visitor(client: str, agent: str | None) -> _Visitor:
+            known = None if agent == "-" or not agent else agent
+            visitor_id = pseudonymize("visitor", f"{client}\0{known or ''}")
+            return visitor_id, pseudonymize("client", client), known, *classify(known)
+
+        self._visitor = lru_cache(maxsize=CACHED)(visitor)
+
+    def outcomes(self, pieces: Iterable[Piece]) -> Iterator[Outcome]:
+        """One outcome a line."""
+        for piece in pieces:
+            if isinstance(piece, OversizedLine):
+                yield oversized(piece)
+            else:
+                yield from self._block(piece)
+
+    def _block(self, block: Block) -> Iterator[Outcome]:
+        offset, parse = block.offset, self.line
+        for number, raw in enumerate(block.lines, block.number):
+            yield parse(raw, f"{block.fingerprint}-{offset}", number)
+            offset += len(raw) + 1
+
+    def line(self, raw: bytes, place: str, number: int) -> Outcome:
+        """What becomes of one line. `place`, the fingerprint of its file and its offset, goes into the event's id."""
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError:
+            line = raw.decode("latin-1")
+        fields = match_plain(line)
+        if fields is None:
+            if not line.strip():
+                return Ignored("empty line")
+            if "\0" in line:
+                return Rejected(TOPIC, "binary: holds a NUL character", raw, number)
+            fields = match_general(line)
+            if fields is None:
+                return Rejected(TOPIC, "not in Common or Combined Log Format", raw, number)
+        try:
+            event = self._event(raw, place, fields)
+        except (InvalidLine, InvalidHit) as invalid:
+            return Rejected(TOPIC, str(invalid), raw, number)
+        return Accepted(TOPIC, event.visitor_id.encode(), event, raw, number, True)
+
+    def _event(self, raw: bytes, place: str, fields: LineFields) -> WebLog:
+        client, user, stamp, method, path, query, protocol, raw_request, status, size, referrer, agent = fields
+        visitor_id, client_pseudonym, known_agent, device, is_bot = self._visitor(client, agent)
+        event = WebLog(
+            # The checksum keeps apart what stands at the same place of two files that begin alike.
+            event_id=f"{place}-{crc32(raw):08x}",
+            event_time=parse_time(stamp),
+            source=self._source,
+            visitor_id=visitor_id,
+            client=client_pseudonym,
+            user=None if user == "-" else self._user(user),
+            method=method,
+            path=path,
+            query=query,
+            protocol=protocol,
+            raw_request=raw_request,
+            status=int(status),
+            bytes=None if size == "-" else int(size),
+            referrer=None if referrer == "-" or not referrer else referrer,
+            user_agent=known_agent,
+            device=device,
+            is_bot=is_bot,
+        )
+        if path == PIXEL_PATH and query:
+            hit = parse_hit(query)
+            visitor_id = hit.customer_id or hit.session_id or visitor_id
+            event = structs.replace(event, visitor_id=visitor_id, **structs.asdict(hit))
+        return event
+
+
+def oversized(line: OversizedLine, topic: str = TOPIC) -> Rejected:
+    """The verdict on a line that is longer than any record."""
+    reason = f"line longer than {MAX_LINE_BYTES} bytes"
+    return Rejected(topic, reason, line.head, line.number, size=line.size)

@@ -1,0 +1,122 @@
+"""The one edge of all sources: publishes their outcomes, as fast as allowed, and counts what became of the input."""
+
+import time
+from collections.abc import Callable, Iterable
+from threading import Event as Flag
+
+from contracts.decoding import InvalidRecord, encode
+from contracts.errors import Terminal
+from streaming.runtime.publishing import DeadLetter, Publisher, check_size, encode_event
+from streaming.sources.outcomes import Accepted, Counts, Ignored, Outcome, Rejected
+
+PROGRESS_EVERY = 1_000
+"""Inputs between two calls of `progress`."""
+
+Progress = Callable[[Counts], None]
+
+
+class IncompleteInput(Terminal):
+    """The input could not be read to its end. What was read before is delivered and counted."""
+
+    def __init__(self, counts: Counts, cause: Terminal) -> None:
+        super().__init__(cause.message, remedy=cause.remedy)
+        self.counts = counts
+
+
+class Pace:
+    """Holds back to `rate` records per second, evenly. `stop` ends a wait at once."""
+
+    def __init__(self, rate: float, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds_each = 1 / rate
+        self._stop = stop
+        self._clock = clock
+        self._due: float | None = None
+
+    def wait(self) -> None:
+        now = self._clock()
+        # Time lost (a follower that idled, a slow broker) is not made up by a burst.
+        self._due = now if self._due is None or self._due < now - 1 else self._due
+        if self._due > now:
+            self._stop.wait(self._due - now)
+        self._due += self._seconds_each
+
+
+def deliver(
+    outcomes: Iterable[Outcome],
+    publisher: Publisher,
+    *,
+    source: str,
+    origin: str,
+    rate: float | None = None,
+    stop: Flag | None = None,
+    progress: Progress | None = None,
+) -> Counts:
+    """Publish until the outcomes end or `stop` is set. `origin` is the input's name, for positions in dead letters.
+
+    Raises:
+        IncompleteInput: the input failed under way; everything before it is delivered.
+        Transient: the broker did not take a record. Nothing may be counted then.
+    """
+    stop = stop or Flag()
+    pace = Pace(rate, stop) if rate else None
+    counts = Counts()
+    edge = _Edge(publisher, counts, f"source:{source}", origin)
+    failure: Terminal | None = None
+    try:
+        for number, outcome in enumerate(outcomes, 1):
+            edge.take(outcome)
+            if progress is not None and number % PROGRESS_EVERY == 0:
+                progress(counts)
+            if pace is not None and not isinstance(outcome, Ignored):
+                pace.wait()
+            if stop.is_set():
+                break
+    except Terminal as error:
+        failure = error
+    publisher.flush()
+    if failure is not None:
+        raise IncompleteInput(counts, failure) from failure
+    return counts
+
+
+class _Edge:
+    def __init__(self, publisher: Publisher, counts: Counts, stage: str, origin: str) -> None:
+        self._publisher = publisher
+        self._counts = counts
+        self._stage = stage
+        self._origin = origin
+
+    def take(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Accepted):
+            self._publish(outcome)
+        elif isinstance(outcome, Rejected):
+            self._reject(outcome)
+        else:
+            self._counts.ignored += 1
+            self._counts.ignored_reasons[outcome.reason] += 1
+
+    def _publish(self, accepted: Accepted) -> None:
+        try:
+            value = encode(accepted.event) if accepted.sound else encode_event(accepted.event)
+            check_size(accepted.key, value)
+        except InvalidRecord as invalid:
+            self._reject(Rejected(accepted.topic, str(invalid), accepted.raw, accepted.position, accepted.key))
+            return
+        self._publisher.publish(accepted.topic, accepted.key, value)
+        self._counts.accepted += 1
+        self._counts.by_topic[accepted.topic] += 1
+
+    def _reject(self, rejected: Rejected) -> None:
+        self._publisher.dead_letter(
+            DeadLetter(
+                topic=rejected.topic,
+                value=rejected.raw,
+                reason=rejected.reason,
+                stage=self._stage,
+                position=f"{self._origin}:{rejected.position}",
+                key=rejected.key,
+                size=rejected.size,
+            )
+        )
+        self._counts.rejected += 1
+        self._counts.rejected_reasons[rejected.reason] += 1

@@ -1,0 +1,191 @@
+"""Lines of files, plain or gzip, in blocks: with their offsets, bounded in memory whatever the file holds.
+
+What a line means belongs to each source; files that still grow are followed in `following`.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+
+from contracts.errors import Terminal
+from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+
+CHUNK_BYTES = 262_144
+MAX_LINE_BYTES = MAX_RECORD_BYTES
+FINGERPRINT_BYTES = 4_096
+GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WBITS = 31
+_ZEROS = b"\0"
+
+
+class Block(Struct, frozen=True, gc=False):
+    """Consecutive lines without their newline. `offset` is that of the first one's first byte, uncompressed.
+
+    `fingerprint` names the file by its first line, so it survives renaming, copying and compressing.
+    """
+
+    fingerprint: str
+    offset: int
+    number: int
+    lines: list[bytes]
+
+
+class OversizedLine(Struct, frozen=True, gc=False):
+    """A line longer than any record may be; `head` is as much of it as a dead letter takes."""
+
+    number: int
+    head: bytes
+    size: int
+
+
+Piece = Block | OversizedLine
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into pieces."""
+
+    def __init__(self) -> None:
+        self._fingerprint: str | None = None
+        self._offset = 0
+        self._number = 1
+        self._tail = b""
+        self._skipped = 0
+
+    @property
+    def offset(self) -> int:
+        """Where the first line that is not complete yet begins."""
+        return self._offset
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        """The pieces that `chunk` completes."""
+        if self._skipped:
+            newline = chunk.find(b"\n")
+            kept = chunk if newline < 0 else chunk[:newline]
+            self._skipped += len(kept)
+            self._tail += kept[: MAX_DEAD_LETTER_BYTES - len(self._tail)]
+            if newline < 0:
+                return
+            yield self._oversized(self._tail, self._skipped)
+            self._tail, self._skipped, chunk = b"", 0, chunk[newline + 1 :]
+        lines = (self._tail + chunk).split(b"\n")
+        self._tail = lines.pop()
+        yield from self._pieces(lines)
+        if len(self._tail) > MAX_LINE_BYTES:
+            self._skipped = len(self._tail)
+            self._tail = self._tail[:MAX_DEAD_LETTER_BYTES]
+
+    def finish(self) -> Iterator[Piece]:
+        """The last line, where the file does not end in a newline."""
+        if self._skipped:
+            yield self._oversized(self._tail, self._skipped)
+        elif self._tail:
+            yield from self._pieces([self._tail])
+        self._tail, self._skipped = b"", 0
+
+    def _pieces(self, lines: list[bytes]) -> Iterator[Piece]:
+        start = 0
+        if sum(map(len, lines)) > MAX_LINE_BYTES:
+            for index, line in enumerate(lines):
+                if len(line) > MAX_LINE_BYTES:
+                    yield from self._block(lines[start:index])
+                    yield self._oversized(line[:MAX_DEAD_LETTER_BYTES], len(line))
+                    start = index + 1
+        yield from self._block(lines[start:])
+
+    def _block(self, lines: list[bytes]) -> Iterator[Block]:
+        if not lines:
+            return
+        if self._fingerprint is None:
+            first = next((line for line in lines if line.strip()), None)
+            if first is not None:
+                self._fingerprint = fingerprint(first)
+        yield Block(self._fingerprint or "", self._offset, self._number, lines)
+        self._offset += sum(map(len, lines)) + len(lines)
+        self._number += len(lines)
+
+    def _oversized(self, head: bytes, size: int) -> OversizedLine:
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(head)
+        piece = OversizedLine(self._number, head, size)
+        self._offset += size + 1
+        self._number += 1
+        return piece
+
+
+def fingerprint(first_line: bytes) -> str:
+    """Identity of a file by its first line that is not blank."""
+    return sha256(first_line.rstrip(b"\r\n")[:FINGERPRINT_BYTES]).hexdigest()[:16]
+
+
+def read_pieces(path: Path) -> Iterator[Piece]:
+    """All lines of a file.
+
+    Raises:
+        Terminal: the file cannot be read; of a damaged gzip file, after its last whole line that could be read.
+    """
+    splitter = LineSplitter()
+    for chunk in read_chunks(path):
+        yield from splitter.feed(chunk)
+    yield from splitter.finish()
+
+
+def numbered_lines(pieces: Iterable[Piece]) -> Iterator[tuple[int, bytes] | OversizedLine]:
+    """Each line with its number, for sources that do not need offsets."""
+    for piece in pieces:
+        if isinstance(piece, OversizedLine):
+            yield piece
+        else:
+            yield from enumerate(piece.lines, piece.number)
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, uncompressed. Compression is told by the content, not by the name."""
+    try:
+        with path.open("rb") as handle:
+            compressed = handle.read(2) == GZIP_MAGIC
+            handle.seek(0)
+            yield from _inflate(handle, path) if compressed else iter(lambda: handle.read(CHUNK_BYTES), b"")
+    except OSError as error:
+        raise Terminal(
+            f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
+        ) from error
+
+
+def is_gzip(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(2) == GZIP_MAGIC
+
+
+def _inflate(handle: BinaryIO, path: Path) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(_GZIP_WBITS)
+    data = handle.read(CHUNK_BYTES)
+    try:
+        while data:
+            if out := decoder.decompress(data, CHUNK_BYTES):
+                yield out
+            data = decoder.unconsumed_tail or (b"" if decoder.eof else handle.read(CHUNK_BYTES))
+            if decoder.eof:
+                # A file may hold several members, one after another, and zeros as padding after the last.
+                data = decoder.unused_data.lstrip(_ZEROS)
+                while not data and (more := handle.read(CHUNK_BYTES)):
+                    data = more.lstrip(_ZEROS)
+                if not data:
+                    return
+                decoder = zlib.decompressobj(_GZIP_WBITS)
+        if out := decoder.flush():
+            yield out
+    except zlib.error as error:
+        raise _damaged(path, "is damaged") from error
+    if not decoder.eof:
+        raise _damaged(path, "ends in the middle")
+
+
+def _damaged(path: Path, what: str) -> Terminal:
+    return Terminal(
+        f"{path} {what}: its whole lines up to there were read.",
+        remedy="Copy the file again and repeat: what was read already keeps its ids.",
+    )

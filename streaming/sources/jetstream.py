@@ -1,0 +1,134 @@
+"""The jetstream source: recorded messages of Bluesky's Jetstream, one JSON object a line, to `social_media`."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from contracts.data_science import SocialPost
+from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.pseudonyms import Pseudonymize
+from streaming.sources.times import parse_utc
+
+TOPIC = "social_media"
+SOURCE = "jetstream"
+PLATFORM = "bluesky"
+POSTS = "app.bsky.feed.post"
+BELIEVED_SKEW = timedelta(days=1)
+"""An author's clock is believed as far as this from the relay's."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Commit(msgspec.Struct, gc=False):
+    operation: str
+    collection: str
+    rkey: str = ""
+    record: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Message(msgspec.Struct, gc=False):
+    kind: str
+    did: str = ""
+    time_us: int = 0
+    commit: _Commit | None = None
+
+
+class _Post(msgspec.Struct, gc=False):
+    text: str
+    created_at: str | None = msgspec.field(name="createdAt", default=None)
+    langs: list[str] | None = None
+    reply: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class InvalidMessage(Exception):  # noqa: N818  a verdict on the message, not a failure
+    """The message is not as Jetstream sends it; says why without the payload."""
+
+
+_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_post = msgspec.json.Decoder(_Post).decode
+
+
+def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
+    """One outcome a line: creates of posts with text and deletes of posts are accepted, all else is ignored."""
+    for item in numbered_lines(pieces):
+        if isinstance(item, OversizedLine):
+            reason = f"line longer than {MAX_LINE_BYTES} bytes"
+            yield Rejected(TOPIC, reason, item.head, item.number, size=item.size)
+            continue
+        number, raw = item
+        try:
+            yield _outcome(raw, number, pseudonymize)
+        except InvalidMessage as invalid:
+            yield Rejected(TOPIC, str(invalid), raw, number)
+        except RecursionError:
+            yield Rejected(TOPIC, "nested too deeply", raw, number)
+        except UnicodeDecodeError:
+            yield Rejected(TOPIC, "not UTF-8", raw, number)
+        except msgspec.DecodeError as error:
+            yield Rejected(TOPIC, str(error), raw, number)
+
+
+def _outcome(raw: bytes, number: int, pseudonymize: Pseudonymize) -> Outcome:
+    if not raw.strip():
+        return Ignored("empty line")
+    message = _decode_message(raw)
+    if message.kind != "commit":
+        return Ignored(f"kind {message.kind[:40]}")
+    if message.commit is None:
+        raise InvalidMessage("commit without its content")
+    if message.commit.collection != POSTS:
+        return Ignored("not a post")
+    if message.commit.operation not in ("create", "delete"):
+        return Ignored("update of a post")
+    return _post(message, message.commit, raw, number, pseudonymize)
+
+
+def _post(message: _Message, commit: _Commit, raw: bytes, number: int, pseudonymize: Pseudonymize) -> Outcome:
+    if not message.did or not commit.rkey:
+        raise InvalidMessage("post without did or rkey")
+    relayed = _relay_time(message.time_us)
+    author = pseudonymize("author", f"{PLATFORM}:{message.did}")
+    post_id = f"{author}/{commit.rkey}"
+    identity = f"{PLATFORM}-{post_id}-{commit.operation}"
+    if commit.operation == "delete":
+        gone = SocialPost(
+            event_id=identity, event_time=relayed, source=SOURCE, post_id=post_id, platform=PLATFORM, author=author,
+            deleted=True,
+        )  # fmt: skip
+        return Accepted(TOPIC, author.encode(), gone, raw, number)
+    post = _decode_post(commit.record)
+    if not post.text.strip():
+        return Ignored("post without text")
+    event = SocialPost(
+        event_id=identity,
+        event_time=_author_time(post.created_at, relayed),
+        source=SOURCE,
+        post_id=post_id,
+        platform=PLATFORM,
+        author=author,
+        text=post.text,
+        language=post.langs[0] if post.langs else None,
+        is_reply=bytes(post.reply) != b"null",
+    )
+    return Accepted(TOPIC, author.encode(), event, raw, number)
+
+
+def _relay_time(time_us: int) -> datetime:
+    try:
+        moment = _EPOCH + timedelta(microseconds=time_us)
+    except OverflowError:
+        raise InvalidMessage("time_us is no time") from None
+    if time_us <= 0:
+        raise InvalidMessage("no time_us")
+    return moment
+
+
+def _author_time(created_at: str | None, relayed: datetime) -> datetime:
+    """The author's time, which every relay repeats alike; the relay's where the author's clock is off or unreadable."""
+    try:
+        created = parse_utc(created_at or "")
+    except ValueError:
+        return relayed
+    return created if abs(created - relayed) <= BELIEVED_SKEW else relayed

@@ -1,0 +1,202 @@
+"""The mastodon source: recorded Status objects as JSON lines, or a recorded event stream (SSE), to `social_media`.
+
+Only what is public is read at all: a status that is not, or that repeats one that is not, is ignored unread.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import chain
+
+import msgspec
+
+from contracts.data_science import SocialPost
+from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+from streaming.sources.html_text import InvalidHtmlError, html_to_text
+from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.pseudonyms import Pseudonymize
+from streaming.sources.times import UNDATED, parse_utc
+
+TOPIC = "social_media"
+SOURCE = "mastodon"
+PLATFORM = "mastodon"
+PUBLIC = "public"
+UNKNOWN_AUTHOR = "unknown"
+REMEMBERED_POSTS = 100_000
+
+_Line = tuple[int, bytes] | OversizedLine
+
+
+class _Account(msgspec.Struct, gc=False):
+    acct: str
+    uri: str | None = None
+    url: str | None = None
+
+
+class _Status(msgspec.Struct):
+    id: str
+    created_at: str
+    visibility: str
+    content: str
+    account: _Account
+    edited_at: str | None = None
+    language: str | None = None
+    in_reply_to_id: str | None = None
+    reblog: "_Status | None" = None
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message of an event stream: the line it begins at, its event's name, its data."""
+
+    number: int
+    event: str
+    data: bytes
+    size: int | None = None
+
+
+_decode_status = msgspec.json.Decoder(_Status).decode
+
+
+def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
+    """One outcome a status, or a message of the stream. The form is told by the first line that is not blank."""
+    lines = numbered_lines(pieces)
+    blank = 0
+    for first in lines:
+        if isinstance(first, OversizedLine) or first[1].strip():
+            rest: Iterator[_Line] = chain([first], lines)
+            reader = _Reader(pseudonymize)
+            if _is_json(first):
+                yield from (Ignored("empty line") for _ in range(blank))
+                yield from map(reader.line, rest)
+            else:
+                yield from map(reader.message, read_messages(rest))
+            return
+        blank += 1
+    yield from (Ignored("empty line") for _ in range(blank))
+
+
+def read_messages(lines: Iterable[_Line]) -> Iterator[Message]:
+    """Messages of an event stream, as the HTML standard has it; comments and keep-alives are none.
+
+    A recording may end within a message: what there is of it is a message too.
+    """
+    number, event, data = 0, "", list[bytes]()
+    for item in lines:
+        if isinstance(item, OversizedLine):
+            yield Message(item.number, event or "message", item.head, item.size)
+            number, event, data = 0, "", []
+            continue
+        name, _, value = item[1].rstrip(b"\r").partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            number, event = number or item[0], value.decode(errors="replace")
+        elif name == b"data":
+            number = number or item[0]
+            data.append(value)
+        elif not item[1].strip():
+            if number:
+                yield Message(number, event or "message", b"\n".join(data))
+            number, event, data = 0, "", []
+    if number:
+        yield Message(number, event or "message", b"\n".join(data))
+
+
+class _Reader:
+    """Reads one recording: a delete names only the post's id, so authors and the latest time are remembered."""
+
+    def __init__(self, pseudonymize: Pseudonymize) -> None:
+        self._pseudonymize = pseudonymize
+        self._authors: OrderedDict[str, str] = OrderedDict()
+        self._latest = UNDATED
+
+    def line(self, item: _Line) -> Outcome:
+        if isinstance(item, OversizedLine):
+            reason = f"line longer than {MAX_LINE_BYTES} bytes"
+            return Rejected(TOPIC, reason, item.head, item.number, size=item.size)
+        number, raw = item
+        return self._status(raw, number) if raw.strip() else Ignored("empty line")
+
+    def message(self, message: Message) -> Outcome:
+        if message.size is not None:
+            reason = f"line longer than {MAX_LINE_BYTES} bytes"
+            return Rejected(TOPIC, reason, message.data, message.number, size=message.size)
+        match message.event:
+            case "update" | "status.update":
+                return self._status(message.data, message.number)
+            case "delete":
+                return self._delete(message.data, message.number)
+            case "notification" | "conversation" | "filters_changed" | "announcement" | "encrypted_message":
+                return Ignored(f"event {message.event}")
+            case _:
+                return Ignored("event of another kind")
+
+    def _status(self, raw: bytes, number: int) -> Outcome:
+        try:
+            status = _decode_status(raw)
+            if status.visibility != PUBLIC:
+                return Ignored(f"visibility {status.visibility[:20]}")
+            if status.reblog is not None and status.reblog.visibility != PUBLIC:
+                return Ignored(f"repeats a post of visibility {status.reblog.visibility[:20]}")
+            return self._accept(status, raw, number)
+        except RecursionError:
+            reason = "nested too deeply"
+        except UnicodeDecodeError:
+            reason = "not UTF-8"
+        except msgspec.DecodeError as error:
+            reason = str(error)
+        except InvalidHtmlError as error:
+            reason = str(error)
+        except ValueError:
+            reason = "created_at or edited_at is no ISO 8601 time"
+        return Rejected(TOPIC, reason, raw, number)
+
+    def _accept(self, status: _Status, raw: bytes, number: int) -> Outcome:
+        original = status.reblog or status
+        if not status.id:
+            return Rejected(TOPIC, "status without an id", raw, number)
+        time = parse_utc(status.edited_at or status.created_at)
+        version = f"edit-{time:%Y%m%dT%H%M%S.%fZ}" if status.edited_at else "post"
+        author = self._author(status.account)
+        self._remember(status.id, author, time)
+        event = SocialPost(
+            event_id=f"{PLATFORM}-{status.id}-{version}",
+            event_time=time,
+            source=SOURCE,
+            post_id=status.id,
+            platform=PLATFORM,
+            author=author,
+            text=html_to_text(original.content) or None,
+            language=original.language,
+            is_reply=status.in_reply_to_id is not None,
+            is_repost=status.reblog is not None,
+        )
+        return Accepted(TOPIC, author.encode(), event, raw, number)
+
+    def _delete(self, raw: bytes, number: int) -> Outcome:
+        post_id = raw.strip()
+        if not post_id.isalnum() or not post_id.isascii():
+            return Rejected(TOPIC, "delete without the id of a status", raw, number)
+        author = self._authors.get(post_id.decode(), UNKNOWN_AUTHOR)
+        event = SocialPost(
+            event_id=f"{PLATFORM}-{post_id.decode()}-delete",
+            event_time=self._latest,
+            source=SOURCE,
+            post_id=post_id.decode(),
+            platform=PLATFORM,
+            author=author,
+            deleted=True,
+        )
+        return Accepted(TOPIC, author.encode(), event, raw, number)
+
+    def _author(self, account: _Account) -> str:
+        return self._pseudonymize("author", f"{PLATFORM}:{account.uri or account.url or account.acct}")
+
+    def _remember(self, post_id: str, author: str, time: datetime) -> None:
+        self._latest = max(self._latest, time)
+        self._authors[post_id] = author
+        if len(self._authors) > REMEMBERED_POSTS:
+            self._authors.popitem(last=False)
+
+
+def _is_json(first: _Line) -> bool:
+    return not isinstance(first, OversizedLine) and first[1].lstrip().startswith(b"{")

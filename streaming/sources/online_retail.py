@@ -1,0 +1,288 @@
+"""The online-retail source: an order book of invoice lines to `orders`, one order an invoice, and to `customers`.
+
+The whole book is held in memory, since an invoice's lines need not stand together. Reading the file is the edge
+(`read_lines`); the rest is pure.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation, localcontext
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.ecommerce import Customer, Order, OrderLine
+from contracts.errors import Terminal
+from contracts.types import MONEY_PATTERN
+from streaming.sources.files import read_pieces
+from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.rows import read_rows
+from streaming.sources.times import parse_utc
+
+ORDERS, CUSTOMERS = "orders", "customers"
+SOURCE = "online-retail"
+CURRENCY = "GBP"
+EXACT_DIGITS = 60
+MAX_EXPONENT = 20
+PARQUET_MAGIC, ZIP_MAGIC = b"PAR1", b"PK\x03\x04"
+COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+RENAMED = {"Invoice": "InvoiceNo", "Price": "UnitPrice", "Customer ID": "CustomerID"}
+"""Column names of the set's second edition."""
+
+_MONEY = re.compile(MONEY_PATTERN)
+_WHOLE = re.compile(r"(-?[0-9]{1,18})(?:\.0+)?")
+_US_TIME = "%m/%d/%Y %H:%M"
+
+
+class RawLine(msgspec.Struct, frozen=True, gc=False):
+    """One row as the file has it: its values by column, or what is wrong with it."""
+
+    number: int
+    values: dict[str, Any]
+    raw: bytes
+    error: str | None = None
+    size: int | None = None
+
+
+class InvoiceLine(msgspec.Struct, frozen=True, gc=False):
+    """One row, understood."""
+
+    number: int
+    invoice: str
+    time: datetime
+    customer: str | None
+    country: str | None
+    line: OrderLine
+
+
+class Invoice(msgspec.Struct, frozen=True):
+    """All lines of one invoice, in file order."""
+
+    lines: list[InvoiceLine]
+
+    @property
+    def number(self) -> str:
+        return self.lines[0].invoice
+
+    @property
+    def time(self) -> datetime:
+        """That of the first line: a few invoices carry two."""
+        return self.lines[0].time
+
+    @property
+    def customer(self) -> str | None:
+        return next((line.customer for line in self.lines if line.customer), None)
+
+    @property
+    def country(self) -> str | None:
+        return next((line.country for line in self.lines if line.country), None)
+
+    @property
+    def kind(self) -> Literal["order", "return", "adjustment"]:
+        if self.number.isdecimal():
+            return "order"
+        return "return" if self.number.upper().startswith("C") else "adjustment"
+
+    @property
+    def total(self) -> Decimal:
+        # The default context would round what has more than 28 digits.
+        with localcontext(prec=EXACT_DIGITS):
+            return sum((item.line.quantity * Decimal(item.line.unit_price) for item in self.lines), Decimal(0))
+
+
+class InvalidRow(Exception):  # noqa: N818  a verdict on the row, not a failure
+    """The row is no invoice line; the message says why."""
+
+
+def read_lines(path: Path) -> Iterator[RawLine]:
+    """The rows of a Parquet or CSV file.
+
+    Raises:
+        Terminal: another kind of file, or other columns.
+    """
+    try:
+        with path.open("rb") as handle:
+            magic = handle.read(4)
+    except OSError as error:
+        raise Terminal(
+            f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
+        ) from error
+    if magic == ZIP_MAGIC:
+        raise Terminal(f"{path} is an Excel workbook.", remedy="Save the sheet as CSV and replay that.")
+    return _parquet_lines(path) if magic == PARQUET_MAGIC else _csv_lines(path)
+
+
+def outcomes(rows: Iterable[RawLine]) -> Iterator[Outcome]:
+    """One outcome an invoice, a customer's first or changed row, a blank row, or a row that is no invoice line.
+
+    The rows that are none come first; then everything else in the order of its time.
+    """
+    book: dict[str, list[InvoiceLine]] = {}
+    for row in rows:
+        try:
+            line = understand(row)
+        except InvalidRow as invalid:
+            yield Rejected(ORDERS, str(invalid), row.raw, row.number, size=row.size)
+            continue
+        if line is None:
+            yield Ignored("empty line")
+        else:
+            book.setdefault(line.invoice, []).append(line)
+    known: dict[str, Customer] = {}
+    for invoice in in_time_order(book):
+        yield from _customer(invoice, known)
+        yield _order(invoice)
+
+
+def in_time_order(book: dict[str, list[InvoiceLine]]) -> list[Invoice]:
+    """Invoices by their time; those of the same time as they stand in the file."""
+    return sorted(map(Invoice, book.values()), key=lambda invoice: invoice.time)
+
+
+def understand(row: RawLine) -> InvoiceLine | None:
+    """Read one row; None for a blank one.
+
+    Raises:
+        InvalidRow: it is no invoice line.
+    """
+    if row.error is not None:
+        raise InvalidRow(row.error)
+    values = {name: _text(row.values.get(name)) for name in COLUMNS}
+    if not any(values.values()):
+        return None
+    if missing := [name for name in ("InvoiceNo", "StockCode") if not values[name]]:
+        raise InvalidRow(f"no {' and no '.join(missing)}")
+    line = OrderLine(
+        sku=values["StockCode"],
+        description=values["Description"] or None,
+        quantity=_quantity(values["Quantity"]),
+        unit_price=_price(values["UnitPrice"]),
+    )
+    customer = _WHOLE.fullmatch(values["CustomerID"])
+    return InvoiceLine(
+        number=row.number,
+        invoice=_without_fraction(values["InvoiceNo"]),
+        time=_time(values["InvoiceDate"]),
+        customer=customer[1] if customer else values["CustomerID"] or None,
+        country=values["Country"] or None,
+        line=line,
+    )
+
+
+def _order(invoice: Invoice) -> Outcome:
+    event = Order(
+        event_id=f"{SOURCE}-{invoice.number}",
+        event_time=invoice.time,
+        source=SOURCE,
+        order_id=invoice.number,
+        channel="store",
+        kind=invoice.kind,
+        customer_id=invoice.customer,
+        currency=CURRENCY,
+        country=invoice.country,
+        lines=[item.line for item in invoice.lines],
+        total=f"{invoice.total:f}",
+    )
+    key = (invoice.customer or invoice.number).encode()
+    return Accepted(ORDERS, key, event, msgspec.json.encode(invoice.lines), invoice.lines[0].number)
+
+
+def _customer(invoice: Invoice, known: dict[str, Customer]) -> Iterator[Outcome]:
+    """The customer's row when first seen, and again whenever the country is another."""
+    if invoice.customer is None:
+        return
+    before = known.get(invoice.customer)
+    if before is not None and (invoice.country is None or before.country == invoice.country):
+        return
+    event = Customer(
+        event_id=f"{SOURCE}-customer-{invoice.customer}-{invoice.time:%Y%m%dT%H%M%S}-{invoice.country or ''}",
+        event_time=invoice.time,
+        source=SOURCE,
+        customer_id=invoice.customer,
+        country=invoice.country,
+        registered_at=before.registered_at if before else invoice.time,
+    )
+    known[invoice.customer] = event
+    raw = msgspec.json.encode(invoice.lines[0])
+    yield Accepted(CUSTOMERS, invoice.customer.encode(), event, raw, invoice.lines[0].number)
+
+
+def _parquet_lines(path: Path) -> Iterator[RawLine]:
+    try:
+        table = pq.ParquetFile(path)
+        _check_columns(table.schema_arrow.names)
+        number = 1
+        for batch in table.iter_batches():
+            rows = cast("list[dict[str, Any]]", batch.to_pylist())
+            for row in rows:
+                values = {RENAMED.get(name, name): value for name, value in row.items()}
+                yield RawLine(number, values, msgspec.json.encode(row))
+                number += 1
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError, OSError) as error:
+        raise Terminal(f"{path} is a damaged Parquet file: {error}.", remedy="Copy the file again.") from error
+
+
+def _csv_lines(path: Path) -> Iterator[RawLine]:
+    columns, rows = read_rows(read_pieces(path))
+    _check_columns(columns)
+    for row in rows:
+        values = {RENAMED.get(name, name): value for name, value in row.values.items()}
+        yield RawLine(row.number, values, row.raw, row.error, row.size)
+
+
+def _check_columns(names: list[str]) -> None:
+    given = {RENAMED.get(name, name) for name in names}
+    if missing := [name for name in COLUMNS if name not in given]:
+        raise Terminal(
+            f"The file has no column {', '.join(missing)}.",
+            remedy=f"Give an order book with the columns {', '.join(COLUMNS)}.",
+        )
+
+
+def _text(value: object) -> str:
+    """A value as text: missing and NaN are empty, a float is its shortest decimal form."""
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float):
+        return f"{Decimal(repr(value)):f}"
+    return str(value)
+
+
+def _without_fraction(text: str) -> str:
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _quantity(text: str) -> int:
+    whole = _WHOLE.fullmatch(text)
+    if whole is None:
+        raise InvalidRow("Quantity is not a whole number")
+    return int(whole[1])
+
+
+def _price(text: str) -> str:
+    """The price as the decimal string it was written as; a float such as 2.0 is `2`, an exact one either way."""
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        raise InvalidRow("UnitPrice is not a number") from None
+    if not price.is_finite() or abs(price.adjusted()) > MAX_EXPONENT or not _MONEY.fullmatch(plain := f"{price:f}"):
+        raise InvalidRow("UnitPrice is no amount of at most 4 decimals")
+    return plain
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_utc(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.strptime(text, _US_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidRow("InvoiceDate is no time") from None

@@ -1,0 +1,62 @@
+"""What becomes of one input: accepted, rejected or ignored. Exactly one of them, so that the counts always add up."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from contracts.types import Event
+
+
+class Accepted(Struct, frozen=True, gc=False):
+    """An event for `topic`, with the raw input that it came from.
+
+    `sound` says that the source has already made sure of everything the strict decoder checks, but for the length.
+    """
+
+    topic: str
+    key: bytes
+    event: Event
+    raw: bytes
+    position: int
+    sound: bool = False
+
+
+class Rejected(Struct, frozen=True, gc=False):
+    """Input that should have been an event of `topic` and is none. `size` is given where `raw` is cut."""
+
+    topic: str
+    reason: str
+    raw: bytes
+    position: int
+    key: bytes | None = None
+    size: int | None = None
+
+
+class Ignored(Struct, frozen=True, gc=False):
+    """Input that is well formed, or empty, and none of our business."""
+
+    reason: str
+
+
+Outcome = Accepted | Rejected | Ignored
+
+
+@dataclass
+class Counts:
+    """How many inputs became what. `by_topic` counts the accepted ones."""
+
+    accepted: int = 0
+    rejected: int = 0
+    ignored: int = 0
+    by_topic: Counter[str] = field(default_factory=Counter[str])
+    rejected_reasons: Counter[str] = field(default_factory=Counter[str])
+    ignored_reasons: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def input(self) -> int:
+        return self.accepted + self.rejected + self.ignored
+
+    def as_json(self) -> dict[str, int]:
+        """The four numbers that `--json` prints."""
+        return {"input": self.input, "accepted": self.accepted, "rejected": self.rejected, "ignored": self.ignored}

@@ -1,0 +1,148 @@
+"""Replaying a file: which sources there are, how each opens its input, and the run from path to counts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from threading import Event as Flag
+from typing import Literal
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from streaming.runtime.publishing import Publisher
+from streaming.sources import jetstream, labelled, mastodon, online_retail, reviews, weather
+from streaming.sources.access_log.lines import LineParser
+from streaming.sources.delivery import Progress, deliver
+from streaming.sources.files import read_pieces
+from streaming.sources.following import follow_pieces
+from streaming.sources.outcomes import Counts, Outcome
+from streaming.sources.pseudonyms import load_key, pseudonymizer
+from streaming.sources.times import UNDATED
+
+TEXTS, LABELS = "train_text.txt", "train_labels.txt"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What some of the sources let one choose; None is the source's own default."""
+
+    follow: bool | None = None
+    to: labelled.Destination | None = None
+    classes: Literal[2, 3] | None = None
+    station: str | None = None
+    event_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a source opens. `stop` ends the following of a file that grows."""
+
+    path: Path
+    options: Options
+    settings: Settings
+    stop: Flag
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to open an input, the topics its events go to, and the options it knows."""
+
+    open: Callable[[Input], Iterator[Outcome]]
+    topics: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+def _access_log(given: Input) -> Iterator[Outcome]:
+    pieces = follow_pieces(given.path, given.stop) if given.options.follow else read_pieces(given.path)
+    return LineParser(pseudonymizer(load_key(given.settings))).outcomes(pieces)
+
+
+def _online_retail(given: Input) -> Iterator[Outcome]:
+    return online_retail.outcomes(online_retail.read_lines(given.path))
+
+
+def _reviews(given: Input) -> Iterator[Outcome]:
+    return reviews.outcomes(read_pieces(given.path), given.options.event_time or UNDATED)
+
+
+def _labelled(given: Input) -> Iterator[Outcome]:
+    """A folder, or the file of texts in one, is the two-file form."""
+    path, options = given.path, given.options
+    event_time = options.event_time or UNDATED
+    texts = path / TEXTS if path.is_dir() else path
+    labels = texts.with_name(texts.name.replace("text", "labels"))
+    if path.is_dir() or (labels != texts and labels.exists()):
+        if options.classes == 2:
+            raise Terminal("Texts beside labels have three classes.", remedy="Leave `--classes` out.")
+        to: labelled.Destination = options.to or "social_media"
+        return labelled.text_and_labels(read_pieces(texts), read_pieces(labels), to, event_time)
+    classes = options.classes or labelled.count_classes(read_pieces(path))
+    return labelled.sentences(read_pieces(path), classes, options.to or "customer_feedback", event_time)
+
+
+def _weather(given: Input) -> Iterator[Outcome]:
+    station = given.options.station or given.path.name.split(".")[0].removesuffix("-weather")
+    return weather.outcomes(read_pieces(given.path), station)
+
+
+def _jetstream(given: Input) -> Iterator[Outcome]:
+    return jetstream.outcomes(read_pieces(given.path), pseudonymizer(load_key(given.settings)))
+
+
+def _mastodon(given: Input) -> Iterator[Outcome]:
+    return mastodon.outcomes(read_pieces(given.path), pseudonymizer(load_key(given.settings)))
+
+
+SOURCES: dict[str, Source] = {
+    "access-log": Source(_access_log, ("web_logs",), ("follow",)),
+    "online-retail": Source(_online_retail, ("orders", "customers")),
+    "reviews": Source(_reviews, ("customer_feedback",), ("event_time",)),
+    "labelled": Source(_labelled, ("customer_feedback", "social_media"), ("to", "classes", "event_time")),
+    "weather": Source(_weather, ("weather_data",), ("station",)),
+    "jetstream": Source(_jetstream, ("social_media",)),
+    "mastodon": Source(_mastodon, ("social_media",)),
+}
+
+
+def outcomes_of(settings: Settings, source: str, path: Path, options: Options, stop: Flag) -> Iterator[Outcome]:
+    """What becomes of each input of a file, without publishing any of it.
+
+    Raises:
+        Terminal: no such source, an option that it does not know, or (also later) input that cannot be read.
+    """
+    known = SOURCES.get(source)
+    if known is None:
+        raise Terminal(f"There is no source {source}.", remedy=f"Sources are {', '.join(SOURCES)}.")
+    given = [option.name for option in fields(options) if getattr(options, option.name) is not None]
+    if foreign := [name for name in given if name not in known.options]:
+        raise Terminal(
+            f"Source {source} has no option {', '.join('--' + name.replace('_', '-') for name in foreign)}.",
+            remedy="Leave it out.",
+        )
+    return known.open(Input(path, options, settings, stop))
+
+
+def replay(
+    settings: Settings,
+    source: str,
+    path: Path,
+    *,
+    options: Options | None = None,
+    rate: float | None = None,
+    stop: Flag | None = None,
+    progress: Progress | None = None,
+) -> Counts:
+    """Publish the events of a file, at most `rate` a second, until its end or until `stop` is set.
+
+    Replaying the same file again gives the same events with the same ids.
+
+    Raises:
+        IncompleteInput: the input could not be read to its end; has the counts of what was delivered.
+        Terminal: the input cannot be read at all, or the topics are missing.
+        Transient: the broker is away.
+    """
+    stop = stop or Flag()
+    outcomes = outcomes_of(settings, source, path, options or Options(), stop)
+    publisher = Publisher(settings)
+    publisher.check(SOURCES[source].topics)
+    return deliver(outcomes, publisher, source=source, origin=path.name, rate=rate, stop=stop, progress=progress)

@@ -1,0 +1,105 @@
+"""Rows of a CSV file, plain or gzip, each with the very bytes it was read from."""
+
+import csv
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from contracts.errors import Terminal
+from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+
+BYTE_ORDER_MARK = "\ufeff"
+
+_Line = tuple[int, bytes] | OversizedLine
+
+
+class Row(Struct, frozen=True, gc=False):
+    """One row. `values` are by column name; a row with too few or too many says so in `error` and has none."""
+
+    number: int
+    raw: bytes
+    values: dict[str, str]
+    error: str | None = None
+    size: int | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        return self.error is None and not self.raw.strip()
+
+
+class _Lines(Iterator[str]):
+    """Feeds `csv.reader`, and remembers the lines that each row took. A row may span several."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._lines = numbered_lines(pieces)
+        self._again: deque[_Line] = deque()
+        self.taken: list[_Line] = []
+
+    def __next__(self) -> str:
+        item = self._again.popleft() if self._again else next(self._lines)
+        self.taken.append(item)
+        if isinstance(item, OversizedLine):
+            raise csv.Error(f"line longer than {MAX_LINE_BYTES} bytes")
+        return decode_text(item[1]) + "\n"
+
+    def read_again_from_second(self) -> None:
+        """A stray quote makes one row of many: only its first line is given up, the others are read again."""
+        self._again.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+
+def decode_text(raw: bytes) -> str:
+    """UTF-8, or Latin-1 where it is not."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def read_rows(pieces: Iterable[Piece]) -> tuple[list[str], Iterator[Row]]:
+    """The header's column names, and the rows after it.
+
+    Raises:
+        Terminal: the file has no header.
+    """
+    lines = _Lines(pieces)
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise Terminal(f"The header cannot be read: {error}.", remedy="Give a CSV file with a header line.") from error
+    columns = [name.strip().removeprefix(BYTE_ORDER_MARK) for name in header]
+    if not any(columns):
+        raise Terminal("The file is empty.", remedy="Give a CSV file with a header line.")
+    return columns, _rows(lines, reader, columns)
+
+
+def _rows(lines: _Lines, reader: Iterator[list[str]], columns: list[str]) -> Iterator[Row]:
+    while True:
+        lines.taken.clear()
+        error: str | None = None
+        values: list[str] = []
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as wrong:
+            error = f"not a CSV row: {wrong}"
+        if error is None and values and len(values) != len(columns):
+            error = f"{len(values)} columns instead of {len(columns)}"
+        if error is None:
+            first, raw = _joined(lines.taken)
+            yield Row(first, raw, dict(zip(columns, values, strict=False)))
+            continue
+        lines.read_again_from_second()
+        item = lines.taken[0]
+        if isinstance(item, OversizedLine):
+            yield Row(item.number, item.head, {}, error, item.size)
+        else:
+            yield Row(item[0], item[1], {}, error)
+
+
+def _joined(taken: list[_Line]) -> tuple[int, bytes]:
+    whole = [item for item in taken if not isinstance(item, OversizedLine)]
+    return whole[0][0], b"\n".join(raw for _, raw in whole)

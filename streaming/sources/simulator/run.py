@@ -1,0 +1,177 @@
+"""A run of the simulation: what was asked for, the events that come of it, and their delivery.
+
+Log lines go through the access-log source's own parser, so that what is simulated is also what is parsed.
+"""
+
+import math
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from threading import Event as Flag
+
+import msgspec
+
+from contracts.ecommerce import Customer
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from streaming.runtime.publishing import Publisher
+from streaming.sources import online_retail
+from streaming.sources.access_log.lines import LineParser
+from streaming.sources.delivery import Progress, deliver
+from streaming.sources.outcomes import Accepted, Counts, Outcome
+from streaming.sources.pseudonyms import pseudonymizer
+from streaming.sources.simulator import orderbook
+from streaming.sources.simulator.hits import Hit
+from streaming.sources.simulator.timeline import Happening
+from streaming.sources.simulator.world import DAY_S, HITS_PER_VISIT, SOURCE, Scene, World
+
+DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
+"""Where a run with a seed, or a batch, starts unless told otherwise: a constant, or a seed would not decide it all."""
+DEFAULT_RATE = 20.0
+VISITS_PER_DAY = 100.0
+"""Of a batch; a live run has as many visitors as its rate needs."""
+WARM_UP_S, WARM_UP_EVENTS = 600.0, 20_000
+"""A live run joins the shop when visits are already under way: this much is skipped, whichever ends first."""
+TOPICS = ("web_logs", "orders", "customers", "social_media", "customer_feedback", "weather_data")
+# Nobody is behind these names, and a run must not depend on the key of the stack that it feeds.
+_KEY = sha256(b"headrace simulator").digest()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to simulate.
+
+    With `days`: a batch of that much history from `start`, at once (or `rate` a second). With `orders`: that order book
+    as an access log. Otherwise live: `rate` events a second, the n-th one at `start + n / rate`, for `seconds` or for
+    ever. `events` ends any of them early. Everything but the clock is decided by `seed`; without a seed, a live run
+    starts now.
+    """
+
+    rate: float | None = None
+    seconds: float | None = None
+    days: float | None = None
+    events: int | None = None
+    seed: int | None = None
+    start: datetime | None = None
+    orders: Path | None = None
+
+    @property
+    def endless(self) -> bool:
+        return self.seconds is None and self.days is None and self.events is None and self.orders is None
+
+
+def simulate(settings: Settings, plan: Plan, *, stop: Flag | None = None, progress: Progress | None = None) -> Counts:
+    """Publish what `plan` asks for; the counts have the events of each topic in `by_topic`.
+
+    Raises:
+        Terminal: options that contradict each other, an order book that cannot be read, or missing topics.
+        Transient: the broker is away.
+    """
+    seed = secrets.randbits(32) if plan.seed is None else plan.seed
+    live = plan.days is None and plan.orders is None
+    if live and plan.seed is None and plan.start is None:
+        plan = replace(plan, start=datetime.now(UTC))
+    if live and plan.rate is None:
+        plan = replace(plan, rate=DEFAULT_RATE)
+    events = outcomes(plan, seed)
+    publisher = Publisher(settings)
+    publisher.check(TOPICS)
+    return deliver(
+        events, publisher, source=SOURCE, origin=f"seed-{seed}", rate=plan.rate, stop=stop, progress=progress
+    )
+
+
+def outcomes(plan: Plan, seed: int) -> Iterator[Outcome]:
+    """The events of a run, a function of its arguments alone.
+
+    Raises:
+        Terminal: options that contradict each other, or an order book that cannot be read.
+    """
+    if plan.orders is not None:
+        if plan.days is not None or plan.seconds is not None or plan.start is not None:
+            raise Terminal("An order book has its own times.", remedy="Use --events and --rate to limit its replay.")
+        return islice(_order_book(plan.orders, seed), plan.events)
+    if plan.days is not None:
+        if plan.seconds is not None:
+            raise Terminal("--days is a batch, --seconds a live run.", remedy="Use one of them.")
+        return islice(_batch(plan.start or DEFAULT_START, seed, plan.days), plan.events)
+    rate = plan.rate or DEFAULT_RATE
+    limits = [plan.events, None if plan.seconds is None else round(plan.seconds * rate)]
+    most = min((limit for limit in limits if limit is not None), default=None)
+    return islice(_live(plan.start or DEFAULT_START, seed, rate), most)
+
+
+def _batch(start: datetime, seed: int, days: float) -> Iterator[Outcome]:
+    run = _name("batch", start, seed)
+    world = World(Scene(run, seed, start, VISITS_PER_DAY, pseudonymizer(_KEY)))
+    emitter = _Emitter(run)
+    for at_s, what in world.happenings(days):
+        yield emitter.emit(what, _moment(start, at_s))
+
+
+def _live(start: datetime, seed: int, rate: float) -> Iterator[Outcome]:
+    """A world as busy as the rate, its events spaced evenly."""
+    run = _name(f"live {rate!r}", start, seed)
+    visits_per_day = max(1.0, rate * DAY_S / HITS_PER_VISIT)
+    world = World(Scene(run, seed, start, visits_per_day, pseudonymizer(_KEY)))
+    emitter = _Emitter(run)
+    happenings = world.happenings()
+    warm_up = islice(happenings, WARM_UP_EVENTS)
+    world.settle(next((at_s for at_s, _ in warm_up if at_s >= WARM_UP_S), 0.0))
+    for number, (_, what) in enumerate(happenings):
+        yield emitter.emit(what, _moment(start, number / rate))
+
+
+def _order_book(path: Path, seed: int) -> Iterator[Outcome]:
+    """Rows that are no invoice lines are left to `replay online-retail`, which rejects them."""
+    understood: list[online_retail.InvoiceLine] = []
+    for row in online_retail.read_lines(path):
+        try:
+            line = online_retail.understand(row)
+        except online_retail.InvalidRow:
+            continue
+        if line is not None and line.line.quantity > 0 and not line.line.unit_price.startswith("-"):
+            understood.append(line)
+    orders = orderbook.orders_of(understood)
+    if not orders:
+        raise Terminal(f"{path} has no order with a customer.", remedy="Give an order book with CustomerID filled in.")
+    start = orderbook.start_of(orders)
+    run = _name("orders", start, seed)
+    emitter = _Emitter(run)
+    for at_s, what in orderbook.happenings(orders, seed, start, run):
+        yield emitter.emit(what, _moment(start, at_s))
+
+
+def _name(kind: str, start: datetime, seed: int) -> str:
+    """A run's name: the same for the same run, another for every other."""
+    return sha256(f"{kind} {start.isoformat()} {seed}".encode()).hexdigest()[:8]
+
+
+def _moment(start: datetime, at_s: float) -> datetime:
+    return start + timedelta(milliseconds=math.floor(at_s * 1000))
+
+
+class _Emitter:
+    """Turns happenings into outcomes; the hits make up one log file, whose fingerprint is the run's name."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._parser = LineParser(pseudonymizer(_KEY), SOURCE)
+        self._offset = 0
+        self._number = 0
+
+    def emit(self, what: Happening, time: datetime) -> Outcome:
+        self._number += 1
+        if isinstance(what, Hit):
+            line = what.line(time)
+            place = f"{SOURCE}-{self._run}-{self._offset}"
+            self._offset += len(line) + 1
+            return self._parser.line(line, place, self._number)
+        event = msgspec.structs.replace(what.event, event_time=time)
+        if isinstance(event, Customer) and event.registered_at is not None:
+            event = msgspec.structs.replace(event, registered_at=min(event.registered_at, time))
+        return Accepted(what.topic, what.key.encode(), event, b"", self._number)

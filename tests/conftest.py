@@ -1,0 +1,47 @@
+"""What every suite shares: settings that come from the test alone, and free ports."""
+
+import os
+import random
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from contracts.settings import HOST, PORTS
+
+_SPARE_PORTS = max(PORTS.values()) + 16
+# Below the range that the system gives to outgoing connections.
+_FIRST_BASE, _LAST_BASE = 20_000, 32_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Tests say what they set; the developer's own `HEADRACE_…` variables do not count."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def free_port_base() -> Callable[[], int]:
+    """Call it for a port base whose ports are all free, another one each time."""
+    return find_port_base
+
+
+def find_port_base() -> int:
+    """A random port base whose ports are all free now."""
+    while True:
+        base = random.randrange(_FIRST_BASE, _LAST_BASE, 32)
+        if all(_is_free(base + offset) for offset in range(_SPARE_PORTS)):
+            return base
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,137 @@
+"""Real servers for the integration tests: one broker and one PostgreSQL a session, a clean slate for each test."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from psycopg import sql
+
+from contracts.settings import HOST, Settings
+from contracts.topics import TOPICS
+from headrace import stack
+from headrace.stack.postgres import create_database, server_answers
+from headrace.stack.supervision import Supervisor
+from streaming.landing.accounts import prepare
+from streaming.runtime.clients import admin
+from streaming.runtime.health import broker_answers, wait_for_topics
+from streaming.runtime.topics import create_topics
+
+Server = Literal["kafka", "postgres"]
+_DEADLINE_SECONDS = 60.0
+
+
+@pytest.fixture(scope="session")
+def servers(free_port_base: Callable[[], int]) -> Iterator[Settings]:
+    """Settings of a stack of which Kafka and PostgreSQL run, and nothing else, for the whole session."""
+    home = Path(tempfile.mkdtemp(prefix="hr-"))
+    settings = Settings(home=home, port_base=free_port_base())
+    try:
+        stack.up(settings, parts={"kafka", "postgres"})
+        yield settings
+    finally:
+        stack.down(settings)
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[Settings]:
+    """Settings for one test on the session's servers: own home, ports and database, all topics new and empty."""
+    passfile = servers.secrets / "pgpass"
+    settings = Settings(
+        home=tmp_path / "home",
+        port_base=free_port_base(),
+        kafka_bootstrap=servers.bootstrap_servers,
+        postgres_conninfo=f"host={HOST} port={servers.port('postgres')} user=headrace passfile='{passfile}'",
+        database=f"test_{secrets.token_hex(6)}",
+    )
+    create_database(settings, settings.database)
+    prepare(settings.conninfo())
+    recreate_topics(admin(settings))
+    yield settings
+    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
+        db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.database)))
+
+
+def recreate_topics(client: AdminClient) -> None:
+    """Leave the broker with the contracts' topics alone, all new, empty and served."""
+    _empty_broker(client)
+    create_topics(client, TOPICS.values())
+    wait_for_topics(client, TOPICS)
+
+
+def _empty_broker(client: AdminClient) -> None:
+    """Delete every topic but Kafka's own, and wait until they are gone."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while names := [name for name in client.list_topics(timeout=10).topics if not name.startswith("__")]:
+        assert time.monotonic() < deadline, f"topics do not go away: {names}"
+        for future in client.delete_topics(names, operation_timeout=20).values():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class ServerControl:
+    """Does to the session's servers what happens to servers."""
+
+    settings: Settings
+
+    def pid(self, server: Server) -> int:
+        """Process id of the server as it runs now; 0 where it does not."""
+        return int(Supervisor(self.settings).processes()[f"servers:{server}"]["pid"])
+
+    def kill9(self, server: Server) -> None:
+        """Kill the server. The supervisor starts it again."""
+        os.kill(self.pid(server), signal.SIGKILL)
+
+    def pause(self, server: Server) -> None:
+        """Freeze the server: it keeps its connections and answers nothing."""
+        os.kill(self.pid(server), signal.SIGSTOP)
+
+    def resume(self, server: Server) -> None:
+        """Let a frozen server go on."""
+        os.kill(self.pid(server), signal.SIGCONT)
+
+    def stop(self, server: Server) -> None:
+        """Stop the server in order; it stays away until `start`."""
+        Supervisor(self.settings).stop(f"servers:{server}")
+
+    def start(self, server: Server) -> None:
+        """Start a stopped server and wait until it answers."""
+        Supervisor(self.settings).start(f"servers:{server}")
+        self.wait_until_up(server)
+
+    def wait_until_up(self, server: Server) -> None:
+        """Wait until the server answers."""
+        answers = broker_answers if server == "kafka" else server_answers
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while not answers(self.settings):
+            assert time.monotonic() < deadline, f"{server} does not come back"
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def server_control(servers: Settings) -> Iterator[ServerControl]:
+    """Kill, pause, stop and start the session's servers. They run again when the test is over."""
+    control = ServerControl(servers)
+    yield control
+    for server in ("kafka", "postgres"):
+        if control.pid(server):
+            with contextlib.suppress(ProcessLookupError):
+                control.resume(server)
+        control.start(server)

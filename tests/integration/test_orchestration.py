@@ -1,0 +1,140 @@
+"""Builds by Dagster, once in process, on the real PostgreSQL: what they make, what they tell, and how they fail."""
+
+import dagster as dg
+import duckdb
+import psycopg
+import pytest
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from headrace.stack.postgres import create_database
+from orchestration.definitions import build_defs
+from orchestration.instance import DATABASE, opened
+from orchestration.jobs import VERIFY_JOB
+from orchestration.keys import FILE_KEY, table_key, topic_key
+from orchestration.run import build
+from streaming.runtime.clients import producer
+from tests.integration.landed import Landing
+from tests.integration.samples import at, customer, feedback, order, post
+from warehouse.lake import Lake
+from warehouse.raw import raw_tables
+from warehouse.tables import all_tables
+
+
+@pytest.fixture
+def landing(fresh: Settings) -> Landing:
+    """Some events of both cases, landed. Dagster's database is new."""
+    with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as db:
+        db.execute(f"drop database if exists {DATABASE} with (force)")
+    create_database(fresh, DATABASE)
+    landed = Landing(fresh)
+    landed.land("customers", [customer("C1")])
+    landed.land("orders", [order("1", ("A", 2, "2.50")), order("2", ("B", 1, "4.00"), time=at(days=1))])
+    landed.land("customer_feedback", [feedback("F1")], quarantined=1)
+    landed.land("social_media", [post("P1")])
+    return landed
+
+
+def _latest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, object]:
+    event = instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def test_a_build_makes_every_table_and_dagster_shows_its_rows_columns_and_checks(
+    fresh: Settings, landing: Landing
+) -> None:
+    told: list[str] = []
+    summary = build(fresh, echo=told.append)
+    assert summary.success, summary
+    assert set(summary.rows_by_table) == {t.qualified for t in (*raw_tables(), *all_tables())}
+    assert (summary.rows_by_table["raw.orders"], summary.rows_by_table["core.order_lines"]) == (2, 2)
+    assert len(told) == len(summary.rows_by_table) + 1
+    with opened(fresh) as instance:
+        orders = _latest(instance, table_key("core.orders"))
+        assert (orders["dagster/row_count"], orders["inserted"], orders["updated"], orders["deleted"]) == (2, 2, 0, 0)
+        columns = orders["dagster/column_schema"]
+        assert isinstance(columns, dg.TableSchema)
+        assert all(column.description for column in columns.columns)
+        run = instance.get_run_by_id(summary.run_id)
+        assert run is not None
+        assert (run.job_name, run.status) == ("build", dg.DagsterRunStatus.SUCCESS)
+        checks = [
+            each.dagster_event for each in instance.all_logs(run.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        ]
+        assert len(checks) == len(all_tables()) + sum(len(table.references) for table in all_tables())
+        assert _latest(instance, FILE_KEY)["path"] == str(fresh.warehouse_file)
+    with duckdb.connect(str(fresh.warehouse_file), read_only=True) as file:
+        assert file.execute("select sum(revenue) from marts.sales_daily").fetchone() == (9,)
+
+
+def test_a_second_build_writes_only_what_landed_since(fresh: Settings, landing: Landing) -> None:
+    build(fresh)
+    landing.land("orders", [order("3", ("A", 1, "2.50"), time=at(days=2))])
+    summary = build(fresh)
+    assert summary.success
+    with opened(fresh) as instance:
+        written = {
+            name: sum(int(str(_latest(instance, table_key(name))[kind])) for kind in ("inserted", "updated", "deleted"))
+            for name in ("raw.orders", "core.orders", "marts.sales_daily", "core.feedback", "marts.feedback_daily")
+        }
+    assert written == {
+        "raw.orders": 1,
+        "core.orders": 1,
+        "marts.sales_daily": 1,
+        "core.feedback": 0,
+        "marts.feedback_daily": 0,
+    }
+
+
+def test_a_full_build_gives_the_same_rows(fresh: Settings, landing: Landing) -> None:
+    assert build(fresh, full=True).rows_by_table == build(fresh).rows_by_table
+
+
+def test_a_failed_build_names_every_table_that_failed_and_builds_the_others(fresh: Settings, landing: Landing) -> None:
+    for topic in ("orders", "social_media"):
+        lost = landing.land(topic, [order("9", ("A", 1, "1"))] if topic == "orders" else [post("P9")])
+        (fresh.landing_root / str(lost)).unlink()
+    told: list[str] = []
+    summary = build(fresh, echo=told.append)
+    assert not summary.success
+    assert summary.failed == ("raw.orders", "raw.social_media")
+    assert {"core.orders", "marts.sales_daily", "core.posts", "warehouse_file"} <= set(summary.skipped)
+    assert summary.rows_by_table["core.feedback"] == 1
+    assert [line.split(":")[0] for line in told if "missing" in line] == ["raw.orders", "raw.social_media"]
+
+
+def test_only_what_is_selected_is_built_and_an_unknown_name_is_refused(fresh: Settings, landing: Landing) -> None:
+    assert set(build(fresh, select=["raw.orders"]).rows_by_table) == {"raw.orders"}
+    with pytest.raises(Terminal, match=r"core\.nothing"):
+        build(fresh, select=["core.nothing"])
+
+
+def test_a_verification_in_dagster_warns_of_a_topic_that_has_not_landed_yet(fresh: Settings, landing: Landing) -> None:
+    build(fresh, select=["raw.orders"])
+    sender = producer(fresh)
+    sender.produce("orders", b"{}")
+    sender.flush(20)
+    with opened(fresh) as instance:
+        result = build_defs(fresh).resolve_job_def(VERIFY_JOB).execute_in_process(instance=instance)
+    outcomes = {each.asset_key: each for each in result.get_asset_check_evaluations()}
+    assert set(outcomes) == {topic_key(name) for name in TOPICS}
+    behind = outcomes.pop(topic_key("orders"))
+    assert (behind.passed, behind.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert all(each.passed for each in outcomes.values())
+
+
+def test_the_lake_is_closed_when_an_asset_raises(fresh: Settings, landing: Landing) -> None:
+    opened_lakes: list[Lake] = []
+
+    @dg.asset
+    def broken(lake: dg.ResourceParam[Lake]) -> None:
+        opened_lakes.append(lake)
+        raise ValueError("made to fail")
+
+    resources = build_defs(fresh).resources
+    assert not dg.materialize([broken], resources=resources, raise_on_error=False).success
+    with pytest.raises(duckdb.ConnectionException):
+        opened_lakes[0].connection.execute("select 1")

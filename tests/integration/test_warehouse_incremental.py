@@ -1,0 +1,275 @@
+"""Builds are incremental, and nobody can tell: a full build gives the same rows, a replay gives none."""
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from contracts.settings import Settings
+from contracts.types import Event
+from tests.integration.building import build_from, tables_from
+from tests.integration.landed import Landing
+from tests.integration.samples import at, customer, feedback, hit, order, post, weather
+from warehouse.build import BuildResult, build
+from warehouse.checks import key_check, reference_checks
+from warehouse.lake import Lake
+from warehouse.query import run
+from warehouse.tables import all_tables
+
+Changes = tuple[int, int, int]
+
+
+def written(results: dict[str, BuildResult]) -> dict[str, Changes]:
+    """Rows inserted, updated and deleted in the built tables that changed at all."""
+    changes = {name: (result.inserted, result.updated, result.deleted) for name, result in results.items()}
+    return {name: change for name, change in changes.items() if any(change) and not name.startswith("raw.")}
+
+
+def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    return run(settings, sql).rows
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_full_build_gives_the_same_rows_as_incremental_ones(fresh: Settings, seed: int) -> None:
+    chance = random.Random(seed)
+    landing = Landing(fresh)
+    events = _story(chance)
+    for topic in events:
+        events[topic] += chance.choices(events[topic], k=len(events[topic]) // 3)
+        chance.shuffle(events[topic])
+    for _ in range(2):
+        for topic, left in events.items():
+            taken = [left.pop() for _ in range(min(len(left), chance.randint(10, 25)))]
+            landing.land(topic, taken, quarantined=chance.randint(0, 2), partition=chance.randint(0, 1))
+        build_from(fresh)
+    for topic, left in events.items():
+        landing.land(topic, left)
+    build_from(fresh)
+    assert written(build_from(fresh)) == {}
+    assert written(build_from(fresh, full=True)) == {}
+    with Lake.open(fresh, read_only=True) as lake:
+        for table in all_tables():
+            assert key_check(lake, table).passed, table.qualified
+            assert lake.value(f"select count(*) from {table.qualified}"), table.qualified
+
+
+def _story(chance: random.Random) -> dict[str, list[Event]]:
+    """Orders told twice and corrected, customers who move and leave, posts edited and deleted, and so on."""
+
+    def when() -> Any:
+        return at(days=chance.randint(0, 5), minutes=chance.randint(0, 300))
+
+    def lines() -> list[tuple[str, int, str]]:
+        return [(chance.choice("ABCD"), chance.randint(-3, 9), f"{chance.randint(0, 99)}.125") for _ in range(2)]
+
+    events: dict[str, list[Event]] = {}
+    times = {str(number): when() for number in range(25)}
+    events["orders"] = [
+        order(
+            number,
+            *lines(),
+            time=times[number],
+            channel=chance.choice(["web", "store"]),
+            customer_id=chance.choice(["C1", "C2", None]),
+            country=chance.choice(["France", None]),
+            version=version,
+        )
+        for number in times
+        for version in range(chance.randint(1, 2))
+    ]
+    events["customers"] = [
+        customer(f"C{chance.randint(1, 4)}", time=when(), country=chance.choice("FG"), deleted=chance.random() < 0.2)
+        for _ in range(20)
+    ]
+    events["social_media"] = [
+        post(f"p{chance.randint(1, 12)}", time=when(), deleted=chance.random() < 0.3) for _ in range(25)
+    ]
+    events["customer_feedback"] = [
+        feedback(f"f{chance.randint(1, 12)}", time=when(), rating=chance.randint(1, 5)) for _ in range(20)
+    ]
+    events["weather_data"] = [
+        weather(time=at(minutes=60 * chance.randint(0, 30)), version=version, temperature_c=chance.random() * 30)
+        for version in range(30)
+    ]
+    events["web_logs"] = [
+        hit(
+            f"e{number}",
+            time=when(),
+            visitor_id=f"V{chance.randint(1, 3)}",
+            session_id=chance.choice([None, None, "s1"]),
+            pixel_event=chance.choice([None, "add_to_cart", "purchase"]),
+        )
+        for number in range(60)
+    ]
+    # The same id with another content would be another event; keep the first told.
+    return {topic: list({event.event_id: event for event in told}.values()) for topic, told in events.items()}
+
+
+def test_replaying_a_source_changes_no_row_and_no_snapshot_of_core_or_marts(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    told = {"orders": [order("1", ("A", 2, "2.55"))], "web_logs": [hit("e1")], "social_media": [post("p")]}
+    for topic, events in told.items():
+        landing.land(topic, events)
+    build_from(fresh, "orders", "web_logs", "social_media")
+    with Lake.open(fresh) as lake:
+        before = lake.snapshot()
+    for topic, events in told.items():
+        landing.land(topic, events)
+    assert written(build_from(fresh, "orders", "web_logs", "social_media")) == {}
+    changed = rows(
+        fresh,
+        f"""
+        select distinct table_name from ducklake_snapshots('lake') snapshots,
+            unnest(map_values(changes)) as part(ids), unnest(ids) as one(id)
+        join (select table_id::varchar as id, table_name from ducklake_table_info('lake')) using (id)
+        where snapshot_id > {before}
+        """,
+    )
+    assert {name for (name,) in changed} <= {
+        "orders",
+        "web_logs",
+        "social_media",
+        "watermarks",
+        "landing_offsets",
+        "fence",
+    }
+    assert rows(fresh, "select count(*), sum(revenue) from core.orders") == [(1, Decimal("5.1000"))]
+
+
+def test_a_late_order_changes_exactly_its_rows(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order(str(n), ("A", 1, "2.00"), time=at(days=n)) for n in range(10)])
+    build_from(fresh, "orders")
+    landing.land("orders", [order("late", ("A", 3, "1.50"), time=at(days=4, minutes=5))])
+    changes = written(build_from(fresh, "orders"))
+    assert changes["core.orders"] == changes["core.order_lines"] == (1, 0, 0)
+    assert changes["marts.sales_daily"] == (0, 1, 0)
+    assert changes["core.products"] == (0, 1, 0)
+    assert changes["marts.product_trends"] == (0, 6, 0)  # its day and those whose weeks reach back to it
+
+
+def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.00"), ("B", 1, "1.00"), channel="web")])
+    build_from(fresh, "orders")
+    landing.land("orders", [order("1", ("A", 1, "2.50"), channel="store")])
+    assert written(build_from(fresh, "orders"))["core.order_lines"] == (0, 1, 1)
+    landing.land("orders", [order("1", ("A", 9, "2.00"), channel="web", version=2)])
+    assert written(build_from(fresh, "orders")) == {}
+    assert rows(fresh, "select channel, orders, revenue from marts.sales_daily") == [("store", 1, Decimal("2.5000"))]
+
+
+def test_a_deleted_post_leaves_nothing_but_that_it_was_there(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("social_media", [post("p1"), post("p2"), post("p3", time=at(days=1))])
+    build_from(fresh, "social_media")
+    landing.land("social_media", [post("p1", time=at(minutes=9), deleted=True, text=None)])
+    changes = written(build_from(fresh, "social_media"))
+    assert changes == {"core.posts": (0, 1, 0), "marts.posts_daily": (0, 1, 0)}
+    assert rows(fresh, "select author, text, is_deleted from core.posts where post_id = 'p1'") == [(None, None, True)]
+    assert rows(fresh, "select posts, deleted from marts.posts_daily order by posted_date") == [(1, 1), (1, 0)]
+    landing.land("social_media", [post("p1", time=at(minutes=20), text="edited after all")])
+    build_from(fresh, "social_media")
+    assert rows(fresh, "select text from core.posts where post_id = 'p1'") == [(None,)]
+
+
+def test_customers_are_a_type_2_dimension(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("customers", [customer("C1"), customer("C1", time=at(days=2), country="Spain")])
+    build_from(fresh, "customers")
+    landing.land("customers", [customer("C1", time=at(days=1), country="Italy")])
+    assert written(build_from(fresh, "customers"))["core.customers"] == (1, 1, 0)
+    spans = "select country, valid_from, valid_to, is_current from core.customers order by valid_from"
+    assert rows(fresh, spans) == [
+        ("France", at(), at(days=1), False),
+        ("Italy", at(days=1), at(days=2), False),
+        ("Spain", at(days=2), None, True),
+    ]
+    landing.land("customers", [customer("C1", time=at(days=3), deleted=True), None])
+    assert written(build_from(fresh, "customers"))["core.customers"] == (0, 1, 0)
+    assert rows(fresh, "select count(*) from core.customers where is_current") == [(0,)]
+
+
+def test_a_tombstone_alone_closes_a_customer(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("customers", [customer("C1", time=at(days=-100)), None])
+    build_from(fresh, "customers")
+    assert rows(fresh, "select is_current from core.customers") == [(False,)]
+
+
+def test_a_later_observation_corrects_the_one_before_it(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("weather_data", [weather(), weather(time=at(60))])
+    build_from(fresh, "weather_data")
+    landing.land("weather_data", [weather(version=2, temperature_c=9.75)])
+    assert written(build_from(fresh, "weather_data")) == {"core.weather": (0, 1, 0), "marts.weather_daily": (0, 1, 0)}
+    assert rows(fresh, "select mean_temperature_c, max_temperature_c from marts.weather_daily") == [
+        (Decimal("8.50"), Decimal("9.75"))
+    ]
+
+
+def test_visits_go_by_session_id_else_by_half_an_hour_without_a_request(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land(
+        "web_logs",
+        [
+            hit("1", path="/a"),
+            hit("2", time=at(10), session_id="s", pixel_event="add_to_cart"),
+            hit("3", time=at(12)),
+            hit("4", time=at(50), path="/b"),
+            hit("5", time=at(75)),
+            hit("6", time=at(1), visitor_id="bot", is_bot=True, device="bot"),
+        ],
+    )
+    build_from(fresh, "web_logs")
+    visits = (
+        "select session_id, requests, carts, landing_path from core.web_sessions where not is_bot order by started_at"
+    )
+    assert rows(fresh, visits) == [("s", 3, 1, "/a"), (None, 2, 0, "/b")]
+    assert rows(fresh, "select sessions, sessions_with_cart, abandonment_pct from marts.conversion_funnel") == [
+        (2, 1, Decimal("100.00"))
+    ]
+    landing.land("web_logs", [hit("7", time=at(30))])  # joins the two visits
+    build_from(fresh, "web_logs")
+    assert rows(fresh, visits) == [("s", 6, 1, "/a")]
+
+
+def test_a_changed_file_rebuilds_its_table_and_those_that_read_it(
+    fresh: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warehouse import build as build_module
+    from warehouse.tables import SQL_FOLDER, parse, table
+
+    landing = Landing(fresh)
+    landing.land("customer_feedback", [feedback("f1", rating=4), feedback("f2", rating=1)])
+    build_from(fresh, "customer_feedback")
+    text = (SQL_FOLDER / "core" / "feedback.sql").read_text()
+    changed = text.replace("    rating,\n", "    rating + 1 as rating,\n    2 as scale,\n")
+    changed = changed.replace("-- column title:", "-- column scale: Added.\n-- column title:")
+    tables = {
+        "core.feedback": parse("core", "feedback", changed),
+        "marts.feedback_daily": table("marts.feedback_daily"),
+    }
+    monkeypatch.setattr(build_module, "table_named", tables.__getitem__)
+    with Lake.open(fresh) as lake:
+        rebuilt = build(lake, "core.feedback")
+        assert ("scale", "INTEGER", "Added.") in rebuilt.columns
+        build(lake, "marts.feedback_daily")
+    assert rows(fresh, "select mean_rating, positive_ratings from marts.feedback_daily") == [(Decimal("3.500"), 1)]
+
+
+def test_checks_find_what_refers_to_nothing(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "1.00"), customer_id="unknown"), order("2", customer_id=None)])
+    build_from(fresh, "orders", "customers")
+    with Lake.open(fresh, read_only=True) as lake:
+        failed = [
+            check
+            for table in tables_from("orders", "customers")
+            for check in reference_checks(lake, table)
+            if not check.passed
+        ]
+    assert [(check.violations, check.description) for check in failed] == [
+        (1, "customer_id of core.orders is in core.customers")
+    ]

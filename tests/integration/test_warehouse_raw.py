@@ -1,0 +1,87 @@
+"""Registration: every landed file once, with its contract's columns, and none that is not what was committed."""
+
+from decimal import Decimal
+
+import pytest
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from tests.integration.landed import Landing
+from tests.integration.samples import order
+from warehouse import raw
+from warehouse.build import register
+from warehouse.lake import Lake
+
+
+def test_landed_files_are_registered_once_where_they_lie(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 2, "2.55")), None], quarantined=3)
+    with Lake.open(fresh) as lake:
+        assert register(lake, "orders").inserted == 2
+        landing.land("orders", [order("2")], partition=1)
+        landing.land("orders", [order("3")], quarantined=1, partition=1)
+        assert [register(lake, "orders").inserted, register(lake, "orders").rows] == [2, 4]
+        assert lake.value("select sum(line.unit_price) from (select unnest(lines) as line from raw.orders)") == Decimal(
+            "2.55"
+        )
+        assert lake.value("select count(*) from raw.orders_quarantine where _value = '\\xFF{'::blob") == 4
+        offsets = raw.registered_offsets(lake, "orders")
+        assert offsets.num_rows == 8
+        assert offsets["quarantined"].to_pylist().count(True) == 4
+        accounts = raw.registered_accounts(lake, "orders")
+    assert [(a.partition, a.position, a.offsets.tolist(), a.quarantined) for a in accounts] == [
+        (0, 5, [0, 1, 2, 3, 4], 3),
+        (1, 3, [0, 1, 2], 1),
+    ]
+    assert not any((fresh.lake_root / "raw").rglob("*.parquet"))
+
+
+def test_a_recreated_topic_begins_at_zero_again(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1"), order("2")])
+    with Lake.open(fresh) as lake:
+        register(lake, "orders")
+        landing.recreate("orders")
+        landing.land("orders", [order("3")])
+        assert register(lake, "orders").inserted == 1
+        assert len(raw.registered_accounts(lake, "orders")) == 2
+
+
+def test_a_missing_or_altered_file_stops_registration_and_is_named(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1")])
+    path = landing.land("orders", [order("2")])
+    assert path is not None
+    file = fresh.landing_root / path
+    content = file.read_bytes()
+    with Lake.open(fresh) as lake:
+        file.write_bytes(content + b"x")
+        with pytest.raises(Terminal, match=file.name):
+            register(lake, "orders")
+        file.unlink()
+        with pytest.raises(Terminal, match=f"{file.name}.* is missing"):
+            register(lake, "orders")
+        assert lake.value("select count(*) from raw.orders") == 0
+        file.write_bytes(content)
+        assert register(lake, "orders").inserted == 2
+
+
+def test_a_column_that_a_contract_gains_is_added(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", country="France")])
+    with Lake.open(fresh) as lake:
+        raw.ensure(lake)
+        lake.connection.execute("alter table raw.orders drop column country")
+        lake.is_prepared = False
+        result = register(lake, "orders")
+        columns = {name: (kind, about) for name, kind, about in result.columns}
+        assert columns["country"] == ("VARCHAR", "Country of the customer.")
+        assert lake.value("select country from raw.orders") == "France"
+
+
+def test_every_raw_table_and_column_is_commented(fresh: Settings) -> None:
+    with Lake.open(fresh) as lake:
+        raw.ensure(lake)
+        silent = "select count(*) from duckdb_columns() where schema_name = 'raw' and coalesce(comment, '') = ''"
+        assert lake.value(silent) == 0
+        assert lake.value("select count(*) from duckdb_tables() where schema_name = 'raw' and comment is null") == 0

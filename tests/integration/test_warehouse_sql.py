@@ -1,0 +1,109 @@
+"""`headrace sql`, and the figures that the real order book is known to have."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from contracts.types import Event
+from headrace.commands import warehouse
+from streaming.sources.online_retail import outcomes, read_lines
+from streaming.sources.outcomes import Accepted
+from tests.integration.building import build_from
+from tests.integration.landed import Landing
+from tests.integration.samples import at, order
+from tests.shared_data import shared
+from warehouse.query import run
+
+
+@pytest.fixture
+def command(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
+    """The command line, of this one command, on the test's own stack."""
+    monkeypatch.setenv("HEADRACE_HOME", str(fresh.home))
+    monkeypatch.setenv("HEADRACE_POSTGRES_CONNINFO", str(fresh.postgres_conninfo))
+    monkeypatch.setenv("HEADRACE_DATABASE", fresh.database)
+    app = typer.Typer(pretty_exceptions_enable=False)
+    warehouse.register(app)
+    return app
+
+
+def test_answers_are_printed_exactly_in_every_format(fresh: Settings, command: typer.Typer) -> None:
+    Landing(fresh).land(
+        "orders", [order("1", ("A", 3, "0.0001"), time=at()), order("2", ("A", 1, "1.1"), time=at(days=1))]
+    )
+    build_from(fresh, "orders")
+    ask = "select sale_date, sum(revenue) as revenue from marts.sales_daily group by all order by all"
+    printed = {form: CliRunner().invoke(command, [ask, "--format", form]).stdout for form in ("table", "csv", "json")}
+    assert printed["table"].splitlines() == [
+        "sale_date   revenue",
+        "----------  -------",
+        "2026-03-01   0.0003",
+        "2026-03-02   1.1000",
+    ]
+    assert printed["csv"] == "sale_date,revenue\n2026-03-01,0.0003\n2026-03-02,1.1000\n"
+    assert json.loads(printed["json"]) == [
+        {"sale_date": "2026-03-01", "revenue": "0.0003"},
+        {"sale_date": "2026-03-02", "revenue": "1.1000"},
+    ]
+    assert CliRunner().invoke(command, [], input=ask + ";\n").stdout == printed["table"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("insert into marts.sales_daily from marts.sales_daily", "read only here: INSERT is refused"),
+        ("delete from core.orders", "read only here: DELETE is refused"),
+        ("call ducklake_expire_snapshots('lake', older_than => now())", "read only"),
+        ("select nonsense from core.orders", 'Referenced column "nonsense" not found'),
+        ("selec 1", "syntax error"),
+        ("select 'x'::integer", "Could not convert string 'x'"),
+    ],
+)
+def test_what_is_wrong_is_one_clear_message(fresh: Settings, command: typer.Typer, statement: str, said: str) -> None:
+    build_from(fresh, "orders")
+    result = CliRunner().invoke(command, [statement])
+    assert isinstance(result.exception, Terminal)
+    assert said in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert result.stdout == ""
+
+
+def test_the_real_order_book_sums_to_the_last_digit_and_a_replay_changes_nothing(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    told = _events(shared("online-retail/online_retail_to_2011-08.parquet"))
+    for topic, events in told.items():
+        landing.land(topic, events)
+    build_from(fresh, *told)
+    assert run(fresh, "select sum(revenue), sum(gross_revenue) from marts.sales_daily").rows == [
+        (Decimal("5761931.3820"), Decimal("6293764.0020"))
+    ]
+    by_kind = "select kind, count(*), sum(revenue) from core.orders group by kind order by kind"
+    assert [row[2] for row in run(fresh, by_kind).rows] == [
+        Decimal("-11062.0600"),
+        Decimal("6293764.0020"),
+        Decimal("-520770.5600"),
+    ]
+    counts = "select (select count(*) from core.orders), (select count(distinct customer_id) from core.customers)"
+    assert run(fresh, counts).rows == [(16_459, 3_360)]
+    assert run(fresh, "select count(*), sum(revenue) from core.order_lines").rows == [
+        (320_705, Decimal("5761931.3820"))
+    ]
+    assert run(fresh, "select sum(revenue) from marts.product_trends").rows == [(Decimal("5761931.3820"),)]
+    for topic, events in told.items():
+        landing.land(topic, events)
+    again = build_from(fresh, *told)
+    assert {name for name, result in again.items() if result.inserted} == {"raw.orders", "raw.customers"}
+    assert not any(result.updated or result.deleted for result in again.values())
+
+
+def _events(path: Path) -> dict[str, list[Event]]:
+    events: dict[str, list[Event]] = {"orders": [], "customers": []}
+    for outcome in outcomes(read_lines(path)):
+        assert isinstance(outcome, Accepted)
+        events[outcome.topic].append(outcome.event)
+    return events

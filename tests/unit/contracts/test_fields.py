@@ -1,0 +1,29 @@
+"""What is derived from the contracts."""
+
+import pyarrow as pa
+import pytest
+
+from contracts.ecommerce import Order
+from contracts.fields import fields_of
+from contracts.landing import RECORD_FIELDS, landing_schema
+from contracts.topics import EVENT_TOPICS, TOPICS, Topic
+
+
+@pytest.mark.parametrize("topic", EVENT_TOPICS, ids=lambda topic: topic.name)
+def test_every_field_is_described_and_lands(topic: Topic) -> None:
+    assert topic.contract is not None
+    fields = fields_of(topic.contract)
+    assert all(field.description for field in fields)
+    assert landing_schema(topic).names == [*(f.name for f in fields), *(f.name for f in RECORD_FIELDS)]
+
+
+def test_money_is_decimal_and_time_is_utc_at_any_depth() -> None:
+    types = {field.name: field.arrow_type for field in fields_of(Order)}
+    assert types["total"] == pa.decimal128(18, 4)
+    assert types["event_time"] == pa.timestamp("us", tz="UTC")
+    assert types["lines"].value_type.field("unit_price").type == pa.decimal128(18, 4)
+
+
+def test_every_event_topic_has_its_dead_letter_topic() -> None:
+    for topic in EVENT_TOPICS:
+        assert TOPICS[topic.dead_letter].is_dead_letter

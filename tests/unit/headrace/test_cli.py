@@ -1,0 +1,56 @@
+"""The command line's own promises: it is quick, it explains itself, and it fails in one sentence."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from contracts.errors import Terminal
+from headrace import cli
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['headrace', '--help']\n"
+        "from headrace.cli import build_app\n"
+        "build_app()(standalone_mode=False)\n"
+        "heavy = {'polars', 'pyarrow', 'duckdb', 'dagster', 'confluent_kafka', 'psycopg', 'pandas', 'numpy'}\n"
+        "sys.exit(' '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "Commands:" in run.stdout
+
+
+def app_that_raises(error: BaseException) -> typer.Typer:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+    @app.command()
+    def fail() -> None:  # pyright: ignore[reportUnusedFunction]  the decorator registers it
+        raise error
+
+    return app
+
+
+def test_an_error_raised_on_purpose_is_one_sentence_and_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["headrace"])
+    monkeypatch.setattr(cli, "build_app", lambda: app_that_raises(Terminal("It broke.", remedy="Mend it.")))
+    with pytest.raises(SystemExit) as raised:
+        cli.main()
+    assert raised.value.code == "It broke. Mend it."  # which the interpreter prints, and exits with 1
+
+
+def test_an_error_that_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["headrace"])
+    monkeypatch.setattr(cli, "build_app", lambda: app_that_raises(ValueError("what?")))
+    with pytest.raises(ValueError, match="what"):
+        cli.main()
+
+
+def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["headrace"])
+    monkeypatch.setattr(cli, "build_app", lambda: app_that_raises(KeyboardInterrupt()))
+    with pytest.raises(SystemExit) as raised:
+        cli.main()
+    assert raised.value.code == cli.INTERRUPTED

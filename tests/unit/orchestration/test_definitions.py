@@ -1,0 +1,99 @@
+"""What Dagster is given: pinned, so that a change of the graph is seen where it is made."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from orchestration.definitions import build_defs
+from orchestration.jobs import BUILD_JOB, VERIFY_JOB
+from orchestration.keys import FILE_KEY, table_key, table_name, topic_key
+from warehouse.raw import raw_tables
+from warehouse.tables import all_tables
+
+SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    return build_defs(Settings(home=tmp_path_factory.mktemp("home")))
+
+
+def _described(defs: dg.Definitions) -> str:
+    """One line an asset: key, group, kinds, what it reads, its checks."""
+    checks: dict[dg.AssetKey, list[str]] = {}
+    for key in defs.resolve_asset_graph().asset_check_keys:
+        checks.setdefault(key.asset_key, []).append(key.name)
+    lines = [
+        f"{table_name(spec.key)} [{spec.group_name}] {'+'.join(sorted(spec.kinds))}"
+        f" <- {', '.join(sorted(table_name(dep.asset_key) for dep in spec.deps)) or '-'}"
+        f" ? {', '.join(sorted(checks.get(spec.key, []))) or '-'}"
+        for spec in defs.resolve_all_asset_specs()
+    ]
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def test_the_assets_their_groups_inputs_and_checks_are_those_written_down(defs: dg.Definitions) -> None:
+    assert _described(defs) == SNAPSHOT.read_text(), f"if the change is meant, write it to {SNAPSHOT.name}"
+
+
+def test_every_topic_raw_table_and_warehouse_table_is_an_asset(defs: dg.Definitions) -> None:
+    wanted = {topic_key(name) for name in TOPICS} | {table_key(raw.qualified) for raw in raw_tables()}
+    wanted |= {table_key(table.qualified) for table in all_tables()} | {FILE_KEY}
+    assert {spec.key for spec in defs.resolve_all_asset_specs()} == wanted
+
+
+def test_every_mart_goes_back_to_a_topic_of_its_own_case(defs: dg.Definitions) -> None:
+    parents = {spec.key: {dep.asset_key for dep in spec.deps} for spec in defs.resolve_all_asset_specs()}
+    for table in all_tables():
+        if table.schema == "marts":
+            upstream = _upstream(parents, table_key(table.qualified))
+            assert table.case in {TOPICS[name].case for name in TOPICS if topic_key(name) in upstream}, table.qualified
+
+
+def _upstream(parents: dict[dg.AssetKey, set[dg.AssetKey]], key: dg.AssetKey) -> set[dg.AssetKey]:
+    return parents[key].union(*(_upstream(parents, parent) for parent in parents[key]))
+
+
+def test_a_build_runs_in_one_process_and_makes_everything_but_the_topics(defs: dg.Definitions) -> None:
+    job = defs.resolve_job_def(BUILD_JOB)
+    assert job.executor_def.name == dg.in_process_executor.name
+    topics = {topic_key(name) for name in TOPICS}
+    made = job.asset_layer.executable_asset_keys
+    assert made == {spec.key for spec in defs.resolve_all_asset_specs()} - topics
+
+
+def test_a_build_checks_the_references_and_only_a_verification_reads_the_topics(defs: dg.Definitions) -> None:
+    build = {node.name for node in defs.resolve_job_def(BUILD_JOB).nodes}
+    referring = {f"references_of_{table.schema}_{table.name}" for table in all_tables() if table.references}
+    assert {name for name in build if name.startswith("references_of_")} == referring
+    assert {node.name for node in defs.resolve_job_def(VERIFY_JOB).nodes} == {"verify_topics"}
+    assert "verify_topics" not in build
+
+
+def test_one_run_at_a_time_writes_to_the_warehouse(defs: dg.Definitions) -> None:
+    job = defs.resolve_job_def(BUILD_JOB)
+    steps = [node.definition for node in job.nodes]
+    writers = [step for step in steps if not step.name.startswith("references_of_")]
+    assert {step.pool for step in writers if isinstance(step, dg.OpDefinition)} == {"warehouse"}
+
+
+def test_sensor_and_schedules_run_without_being_switched_on(defs: dg.Definitions) -> None:
+    repository = defs.get_repository_def()
+    assert {s.name: s.default_status for s in repository.sensor_defs} == {
+        "landing_commits": dg.DefaultSensorStatus.RUNNING
+    }
+    assert {s.name: s.default_status for s in repository.schedule_defs} == {
+        "build_fallback": dg.DefaultScheduleStatus.RUNNING,
+        "verify_hourly": dg.DefaultScheduleStatus.RUNNING,
+    }
+
+
+def test_every_table_shows_its_grain_and_its_sql(defs: dg.Definitions) -> None:
+    specs = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
+    for table in all_tables():
+        spec = specs[table_key(table.qualified)]
+        assert table.grain in (spec.description or "")
+        assert spec.metadata["sql"] == dg.MetadataValue.md(f"```sql\n{table.sql}\n```")

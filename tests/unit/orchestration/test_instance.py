@@ -1,0 +1,53 @@
+"""How Dagster is set up within a stack."""
+
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+from sqlalchemy import make_url
+
+from contracts.settings import HOST, Settings
+from orchestration import instance
+
+
+def test_storage_is_the_stacks_postgresql_and_the_password_stays_in_its_file(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "a home", port_base=20_000)
+    url = make_url(instance.storage_url(settings))
+    assert url.drivername == "postgresql+psycopg2"
+    assert (url.username, url.password, url.database) == ("headrace", None, "dagster")
+    assert url.query == {"host": HOST, "port": "20002", "passfile": str(settings.secrets / "pgpass")}
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "user", "password", "query"),
+    [
+        ("host=a,b port=1,2 user=me sslmode=require", "me", None, {"host": "a,b", "port": "1,2", "sslmode": "require"}),
+        ("host=/var/run/pg user='m e' password='p@:/ss %'", "m e", "p@:/ss %", {"host": "/var/run/pg"}),
+        ("host=db", None, None, {"host": "db"}),
+    ],
+)
+def test_a_connection_string_of_the_users_own_means_the_same_to_dagster(
+    tmp_path: Path, conninfo: str, user: str | None, password: str | None, query: dict[str, str]
+) -> None:
+    url = make_url(instance.storage_url(Settings(home=tmp_path, postgres_conninfo=conninfo)))
+    assert (url.username, url.password, url.database, dict(url.query)) == (user, password, "dagster", query)
+
+
+def test_the_home_is_written_for_its_owner_only_and_writing_it_again_changes_nothing(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, port_base=20_000)
+    folder = instance.write_instance_config(settings)
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    instance.write_instance_config(settings)
+    assert before == {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(before) == {"dagster.yaml", "workspace.yaml"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert yaml.safe_load(before["dagster.yaml"])["telemetry"] == {"enabled": False}
+
+
+def test_every_process_listens_on_this_machine_only_and_has_no_secret_in_its_arguments(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, port_base=20_000, postgres_conninfo="host=db password=s3cret")
+    code, web = instance.code_server_command(settings), instance.webserver_command(settings)
+    for command in (code, web):
+        assert command[command.index("--host") + 1] == HOST
+    assert "s3cret" not in " ".join([*code, *web, *instance.daemon_command(settings)])

@@ -1,0 +1,109 @@
+"""Values are printed as they are stored."""
+
+import io
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from contracts.errors import Terminal
+from headrace.commands.warehouse import distinct, print_csv, print_json, print_table
+from warehouse.query import as_json, as_text, only_reading
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("5761931.3820"), "5761931.3820"),
+        (Decimal("0E-4"), "0.0000"),
+        (Decimal("-0.0010"), "-0.0010"),
+        (datetime(2026, 1, 2, 3, 4, 5, 678, UTC), "2026-01-02T03:04:05.000678Z"),
+        (datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2))), "2026-01-02T01:00:00Z"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (b"a\x00\\", "a\\x00\\x5C"),
+        (None, ""),
+        (True, "true"),
+        (2**100, "1267650600228229401496703205376"),
+    ],
+)
+def test_text_is_exact(value: object, text: str) -> None:
+    assert as_text(value) == text
+
+
+def test_json_is_valid_and_exact() -> None:
+    row = {
+        "money": Decimal("1.10"),
+        "units": Decimal(7),
+        "nan": float("nan"),
+        "lines": [{"price": Decimal("2.5000")}],
+        "time": datetime(2026, 1, 1, tzinfo=UTC),
+        "text": 'a"\u2028\n',
+    }
+    assert json.loads(as_json(row)) == {
+        "money": "1.10",
+        "units": 7,
+        "nan": "nan",
+        "lines": [{"price": "2.5000"}],
+        "time": "2026-01-01T00:00:00Z",
+        "text": 'a"\u2028\n',
+    }
+
+
+def test_json_keeps_columns_of_the_same_name_apart() -> None:
+    out = io.StringIO()
+    print_json(("a", "a", "b"), iter([(1, 2, 3), (4, 5, 6)]), out)
+    assert json.loads(out.getvalue()) == [{"a": 1, "a_1": 2, "b": 3}, {"a": 4, "a_1": 5, "b": 6}]
+    assert distinct(("a", "a_1", "a")) == ["a", "a_1", "a_2"]
+
+
+def test_no_rows_are_an_empty_array() -> None:
+    out = io.StringIO()
+    print_json(("a",), iter(()), out)
+    assert json.loads(out.getvalue()) == []
+
+
+def test_csv_quotes_what_needs_it() -> None:
+    out = io.StringIO()
+    print_csv(("a", "b"), iter([('x,"y"', None), ("line\nbreak", Decimal("1.50"))]), out)
+    assert out.getvalue() == 'a,b\n"x,""y""",\n"line\nbreak",1.50\n'
+
+
+def test_a_table_never_sends_control_characters_to_the_terminal() -> None:
+    out = io.StringIO()
+    print_table(("a", "n"), ("VARCHAR", "BIGINT"), iter([("\x1b[2Jx\n", 5), ("y", 10)]), out)
+    assert (
+        out.getvalue()
+        == "a        n\n------  --\n\N{REPLACEMENT CHARACTER}[2Jx\N{REPLACEMENT CHARACTER}   5\ny       10\n"
+    )
+
+
+def test_a_long_answer_is_cut_with_a_hint() -> None:
+    out = io.StringIO()
+    print_table(("a",), ("BIGINT",), ((number,) for number in range(1_001)), out)
+    assert out.getvalue().endswith("--format csv` prints all.\n")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into t values (1)",
+        "drop table t",
+        "copy t to 'x'",
+        "attach 'x'",
+        "set threads = 1",
+        "select 1; select 2",
+        "",
+    ],
+)
+def test_anything_but_one_reading_statement_is_refused(statement: str) -> None:
+    with pytest.raises(Terminal):
+        only_reading(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["select 1", "from t", "show all tables", "describe t", "explain select 1", "with a as (select 1) from a"],
+)
+def test_reading_statements_are_let_through(statement: str) -> None:
+    only_reading(statement)

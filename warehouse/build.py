@@ -1,0 +1,84 @@
+"""What a build consists of, for whoever runs it: register a topic's files, bring a table up to date. One step each."""
+
+# ruff: noqa: S608  the only names put into SQL are those of the tables declared in this package
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from contracts.errors import Terminal
+from contracts.landing import landing_schema
+from contracts.topics import TOPICS
+from warehouse import engine, raw
+from warehouse.lake import Lake, first_line
+from warehouse.raw import described
+from warehouse.tables import table as table_named
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a step did. `rows` counts the table after it, `columns` are names, types and descriptions."""
+
+    table: str
+    rows: int
+    inserted: int
+    updated: int
+    deleted: int
+    snapshot: int
+    seconds: float
+    columns: list[tuple[str, str, str]]
+
+
+def register(lake: Lake, topic_name: str) -> BuildResult:
+    """Register what was landed of a topic since the last time in its raw table and its quarantine.
+
+    The counts are those of the raw table. Raises as `warehouse.raw.register` does.
+    """
+    started = time.monotonic()
+    with lake.translated_errors():
+        inserted = raw.register(lake, topic_name)
+    about = {field.name: described(field) for field in landing_schema(TOPICS[topic_name])}
+    return _result(lake, raw.raw_table(topic_name).qualified, about, started, engine.Changes(inserted=inserted))
+
+
+def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
+    """Bring a table of `core` or `marts` up to date with its inputs, or build it from all of them where `full`.
+
+    Raises:
+        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
+        Terminal: the table cannot be built as it is written.
+        KeyError: there is no such table.
+    """
+    started = time.monotonic()
+    table = table_named(table_name)
+    raw.ensure(lake)
+    try:
+        with lake.translated_errors():
+            waits = full or engine.has_work(lake, table)
+        changes = engine.Changes()
+        if waits:
+            changes = lake.write(lambda: engine.bring_up_to_date(lake, table, full=full))
+    except duckdb.Error as error:
+        raise Terminal(
+            f"Building {table_name} failed: {first_line(error)}",
+            remedy="Its rows are as they were; correct the cause and build again.",
+        ) from error
+    return _result(lake, table_name, table.columns, started, changes)
+
+
+def _result(lake: Lake, name: str, about: Mapping[str, str], started: float, changes: engine.Changes) -> BuildResult:
+    with lake.transaction():
+        types = lake.columns()[name]
+        rows, snapshot = lake.value(f"select count(*) from {name}"), lake.snapshot()
+    return BuildResult(
+        table=name,
+        rows=rows,
+        inserted=changes.inserted,
+        updated=changes.updated,
+        deleted=changes.deleted,
+        snapshot=snapshot,
+        seconds=time.monotonic() - started,
+        columns=[(column, kind, about.get(column, "")) for column, kind in types.items()],
+    )

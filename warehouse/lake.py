@@ -1,0 +1,278 @@
+"""A DuckDB connection with the lake attached, and the one way to write to it.
+
+Nothing here knows of a table's content. The catalog is in PostgreSQL (schema `ducklake` of the stack's database), the
+data files are in the stack's folder.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import duckdb
+import psycopg
+import stamina
+
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from warehouse.lock import BuilderLock
+
+CATALOG = "lake"
+METADATA_SCHEMA = "ducklake"
+_METADATA = f"__ducklake_metadata_{CATALOG}.{METADATA_SCHEMA}"
+EXTENSIONS = ("postgres_scanner", "ducklake")
+MEMORY_LIMIT = "2GB"
+"""What a build may hold before it spills to disk; a stack is small, and its broker and Dagster run beside it."""
+MAX_THREADS = 4
+ATTEMPTS = 5
+_SIGNS_OF_A_LOST_SERVER = (
+    "connection to server",
+    "server closed the connection",
+    "terminating connection",
+    "could not connect",
+    "no connection to the server",
+    "the database system is",
+    "SSL connection has been closed",
+    "Connection pool",
+)
+
+T = TypeVar("T")
+
+
+class Lake:
+    """The attached lake. Use as a context manager; it is not shared between threads."""
+
+    def __init__(self, settings: Settings, connection: duckdb.DuckDBPyConnection) -> None:
+        self.settings = settings
+        self.connection = connection
+        self.lock = BuilderLock(self.postgres)
+        self._postgres: psycopg.Connection | None = None
+        self._remembered: dict[str, tuple[int, Any]] = {}
+        self.is_prepared = False
+        """Whether this process has made sure that the tables every build needs exist."""
+
+    @classmethod
+    def open(cls, settings: Settings, read_only: bool = False) -> "Lake":
+        """Attach the lake, creating it first where it does not exist and `read_only` is false.
+
+        `select … from marts.sales_daily` then works as it stands; times are shown in UTC.
+
+        Raises:
+            Transient: PostgreSQL is away.
+            Terminal: `read_only`, and nothing was ever built.
+        """
+        lake = cls(settings, _duckdb(settings))
+        try:
+            exists = _catalog_exists(lake.postgres())
+            if read_only and not exists:
+                raise Terminal("There is no warehouse yet.", remedy="Run `headrace build` first.")
+            with nullcontext() if exists else lake.lock.held():
+                _attach(lake.connection, settings, read_only=read_only)
+        except BaseException:
+            lake.close()
+            raise
+        return lake
+
+    def __enter__(self) -> "Lake":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Detach and let go of the connections to PostgreSQL."""
+        self.connection.close()
+        if self._postgres is not None:
+            self._postgres.close()
+
+    def postgres(self) -> psycopg.Connection:
+        """A connection to PostgreSQL itself, in autocommit mode: for the builder's lock and the landing accounts.
+
+        Raises:
+            Transient: PostgreSQL is away.
+        """
+        if self._postgres is None or self._postgres.closed:
+            self._postgres = _connect(self.settings.conninfo())
+        return self._postgres
+
+    def snapshot(self) -> int:
+        """Id of the snapshot that statements see now; within a transaction it stays the same."""
+        return self.value("select id from ducklake_current_snapshot('lake') as current(id)")
+
+    def value(self, sql: str) -> Any:
+        """The single value that a query returns."""
+        ((value,),) = self.connection.execute(sql).fetchall()
+        return value
+
+    def remembered(self, name: str, read: Callable[[], T]) -> T:
+        """What `read` returns, kept while the snapshot is the same. Not for use after a transaction's own writes."""
+        snapshot = self.snapshot()
+        if name not in self._remembered or self._remembered[name][0] != snapshot:
+            self._remembered[name] = (snapshot, read())
+        return self._remembered[name][1]
+
+    def columns(self) -> dict[str, dict[str, str]]:
+        """Names and types of the columns of every table in the lake, by the table's name with schema; `remembered`.
+
+        Not from `duckdb_tables()`: that reads the statistics of each table from the catalog, some 3 ms a table.
+        """
+        return self.remembered("columns", self._columns)
+
+    def _columns(self) -> dict[str, dict[str, str]]:
+        rows = self.connection.execute(
+            "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns()"
+            " where database_name = 'lake' order by column_index"
+        ).fetchall()
+        columns: dict[str, dict[str, str]] = {}
+        for table, name, kind in rows:
+            columns.setdefault(table, {})[name] = kind
+        return columns
+
+    def changed_since(self, snapshot: int) -> set[str]:
+        """Names of the tables that anything was done to after a snapshot, even if their content is the same."""
+        rows = self.connection.execute(
+            f"""
+            select distinct schemas.schema_name || '.' || tables.table_name
+            from (
+                select unnest(regexp_extract_all(changes_made, '[0-9]+'))::bigint as table_id
+                from {_METADATA}.ducklake_snapshot_changes where snapshot_id > {snapshot}
+            ) changes
+            join {_METADATA}.ducklake_table tables using (table_id)
+            join {_METADATA}.ducklake_schema schemas using (schema_id)
+            """  # noqa: S608  a number, and names of this module
+        ).fetchall()
+        return {row[0] for row in rows}
+
+    def write(self, work: Callable[[], T]) -> T:
+        """Run `work` as one transaction under the builder's lock and return what it returns.
+
+        Work that writes must end with `warehouse.watermarks`, whose row every writer updates: where two ran at once all
+        the same, the later one fails, is rolled back and runs again from what it reads then.
+
+        Raises:
+            Transient: conflicts or an absent PostgreSQL outlasted the attempts.
+        """
+        for attempt in stamina.retry_context(on=Transient, attempts=ATTEMPTS, wait_initial=0.2, wait_max=5.0):
+            with attempt, self.lock.held(), self.transaction():
+                return work()
+        raise AssertionError("unreachable: the last attempt raises")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction: committed at the end of the block, rolled back when the block raises."""
+        with self.translated_errors():
+            self.connection.execute("begin")
+            try:
+                yield
+                self.connection.execute("commit")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        try:
+            self.connection.execute("rollback")
+        except duckdb.Error as error:
+            # A failed commit has ended the transaction itself; the error that matters is already on its way.
+            if "no transaction is active" not in str(error) and not _lost_server(error):
+                raise
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Tell conflicts and a lost PostgreSQL, which a retry may cure, from errors that it cannot."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if _lost_server(error):
+                raise Transient("The warehouse's catalog in PostgreSQL does not answer.") from error
+            if isinstance(error, duckdb.TransactionException) and "onflict" in str(error):
+                raise Transient(f"Another process wrote to the warehouse at the same time: {error}") from error
+            raise
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the lines that repeat the statement."""
+    return str(error).strip().split("\n", 1)[0]
+
+
+def quoted(text: str) -> str:
+    """A string literal.
+
+    Statements of this package carry literals and no parameters: to look at a parameter, DuckDB's Python client first
+    imports pandas, which takes 2 s.
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _lost_server(error: duckdb.Error) -> bool:
+    return any(sign in str(error) for sign in _SIGNS_OF_A_LOST_SERVER)
+
+
+def _connect(conninfo: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(conninfo, autocommit=True, connect_timeout=10, application_name="headrace warehouse")
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+
+
+def _catalog_exists(postgres: psycopg.Connection) -> bool:
+    row = postgres.execute("select to_regclass(%s)", [f"{METADATA_SCHEMA}.ducklake_metadata"]).fetchone()
+    return row is not None and row[0] is not None
+
+
+def _duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        config={
+            "threads": min(os.cpu_count() or 1, MAX_THREADS),
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": str(settings.root / "spill"),
+            # Nothing is fetched behind one's back: what is needed is loaded below.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    connection.execute("set timezone = 'UTC'")
+    for name in EXTENSIONS:
+        path = _extension(name)
+        if path is None:
+            connection.install_extension(name)
+        connection.load_extension(name if path is None else str(path))
+    return connection
+
+
+def _extension(name: str) -> Path | None:
+    """The extension's file from its Python package, signed by DuckDB; None on platforms that lack the package."""
+    package = f"duckdb_extension_{name}"
+    if find_spec(package) is None:
+        return None
+    path = Path(str(files(package))) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    if not path.is_file():
+        raise Terminal(
+            f"{package} holds no extension for DuckDB {duckdb.__version__}.",
+            remedy="Install the versions in the lock file, with `make setup`.",
+        )
+    return path
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool) -> None:
+    # Small writes go to files like all others: only the watermarks, written by every build, are kept in the catalog.
+    options = f"data_path {quoted(f'{settings.lake_root}/')}, metadata_schema '{METADATA_SCHEMA}', "
+    options += "data_inlining_row_limit 0" + (", read_only" if read_only else "")
+    source = quoted(f"ducklake:postgres:{settings.conninfo()}")
+    try:
+        connection.execute(f"attach {source} as {CATALOG} ({options})")
+        connection.execute(f"use {CATALOG}")
+    except duckdb.Error as error:
+        if _lost_server(error):
+            raise Transient("The warehouse's catalog in PostgreSQL does not answer.") from error
+        raise Terminal(
+            f"The warehouse cannot be opened: {first_line(error)}", remedy="See docs/warehouse.md."
+        ) from error
+    if not read_only:
+        settings.lake_root.mkdir(parents=True, exist_ok=True)

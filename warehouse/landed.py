@@ -1,0 +1,80 @@
+"""The lander's accounts in PostgreSQL, as the warehouse reads them: which files were committed since an offset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from contracts.errors import Transient
+
+_COMMITS = """
+select commit.topic_id::text, commit.partition, commit.next_offset,
+    commit.file, commit.file_rows, commit.file_bytes,
+    commit.quarantine_file, commit.quarantine_file_rows, commit.quarantine_file_bytes
+from landing.positions position
+left join unnest(%(ids)s::uuid[], %(partitions)s::integer[], %(offsets)s::bigint[])
+    as registered (topic_id, partition, next_offset) using (topic_id, partition)
+cross join lateral (
+    select * from landing.commits
+    where topic_id = position.topic_id and partition = position.partition
+        and first_offset >= coalesce(registered.next_offset, 0)
+) commit
+where position.topic = %(topic)s
+order by commit.commit_id
+"""
+
+
+@dataclass(frozen=True)
+class CommittedFile:
+    """A landed file: its path below the landing root, its rows, and its size in bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What was landed of a topic beyond some offsets, and the offsets that follow it, by topic id and partition."""
+
+    files: tuple[CommittedFile, ...]
+    quarantine_files: tuple[CommittedFile, ...]
+    next_offsets: dict[tuple[str, int], int]
+
+
+def landed_since(postgres: psycopg.Connection, topic: str, registered: Mapping[tuple[str, int], int]) -> Landed:
+    """Files of a topic that were committed beyond the `registered` offsets, in order of commit.
+
+    A flush commits all its partitions in one transaction, and this is one statement, so a file is seen with all its
+    ranges or not at all. Each partition's chain of ranges has no gaps, so offsets are an exact place to go on from,
+    which commit ids, visible out of order, are not.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    parameters: dict[str, Any] = {
+        "topic": topic,
+        "ids": [topic_id for topic_id, _ in registered],
+        "partitions": [partition for _, partition in registered],
+        "offsets": list(registered.values()),
+    }
+    try:
+        row = postgres.execute("select to_regclass('landing.commits')").fetchone()
+        if row == (None,):
+            return Landed((), (), {})
+        rows = postgres.execute(_COMMITS, parameters).fetchall()
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    files: dict[str, CommittedFile] = {}
+    quarantine_files: dict[str, CommittedFile] = {}
+    next_offsets: dict[tuple[str, int], int] = {}
+    for topic_id, partition, next_offset, *committed in rows:
+        file, quarantine_file = committed[0], committed[3]
+        if file is not None:
+            files[file] = CommittedFile(*committed[:3])
+        if quarantine_file is not None:
+            quarantine_files[quarantine_file] = CommittedFile(*committed[3:])
+        place = (topic_id, partition)
+        next_offsets[place] = max(next_offset, next_offsets.get(place, 0))
+    return Landed(tuple(files.values()), tuple(quarantine_files.values()), next_offsets)

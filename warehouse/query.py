@@ -1,0 +1,146 @@
+"""Questions to the warehouse in SQL, and their answers as text or JSON, exactly as stored. Read only."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from warehouse.lake import Lake
+
+BATCH_ROWS = 2_048
+_READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.PRAGMA}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The columns' names and DuckDB types, and the rows."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def run(settings: Settings, sql: str) -> Answer:
+    """Answer one SQL statement from the lake as it is now. All rows are held in memory.
+
+    Raises:
+        Transient: PostgreSQL is away.
+        Terminal: nothing was built yet, the statement is wrong, or it does more than read.
+    """
+    with Lake.open(settings, read_only=True) as lake:
+        columns, types, rows = ask(lake, sql)
+        return Answer(columns, types, list(rows))
+
+
+def ask(lake: Lake, sql: str) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[tuple[Any, ...]]]:
+    """As `run`, with the rows as they come, for answers of any size; they end when the lake asks something else."""
+    with lake.translated_errors():
+        try:
+            statement = only_reading(sql)
+            answered = lake.connection.execute(statement)
+        except duckdb.Error as error:
+            raise _explained(lake, error) from error
+    columns = tuple(column[0] for column in answered.description or ())
+    types = tuple(str(column[1]) for column in answered.description or ())
+    return columns, types, _rows(lake, answered)
+
+
+def only_reading(sql: str) -> duckdb.Statement:
+    """The statement, when it is one and reads.
+
+    Raises:
+        Terminal: it is more than one, or does something else.
+        duckdb.Error: it is no SQL.
+    """
+    statements = duckdb.extract_statements(sql)
+    if len(statements) != 1:
+        raise Terminal(f"That is {len(statements)} statements.", remedy="Give exactly one.")
+    if statements[0].type not in _READS:
+        raise Terminal(
+            f"The warehouse is read only here: {statements[0].type.name} is refused.",
+            remedy="Its tables are written by `headrace build` alone; ask with SELECT.",
+        )
+    return statements[0]
+
+
+def _rows(lake: Lake, answered: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    try:
+        while batch := answered.fetchmany(BATCH_ROWS):
+            yield from batch
+    except duckdb.Error as error:
+        raise _explained(lake, error) from error
+
+
+def _explained(lake: Lake, error: duckdb.Error) -> Exception:
+    """The error as one message; a lost server stays what it is."""
+    try:
+        with lake.translated_errors():
+            raise error
+    except duckdb.Error:
+        # Without the excerpt of the statement that DuckDB adds.
+        said = " ".join(str(error).split("\n\nLINE ", 1)[0].split())
+        return Terminal(f"{said.rstrip('.!?')}.", remedy="`show all tables` lists what there is.")
+    except Exception as translated:  # noqa: BLE001  it is returned, to be raised
+        return translated
+
+
+def as_text(value: Any) -> str:
+    """A value as it is stored: every digit of a decimal, times in UTC as RFC 3339, bytes in DuckDB's escapes."""
+    match value:
+        case None:
+            text = ""
+        case bool():
+            text = str(value).lower()
+        case Decimal():
+            text = f"{value:f}"
+        case datetime():
+            text = _time(value)
+        case bytes():
+            text = _escaped(value)
+        case dict() | list() | tuple():
+            text = as_json(value)
+        case _:
+            text = str(value)
+    return text
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON (RFC 8259).
+
+    Decimals are strings, as in the events, since a reader of JSON numbers would round them; whole ones are numbers. So
+    are all integers, however large. Times are strings, and so are NaN and infinities, which JSON lacks.
+    """
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Decimal():
+            return int(value) if value.as_tuple().exponent == 0 else as_text(value)
+        case dict():
+            return {str(name): _plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return as_text(value)
+
+
+def _time(value: datetime) -> str:
+    if value.tzinfo is None:
+        return value.isoformat(sep=" ")
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _escaped(value: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 and byte != ord("\\") else f"\\x{byte:02X}" for byte in value)

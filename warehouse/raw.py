@@ -1,0 +1,199 @@
+"""The raw tables: the landed files of each topic, registered with the lake where they lie, never copied.
+
+Each topic has a table of its records and, unless it is a dead-letter topic, one of its quarantine. Their columns are
+those of the landing schema; a column that a contract gains is added.
+"""
+
+# ruff: noqa: S608  the only names put into SQL are those of the topics and fields declared in `contracts`
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.accounts import RegisteredAccount
+from contracts.errors import Terminal
+from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
+from contracts.topics import TOPICS, Case, Topic
+from warehouse import watermarks
+from warehouse.lake import CATALOG, Lake, quoted
+from warehouse.landed import CommittedFile, Landed, landed_since
+
+SCHEMA = "raw"
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The raw table of a topic. `quarantine` is the table of its records that are no valid events."""
+
+    topic: str
+    qualified: str
+    description: str
+    case: Case
+    quarantine: str | None
+
+
+def raw_tables() -> tuple[RawTable, ...]:
+    """The raw table of every topic."""
+    return tuple(raw_table(topic.name) for topic in TOPICS.values())
+
+
+def raw_table(topic: str) -> RawTable:
+    """The raw table of a topic."""
+    declared = TOPICS[topic]
+    return RawTable(
+        topic=topic,
+        qualified=f"{SCHEMA}.{_table_name(topic)}",
+        description=_description(declared),
+        case=declared.case,
+        quarantine=None if declared.is_dead_letter else f"{SCHEMA}.{_table_name(quarantine_name(topic))}",
+    )
+
+
+def ensure(lake: Lake) -> None:
+    """Create the raw tables that do not exist and add the columns they lack."""
+    if lake.is_prepared:
+        return
+    watermarks.ensure(lake)
+    if _behind(lake):
+        lake.write(lambda: _create(lake, _behind(lake)))
+    lake.is_prepared = True
+
+
+def register(lake: Lake, topic: str) -> int:
+    """Register all files of a topic committed since the last time; returns the number of records that are new.
+
+    Files and watermark are written in one transaction, so a file is registered once whatever happens.
+
+    Raises:
+        Transient: PostgreSQL is away.
+        Terminal: a committed file is missing or has another size.
+    """
+    ensure(lake)
+    if not _landed(lake, topic).next_offsets:
+        return 0
+    return lake.write(lambda: _register(lake, raw_table(topic)))
+
+
+def registered_offsets(lake: Lake, topic: str) -> pa.Table:
+    """Every record registered: columns `topic_id`, `partition`, `offset`, and `quarantined`, which says where it is."""
+    table = raw_table(topic)
+    accounts = [(table.qualified, False)] + ([(table.quarantine, True)] if table.quarantine else [])
+    query = " union all ".join(
+        f'select _topic_id as topic_id, _partition as partition, _offset as "offset", {quarantined} as quarantined'
+        f" from {name}"
+        for name, quarantined in accounts
+    )
+    with lake.translated_errors():
+        return lake.connection.execute(query).to_arrow_table()
+
+
+def registered_accounts(lake: Lake, topic: str) -> list[RegisteredAccount]:
+    """What is registered of each partition of a topic, for reconciliation. Accounts and offsets are of one snapshot."""
+    ensure(lake)
+    accounts: list[RegisteredAccount] = []
+    with lake.transaction():
+        lake.connection.register("registered", registered_offsets(lake, topic))
+        for (topic_id, partition), position in sorted(watermarks.landing_offsets(lake, topic).items()):
+            of_partition = f"from registered where topic_id = {quoted(topic_id)} and partition = {partition}"
+            numbers = lake.connection.execute(f'select "offset" {of_partition} order by "offset"').fetchnumpy()
+            quarantined = lake.value(f"select count(*) {of_partition} and quarantined")
+            offsets = np.asarray(numbers["offset"], dtype=np.int64)
+            accounts.append(RegisteredAccount(topic, UUID(topic_id), partition, position, offsets, quarantined))
+    lake.connection.unregister("registered")
+    return accounts
+
+
+def described(field: pa.Field) -> str:
+    """What the contract says of a landed column."""
+    return (field.metadata or {}).get(b"description", b"").decode()
+
+
+def _landed(lake: Lake, topic: str) -> Landed:
+    return landed_since(lake.postgres(), topic, watermarks.landing_offsets(lake, topic))
+
+
+def _register(lake: Lake, table: RawTable) -> int:
+    landed = _landed(lake, table.topic)
+    if not landed.next_offsets:
+        return 0
+    _add_files(lake, table.qualified, landed.files)
+    if table.quarantine is not None:
+        _add_files(lake, table.quarantine, landed.quarantine_files)
+    watermarks.move_landing_offsets(lake, table.topic, landed.next_offsets)
+    return sum(file.rows for file in landed.files)
+
+
+def _add_files(lake: Lake, qualified: str, committed: Iterable[CommittedFile]) -> None:
+    paths = ", ".join(quoted(str(_present(lake.settings.landing_root, file))) for file in committed)
+    if paths:
+        # A file may lack columns that its contract gained later. One it has beyond the table's would be lost: an error.
+        lake.connection.execute(
+            f"call ducklake_add_data_files('{CATALOG}', {quoted(qualified.removeprefix(f'{SCHEMA}.'))}, [{paths}],"
+            f" schema => '{SCHEMA}', allow_missing => true, hive_partitioning => false)"
+        )
+
+
+def _present(landing_root: Path, committed: CommittedFile) -> Path:
+    path = landing_root / committed.path
+    remedy = "Restore it from a backup: the landing accounts say that it holds committed records."
+    if not path.is_file():
+        raise Terminal(f"The landed file {path} is missing.", remedy=remedy)
+    size = path.stat().st_size
+    if size != committed.bytes:
+        raise Terminal(f"The landed file {path} has {size} bytes, not {committed.bytes} as committed.", remedy=remedy)
+    return path
+
+
+def _table_name(topic: str) -> str:
+    return topic.replace(".", "_")
+
+
+def _description(topic: Topic) -> str:
+    if topic.contract is None:
+        return f"Dead letters of {topic.name.removesuffix('.dlq')}: one row per record, raw bytes and headers."
+    return f"One row per record of the topic {topic.name}, as landed."
+
+
+def declared_schemas() -> list[tuple[str, pa.Schema, str]]:
+    """Name, schema and description of every raw table, quarantines included."""
+    declared: list[tuple[str, pa.Schema, str]] = []
+    for topic in TOPICS.values():
+        table = raw_table(topic.name)
+        declared.append((table.qualified, landing_schema(topic), table.description))
+        if table.quarantine is not None:
+            about = f"One row per record of the topic {topic.name} that is no valid event."
+            declared.append((table.quarantine, QUARANTINE_SCHEMA, about))
+    return declared
+
+
+def _behind(lake: Lake) -> list[tuple[str, pa.Schema, str]]:
+    """The declared tables that do not exist or lack a column."""
+    columns = lake.columns()
+    return [table for table in declared_schemas() if not set(table[1].names) <= set(columns.get(table[0], ()))]
+
+
+def _create(lake: Lake, tables: list[tuple[str, pa.Schema, str]]) -> None:
+    lake.connection.execute(f"create schema if not exists {SCHEMA}")
+    existing = lake.columns()
+    for qualified, schema, description in tables:
+        columns = existing.get(qualified)
+        lake.connection.register("declared_columns", schema.empty_table())
+        types = {row[0]: row[1] for row in lake.connection.execute("describe declared_columns").fetchall()}
+        lake.connection.unregister("declared_columns")
+        if columns:
+            added = [name for name in schema.names if name not in columns]
+            for name in added:
+                lake.connection.execute(f'alter table {qualified} add column "{name}" {types[name]}')
+        else:
+            added = schema.names
+            columns_sql = ", ".join(f'"{name}" {types[name]}' for name in added)
+            lake.connection.execute(f"create table {qualified} ({columns_sql})")
+            lake.connection.execute(f"comment on table {qualified} is {quoted(description)}")
+        for name in added:
+            about = quoted(described(schema.field(name)))
+            lake.connection.execute(f'comment on column {qualified}."{name}" is {about}')
+    watermarks.fence(lake)

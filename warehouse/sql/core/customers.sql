@@ -1,0 +1,56 @@
+-- One row per customer and span of time in which the customer's row did not change.
+-- key: customer_id, valid_from
+-- case: ecommerce
+-- description: Type-2 dimension: join on customer_id and valid_from <= t < valid_to. A closed account has no current row.
+-- dimension: true
+-- scope: customer_id
+-- input raw.customers: coalesce(customer_id, try(decode(_key)))
+-- column customer_id: The shop's own id.
+-- column country: Country of residence.
+-- column registered_at: When the account was opened, or the first order was seen.
+-- column valid_from: From when on the row holds.
+-- column valid_to: Until when the row holds, exclusive; empty while it is current.
+-- column is_current: Whether the row holds now.
+with states as (
+    select
+        coalesce(customer_id, try(decode(_key))) as customer_id,
+        country,
+        registered_at,
+        _is_tombstone or deleted as is_deleted,
+        coalesce(event_time, _kafka_time) as valid_from,
+        coalesce(event_id, concat_ws('/', _topic_id, _partition, _offset)) as event_id,
+        _kafka_time,
+        _topic_id,
+        _partition,
+        _offset
+    from raw.customers
+    where coalesce(customer_id, try(decode(_key))) is not null
+),
+first_arrivals as (
+    select *
+    from states
+    qualify row_number() over (
+        partition by customer_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+    ) = 1
+),
+one_per_time as (
+    select *
+    from first_arrivals
+    qualify row_number() over (
+        partition by customer_id, valid_from
+        order by is_deleted desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+    ) = 1
+),
+changes as (
+    select *
+    from one_per_time
+    qualify row(country, registered_at, is_deleted) is distinct from
+        lag(row(country, registered_at, is_deleted)) over (partition by customer_id order by valid_from)
+),
+spans as (
+    select *, lead(valid_from) over (partition by customer_id order by valid_from) as valid_to
+    from changes
+)
+select customer_id, country, registered_at, valid_from, valid_to, valid_to is null as is_current
+from spans
+where not is_deleted

@@ -1,0 +1,47 @@
+-- One row per feedback form or review.
+-- key: source, feedback_id
+-- case: data_science
+-- description: Latest state of each filled-in form or review.
+-- partition: year(given_date), month(given_date)
+-- scope: source, feedback_id
+-- input raw.customer_feedback: source, feedback_id
+-- column source: The source that sent it.
+-- column feedback_id: Id of the form or review, unique within its source.
+-- column event_id: The event that tells the latest state; sentiment refers to it.
+-- column channel: Where it was given: `form`, `review`, `import`.
+-- column given_at: When it was given.
+-- column given_date: Day it was given, in UTC.
+-- column customer_id: The customer, when known.
+-- column rating: Stars, 1 to 5.
+-- column title: Heading of the text.
+-- column text: What the person wrote.
+-- column subject: What it is about: a product group or place.
+-- column product_id: The product, when it is about one.
+-- column label: Sentiment given by a person, in labelled sets only.
+with first_arrivals as (
+    select *
+    from raw.customer_feedback
+    where not _is_tombstone
+    qualify row_number() over (
+        partition by source, feedback_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+    ) = 1
+)
+select
+    source,
+    feedback_id,
+    event_id,
+    channel,
+    event_time as given_at,
+    event_time::date as given_date,
+    customer_id,
+    rating,
+    title,
+    text,
+    subject,
+    product_id,
+    label
+from first_arrivals
+qualify row_number() over (
+    partition by source, feedback_id
+    order by event_time desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+) = 1

@@ -1,0 +1,53 @@
+-- One row per line of an order, return or adjustment.
+-- key: order_id, line_number
+-- case: ecommerce
+-- description: The lines of exactly the documents in core.orders, with what the marts ask about the order beside them.
+-- partition: year(order_date), month(order_date)
+-- scope: order_id
+-- input raw.orders: order_id
+-- input core.orders: order_id
+-- reference order_id: core.orders (order_id)
+-- reference sku: core.products (sku)
+-- column order_id: Number of the order, return or adjustment.
+-- column line_number: Place in the document, from 1.
+-- column sku: Product code.
+-- column description: Product name at the time of the order.
+-- column quantity: Units; negative on a return.
+-- column unit_price: Price of one unit, in the order's currency.
+-- column revenue: Quantity times unit price, exact.
+-- column currency: ISO 4217 code of the amounts.
+-- column kind: `order`, `return` or `adjustment`.
+-- column channel: Who is believed about this order.
+-- column ordered_at: When the order was placed.
+-- column order_date: Day the order was placed, in UTC.
+-- column customer_id: The customer; empty for guests.
+-- column country: Country of the customer.
+with documents as (
+    select order_id, event_id, lines
+    from raw.orders
+    where not _is_tombstone
+    qualify row_number() over (
+        partition by order_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+    ) = 1
+),
+lines as (
+    select order_id, event_id, unnest(lines) as line, generate_subscripts(lines, 1) as line_number
+    from documents
+)
+select
+    lines.order_id,
+    lines.line_number,
+    line.sku as sku,
+    line.description as description,
+    line.quantity as quantity,
+    line.unit_price as unit_price,
+    (line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4) as revenue,
+    orders.currency,
+    orders.kind,
+    orders.channel,
+    orders.ordered_at,
+    orders.order_date,
+    orders.customer_id,
+    orders.country
+from lines
+inner join core.orders as orders on lines.order_id = orders.order_id and lines.event_id = orders.event_id

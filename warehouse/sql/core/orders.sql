@@ -1,0 +1,64 @@
+-- One row per order, return or adjustment, whichever channels told of it.
+-- key: order_id
+-- case: ecommerce
+-- description: Where the order database and the web log both tell of an order, the order database is believed.
+-- partition: year(order_date), month(order_date)
+-- scope: order_id
+-- input raw.orders: order_id
+-- reference customer_id: core.customers (customer_id)
+-- column order_id: Number of the order, return or adjustment.
+-- column event_id: The event that the row was made from.
+-- column channel: Who is believed about this order: `store`, the order database, or `web`, the log.
+-- column kind: `order`, `return` or `adjustment`.
+-- column ordered_at: When it was placed.
+-- column order_date: Day it was placed, in UTC.
+-- column customer_id: The customer; empty for guests.
+-- column country: Country of the customer; `Unspecified` where the source names none.
+-- column currency: ISO 4217 code of the amounts.
+-- column line_count: Number of lines.
+-- column units: Units over all lines, negative on a return.
+-- column revenue: Sum of quantity times unit price over the lines, exact, negative on a return.
+-- column stated_total: The total as the source states it.
+-- column source: The source that sent it.
+with first_arrivals as (
+    select *
+    from raw.orders
+    where not _is_tombstone
+    qualify row_number() over (
+        partition by order_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+    ) = 1
+),
+believed as (
+    select *
+    from first_arrivals
+    qualify row_number() over (
+        partition by order_id
+        order by channel = 'store' desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+    ) = 1
+),
+amounts as (
+    select
+        order_id,
+        count(*) as line_count,
+        sum(line.quantity)::decimal(38, 0) as units,
+        sum(line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4) as revenue
+    from (select order_id, unnest(lines) as line from believed)
+    group by order_id
+)
+select
+    order_id,
+    event_id,
+    channel,
+    kind,
+    event_time as ordered_at,
+    event_time::date as order_date,
+    customer_id,
+    coalesce(country, 'Unspecified') as country,
+    currency,
+    coalesce(line_count, 0) as line_count,
+    coalesce(units, 0)::decimal(38, 0) as units,
+    coalesce(revenue, 0)::decimal(38, 4) as revenue,
+    total as stated_total,
+    source
+from believed
+left join amounts using (order_id)

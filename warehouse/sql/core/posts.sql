@@ -1,0 +1,55 @@
+-- One row per public post.
+-- key: platform, post_id
+-- case: data_science
+-- description: Latest state of each post. Of a deleted post nothing is left but that it was there.
+-- scope: platform, post_id
+-- input raw.social_media: platform, post_id
+-- column platform: Such as `bluesky`, `mastodon` or `twitter`.
+-- column post_id: The platform's own id.
+-- column event_id: The event that tells the latest state; sentiment refers to it.
+-- column posted_at: When it was posted; empty where only its deletion was seen.
+-- column posted_date: Day it was posted, in UTC.
+-- column author: Pseudonym of the author; empty once deleted.
+-- column text: Plain text; empty once deleted.
+-- column language: ISO 639 code as declared.
+-- column is_reply: Answers another post.
+-- column is_repost: Repeats another post.
+-- column is_deleted: The post was deleted at its platform.
+-- column label: Sentiment given by a person, in labelled sets only; empty once deleted.
+-- column source: The source that sent it.
+with first_arrivals as (
+    select *
+    from raw.social_media
+    where not _is_tombstone
+    qualify row_number() over (
+        partition by platform, post_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+    ) = 1
+),
+-- A deletion is final, even where an edit that is older by its arrival claims a later time.
+latest as (
+    select
+        *,
+        bool_or(deleted) over post as is_deleted,
+        min(event_time) filter (where not deleted) over post as posted_at
+    from first_arrivals
+    window post as (partition by platform, post_id)
+    qualify row_number() over (
+        partition by platform, post_id
+        order by deleted, event_time desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+    ) = 1
+)
+select
+    platform,
+    post_id,
+    event_id,
+    posted_at,
+    posted_at::date as posted_date,
+    if(is_deleted, null, author) as author,
+    if(is_deleted, null, text) as text,
+    coalesce(language, 'und') as language,
+    is_reply,
+    is_repost,
+    is_deleted,
+    if(is_deleted, null, label) as label,
+    source
+from latest

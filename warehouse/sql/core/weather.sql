@@ -1,0 +1,48 @@
+-- One row per station and period observed.
+-- key: station, period_s, observed_at
+-- case: data_science
+-- description: Observations in SI units. A record that comes later corrects the one before it.
+-- partition: year(observed_date)
+-- scope: station, period_s, observed_at
+-- input raw.weather_data: station, period_s, event_time
+-- column station: Station or place.
+-- column period_s: Length of the period observed, in seconds.
+-- column observed_at: End of the period.
+-- column observed_date: Day that the period lies in, in UTC: a period that ends at midnight is of the day before.
+-- column temperature_c: Air temperature, degrees Celsius.
+-- column temperature_min_c: Lowest of the period, degrees Celsius.
+-- column temperature_max_c: Highest of the period, degrees Celsius.
+-- column dew_point_c: Dew point, degrees Celsius.
+-- column relative_humidity_pct: Relative humidity, percent.
+-- column wind_speed_ms: Wind speed, metres per second.
+-- column wind_gust_ms: Strongest gust, metres per second.
+-- column wind_direction_deg: Where the wind comes from, degrees from north.
+-- column precipitation_mm: Precipitation over the period, millimetres.
+-- column pressure_hpa: Sea-level pressure, hectopascal.
+-- column visibility_m: Visibility, metres.
+-- column condition: The source's own word for the weather.
+-- column source: The source that sent it.
+select
+    station,
+    period_s,
+    event_time as observed_at,
+    (event_time - interval 1 microsecond)::date as observed_date,
+    temperature_c,
+    temperature_min_c,
+    temperature_max_c,
+    dew_point_c,
+    relative_humidity_pct,
+    wind_speed_ms,
+    wind_gust_ms,
+    wind_direction_deg,
+    precipitation_mm,
+    pressure_hpa,
+    visibility_m,
+    condition,
+    source
+from raw.weather_data
+where not _is_tombstone
+qualify row_number() over (
+    partition by station, period_s, event_time
+    order by _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+) = 1

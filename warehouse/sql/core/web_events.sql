@@ -1,0 +1,64 @@
+-- One row per line of the access log.
+-- key: event_id
+-- case: ecommerce
+-- description: Requests and tracking-pixel hits, each once however often it was sent.
+-- partition: event_date
+-- append: event_id, event_time
+-- column event_id: Stable under re-sending: derived from the line's own position and content.
+-- column event_time: When the request was made.
+-- column event_date: Day of the request, in UTC.
+-- column visitor_id: Tracking id of the visitor, or a hash of client and agent without one.
+-- column client: Pseudonym of the client's address.
+-- column user_id: Pseudonym of the authenticated user, where there was one.
+-- column method: HTTP method; empty for a request that is not HTTP.
+-- column path: Path of the request, without the query.
+-- column query: Query string, without the question mark.
+-- column status: HTTP status code.
+-- column bytes: Size of the answer's body; empty where the log says `-`.
+-- column referrer: Referring page.
+-- column user_agent: The client's User-Agent header.
+-- column device: Kind of device, from the user agent.
+-- column is_bot: Whether the user agent calls itself a crawler, monitor or script.
+-- column pixel_event: What the tracking pixel reported; empty for ordinary lines.
+-- column session_id: Session id of the tracking pixel.
+-- column customer_id: Customer id of the tracking pixel, when logged in.
+-- column sku: Product of a cart event.
+-- column quantity: Quantity of a cart event.
+-- column unit_price: Price of one unit in a cart event.
+-- column currency: ISO 4217 code of unit_price and order_total.
+-- column order_id: Order of a purchase event.
+-- column order_total: Total of a purchase event.
+-- column country: Country the shop gave in a purchase event.
+-- column source: The source that sent it.
+select
+    event_id,
+    event_time,
+    event_time::date as event_date,
+    visitor_id,
+    client,
+    "user" as user_id,
+    method,
+    path,
+    query,
+    status,
+    bytes,
+    referrer,
+    user_agent,
+    device,
+    is_bot,
+    pixel_event,
+    session_id,
+    customer_id,
+    sku,
+    quantity,
+    unit_price,
+    currency,
+    order_id,
+    order_total,
+    country,
+    source
+from raw.web_logs
+where not _is_tombstone
+qualify row_number() over (
+    partition by event_id, event_time order by _kafka_time, _topic_id, _partition, _offset
+) = 1

@@ -1,0 +1,46 @@
+-- One row per product, currency and day on which it was sold or returned.
+-- key: sku, currency, sale_date
+-- case: ecommerce
+-- description: How each product moves: what was sold on the day, and over the weeks that end with it.
+-- partition: year(sale_date), month(sale_date)
+-- scope: sku
+-- input core.order_lines: sku
+-- reference sku: core.products (sku)
+-- column sku: Product code.
+-- column currency: ISO 4217 code of the amounts.
+-- column sale_date: The day, in UTC.
+-- column orders: Orders with the product.
+-- column units: Units ordered less those returned.
+-- column revenue: Revenue of orders, returns and adjustments together, exact.
+-- column units_7d: Units of the 7 days that end with this one.
+-- column units_previous_7d: Units of the 7 days before those.
+-- column units_28d: Units of the 28 days that end with this one.
+-- column revenue_28d: Revenue of the 28 days that end with this one.
+-- column days_since_last_sale: Days since the product was last sold or returned; empty on its first day.
+with daily as (
+    select
+        sku,
+        currency,
+        order_date as sale_date,
+        count(distinct order_id) filter (where kind = 'order') as orders,
+        sum(quantity)::decimal(38, 0) as units,
+        sum(revenue)::decimal(38, 4) as revenue
+    from core.order_lines
+    group by all
+)
+select
+    sku,
+    currency,
+    sale_date,
+    orders,
+    units,
+    revenue,
+    sum(units) over (product range between interval 6 days preceding and current row)::decimal(38, 0) as units_7d,
+    coalesce(
+        sum(units) over (product range between interval 13 days preceding and interval 7 days preceding), 0
+    )::decimal(38, 0) as units_previous_7d,
+    sum(units) over (product range between interval 27 days preceding and current row)::decimal(38, 0) as units_28d,
+    sum(revenue) over (product range between interval 27 days preceding and current row)::decimal(38, 4) as revenue_28d,
+    date_diff('day', lag(sale_date) over product, sale_date) as days_since_last_sale
+from daily
+window product as (partition by sku, currency order by sale_date)

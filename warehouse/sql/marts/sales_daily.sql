@@ -1,0 +1,31 @@
+-- One row per day, country, channel and currency in which anything was ordered, returned or adjusted.
+-- key: sale_date, country, channel, currency
+-- case: ecommerce
+-- description: Sales by day and country. Revenue is net: orders plus the negative amounts of returns and adjustments.
+-- scope: sale_date
+-- input core.orders: order_date
+-- column sale_date: Day the document was made, in UTC.
+-- column country: Country of the customer; `Unspecified` where the source names none.
+-- column channel: `store` or `web`.
+-- column currency: ISO 4217 code of the amounts.
+-- column orders: Orders placed.
+-- column returns: Returns made.
+-- column adjustments: Adjustments booked.
+-- column customers: Customers who placed an order; guests are not counted.
+-- column units: Units ordered less those returned.
+-- column gross_revenue: Revenue of the orders alone.
+-- column revenue: Revenue of orders, returns and adjustments together, exact.
+select
+    order_date as sale_date,
+    country,
+    channel,
+    currency,
+    count(*) filter (where kind = 'order') as orders,
+    count(*) filter (where kind = 'return') as returns,
+    count(*) filter (where kind = 'adjustment') as adjustments,
+    count(distinct customer_id) filter (where kind = 'order') as customers,
+    sum(units)::decimal(38, 0) as units,
+    coalesce(sum(revenue) filter (where kind = 'order'), 0)::decimal(38, 4) as gross_revenue,
+    sum(revenue)::decimal(38, 4) as revenue
+from core.orders
+group by all

@@ -1,0 +1,108 @@
+"""How far each table has read, kept in the lake and moved in the transaction that writes what was read.
+
+Every transaction that writes to the lake moves a watermark, and each move updates the one row of `meta.fence`. Of two
+writers at once the later one then fails to commit, whatever else they wrote.
+"""
+
+# ruff: noqa: S608  names come from the tables' own files, ids and offsets from the landing accounts, all quoted
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from warehouse.lake import Lake, quoted
+
+_CREATE = """
+call lake.set_option('data_inlining_row_limit', 10000, schema => 'meta');
+create table meta.watermarks
+    (table_name varchar, input varchar, snapshot_id bigint, definition varchar, updated_at timestamptz);
+create table meta.landing_offsets
+    (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
+create table meta.fence (writes bigint);
+insert into meta.fence values (0);
+comment on table meta.watermarks is 'The snapshot up to which a table has read each of its inputs.';
+comment on table meta.landing_offsets is 'The offset up to which landed files are registered, per partition.';
+comment on table meta.fence is 'One row that every writer updates, so that two at once cannot both commit.';
+"""
+# The option: watermarks are a few rows that change with every build; kept in the catalog, they leave no small files.
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """What a table remembers of one input. `definition` is the hash of the table's file when it was built."""
+
+    input: str
+    snapshot_id: int
+    definition: str
+
+
+def ensure(lake: Lake) -> None:
+    """Create the tables of this module where they do not exist."""
+    if not _exists(lake):
+        # An option cannot be set for a schema that is not committed yet.
+        lake.write(lambda: lake.connection.execute("create schema if not exists meta"))
+        lake.write(lambda: _create(lake))
+
+
+def read(lake: Lake, table: str) -> dict[str, Watermark]:
+    """The watermarks of a table, by input; empty for a table never built."""
+    return {mark.input: mark for name, mark in lake.remembered("watermarks", lambda: _read(lake)) if name == table}
+
+
+def _read(lake: Lake) -> list[tuple[str, Watermark]]:
+    rows = lake.connection.execute("select table_name, input, snapshot_id, definition from meta.watermarks").fetchall()
+    return [(row[0], Watermark(*row[1:])) for row in rows]
+
+
+def move(lake: Lake, table: str, inputs: Iterable[str], snapshot_id: int, definition: str) -> None:
+    """Record that `table` has read all `inputs` up to a snapshot."""
+    rows = ", ".join(
+        f"({quoted(table)}, {quoted(name)}, {snapshot_id}, {quoted(definition)}, now())" for name in inputs
+    )
+    lake.connection.execute(f"delete from meta.watermarks where table_name = {quoted(table)}")
+    lake.connection.execute(f"insert into meta.watermarks values {rows}")
+    fence(lake)
+
+
+def forget_readers(lake: Lake, table: str) -> None:
+    """Make every table that reads `table` read it in full next time; for a table that was created anew."""
+    lake.connection.execute(f"delete from meta.watermarks where input = {quoted(table)}")
+    fence(lake)
+
+
+def landing_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
+    """Next offset to register, by topic id and partition."""
+    rows = lake.remembered("landing_offsets", lambda: _read_landing_offsets(lake))
+    return {(topic_id, partition): next_offset for name, topic_id, partition, next_offset in rows if name == topic}
+
+
+def _read_landing_offsets(lake: Lake) -> list[tuple[str, str, int, int]]:
+    return lake.connection.execute(
+        "select topic, topic_id, partition, next_offset from meta.landing_offsets"
+    ).fetchall()
+
+
+def move_landing_offsets(lake: Lake, topic: str, offsets: dict[tuple[str, int], int]) -> None:
+    """Record that the files of a topic are registered up to these offsets."""
+    places = ", ".join(f"({quoted(topic_id)}, {partition})" for topic_id, partition in offsets)
+    rows = ", ".join(
+        f"({quoted(topic)}, {quoted(topic_id)}, {partition}, {next_offset}, now())"
+        for (topic_id, partition), next_offset in offsets.items()
+    )
+    lake.connection.execute(f"delete from meta.landing_offsets where (topic_id, partition) in ({places})")
+    lake.connection.execute(f"insert into meta.landing_offsets values {rows}")
+    fence(lake)
+
+
+def fence(lake: Lake) -> None:
+    """Make this transaction fail to commit if another writer commits first."""
+    lake.connection.execute("update meta.fence set writes = writes + 1")
+
+
+def _exists(lake: Lake) -> bool:
+    return "meta.fence" in lake.columns()
+
+
+def _create(lake: Lake) -> None:
+    if _exists(lake):
+        return
+    lake.connection.execute(_CREATE)
