@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from contracts.settings import HOST, Settings
 from orchestration.instance import opened
 from orchestration.jobs import BUILD_JOB
-from orchestration.keys import table_key
+from orchestration.keys import table_key, topic_key
+from orchestration.sensors import OBSERVE_EVERY_SECONDS
 
 SLOW_MS = 60_000
 BUILD_SECONDS = 180.0
@@ -42,6 +43,20 @@ def _wait_for_build(settings: Settings) -> None:
     _wait_for_run(settings, BUILD_JOB, dg.DagsterRunStatus.SUCCESS)
 
 
+def _wait_for_landing_observed(settings: Settings, topic: str) -> None:
+    """The first observation may be of before the landing; the next one comes `OBSERVE_EVERY_SECONDS` later."""
+    deadline = time.monotonic() + OBSERVE_EVERY_SECONDS + SLOW_MS / 1_000
+    with opened(settings) as instance:
+        while "last_landing" not in _observed(instance, topic):
+            assert time.monotonic() < deadline, f"the landing of {topic} was not observed"
+            time.sleep(1)
+
+
+def _observed(instance: dg.DagsterInstance, topic: str) -> set[str]:
+    records = instance.fetch_observations(topic_key(topic), limit=1).records
+    return set(records[0].asset_observation.metadata) if records and records[0].asset_observation else set()
+
+
 def test_the_asset_graph_shows_both_cases_from_topic_to_mart(page: Page, whole_stack: Settings, tmp_path: Path) -> None:
     _wait_for_build(whole_stack)
     page.goto("/asset-groups")
@@ -69,8 +84,8 @@ def test_an_asset_materialized_in_the_ui_succeeds(page: Page, whole_stack: Setti
 
 
 def test_a_topic_shows_its_lag_and_its_last_landing(page: Page, whole_stack: Settings, tmp_path: Path) -> None:
-    _wait_for_build(whole_stack)
+    _wait_for_landing_observed(whole_stack, "orders")
     page.goto("/assets/kafka/orders?view=events")
     for name in ("lag", "last_landing", "rows_landed"):
-        expect(page.get_by_text(name, exact=True)).to_be_visible()
+        expect(page.get_by_text(name, exact=True).first).to_be_visible(timeout=SLOW_MS)
     page.screenshot(path=tmp_path / "topic.png")
