@@ -1,11 +1,11 @@
 """Records on their way from Kafka to a file: gathered by topic without a Python statement per record, then tables."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -14,10 +14,11 @@ from confluent_kafka import Message
 
 from contracts.landing import PartitionRange
 from contracts.topics import Topic
-from streaming.landing.columnar import Offender, decode_batch
+from streaming.landing.columnar import Offender, Survey, decode_batch, survey
+from streaming.landing.packed import Packed
 
-RECORD_OVERHEAD_BYTES = 150
-"""About what a record costs in memory besides its value, key and headers: Python objects, list and array cells."""
+RECORD_OVERHEAD_BYTES = 48
+"""About what a record costs in memory besides its value, key and headers: cells of lists and arrays."""
 
 _MILLISECONDS = itemgetter(1)
 
@@ -32,24 +33,31 @@ class Buffer:
 
     topic: Topic
     clock: Callable[[], float] = time.monotonic
-    values: list[bytes | None] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
+    values: list[Packed] = field(default_factory=list[Packed])
+    surveys: list[Survey] = field(default_factory=list[Survey])
+    keys: list[Packed] = field(default_factory=list[Packed])
     headers: list[Any] = field(default_factory=list)
     times: list[np.ndarray] = field(default_factory=list)
     partitions: list[np.ndarray] = field(default_factory=list)
     offsets: list[np.ndarray] = field(default_factory=list)
     firsts: dict[int, int] = field(default_factory=dict)
     nexts: dict[int, int] = field(default_factory=dict)
+    count: int = 0
     size_bytes: int = 0
     since: float = 0.0
 
     def __len__(self) -> int:
-        return len(self.values)
+        return self.count
+
+    @property
+    def separator(self) -> bytes:
+        """Between the values: they are parsed as lines, but for dead letters, which are not parsed."""
+        return b"" if self.topic.contract is None else b"\n"
 
     @property
     def age(self) -> float:
         """Seconds since the oldest record came; 0 when empty."""
-        return self.clock() - self.since if self.values else 0.0
+        return self.clock() - self.since if self.count else 0.0
 
     def append(self, messages: list[Message], expected: dict[tuple[str, int], int]) -> int:
         """Take the messages at or past the position `expected` of their partition, and move it.
@@ -66,20 +74,24 @@ class Buffer:
             partitions, offsets, count = partitions[wanted], offsets[wanted], len(messages)
         if not messages:
             return 0
-        if not self.values:
+        if not self.count:
             self.since = self.clock()
-        keys, headers = list(map(Message.key, messages)), list(map(Message.headers, messages))
-        self.values += map(Message.value, messages)
-        self.keys += keys
+        values = Packed.of(list(map(Message.value, messages)), self.separator)
+        keys = Packed.of(list(map(Message.key, messages)))
+        headers = list(map(Message.headers, messages))
+        self.values.append(values)
+        if self.separator:
+            self.surveys.append(survey(values.data))
+        self.keys.append(keys)
         self.headers += headers
         self.times.append(np.fromiter(map(_MILLISECONDS, map(Message.timestamp, messages)), np.int64, count))
         self.partitions.append(partitions)
         self.offsets.append(offsets)
-        value_bytes = sum(map(len, messages))
-        self.size_bytes += value_bytes + sum(map(len, filter(None, keys))) + count * RECORD_OVERHEAD_BYTES
+        self.count += count
+        self.size_bytes += len(values.data) + len(keys.data) + count * RECORD_OVERHEAD_BYTES
         if any(headers):
             self.size_bytes += sum(len(name) + len(value or b"") for row in headers for name, value in row or ())
-        return value_bytes
+        return int(np.maximum(values.lengths, 0).sum())
 
     def _wanted(
         self, partitions: np.ndarray, offsets: np.ndarray, expected: dict[tuple[str, int], int]
@@ -105,8 +117,9 @@ class Buffer:
             topic=self.topic,
             topic_id=topic_id,
             generation=generation,
-            values=self.values,
-            keys=self.keys,
+            values=Packed.concat(self.values),
+            survey=Survey.of_lines(self.surveys) if self.surveys else None,
+            keys=Packed.concat(self.keys),
             headers=self.headers,
             times=np.concatenate(self.times),
             partitions=np.concatenate(self.partitions),
@@ -119,20 +132,24 @@ class Buffer:
 
     def clear(self) -> None:
         """Forget everything gathered."""
-        self.values, self.keys, self.headers = [], [], []
+        self.values, self.surveys, self.keys, self.headers = [], [], [], []
         self.times, self.partitions, self.offsets = [], [], []
-        self.firsts, self.nexts, self.size_bytes = {}, {}, 0
+        self.firsts, self.nexts, self.count, self.size_bytes = {}, {}, 0, 0
 
 
 @dataclass
 class Batch:
-    """What one flush of one topic lands: the records in the order they came, and the ranges they cover."""
+    """What one flush of one topic lands: the records in the order they came, and the ranges they cover.
+
+    `survey` is of the values of an event topic.
+    """
 
     topic: Topic
     topic_id: UUID
     generation: int
-    values: list[bytes | None]
-    keys: list[bytes | None]
+    values: Packed
+    survey: Survey | None
+    keys: Packed
     headers: list[Any]
     times: np.ndarray
     partitions: np.ndarray
@@ -159,10 +176,12 @@ def to_tables(batch: Batch) -> Tables:
     """
     records = _record_columns(batch)
     if batch.topic.contract is None:
-        values = pl.Series("_value", batch.values, dtype=pl.Binary).to_frame()
+        values = batch.values.series().rename("_value").to_frame()
         return Tables(values.hstack(records), None, [], _ranges(batch, np.empty(0, np.int64)), None)
-    values, present, tombstones = _without_tombstones(batch.values)
-    decoded = decode_batch(batch.topic.contract, values)
+    is_null = batch.values.is_null
+    present, tombstones = np.flatnonzero(~is_null), np.flatnonzero(is_null)
+    values = batch.values if not len(tombstones) else batch.values.without_nulls()
+    decoded = decode_batch(batch.topic.contract, values, None if len(tombstones) else batch.survey)
     decoded_at = present if decoded.indices is None else present[decoded.indices]
     landed = _landed(decoded.events, records, decoded_at, tombstones)
     refused = present[np.array([offender.index for offender in decoded.offenders], dtype=np.int64)]
@@ -173,14 +192,6 @@ def to_tables(batch: Batch) -> Tables:
         ranges=_ranges(batch, refused),
         event_times=_event_times(landed),
     )
-
-
-def _without_tombstones(values: list[bytes | None]) -> tuple[Sequence[bytes], np.ndarray, np.ndarray]:
-    """The values that are not null, their indices, and the indices of the nulls."""
-    if None not in values:
-        return cast("list[bytes]", values), np.arange(len(values)), np.empty(0, np.int64)
-    is_null = np.fromiter((value is None for value in values), np.bool_, len(values))
-    return [value for value in values if value is not None], np.flatnonzero(~is_null), np.flatnonzero(is_null)
 
 
 def _landed(
@@ -202,9 +213,9 @@ def _record_columns(batch: Batch) -> pl.DataFrame:
             "_topic_id": pl.repeat(str(batch.topic_id), count, dtype=pl.String, eager=True),
             "_partition": batch.partitions,
             "_offset": batch.offsets,
-            "_key": pl.Series(batch.keys, dtype=pl.Binary),
+            "_key": batch.keys.series(),
             "_headers": _header_column(batch.headers),
-            "_is_tombstone": [value is None for value in batch.values] if None in batch.values else False,
+            "_is_tombstone": batch.values.is_null,
             "_kafka_time": pl.Series(batch.times).cast(pl.Datetime("ms", "UTC")).cast(pl.Datetime("us", "UTC")),
         }
     )
@@ -223,7 +234,7 @@ def _as_bytes(value: bytes | str | None) -> bytes | None:
 
 
 def _quarantined(batch: Batch, records: pl.DataFrame, refused: np.ndarray, offenders: list[Offender]) -> pl.DataFrame:
-    values = pl.Series("_value", [batch.values[index] for index in refused], dtype=pl.Binary)
+    values = pl.Series("_value", batch.values.at(refused), dtype=pl.Binary)
     reasons = pl.Series("_reason", [offender.reason for offender in offenders], dtype=pl.String)
     return pl.DataFrame([values, reasons]).hstack(records[refused])
 

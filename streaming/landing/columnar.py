@@ -8,7 +8,7 @@ values. Why polars and not Arrow's own JSON reader: `docs/decisions/0002-columna
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from contracts.decoding import InvalidRecord, decode, encode
 from contracts.fields import Field, Kind, fields_of
 from contracts.topics import MAX_RECORD_BYTES
 from contracts.types import INT64_MAX, INT64_MIN, MONEY_DIGITS, MONEY_PATTERN, MONEY_SCALE, Event
+from streaming.landing.packed import Packed
 
 _MONEY_REGEX = f"^{MONEY_PATTERN}$"
 _TIME_REGEX = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
@@ -57,21 +58,24 @@ class _NotVouchedFor(Exception):  # noqa: N818  a verdict, not a failure
     """The quick path cannot say that the whole batch is valid."""
 
 
-def decode_batch(contract: type[Event], values: Sequence[bytes]) -> Decoded:
-    """Decode a batch of record values into the contract's landing columns."""
-    if not values:
+def decode_batch(contract: type[Event], values: Packed, text: "Survey | None" = None) -> Decoded:
+    """Decode a batch of record values, packed as lines and none of them null, into the contract's landing columns.
+
+    `text` is the survey of the values, where it was made already.
+    """
+    if not len(values):
         return Decoded(_empty(contract))
     try:
-        return Decoded(_parse(contract, values))
+        return Decoded(_parse(contract, values, text or survey(values.data)))
     except _NotVouchedFor:
         return _decode_strictly(contract, values)
 
 
-def _decode_strictly(contract: type[Event], values: Sequence[bytes]) -> Decoded:
+def _decode_strictly(contract: type[Event], values: Packed) -> Decoded:
     indices: list[int] = []
     canonical: list[bytes] = []
     offenders: list[Offender] = []
-    for index, value in enumerate(values):
+    for index, value in enumerate(cast("list[bytes]", values.all())):
         try:
             canonical.append(encode(decode(contract, value)))
             indices.append(index)
@@ -92,11 +96,10 @@ _seen: dict[type[Event], set[str]] = {}
 that does, so the quick path asks for these alone until another turns up."""
 
 
-def _parse(contract: type[Event], values: Sequence[bytes]) -> pl.DataFrame:
-    joined = b"\n".join(values)
-    text = _survey(joined)
+def _parse(contract: type[Event], values: Packed, text: "Survey") -> pl.DataFrame:
+    joined = values.data
     # One line a value: polars makes at most one row of a line, so equal counts mean one row a value.
-    if text.newlines != len(values) - 1 or max(map(len, values)) > MAX_RECORD_BYTES:
+    if text.newlines != len(values) - 1 or int(values.lengths.max()) > MAX_RECORD_BYTES:
         raise _NotVouchedFor
     seen = _seen.setdefault(contract, {f.name for f in fields_of(contract) if f.required})
     for fields in ([f for f in fields_of(contract) if f.name in seen], fields_of(contract)):
@@ -129,7 +132,7 @@ def _type(declared: Field, types: dict[Kind, Any]) -> Any:
     return types[declared.kind]
 
 
-def _nothing_was_read_leniently(text: "_Survey", frame: pl.DataFrame) -> bool:
+def _nothing_was_read_leniently(text: "Survey", frame: pl.DataFrame) -> bool:
     """Whether every cell comes from exactly one pair of the text, and every text cell from a JSON string.
 
     Polars takes the first of a key given twice, drops unknown keys and turns numbers into text where text belongs. Let
@@ -144,7 +147,7 @@ def _nothing_was_read_leniently(text: "_Survey", frame: pl.DataFrame) -> bool:
 
 
 @dataclass(frozen=True)
-class _Survey:
+class Survey:
     """Counts over a text: newlines, unescaped quotation marks, places of `":"`, escapes other than `\\"` and `\\n`."""
 
     newlines: int
@@ -152,9 +155,23 @@ class _Survey:
     between: int
     other_escapes: int
 
+    @classmethod
+    def of_lines(cls, parts: Sequence["Survey"]) -> "Survey":
+        """The survey of texts put together with a newline between each two."""
+        return cls(
+            newlines=sum(part.newlines for part in parts) + len(parts) - 1,
+            quotes=sum(part.quotes for part in parts),
+            between=sum(part.between for part in parts),
+            other_escapes=sum(part.other_escapes for part in parts),
+        )
 
-def _survey(joined: bytes) -> _Survey:
-    """Count in windows that stay in the processor's cache."""
+
+def survey(joined: bytes) -> Survey:
+    """Survey a text.
+
+    It is counted in windows that stay in the processor's cache, and best by the thread that has just written the text:
+    each of these steps takes the interpreter's lock anew, for which another thread would wait each time.
+    """
     characters = np.frombuffer(joined, np.uint8)
     newlines = quotes = between = 0
     for start in range(0, len(characters), _WINDOW):
@@ -164,10 +181,10 @@ def _survey(joined: bytes) -> _Survey:
         quotes += int(np.count_nonzero(is_quote[:_WINDOW]))
         between += int(np.count_nonzero(is_quote[:-2] & is_quote[2:] & (window[1:-1] == _COLON)))
     if b"\\" not in joined:
-        return _Survey(newlines, quotes, between, 0)
+        return Survey(newlines, quotes, between, 0)
     escaped_quotes = joined.count(b'\\"')
     other_escapes = joined.count(b"\\") - escaped_quotes - joined.count(b"\\n")
-    return _Survey(newlines, quotes - escaped_quotes, between, other_escapes)
+    return Survey(newlines, quotes - escaped_quotes, between, other_escapes)
 
 
 def _cells(columns: list[pl.Series]) -> tuple[int, int]:

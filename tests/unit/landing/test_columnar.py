@@ -13,6 +13,7 @@ from contracts.decoding import InvalidRecord, decode
 from contracts.ecommerce import Order, WebLog
 from contracts.types import Event
 from streaming.landing.columnar import decode_batch
+from streaming.landing.packed import Packed
 from tests.corpus import CASES, VALID, Case, valid_order
 
 
@@ -37,7 +38,7 @@ def _row(event: dict[str, Any]) -> dict[str, Any]:
 
 def by_column(contract: type[Event], values: list[bytes]) -> list[dict[str, Any] | str]:
     """What the columnar decoder makes of each value of a batch."""
-    decoded = decode_batch(contract, values)
+    decoded = decode_batch(contract, Packed.of(values, b"\n"))
     verdicts: dict[int, dict[str, Any] | str] = {o.index: o.category for o in decoded.offenders}
     indices = range(len(values)) if decoded.indices is None else decoded.indices.tolist()
     verdicts |= dict(zip(indices, decoded.events.to_dicts(), strict=True))
@@ -61,7 +62,7 @@ def test_both_decoders_agree_on_the_whole_corpus_at_once() -> None:
 
 
 def test_a_good_batch_takes_the_quick_path() -> None:
-    assert decode_batch(Order, [valid_order(number) for number in range(10)]).indices is None
+    assert decode_batch(Order, Packed.of([valid_order(number) for number in range(10)], b"\n")).indices is None
 
 
 def test_a_field_that_occurs_for_the_first_time_is_landed() -> None:

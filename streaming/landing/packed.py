@@ -1,0 +1,83 @@
+"""Many byte strings in one piece of memory: how record values and keys wait for their flush.
+
+Hundreds of thousands of small objects, made by one thread and freed by another much later, cost more than the work on
+them: each is out of the processor's cache by then. Packed right after they were consumed, they are copied while hot.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+NULL = -1
+"""Length of what is null."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Byte strings one behind another, with `separator` between each two; `lengths` are int64, `NULL` where null."""
+
+    data: bytes
+    lengths: npt.NDArray[np.int64]
+    separator: bytes = b""
+
+    @classmethod
+    def of(cls, items: Sequence[bytes | None], separator: bytes = b"") -> "Packed":
+        """Pack a list."""
+        try:
+            lengths = np.fromiter(map(len, items), np.int64, len(items))  # type: ignore[arg-type]  None: see below
+            return cls(separator.join(items), lengths, separator)  # type: ignore[arg-type]
+        except TypeError:
+            present = [b"" if item is None else item for item in items]
+            lengths = np.array([NULL if item is None else len(item) for item in items], np.int64)
+            return cls(separator.join(present), lengths, separator)
+
+    @classmethod
+    def concat(cls, parts: Sequence["Packed"]) -> "Packed":
+        """One piece out of several, of which there is at least one; all have the same separator."""
+        if len(parts) == 1:
+            return parts[0]
+        separator = parts[0].separator
+        return cls(
+            separator.join(part.data for part in parts), np.concatenate([part.lengths for part in parts]), separator
+        )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def is_null(self) -> npt.NDArray[np.bool_]:
+        return self.lengths == NULL
+
+    def at(self, indices: Iterable[int]) -> list[bytes | None]:
+        """The strings at these places."""
+        taken = np.maximum(self.lengths, 0) + len(self.separator)
+        ends = np.cumsum(taken) - len(self.separator)
+        return [
+            None if self.lengths[index] == NULL else self.data[ends[index] - self.lengths[index] : ends[index]]
+            for index in indices
+        ]
+
+    def all(self) -> list[bytes | None]:
+        """Every string."""
+        return self.at(range(len(self)))
+
+    def without_nulls(self) -> "Packed":
+        """What is not null."""
+        if not self.is_null.any():
+            return self
+        return Packed.of(self.at(np.flatnonzero(~self.is_null)), self.separator)
+
+    def series(self) -> pl.Series:
+        """A binary column. For strings without a separator."""
+        if self.separator:
+            raise ValueError("only strings without a separator are a column as they are")
+        offsets = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(np.maximum(self.lengths, 0), out=offsets[1:])
+        is_null = self.is_null
+        valid = pa.py_buffer(np.packbits(~is_null, bitorder="little")) if is_null.any() else None
+        buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(self.data)]
+        return pl.Series(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self), buffers))
