@@ -20,6 +20,14 @@ LAST_COMMIT = Gauge(
 STOPPED = Gauge("headrace_lander_stopped_partitions", "Partitions that wait for accept-gap.", ["topic"])
 BUFFERED_BYTES = Gauge("headrace_lander_buffered_bytes", "Bytes of record values held in memory.")
 
+PROCESSED = Counter("headrace_processor_records_in", "Records processed, refused ones too.", ["processor", "topic"])
+PRODUCED = Counter("headrace_processor_records_out", "Records produced to the output topic.", ["processor"])
+DROPPED = Counter("headrace_processor_records_dropped", "Records that came to nothing.", ["processor", "reason"])
+DEAD_LETTERS = Counter("headrace_processor_dead_letters", "Records refused.", ["processor", "reason"])
+TRANSACTION_SECONDS = Histogram(
+    "headrace_processor_transaction_seconds", "From the first produced record to the stored state.", ["processor"]
+)
+
 
 def serve(port: int) -> None:
     """Serve the metrics of this process on 127.0.0.1."""
