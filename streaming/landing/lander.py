@@ -59,6 +59,7 @@ class Lander:
         self._clock = clock
         self._log = logs.logger(part="lander", index=index)
         self._admin = clients.admin(settings)
+        self._fatal = clients.FatalErrors()
         self._consumer: Consumer = clients.consumer(
             settings,
             f"{settings.database}-lander",
@@ -68,6 +69,7 @@ class Lander:
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 2_000,
                 "topic.metadata.refresh.interval.ms": 10_000,
+                "error_cb": self._fatal.noticed,
             },
         )
         self._writer = Writer(conninfo=settings.conninfo(), landing_root=settings.landing_root, admin=self._admin)
@@ -115,6 +117,7 @@ class Lander:
         self._submit_pending(SUBMIT_SECONDS)
         # 1. Consume in batches, and drop what is not expected.
         messages = self._consumer.consume(CONSUME_RECORDS, CONSUME_SECONDS)
+        self._fatal.check()
         failpoint("landing.consumed")
         self._take(messages)
         self._settle(messages)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
+from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 
@@ -53,3 +54,25 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
 def admin(settings: Settings) -> AdminClient:
     """An admin client."""
     return AdminClient({"bootstrap.servers": settings.bootstrap_servers, **_RECONNECT})
+
+
+class FatalErrors:
+    """Notices the errors that end a consumer for good, such as being fenced; pass `noticed` as its `error_cb`.
+
+    `consume` does not report all of them: a static member that was fenced went on getting nothing, without a word.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[KafkaError] = []
+
+    def noticed(self, error: KafkaError) -> None:
+        """Take an error of any kind."""
+        if error.fatal():
+            self._found.append(error)
+
+    def check(self) -> None:
+        """Raise `Terminal` if the consumer has ended."""
+        if self._found:
+            raise Terminal(
+                f"Kafka ended this consumer: {self._found[0].str()}.", remedy="The supervisor starts it again."
+            )

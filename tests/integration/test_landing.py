@@ -106,8 +106,10 @@ def test_postgresql_killed_during_commits_loses_and_repeats_nothing(
     fresh: Settings, server_control: ServerControl
 ) -> None:
     # The stall holds the lander inside its transaction, so some of the kills hit a COMMIT that is under way.
-    with landing(fresh, failpoints="landing.before_commit=stall:0.05"):
+    with landing(fresh, failpoints="landing.before_commit=stall:0.05") as lander:
         with trickle(fresh, 1500, seconds=6.0):
+            # A lander that starts without PostgreSQL ends, and is started again by the supervisor, not by this test.
+            wait_for_first_commit(fresh, lander)
             for _ in range(3):
                 time.sleep(random.uniform(0.5, 1.0))
                 server_control.kill9("postgres")

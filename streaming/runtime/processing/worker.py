@@ -33,6 +33,7 @@ from streaming.runtime.processing import changelog, ledger
 from streaming.runtime.processing.batch import Raw, Share, letter_headers, letter_key, process
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
+from streaming.runtime.processing.watchdog import Watchdog
 from streaming.runtime.topics import topic_ids
 
 Key = tuple[str, int]
@@ -43,6 +44,8 @@ GATHER_SECONDS = 0.1
 CONSUME_RECORDS = 1_000
 TRANSACTION_TIMEOUT_MS = 10_000
 CALL_SECONDS = 30.0
+OVERDUE_SECONDS = 20.0
+"""Twice what the broker gives a transaction: one that takes longer was aborted by it, or nobody knows."""
 RESTART = "The supervisor starts it again, from the last commit."
 
 
@@ -71,7 +74,9 @@ class Worker:
         self._processor = processor
         self._clock = clock
         self._log = logs.logger(part=processor.name, index=index)
-        self._folder = settings.root / "state" / processor.name
+        # A slot has stores of its own: another one that has lost a partition may still have its store open.
+        self._folder = settings.root / "state" / processor.name / str(index)
+        self._fatal = clients.FatalErrors()
         self._admin = clients.admin(settings)
         self._owned: dict[Key, Owned] = {}
         self._topic_ids: dict[str, UUID] = {}
@@ -86,6 +91,7 @@ class Worker:
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 2_000,
                 "topic.metadata.refresh.interval.ms": 10_000,
+                "error_cb": self._fatal.noticed,
             },
         )
         self._producer: Producer = clients.producer(
@@ -98,6 +104,7 @@ class Worker:
                 "queue.buffering.max.messages": 500_000,
             },
         )
+        self._watchdog = Watchdog(OVERDUE_SECONDS)
         self._stopping = False
 
     def stop(self) -> None:
@@ -141,10 +148,11 @@ class Worker:
         # 2. Process.
         shares = self._process(batch)
         failpoint("processing.processed")
-        try:
-            self._commit(shares)
-        except KafkaException as error:
-            self._abort(error)
+        with self._watchdog:
+            try:
+                self._commit(shares)
+            except KafkaException as error:
+                self._abort(error)
 
     # --- 1. gathering ---------------------------------------------------------------------------------------------
 
@@ -154,6 +162,7 @@ class Worker:
             if deadline is not None and time.monotonic() >= deadline:
                 return
             messages = self._consumer.consume(CONSUME_RECORDS, GATHER_SECONDS)
+            self._fatal.check()
             for message in messages:
                 if (error := message.error()) is not None:
                     self._take_error(error)
