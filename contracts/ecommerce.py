@@ -61,6 +61,14 @@ class Order(Event, kw_only=True, frozen=True):
     country: Annotated[str | None, about("Country of the customer.")] = None
     lines: Annotated[list[OrderLine], about("The lines, in the document's own order.")]
     total: Annotated[Money, about("Sum over the lines as the source states it.")]
+    flag: Annotated[
+        Literal["total mismatch", "empty cart"] | None,
+        about("What is odd about an order made from the web log: it is told as it is, not dropped."),
+    ] = None
+    session_id: Annotated[str | None, about("Web orders: the session, or the visitor without one.")] = None
+    session_s: Annotated[Count | None, about("Web orders: seconds from the session's first hit to the order.")] = None
+    session_pages: Annotated[Count | None, about("Web orders: pages that the tracking pixel reported before.")] = None
+    referrer: Annotated[str | None, about("Web orders: referring page of the session's first hit.")] = None
 
 
 class Customer(Event, kw_only=True, frozen=True):

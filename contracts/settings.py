@@ -19,8 +19,9 @@ PORTS = {
     "dagster-code": 4,
     "supervisor": 5,
     "lander-metrics": 10,
+    "processor-metrics": 26,
 }
-"""Offsets from the port base. `lander-metrics` is followed by one port for each further lander."""
+"""Offsets from the port base. The ports for metrics are followed by one for each further process of the kind."""
 
 
 class Settings(BaseSettings):
@@ -46,6 +47,9 @@ class Settings(BaseSettings):
         str | None, Field(description="The java command to run Kafka with; found by itself when unset.")
     ] = None
     landers: Annotated[int, Field(ge=1, le=16, description="Lander processes; partitions spread over them.")] = 1
+    processors: Annotated[
+        int, Field(ge=1, le=16, description="Processes of each processor; partitions spread over them.")
+    ] = 1
     landing_flush_rows: Annotated[int, Field(ge=1, description="Rows of a topic that make a flush.")] = 24_576
     landing_flush_bytes: Annotated[int, Field(ge=1, description="Bytes of a topic's values that make a flush.")] = (
         32_000_000

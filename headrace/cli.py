@@ -7,7 +7,7 @@ import typer
 
 from contracts.errors import HeadraceError
 
-COMMANDS = ("demo", "stack", "sources", "landing", "build", "warehouse", "docs")
+COMMANDS = ("demo", "stack", "sources", "landing", "processing", "build", "warehouse", "docs")
 """Modules of `headrace.commands`, in the order that `--help` shows them."""
 
 INTERRUPTED = 130

@@ -13,6 +13,8 @@ from headrace.stack import Progress
 from orchestration.reconciliation import reconcile_when_settled
 from orchestration.run import build
 from streaming.landing.progress import committed_ends, wait_until_landed
+from streaming.processors.registry import PROCESSORS
+from streaming.runtime.processing.progress import wait_until_processed
 from streaming.sources.simulator.run import Plan, simulate
 from warehouse.lake import Lake
 from warehouse.query import as_text, ask
@@ -22,6 +24,7 @@ from warehouse.tables import all_tables
 DAYS = 30
 SEED = 1
 LANDING_SECONDS = 120.0
+PROCESSING_SECONDS = 120.0
 SAMPLE_ROWS = 3
 
 
@@ -73,6 +76,13 @@ def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) 
     with _told(progress, f"simulator, {DAYS} days of both cases"):
         start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
         sent = simulate(settings, Plan(days=DAYS, seed=SEED, start=start))
+    with _told(progress, "processors"):
+        for name, made in PROCESSORS.items():
+            if not wait_until_processed(settings, made(), timeout=PROCESSING_SECONDS):
+                raise Terminal(
+                    f"{name} did not catch up in {PROCESSING_SECONDS:.0f} s.",
+                    remedy=f"Look into {settings.logs}/{name}-0.log.",
+                )
     with _told(progress, "landing"):
         behind = wait_until_landed(settings, committed_ends(settings), timeout=LANDING_SECONDS)
     if behind:

@@ -61,7 +61,7 @@ def doctor(as_json: Json = False) -> None:
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the stack is healthy.")] = False,
 ) -> None:
-    """Start the stack: Kafka, PostgreSQL, the landers and Dagster. Without --detach it runs until Ctrl-C."""
+    """Start the stack: Kafka, PostgreSQL, landers, processors and Dagster. Without --detach it runs until Ctrl-C."""
     from contracts.settings import Settings
     from headrace import stack
 

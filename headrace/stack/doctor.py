@@ -18,6 +18,7 @@ from headrace.stack.kafka.jars import JARS, KAFKA_VERSION, jars_present
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import ACCOUNT, binaries, server_answers
 from headrace.stack.programs import built_in_parts
+from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import broker_answers
 
 OLDEST_PYTHON = (3, 11)
@@ -132,6 +133,9 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
     if "landers" in parts:
         first = settings.port("lander-metrics")
         wanted += [(f"lander-metrics {index}", first + index) for index in range(settings.landers)]
+    if "processors" in parts:
+        first = settings.port("processor-metrics")
+        wanted += [(f"processor-metrics {n}", first + n) for n in range(len(PROCESSORS) * settings.processors)]
     return [*wanted, ("supervisor", settings.port("supervisor"))]
 
 

@@ -254,12 +254,12 @@ class _Start:
         if parts is None or "kafka" in parts:
             self._await("kafka", lambda: broker_answers(settings, 1.0))
             self._prepare_topics()
-        landers = [name for name in self._wanted if name.startswith("lander-")]
-        self._begin(*landers)
+        consumers = [name for name, program in self._wanted.items() if program.part in ("landers", "processors")]
+        self._begin(*consumers)
         # 5. The webserver and the daemon ask the code server.
         self._await("dagster-code", lambda: _listens(self._wanted["dagster-code"]))
         self._begin("dagster-webserver", "dagster-daemon")
-        for name in landers:
+        for name in consumers:
             self._await(name, lambda name=name: _listens(self._wanted[name]))
         self._await("dagster-webserver", lambda: _serves(self._wanted["dagster-webserver"], "/server_info"))
         self._await("dagster-daemon", lambda: True)

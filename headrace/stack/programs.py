@@ -11,9 +11,10 @@ from headrace.stack.kafka.broker import broker_command
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import server_command
 from orchestration import instance as dagster
+from streaming.processors.registry import PROCESSORS
 
-Part = Literal["kafka", "postgres", "landers", "dagster"]
-PARTS: tuple[Part, ...] = ("kafka", "postgres", "landers", "dagster")
+Part = Literal["kafka", "postgres", "landers", "processors", "dagster"]
+PARTS: tuple[Part, ...] = ("kafka", "postgres", "landers", "processors", "dagster")
 SUPERVISED_ENV = "HEADRACE_SUPERVISED_ROOT"
 """Set in every supervised process to the root of its stack: how leftovers of a killed supervisor are known."""
 
@@ -78,7 +79,19 @@ def programs(settings: Settings) -> list[Program]:
         )
         for index in range(settings.landers)
     ]
-    return [*found, *_dagster_programs(settings)]
+    return [*found, *_processor_programs(settings), *_dagster_programs(settings)]
+
+
+def _processor_programs(settings: Settings) -> list[Program]:
+    slots = [(name, index) for name in PROCESSORS for index in range(settings.processors)]
+    return [
+        Program(
+            *(f"{name}-{index}", "processors", "platform"),
+            [sys.executable, "-m", "headrace", "process", name, "--index", str(index)],
+            settings.port("processor-metrics") + place,
+        )
+        for place, (name, index) in enumerate(slots)
+    ]
 
 
 def _dagster_programs(settings: Settings) -> list[Program]:

@@ -22,9 +22,9 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.runtime import clients, logs
-from streaming.runtime.processing import ledger
 from streaming.runtime.processing.changelog import changelog_topic, uncommitted_end
 from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.progress import read_ledgers
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.processing.worker import Worker
 from streaming.runtime.topics import offset_bounds
@@ -149,12 +149,7 @@ def wait_for_settled(settings: Settings, topic: str) -> None:
 
 def ledgers(settings: Settings) -> dict[int, Ledger]:
     """The ledger of each partition, as committed."""
-    topic = changelog_topic("numbering", "orders")
-    found: dict[int, Ledger] = {}
-    for partition, key, value in read_all(settings, topic.name, topic.partitions):
-        if key == LEDGER_KEY and value is not None:
-            found[partition] = ledger.decode(value)
-    return found
+    return {partition: each for (_, partition), each in read_ledgers(settings, Numbering()).items()}
 
 
 def state(settings: Settings) -> dict[bytes, bytes | None]:

@@ -24,6 +24,7 @@ from headrace import stack
 from headrace.stack.postgres import server_answers
 from headrace.stack.programs import SUPERVISED_ENV
 from headrace.stack.supervision import Supervisor
+from streaming.processors.registry import PROCESSORS
 from streaming.runtime.clients import admin
 from streaming.runtime.topics import topic_ids
 
@@ -260,7 +261,8 @@ def test_the_whole_stack_comes_up_small_and_ctrl_c_leaves_nothing(new_stack: Cal
         assert status.returncode == 0
         told = json.loads(status.stdout)
         names = {program["name"] for program in told["programs"]}
-        assert names == {"kafka", "postgres", "lander-0", "dagster-code", "dagster-webserver", "dagster-daemon"}
+        dagster = {"dagster-code", "dagster-webserver", "dagster-daemon"}
+        assert names == {"kafka", "postgres", "lander-0", *(f"{name}-0" for name in PROCESSORS), *dagster}
         assert told["memory_bytes"] < 2_500_000_000
         assert all(program["memory_bytes"] > 0 for program in told["programs"])
     finally:

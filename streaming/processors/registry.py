@@ -1,0 +1,8 @@
+"""Every processor by its name. Adding one is its class and a line here."""
+
+from collections.abc import Callable
+
+from streaming.processors.order_extractor import OrderExtractor
+from streaming.processors.processor import Processor
+
+PROCESSORS: dict[str, Callable[[], Processor]] = {OrderExtractor.name: OrderExtractor}

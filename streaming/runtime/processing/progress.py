@@ -1,0 +1,90 @@
+"""Whether processors have caught up with their inputs, and the ledgers they keep, as seen from outside."""
+
+import time
+
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.processors.processor import Processor
+from streaming.runtime import clients
+from streaming.runtime.processing import ledger
+from streaming.runtime.processing.changelog import changelog_topic
+from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.store import LEDGER_KEY
+from streaming.runtime.topics import offset_bounds, topic_ids
+
+POLL_SECONDS = 0.3
+READ_RECORDS = 10_000
+READ_SECONDS = 60.0
+
+Key = tuple[str, int]
+
+
+def read_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
+    """The ledger of each input partition, as committed. Partitions that were never processed are left out.
+
+    Raises:
+        Transient: a changelog could not be read to its end.
+    """
+    admin = clients.admin(settings)
+    found: dict[Key, Ledger] = {}
+    for topic in processor.inputs:
+        changelog = changelog_topic(processor.name, topic).name
+        if topic_ids(admin, [changelog]):
+            found |= {
+                (topic, partition): last
+                for partition, last in _last_ledgers(settings, changelog, TOPICS[topic].partitions).items()
+            }
+    return found
+
+
+def wait_until_processed(settings: Settings, processor: Processor, *, timeout: float) -> bool:
+    """Wait until a processor has taken all that its inputs hold now; False when `timeout` seconds were not enough."""
+    admin, deadline = clients.admin(settings), time.monotonic() + timeout
+    keys = [(topic, number) for topic in processor.inputs for number in range(TOPICS[topic].partitions)]
+    bounds = offset_bounds(admin, keys)
+    while not _are_past(settings, read_ledgers(settings, processor), bounds):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _are_past(settings: Settings, books: dict[Key, Ledger], bounds: dict[Key, tuple[int, int]]) -> bool:
+    behind = {key: (books[key].next if key in books else low, end) for key, (low, end) in bounds.items()}
+    behind = {key: (position, end) for key, (position, end) in behind.items() if position < end}
+    # What is left before an end may be transaction markers, which no position ever passes: then nothing can be read.
+    return all(_nothing_to_read(settings, key, position, end) for key, (position, end) in behind.items())
+
+
+def _nothing_to_read(settings: Settings, key: Key, position: int, end: int) -> bool:
+    consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
+    consumer.assign([TopicPartition(*key, position)])
+    try:
+        message = consumer.poll(READ_SECONDS)
+        return message is not None and message.error() is not None and (message.offset() or 0) >= end
+    finally:
+        consumer.close()
+
+
+def _last_ledgers(settings: Settings, changelog: str, partitions: int) -> dict[int, Ledger]:
+    consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
+    consumer.assign([TopicPartition(changelog, number, OFFSET_BEGINNING) for number in range(partitions)])
+    found: dict[int, Ledger] = {}
+    ended: set[int] = set()
+    deadline = time.monotonic() + READ_SECONDS
+    try:
+        while len(ended) < partitions:
+            for message in consumer.consume(READ_RECORDS, 0.2):
+                number, value = message.partition() or 0, message.value()
+                if message.error() is not None:
+                    ended.add(number)
+                elif message.key() == LEDGER_KEY and value is not None:
+                    found[number] = ledger.decode(value)
+            if time.monotonic() > deadline:
+                raise Transient(f"The changelog {changelog} was not read to its end in {READ_SECONDS:.0f} s.")
+    finally:
+        consumer.close()
+    return found

@@ -1,0 +1,54 @@
+"""Forgetting what a processor knows, so that it begins anew at the beginning of its inputs.
+
+What it has produced stays in its output topic, and is produced again: events have stable ids, so the warehouse counts
+them once.
+"""
+
+import shutil
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from streaming.processors.processor import Processor
+from streaming.runtime import clients
+from streaming.runtime.processing.changelog import changelog_topic
+from streaming.runtime.processing.worker import group_of
+from streaming.runtime.topics import TIMEOUT_SECONDS
+
+_ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
+
+
+def forget(settings: Settings, processor: Processor) -> None:
+    """Delete the group's offsets, the changelogs and the local stores, in this order.
+
+    The group goes first: the broker refuses while a slot is still a member.
+
+    Raises:
+        Terminal: a slot of the processor is still running.
+        Transient: the broker did not do it.
+    """
+    admin = clients.admin(settings)
+    group = group_of(settings, processor.name)
+    changelogs = [changelog_topic(processor.name, topic).name for topic in processor.inputs]
+    groups = admin.delete_consumer_groups([group], request_timeout=TIMEOUT_SECONDS)
+    _done(groups[group], processor.name)
+    for future in admin.delete_topics(changelogs, operation_timeout=TIMEOUT_SECONDS).values():
+        _done(future, processor.name)
+    shutil.rmtree(settings.root / "state" / processor.name, ignore_errors=True)
+
+
+def _done(future: Future[Any], name: str) -> None:
+    try:
+        future.result()
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code == KafkaError.NON_EMPTY_GROUP:
+            raise Terminal(
+                f"{name} is still running, or ended less than ten seconds ago.",
+                remedy="Stop it first: `headrace down`, or end the command that runs it, and wait a moment.",
+            ) from error
+        if code not in _ABSENT:
+            raise Transient(f"Kafka refused: {error.args[0].str()}.") from error

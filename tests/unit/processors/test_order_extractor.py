@@ -1,0 +1,198 @@
+"""Orders rebuilt from the hits on the tracking pixel."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.ecommerce import Order, WebLog
+from streaming.processors.order_extractor import IDLE, REMEMBERED, OrderExtractor
+from streaming.processors.processor import Record, Result
+from streaming.runtime.processing.store import View
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Nothing:
+    """An empty store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
+        return {}
+
+
+def hit(event: str | None, minutes: float = 0.0, **fields: Any) -> WebLog:
+    told: dict[str, Any] = {"visitor_id": "V", "session_id": "S", "device": "desktop", "is_bot": False} | fields
+    if event in ("add_to_cart", "remove_from_cart"):
+        told = {"sku": "A", "quantity": 2, "unit_price": "2.55", "currency": "GBP"} | told
+    if event == "purchase":
+        told = {"order_id": "1", "order_total": "5.10"} | told
+    return WebLog(
+        event_id=f"{event}-{minutes}",
+        event_time=START + timedelta(minutes=minutes),
+        source="test",
+        client="c",
+        status=200,
+        pixel_event=event,  # pyright: ignore[reportArgumentType]
+        **told,
+    )
+
+
+class Stream:
+    """A partition of `web_logs` that the extractor reads."""
+
+    def __init__(self) -> None:
+        self.state = View(Nothing())
+        self.results: list[Result] = []
+
+    def take(self, *hits: WebLog) -> "Stream":
+        records = [Record(each, None, offset) for offset, each in enumerate(hits)]
+        self.results.append(OrderExtractor().process("web_logs", records, self.state, START))
+        assert self.results[-1].used + sum(self.results[-1].drops.values()) == len(hits)
+        return self
+
+    @property
+    def orders(self) -> list[Order]:
+        values = [output.value for result in self.results for output in result.outputs]
+        return [value for value in values if isinstance(value, Order)]
+
+    def count(self, name: str) -> int:
+        return sum(result.notes[name] + result.drops[name] for result in self.results)
+
+    @property
+    def keys(self) -> set[bytes]:
+        """Kinds of what is left in the state."""
+        return {key[:1] for key, value in self.state.changes.items() if value is not None}
+
+
+def lines(order: Order) -> list[tuple[str, int, str]]:
+    return [(line.sku, line.quantity, line.unit_price) for line in order.lines]
+
+
+def test_a_cart_that_is_bought_becomes_an_order_with_its_lines_in_order() -> None:
+    stream = Stream().take(
+        hit("page_view", 0, referrer="https://search.example/"),
+        hit("add_to_cart", 1),
+        hit("add_to_cart", 2, sku="B", quantity=1, unit_price="1.00"),
+        hit("page_view", 3),
+        hit("purchase", 4, customer_id="C", order_total="6.10", country="France"),
+    )
+    (order,) = stream.orders
+    assert lines(order) == [("A", 2, "2.55"), ("B", 1, "1.00")]
+    assert (order.order_id, order.channel, order.customer_id, order.currency) == ("1", "web", "C", "GBP")
+    assert (order.country, order.total, order.flag) == ("France", "6.10", None)
+    assert (order.session_id, order.session_s, order.session_pages) == ("S", 240, 2)
+    assert order.referrer == "https://search.example/"
+    assert stream.results[0].outputs[0].key == b"C"
+
+
+def test_what_was_taken_out_of_the_cart_is_not_bought() -> None:
+    stream = Stream().take(
+        hit("add_to_cart", 0),
+        hit("add_to_cart", 1, quantity=3),
+        hit("add_to_cart", 2, sku="B", quantity=1, unit_price="1.00"),
+        hit("remove_from_cart", 3, quantity=4),
+        hit("remove_from_cart", 4, sku="C", quantity=1),
+        hit("purchase", 5, order_total="3.55"),
+    )
+    assert lines(stream.orders[0]) == [("A", 1, "2.55"), ("B", 1, "1.00")]
+    assert stream.count("removed what is not in the cart") == 1
+
+
+@pytest.mark.parametrize(
+    ("total", "flag"), [("5.10", None), ("5.1000", None), ("5.11", "total mismatch"), ("0", "total mismatch")]
+)
+def test_a_purchase_that_does_not_add_up_goes_out_flagged(total: str, flag: str | None) -> None:
+    stream = Stream().take(hit("add_to_cart", 0), hit("purchase", 1, order_total=total))
+    assert [(order.total, order.flag) for order in stream.orders] == [(total, flag)]
+
+
+def test_a_purchase_without_a_cart_goes_out_flagged() -> None:
+    (order,) = Stream().take(hit("purchase")).orders
+    assert (order.flag, order.lines, order.currency) == ("empty cart", [], "XXX")
+
+
+@pytest.mark.parametrize("later", [1, 45, 60 * 24 * 6])
+def test_a_purchase_page_loaded_again_makes_no_second_order(later: float) -> None:
+    stream = Stream().take(hit("add_to_cart", 0), hit("purchase", 1))
+    stream.take(hit("purchase", 1 + later, session_id="another"))
+    assert len(stream.orders) == 1
+    assert stream.count("repeated purchase") == 1
+
+
+def test_bots_and_ordinary_lines_leave_no_trace() -> None:
+    stream = Stream().take(hit("add_to_cart", 0, is_bot=True), hit(None, 1), hit("purchase", 2, is_bot=True))
+    assert not stream.orders
+    assert (stream.count("bot"), stream.count("not a pixel hit")) == (2, 1)
+    assert stream.keys == {b"w"}
+
+
+def test_an_idle_cart_is_dropped_and_counted_and_a_busy_one_kept() -> None:
+    stream = Stream().take(hit("add_to_cart", 0), hit("add_to_cart", 0, session_id="busy"))
+    stream.take(hit("page_view", 20, session_id="busy"), hit("page_view", 31, session_id="other"))
+    assert stream.count("abandoned carts") == 1
+    stream.take(hit("purchase", 32), hit("purchase", 33, session_id="busy", order_id="2"))
+    assert [order.flag for order in stream.orders] == ["empty cart", None]
+
+
+def test_hits_that_come_late_find_their_session() -> None:
+    stream = Stream().take(hit("page_view", 600, session_id="newer"))
+    stream.take(hit("add_to_cart", 1), hit("purchase", 2))
+    assert [(order.flag, order.session_s) for order in stream.orders] == [(None, 60)]
+
+
+def test_sessions_are_known_by_visitor_where_there_is_no_session_id() -> None:
+    stream = Stream().take(
+        hit("add_to_cart", 0, session_id=None, visitor_id="X"),
+        hit("purchase", 1, session_id=None, visitor_id="Y"),
+        hit("purchase", 2, session_id=None, visitor_id="X", order_id="2"),
+    )
+    assert [order.flag for order in stream.orders] == ["empty cart", None]
+
+
+def test_nothing_of_the_past_stays_in_the_state() -> None:
+    stream = Stream().take(hit("add_to_cart", 0), hit("purchase", 1))
+    assert stream.keys == {b"s", b"o", b"t", b"w"}
+    after = (REMEMBERED + IDLE) / timedelta(minutes=1) + 2
+    stream.take(hit(None, after), hit(None, after + 1))
+    assert stream.keys == {b"w"}
+
+
+EVENTS = st.tuples(
+    st.sampled_from(["page_view", "add_to_cart", "remove_from_cart", "purchase"]),
+    st.integers(-20, 60),
+    st.sampled_from(["S1", "S2"]),
+    st.sampled_from(["1", "2", "3"]),
+)
+
+
+def _hits(drawn: Sequence[tuple[str, int, str, str]]) -> list[WebLog]:
+    hits: list[WebLog] = []
+    minutes = 0
+    for event, step, session, order_id in drawn:
+        minutes += step
+        fields = {"order_id": order_id} if event == "purchase" else {}
+        hits.append(hit(event, minutes, session_id=session, **fields))
+    return hits
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=25), st.data())
+def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(
+    drawn: list[tuple[str, int, str, str]], data: st.DataObject
+) -> None:
+    hits = _hits(drawn)
+    whole, cut = Stream().take(*hits), Stream()
+    while hits:
+        size = data.draw(st.integers(1, len(hits)))
+        cut.take(*hits[:size])
+        hits = hits[size:]
+    assert cut.orders == whole.orders
+    assert cut.count("abandoned carts") == whole.count("abandoned carts")
+    assert {k: v for k, v in cut.state.changes.items() if v is not None} == {
+        k: v for k, v in whole.state.changes.items() if v is not None
+    }
