@@ -1,5 +1,7 @@
-"""The accounts that reconciliation compares: what a topic holds and what was landed (streaming's), and what was
-registered (the warehouse's). Offsets are sorted int64 arrays, an offset that was landed twice standing in them twice.
+"""The accounts that reconciliation compares: what a topic holds, what was landed and what processors did (streaming's),
+and what was registered (the warehouse's).
+
+Offsets are sorted int64 arrays, an offset that was landed twice standing in them twice.
 """
 
 from dataclasses import dataclass, field
@@ -59,3 +61,21 @@ class RegisteredAccount:
     position: int
     offsets: Offsets
     quarantined: int
+
+
+@dataclass(frozen=True)
+class ProcessorAccount:
+    """What a processor says it did with offsets `first` to `next - 1` of one partition. Each number counts records."""
+
+    processor: str
+    topic: str
+    topic_id: UUID
+    partition: int
+    first: int
+    next: int
+    inputs: int
+    used: int
+    outputs: int
+    drops: dict[str, int]
+    dead_letters: dict[str, int]
+    notes: dict[str, int]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing.audit import audit_topics
+from streaming.processors.registry import PROCESSORS
+from streaming.runtime.processing.progress import processor_accounts
 from warehouse.lake import Lake
 from warehouse.raw import registered_accounts
 from warehouse.reconcile import Reconciliation, reconcile
@@ -19,8 +21,10 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
     # The warehouse first: what is registered after this moment is still in the files that the audit reads.
     with Lake.open(settings) as lake:
         registered = [account for name in names for account in registered_accounts(lake, name)]
+    # The processors' ledgers before the topics: the scan then finds all that they say they have read.
+    processors = processor_accounts(settings, [made() for made in PROCESSORS.values()])
     positions = {(account.topic_id, account.partition): account.position for account in registered}
-    return reconcile(audit_topics(settings, positions, topics=names), registered)
+    return reconcile(audit_topics(settings, positions, topics=names), registered, processors)
 
 
 def reconcile_when_settled(

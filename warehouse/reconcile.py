@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.accounts import Offsets, PartitionAccount, RegisteredAccount, no_offsets
+from contracts.accounts import Offsets, PartitionAccount, ProcessorAccount, RegisteredAccount, no_offsets
 
 
 @dataclass(frozen=True)
@@ -60,18 +60,49 @@ class PartitionResult:
 
 
 @dataclass(frozen=True)
-class Reconciliation:
-    """The results of all partitions."""
+class ProcessorResult:
+    """How one processor's account of one input partition adds up. Every number counts records.
 
-    partitions: list[PartitionResult] = field(default_factory=list)
+    inputs: read, of which used, dropped (by reason) and refused as dead letters (by kind). notes: what else happened.
+    missed: held by the topic in the range read, but not among the inputs; negative for inputs that are not held. None
+    where the topic does not retain the range any more.
+    """
+
+    processor: str
+    topic: str
+    partition: int
+    inputs: int
+    used: int
+    outputs: int
+    drops: dict[str, int]
+    dead_letters: dict[str, int]
+    notes: dict[str, int]
+    missed: int | None
+
+    @property
+    def unaccounted(self) -> int:
+        """Inputs of which nobody knows what became of them."""
+        return self.inputs - self.used - sum(self.drops.values()) - sum(self.dead_letters.values())
 
     @property
     def sound(self) -> bool:
-        return all(result.sound for result in self.partitions)
+        return not self.unaccounted and not self.missed
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """The results of all partitions, and of all processors by input partition."""
+
+    partitions: list[PartitionResult] = field(default_factory=list)
+    processors: list[ProcessorResult] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        return all(result.sound for result in (*self.partitions, *self.processors))
 
     @property
     def complete(self) -> bool:
-        return all(result.complete for result in self.partitions)
+        return self.sound and all(result.complete for result in self.partitions)
 
     def total(self, name: str) -> int:
         """Sum of one of the counts over all partitions."""
@@ -94,13 +125,42 @@ class Reconciliation:
             "sound": self.sound,
             "totals": {name: self.total(name) for name in names},
             "partitions": [asdict(result) for result in self.partitions],
+            "processors": [asdict(result) | {"unaccounted": result.unaccounted} for result in self.processors],
         }
 
 
-def reconcile(topics: Iterable[PartitionAccount], registered: Iterable[RegisteredAccount]) -> Reconciliation:
-    """Compare what the topics hold and the lander says with what the warehouse registered."""
+def reconcile(
+    topics: Iterable[PartitionAccount],
+    registered: Iterable[RegisteredAccount],
+    processors: Iterable[ProcessorAccount] = (),
+) -> Reconciliation:
+    """Compare what the topics hold with what was landed, with what was registered, and with what processors did."""
+    found = list(topics)
     accounts = {(account.topic_id, account.partition): account for account in registered}
-    return Reconciliation([_compare(topic, accounts.get((topic.topic_id, topic.partition))) for topic in topics])
+    held = {(topic.topic_id, topic.partition): topic for topic in found}
+    return Reconciliation(
+        [_compare(topic, accounts.get((topic.topic_id, topic.partition))) for topic in found],
+        [_processed(account, held.get((account.topic_id, account.partition))) for account in processors],
+    )
+
+
+def _processed(account: ProcessorAccount, topic: PartitionAccount | None) -> ProcessorResult:
+    missed = None
+    if topic is not None and topic.log_start <= account.first:
+        in_range = (topic.held >= account.first) & (topic.held < account.next)
+        missed = int(in_range.sum()) - account.inputs
+    return ProcessorResult(
+        processor=account.processor,
+        topic=account.topic,
+        partition=account.partition,
+        inputs=account.inputs,
+        used=account.used,
+        outputs=account.outputs,
+        drops=account.drops,
+        dead_letters=account.dead_letters,
+        notes=account.notes,
+        missed=missed,
+    )
 
 
 def _compare(topic: PartitionAccount, account: RegisteredAccount | None) -> PartitionResult:

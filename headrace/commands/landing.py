@@ -10,7 +10,7 @@ import typer
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
-    from warehouse.reconcile import PartitionResult, Reconciliation
+    from warehouse.reconcile import PartitionResult, ProcessorResult, Reconciliation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -124,13 +124,27 @@ def verify(
 
 
 _FAULTS = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")
+_PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "remarks")
 _HEADER = ("partition", "held", "landed", "registered", "quarantined", "behind", "remarks")
 
 
 def _print(result: "Reconciliation") -> None:
     rows = [_row(row) for row in result.partitions if row.held or row.landed or not row.complete]
     print_table(_HEADER, rows)
+    if result.processors:
+        print_table(_PROCESSOR_HEADER, [_processor_row(row) for row in result.processors])
     typer.echo(_verdict(result))
+
+
+def _processor_row(row: "ProcessorResult") -> tuple[str, ...]:
+    counts = (row.inputs, row.used, row.outputs, sum(row.drops.values()), sum(row.dead_letters.values()))
+    kinds = (row.drops, row.dead_letters, row.notes)
+    remarks = [f"{count:,} {name}" for of_kind in kinds for name, count in of_kind.items()]
+    if row.unaccounted:
+        remarks.append(f"{row.unaccounted:,} unaccounted for")
+    if row.missed:
+        remarks.append(f"{row.missed:,} missed")
+    return (f"{row.processor} {row.topic}-{row.partition}", *(f"{count:,}" for count in counts), "; ".join(remarks))
 
 
 def _row(row: "PartitionResult") -> tuple[str, ...]:
@@ -146,8 +160,9 @@ def _verdict(result: "Reconciliation") -> str:
     if result.complete:
         return f"All adds up: {result.total('held')} records held, {result.total('landed')} landed and registered once."
     if not result.sound:
-        faults = ", ".join(f"{result.total(name)} {name.replace('_', ' ')}" for name in _FAULTS if result.total(name))
-        return f"It does not add up: {faults or 'partitions are stopped'}."
+        faults = [f"{result.total(name)} {name.replace('_', ' ')}" for name in _FAULTS if result.total(name)]
+        faults += [f"{row.processor} of {row.topic}-{row.partition}" for row in result.processors if not row.sound]
+        return f"It does not add up: {', '.join(faults) or 'partitions are stopped'}."
     behind = f"{result.total('pending')} records are not landed yet, {result.total('unregistered')} not registered yet"
     return (
         f"Nothing is lost or repeated, but {behind}. Is the lander running (`headrace status`)? Then `headrace build`."

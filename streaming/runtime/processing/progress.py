@@ -1,9 +1,11 @@
 """Whether processors have caught up with their inputs, and the ledgers they keep, as seen from outside."""
 
 import time
+from collections.abc import Iterable
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
+from contracts.accounts import ProcessorAccount
 from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
@@ -38,6 +40,28 @@ def read_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
                 for partition, last in _last_ledgers(settings, changelog, TOPICS[topic].partitions).items()
             }
     return found
+
+
+def processor_accounts(settings: Settings, processors: Iterable[Processor]) -> list[ProcessorAccount]:
+    """The ledgers as accounts for reconciliation."""
+    return [
+        ProcessorAccount(
+            processor=processor.name,
+            topic=topic,
+            topic_id=book.topic_id,
+            partition=partition,
+            first=book.first,
+            next=book.next,
+            inputs=book.inputs,
+            used=book.used,
+            outputs=book.outputs,
+            drops=book.drops,
+            dead_letters=book.dead_letters,
+            notes=book.notes,
+        )
+        for processor in processors
+        for (topic, partition), book in sorted(read_ledgers(settings, processor).items())
+    ]
 
 
 def wait_until_processed(settings: Settings, processor: Processor, *, timeout: float) -> bool:

@@ -59,7 +59,7 @@ def test_the_broker_takes_the_largest_dead_letter_and_creates_no_topic_by_itself
 
 def test_servers_of_the_users_own_are_no_part_of_the_stack(tmp_path: Path) -> None:
     own_kafka = Settings(home=tmp_path, kafka_bootstrap="127.0.0.1:9092")
-    assert built_in_parts(own_kafka) == ("postgres", "landers", "dagster")
+    assert built_in_parts(own_kafka) == ("postgres", "landers", "processors", "dagster")
     assert built_in_parts(own_kafka, {"kafka"}) == ()
     assert built_in_parts(Settings(home=tmp_path)) == PARTS
 

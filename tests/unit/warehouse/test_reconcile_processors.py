@@ -1,0 +1,56 @@
+"""A processor's account against what its input topic holds."""
+
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from contracts.accounts import PartitionAccount, ProcessorAccount
+from warehouse.reconcile import reconcile
+
+TOPIC_ID = uuid4()
+
+
+def topic(held: list[int], log_start: int = 0) -> PartitionAccount:
+    return PartitionAccount(
+        topic="web_logs",
+        topic_id=TOPIC_ID,
+        partition=0,
+        compacted=False,
+        log_start=log_start,
+        scanned_to=100,
+        held=np.array(held, np.int64),
+        start=log_start,
+        position=log_start,
+    )
+
+
+def account(first: int, end: int, inputs: int, used: int, *, topic_id: UUID = TOPIC_ID) -> ProcessorAccount:
+    rest = {"bot": inputs - 1 - used} if inputs - 1 > used else {}
+    return ProcessorAccount(
+        "p", "web_logs", topic_id, 0, first, end, inputs, used, used, rest, {"malformed JSON": 1}, {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "inputs", "missed"),
+    [([0, 1, 2, 3, 7], 4, 0), ([0, 1, 2, 3, 4], 4, 1), ([0, 1, 2], 4, -1)],
+    ids=["all", "one was passed over", "one was never there"],
+)
+def test_what_the_topic_holds_in_the_range_read_is_what_was_read(held: list[int], inputs: int, missed: int) -> None:
+    (result,) = reconcile([topic(held)], [], [account(0, 5, inputs, 2)]).processors
+    assert (result.missed, result.sound) == (missed, missed == 0)
+
+
+def test_every_input_is_accounted_for() -> None:
+    (result,) = reconcile([topic([0, 1])], [], [account(0, 2, 2, 2)]).processors
+    assert (result.unaccounted, result.sound) == (-1, False)
+
+
+def test_a_range_that_is_not_retained_any_more_is_not_held_against_the_processor() -> None:
+    for other in (topic([50], log_start=50), topic([])):
+        (result,) = reconcile([other], [], [account(0, 60, 40, 2, topic_id=other.topic_id)]).processors
+        if other.log_start:
+            assert (result.missed, result.sound) == (None, True)
+        else:
+            assert (result.missed, result.sound) == (-40, False)
