@@ -61,7 +61,7 @@ class CustomerFeedback(Event, kw_only=True, frozen=True):
 class CustomerSentiment(Event, kw_only=True, frozen=True):
     """What the sentiment model says of one post or feedback; `event_time` is that of the subject."""
 
-    subject_id: Annotated[Identifier, about("`event_id` of the post or feedback.")]
+    subject_id: Annotated[Identifier, about("`platform/post_id` of the post, or `feedback_id`: whichever its version.")]
     subject: Annotated[Literal["post", "feedback"], about("What was scored.")]
     platform: Annotated[Identifier, about("Platform of the post, or channel of the feedback.")]
     language: Annotated[str | None, about("Language detected.")] = None

@@ -1,4 +1,4 @@
-"""The behaviour and sentiment models: the features' column lists, training, evaluation, promotion, registry access.
+"""The behaviour and sentiment models: what they read, how they score, and later their training and promotion.
 
-Nothing lives here yet. Neither Kafka nor Dagster will: the processors call this room to score, Dagster to train.
+Neither Kafka nor Dagster belongs here: the processors call this room to score, Dagster to train.
 """

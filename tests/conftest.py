@@ -6,9 +6,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from contracts.settings import HOST, PORTS
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("headrace", deadline=None)
+hypothesis.settings.load_profile("headrace")
 
 _SPARE_PORTS = max(PORTS.values()) + 16
 # Below the range that the system gives to outgoing connections.

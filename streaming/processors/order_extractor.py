@@ -8,9 +8,8 @@ Time is the partition's stream time, the latest event time so far: a session tha
 log, find their session still there. Orders are remembered for `REMEMBERED`: a page loaded again makes no second order.
 """
 
-import heapq
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar, Literal, cast
 
@@ -18,6 +17,7 @@ import msgspec
 
 from contracts.ecommerce import Order, OrderLine, WebLog
 from streaming.processors.processor import Output, Record, Result, State
+from streaming.processors.stream_time import StreamTime
 
 IDLE = timedelta(minutes=30)
 REMEMBERED = timedelta(days=7)
@@ -26,9 +26,7 @@ MAX_CART_LINES = 5_000
 NO_CURRENCY = "XXX"
 """ISO 4217 for none: no hit of the session named one."""
 
-_SESSION, _ORDER, _TIMER, _STREAM_TIME = b"s", b"o", b"t", b"w"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_SESSION, _ORDER = b"s", b"o"
 
 
 class CartLine(msgspec.Struct, array_like=True):
@@ -52,7 +50,6 @@ class Session(msgspec.Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _session = msgspec.msgpack.Decoder(Session).decode
-_time = msgspec.msgpack.Decoder(datetime).decode
 
 
 class OrderExtractor:
@@ -63,31 +60,25 @@ class OrderExtractor:
     output: ClassVar[str] = "orders"
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
-        return _Batch(self.name, state).run(records)
+        return _Batch(self.name, state, [cast("WebLog", record.event) for record in records]).run()
 
 
 class _Batch:
     """One batch of one partition."""
 
-    def __init__(self, source: str, state: State) -> None:
+    def __init__(self, source: str, state: State, hits: Sequence[WebLog]) -> None:
         self._source = source
         self._state = state
+        self._hits = hits
+        self._time = StreamTime(state, [hit.event_time for hit in hits])
         self._result = Result()
         self._sessions: dict[bytes, Session] = {}
-        self._timers: list[bytes] = []
-        self._stream_time = _EPOCH
 
-    def run(self, records: Sequence[Record]) -> Result:
-        hits = [cast("WebLog", record.event) for record in records]
-        raw = self._state.get(_STREAM_TIME)
-        self._stream_time = hits[0].event_time if raw is None else _time(raw)
-        latest = max(self._stream_time, *(hit.event_time for hit in hits))
-        self._timers = [key for key, _ in self._state.scan(_TIMER, _after(latest))]
-        heapq.heapify(self._timers)
-        for hit in hits:
+    def run(self) -> Result:
+        for hit in self._hits:
             # What is due by this hit's time comes before it, wherever the batch began.
-            self._stream_time = max(self._stream_time, hit.event_time)
-            self._fire()
+            for due in self._time.advance(hit.event_time):
+                self._end(due)
             drop = self._take(hit)
             if drop is None:
                 self._result.used += 1
@@ -95,7 +86,7 @@ class _Batch:
                 self._result.drops[drop] += 1
         for key, session in self._sessions.items():
             self._state.put(key, _encode(session))
-        self._state.put(_STREAM_TIME, _encode(self._stream_time))
+        self._time.save()
         return self._result
 
     # --- hits -----------------------------------------------------------------------------------------------------
@@ -127,13 +118,13 @@ class _Batch:
         if session is None:
             raw = self._state.get(key)
             if raw is None:
-                session = Session(hit.event_time, self._stream_time, referrer=hit.referrer)
-                self._set_timer(self._stream_time + IDLE, key)
+                session = Session(hit.event_time, self._time.now, referrer=hit.referrer)
+                self._time.set_timer(IDLE, key)
             else:
                 session = _session(raw)
             self._sessions[key] = session
         session.began = min(session.began, hit.event_time)
-        session.active = self._stream_time
+        session.active = self._time.now
         session.currency = hit.currency or session.currency
         return session
 
@@ -162,33 +153,18 @@ class _Batch:
         self._result.outputs.append(Output((hit.customer_id or order.order_id).encode(), order))
         session.cart = []
         self._state.put(_ORDER + order_id, b"")
-        self._set_timer(self._stream_time + REMEMBERED, _ORDER + order_id)
-
-    # --- timers ---------------------------------------------------------------------------------------------------
-
-    def _set_timer(self, due: datetime, key: bytes) -> None:
-        timer = _timer(due, key)
-        self._state.put(timer, b"")
-        heapq.heappush(self._timers, timer)
-
-    def _fire(self) -> None:
-        """Do what is due. A session that was touched since its timer was set gets another one."""
-        limit = _after(self._stream_time)
-        while self._timers and self._timers[0] < limit:
-            timer = heapq.heappop(self._timers)
-            self._state.delete(timer)
-            key = timer[len(_after(_EPOCH)) :]
-            if key.startswith(_ORDER):
-                self._state.delete(key)
-            else:
-                self._end(key)
+        self._time.set_timer(REMEMBERED, _ORDER + order_id)
 
     def _end(self, key: bytes) -> None:
+        """Forget an order, or a session that is idle. One that was touched since gets another timer."""
+        if key.startswith(_ORDER):
+            self._state.delete(key)
+            return
         session = self._sessions.get(key)
         if session is None:
             session = _session(cast("bytes", self._state.get(key)))
-        if session.active + IDLE > self._stream_time:
-            self._set_timer(session.active + IDLE, key)
+        if session.active + IDLE > self._time.now:
+            self._time.set_timer(session.active + IDLE - self._time.now, key)
             return
         if session.cart:
             self._result.notes["abandoned carts"] += 1
@@ -226,13 +202,3 @@ def _flag(lines: list[OrderLine], total: str) -> Literal["total mismatch", "empt
 
 def _order_id(hit: WebLog) -> bytes:
     return (hit.order_id or hit.event_id).encode()
-
-
-def _timer(due: datetime, key: bytes) -> bytes:
-    """Key of a timer: timers sort by when they are due, in microseconds from 1970, made positive."""
-    return _TIMER + ((due - _EPOCH) // _MICROSECOND + 2**63).to_bytes(8, "big") + key
-
-
-def _after(time: datetime) -> bytes:
-    """The first key past all timers that are due at `time`."""
-    return _timer(time + _MICROSECOND, b"")

@@ -1,0 +1,1 @@
+"""Sentiment of posts and feedback: cleaning, language, and the scorer in force."""

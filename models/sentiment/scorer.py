@@ -1,0 +1,69 @@
+"""The sentiment scorer in force: VADER, until there is a trained champion.
+
+VADER: Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from math import exp
+from typing import NamedTuple, Protocol
+
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from contracts.data_science import Label
+
+NEUTRAL_BELOW = 0.05
+"""VADER's authors call a text neutral when its compound score is between -0.05 and 0.05."""
+STEEPNESS = 5.0
+_DIGITS = 6
+
+
+class Scores(NamedTuple):
+    """Probabilities of the three classes; they sum to 1 but for rounding to six digits."""
+
+    negative: float
+    neutral: float
+    positive: float
+
+    @property
+    def label(self) -> Label:
+        """The most probable class; of two alike, the one that is not neutral."""
+        best = max(self)
+        if self.positive == best:
+            return "positive"
+        return "negative" if self.negative == best else "neutral"
+
+
+class Scorer(Protocol):
+    """Scores cleaned texts. `version` goes into every score."""
+
+    version: str
+
+    def score(self, texts: Sequence[str]) -> list[Scores]: ...
+
+
+class Vader:
+    """Probabilities from VADER's compound score c, by a softmax over (-c - 0.05)k, 0 and (c - 0.05)k.
+
+    The most probable class is then the one that VADER's own thresholds give. Nothing was fitted: not calibrated.
+    """
+
+    version = "vader"
+
+    def __init__(self) -> None:
+        self._analyzer = SentimentIntensityAnalyzer()
+
+    def score(self, texts: Sequence[str]) -> list[Scores]:
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: str) -> Scores:
+        compound: float = self._analyzer.polarity_scores(text)["compound"]
+        negative, positive = (exp(STEEPNESS * (side * compound - NEUTRAL_BELOW)) for side in (-1, 1))
+        total = negative + 1.0 + positive
+        return Scores(round(negative / total, _DIGITS), round(1.0 / total, _DIGITS), round(positive / total, _DIGITS))
+
+
+@cache
+def current() -> Scorer:
+    """The scorer to use now."""
+    return Vader()
