@@ -1,9 +1,12 @@
-"""Every processor by its name. Adding one is its class and a line here."""
+"""Every processor by its name, each after those whose output it reads. Adding one is its class and a line here."""
 
 from collections.abc import Callable
 
+from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
 from streaming.processors.processor import Processor
 from streaming.processors.sentiment_scorer import SentimentScorer
 
-PROCESSORS: dict[str, Callable[[], Processor]] = {each.name: each for each in (OrderExtractor, SentimentScorer)}
+PROCESSORS: dict[str, Callable[[], Processor]] = {
+    each.name: each for each in (OrderExtractor, BehaviorScorer, SentimentScorer)
+}

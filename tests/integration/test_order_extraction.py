@@ -1,22 +1,32 @@
-"""The known right answer: a real order book, told as an access log, comes back as the same orders."""
+"""The known right answers: a real order book, told as an access log, comes back as the same orders; and of these, the
+stream and the warehouse compute the same features of every customer, to the last digit.
+"""
 
 import subprocess
 import sys
+import time
 
 import duckdb
 
+from contracts.decoding import decode, encode
+from contracts.ecommerce import CustomerBehavior
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing.progress import committed_ends, wait_until_landed
+from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
+from streaming.runtime import clients
 from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
 from tests.integration.building import build_from
 from tests.integration.landers import environment, landing
+from tests.integration.processor_slots import read_all
+from tests.integration.samples import at, order
 from tests.shared_data import shared
 from warehouse.lake import Lake
 
 INVOICES = 11_415
 ALL_INVOICES = 16_459
+CUSTOMERS = 3_360
 SECONDS = 200.0
 
 
@@ -38,6 +48,15 @@ def test_a_real_order_book_told_as_an_access_log_gives_the_same_orders(fresh: Se
     # The order database tells of the same orders, and of others: it is believed, and each order counts once.
     assert headrace(fresh, "replay", "online-retail", str(book)).wait(SECONDS) == 0
     assert_orders_are(fresh, book=str(book), channel="store", orders=ALL_INVOICES)
+
+    tell_awkward_orders(fresh)
+    scorer = headrace(fresh, "process", BehaviorScorer.name)
+    try:
+        assert wait_until_processed(fresh, BehaviorScorer(), timeout=SECONDS)
+    finally:
+        scorer.terminate()
+        scorer.wait(30)
+    assert_features_agree(fresh)
 
 
 def assert_orders_are(settings: Settings, *, book: str, channel: str, orders: int) -> None:
@@ -75,6 +94,62 @@ def assert_orders_are(settings: Settings, *, book: str, channel: str, orders: in
     """).fetchall()
     assert totals == expected
     assert len(totals) == INVOICES
+
+
+def tell_awkward_orders(settings: Settings) -> None:
+    """Orders that are repeated, corrected, told by both channels, returned alone or early, out of order, or empty."""
+    line = ("A", 3, "0.3333")
+    events = [
+        order("r1", ("A", -3, "0.3333"), customer_id="X1", kind="return", time=at(days=9)),
+        order("o1", line, customer_id="X1", time=at(days=5)),
+        order("o2", line, ("B", 1, "10.01"), customer_id="X1", time=at(days=2, minutes=0.001)),
+        order("o1", line, line, customer_id="X1", time=at(days=6), version=2),
+        order("o1", line, customer_id="X1", time=at(days=5)),
+        order("o1", ("C", 9, "9.99"), customer_id="X1", channel="web", time=at(days=30)),
+        order("o3", line, customer_id="X2", channel="web", time=at(days=1)),
+        order("o3", ("A", 2, "0.3333"), customer_id="X2", time=at(days=3)),
+        order("o4", customer_id="X2", time=at(days=1)),
+        order("a1", line, customer_id="X2", kind="adjustment", time=at(days=40)),
+        order("r2", ("A", -1, "5"), customer_id="X3", kind="return", time=at(days=1)),
+        order("o5", line, customer_id=None, time=at(days=1)),
+    ]
+    producer = clients.producer(settings)
+    for event in events:
+        producer.produce("orders", encode(event), (event.customer_id or event.order_id).encode())
+        assert producer.flush(30) == 0  # arrival is by the producer's clock, in milliseconds
+        time.sleep(0.002)
+
+
+def assert_features_agree(settings: Settings) -> None:
+    """The last features that the stream told of each customer are those in the warehouse."""
+    with landing(settings):
+        assert wait_until_landed(settings, committed_ends(settings, ["orders"]), timeout=SECONDS) == 0
+    build_from(settings, "orders")
+    rows = read_all(settings, BehaviorScorer.output, TOPICS[BehaviorScorer.output].partitions)
+    streamed = {
+        event.customer_id: event for event in (decode(CustomerBehavior, value) for _, _, value in rows if value)
+    }
+    with Lake.open(settings, read_only=True) as lake:
+        built = lake.connection.execute("""
+            select customer_id, feature_cutoff at time zone 'UTC', orders, returns, monetary::decimal(18, 4)::varchar,
+                recency_days, tenure_days, mean_gap_days, mean_basket_lines
+            from core.customer_features order by all
+        """).fetchall()
+    assert built == [
+        (
+            name,
+            event.feature_cutoff.replace(tzinfo=None),
+            event.orders,
+            event.returns,
+            event.monetary,
+            event.recency_days,
+            event.tenure_days,
+            event.mean_gap_days,
+            event.mean_basket_lines,
+        )
+        for name, event in sorted(streamed.items())
+    ]
+    assert len(built) == CUSTOMERS + 3
 
 
 def test_every_line_of_the_log_is_accounted_for(fresh: Settings) -> None:

@@ -1,0 +1,35 @@
+"""The features of a customer: defined once, computed by the behaviour scorer in the stream and by SQL in the warehouse.
+
+They are over the customer's documents of kind `order` and `return`; an order that several events tell of counts once,
+as `core.orders` believes it. Times are microseconds since 1970 and amounts ten-thousandths of the currency unit, both
+whole numbers, and each feature that is no count is one division of two whole numbers at the end: so two implementations
+agree to the last digit.
+
+    cutoff              = the latest time of any document
+    orders, returns     = documents of each kind
+    monetary            = sum over all lines of quantity times unit price, returns being negative
+    recency_days        = (cutoff - last order) / DAY_US                           none without an order
+    tenure_days         = (cutoff - first order) / DAY_US                          none without an order
+    mean_gap_days       = (last order - first order) / (DAY_US * (orders - 1))     none before the second order
+    mean_basket_lines   = lines of all orders / orders                             none without an order
+"""
+
+from dataclasses import dataclass
+
+DAY_US = 86_400_000_000
+MONEY_UNITS = 10_000
+KINDS = ("order", "return")
+
+
+@dataclass(frozen=True)
+class CustomerFeatures:
+    """The features of one customer, as defined above. `cutoff_us` is a time, `monetary_units` an amount."""
+
+    cutoff_us: int
+    orders: int
+    returns: int
+    monetary_units: int
+    recency_days: float | None
+    tenure_days: float | None
+    mean_gap_days: float | None
+    mean_basket_lines: float | None
