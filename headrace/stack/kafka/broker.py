@@ -35,6 +35,14 @@ def broker_command(settings: Settings, java: Java) -> list[str]:
     return [*_java(java), "kafka.Kafka", str(_properties_file(settings))]
 
 
+def new_cluster_id() -> str:
+    """A random id as Kafka writes them. None that begins with a dash, which its tools would take for an option."""
+    while True:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode("ascii")
+        if not cluster_id.startswith("-"):
+            return cluster_id
+
+
 def prepare_broker(settings: Settings, java: Java) -> None:
     """Write the broker's settings and, in a new home, format its storage.
 
@@ -50,7 +58,7 @@ def prepare_broker(settings: Settings, java: Java) -> None:
         return
     # Formatting that was cut short leaves no marker: begin anew.
     shutil.rmtree(_data(settings), ignore_errors=True)
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode("ascii")
+    cluster_id = new_cluster_id()
     command = [*_java(java), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:

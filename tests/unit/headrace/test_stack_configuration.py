@@ -4,6 +4,7 @@ import configparser
 import shlex
 import stat
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +12,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 from headrace.stack.files import secret, write_file
-from headrace.stack.kafka.broker import broker_properties
+from headrace.stack.kafka.broker import broker_properties, new_cluster_id
 from headrace.stack.kafka.jars import KAFKA_VERSION, expected_jars
 from headrace.stack.kafka.java import find_java, java_version
 from headrace.stack.programs import PARTS, Program, built_in_parts, environment
@@ -55,6 +56,12 @@ def test_the_broker_takes_the_largest_dead_letter_and_creates_no_topic_by_itself
     properties = broker_properties(settings)
     assert int(properties["message.max.bytes"]) > MAX_DEAD_LETTER_BYTES
     assert properties["auto.create.topics.enable"] == "false"
+
+
+def test_no_cluster_id_begins_with_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([UUID(bytes=b"\xf8" + bytes(15)), UUID(bytes=b"\x04" + bytes(15))])
+    monkeypatch.setattr("headrace.stack.kafka.broker.uuid.uuid4", lambda: next(drawn))
+    assert new_cluster_id() == "B" + "A" * 21
 
 
 def test_servers_of_the_users_own_are_no_part_of_the_stack(tmp_path: Path) -> None:
