@@ -1,0 +1,129 @@
+"""How good probabilities are, with intervals.
+
+Sources: average precision and ROC AUC as in scikit-learn; Brier, "Verification of forecasts expressed in terms of
+probability", 1950; expected calibration error over bins of equal numbers (Naeini, Cooper and Hauskrecht, "Obtaining
+well calibrated probabilities using Bayesian binning", 2015); the bootstrap over groups: Efron and Tibshirani, "An
+introduction to the bootstrap", 1993, percentile interval.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
+
+from models.artifact import Bin, Measure
+from models.learner import Probabilities
+
+Labels = NDArray[np.int64]
+Metric = Callable[[Labels, Probabilities], float]
+
+CALIBRATION_BINS = 10
+RESAMPLES = 200
+COVERAGE = 0.95
+_TINY = 1e-15
+
+
+def brier(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean squared distance of the second class's probability from what came true."""
+    return float(np.mean((probabilities[:, 1] - labels) ** 2))
+
+
+def log_loss(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean negative logarithm of the probability given to what came true."""
+    said = probabilities[np.arange(len(labels)), labels]
+    return float(-np.mean(np.log(np.clip(said, _TINY, 1.0))))
+
+
+def calibration(labels: Labels, probabilities: Probabilities, bins: int = CALIBRATION_BINS) -> list[Bin]:
+    """The calibration curve: of the second of two classes; of more, of the most probable class of each row.
+
+    Bins hold equal numbers of rows; rows with the same probability stay together.
+    """
+    said, came_true = _confidence(labels, probabilities)
+    edges = np.unique(np.quantile(said, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
+    where = np.searchsorted(edges, said, side="left")
+    return [
+        Bin(float(said[inside].mean()), float(came_true[inside].mean()), int(inside.sum()))
+        for inside in (where == number for number in range(len(edges) + 1))
+        if inside.any()
+    ]
+
+
+def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean distance of the calibration curve from the diagonal, weighted by rows."""
+    points = calibration(labels, probabilities)
+    return sum(abs(each.probability - each.observed) * each.rows for each in points) / len(labels)
+
+
+def macro_recall(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean over the classes of the share of their rows that were told right."""
+    told = np.argmax(probabilities, axis=1)
+    return float(recall_score(labels, told, average="macro", labels=np.unique(labels)))
+
+
+def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
+    told = np.argmax(probabilities, axis=1)
+    return float(f1_score(labels, told, average="macro", labels=np.unique(labels)))
+
+
+def accuracy(labels: Labels, probabilities: Probabilities) -> float:
+    return float(np.mean(np.argmax(probabilities, axis=1) == labels))
+
+
+BINARY: Mapping[str, Metric] = {
+    "auc": lambda labels, probabilities: float(roc_auc_score(labels, probabilities[:, 1])),
+    "average_precision": lambda labels, probabilities: float(average_precision_score(labels, probabilities[:, 1])),
+    "brier": brier,
+    "ece": expected_calibration_error,
+    "log_loss": log_loss,
+}
+MULTICLASS: Mapping[str, Metric] = {
+    "macro_recall": macro_recall,
+    "macro_f1": macro_f1,
+    "accuracy": accuracy,
+    "ece": expected_calibration_error,
+    "log_loss": log_loss,
+}
+LESS_IS_BETTER = frozenset({"brier", "ece", "log_loss"})
+
+
+def metrics_for(classes: int) -> Mapping[str, Metric]:
+    return BINARY if classes == 2 else MULTICLASS
+
+
+def resamples(groups: NDArray[np.str_], seed: int, times: int = RESAMPLES) -> list[NDArray[np.int64]]:
+    """Rows drawn with replacement, whole groups at a time: an index for each resample.
+
+    Two models judged on the same resamples are compared in pairs.
+    """
+    _, group_of = np.unique(groups, return_inverse=True)
+    order = np.argsort(group_of, kind="stable")
+    starts = np.searchsorted(group_of[order], np.arange(group_of.max() + 1))
+    members = np.split(order, starts[1:])
+    random = np.random.default_rng(seed)
+    drawn = (random.integers(0, len(members), len(members)) for _ in range(times))
+    return [np.concatenate([members[number] for number in numbers]) for numbers in drawn]
+
+
+def measured(
+    metrics: Mapping[str, Metric],
+    labels: Labels,
+    probabilities: Probabilities,
+    samples: list[NDArray[np.int64]],
+) -> dict[str, Measure]:
+    """Each metric on all rows, with its percentile interval over the resamples. One class alone has no AUC: NaN."""
+    tail = (1.0 - COVERAGE) / 2
+    found: dict[str, Measure] = {}
+    for name, metric in metrics.items():
+        values = [metric(labels[rows], probabilities[rows]) for rows in samples if len(np.unique(labels[rows])) > 1]
+        low, high = np.quantile(values, (tail, 1.0 - tail)) if values else (np.nan, np.nan)
+        found[name] = Measure(metric(labels, probabilities), float(low), float(high))
+    return found
+
+
+def _confidence(labels: Labels, probabilities: Probabilities) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if probabilities.shape[1] == 2:
+        return probabilities[:, 1], labels.astype(np.float64)
+    told = np.argmax(probabilities, axis=1)
+    return probabilities[np.arange(len(labels)), told], (told == labels).astype(np.float64)

@@ -1,0 +1,191 @@
+"""Training and evaluation of any of the models, by their names. What is particular to one is its `Learner`.
+
+    frame  = models.frames.save(root, name, table, as_of=…, snapshot=…)
+    model  = train(frame)                     raises Refused, with the reason
+    report = evaluate(model.card.name, model.serving, table).report
+    again  = reproduce(model.card, frame)     the same to the last bit, or Terminal
+
+Two models are compared by what `evaluate` says of their `judged` estimators on `split(frame).evaluation` of the later
+one's frame, row by row (`Outcomes`), over the same `metrics.resamples`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from contracts.errors import Terminal
+from models import metrics
+from models.artifact import Card, Fitted, Name, Refused, Report, Trained
+from models.frames import Frame
+from models.learner import Learner, Probabilities, Split
+
+SEED = 20_111_201
+LIBRARIES = ("scikit-learn", "numpy", "scipy")
+MIN_SOURCE_ROWS = 50
+"""Fewer rows of a source are not reported on their own."""
+_LEARNERS: dict[Name, str] = {"behavior": "models.behavior.learner"}
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Row by row, what a model said of a window and what came true. `keys` name the groups that rows are drawn by."""
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    probabilities: Probabilities
+    keys: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A report and what it was made from."""
+
+    report: Report
+    outcomes: Outcomes
+
+
+def learner(name: Name) -> Learner:
+    """The model of this name. Importing one imports scikit-learn, but not the other models."""
+    return import_module(_LEARNERS[name]).LEARNER
+
+
+def split(frame: Frame) -> Split:
+    """The rows to learn from and the later ones to be judged by. Raises Refused where there are not enough."""
+    return learner(frame.name).split(frame.table)
+
+
+def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None) -> Trained:
+    """Fit on the earlier rows, judge on the later ones, then fit on all for serving.
+
+    Raises:
+        Refused: too few rows, one class, no room for an evaluation window, or nothing later than `newer_than`.
+    """
+    if newer_than is not None and frame.record.as_of <= newer_than:
+        raise Refused(
+            f"The data ends at {frame.record.as_of:%Y-%m-%d %H:%M} and holds nothing after"
+            f" {newer_than:%Y-%m-%d %H:%M}.",
+            remedy="Wait for new data, or see why none comes (`headrace status`).",
+        )
+    model = learner(frame.name)
+    with _one_thread():
+        parts = model.split(frame.table)
+        judged = model.fit(parts.training, seed)
+        others = model.baselines(parts.training, parts.evaluation, seed)
+        judgement = _judge(model, model.predict(judged, parts.evaluation), others, parts.evaluation, seed)
+        serving = model.fit(parts.serving, seed)
+    card = Card(
+        name=frame.name,
+        columns=model.columns(frame.table),
+        cutoff=model.cutoff,
+        classes=model.classes,
+        parameters=dict(model.parameters),
+        seed=seed,
+        training=parts.spans[0],
+        evaluation=parts.spans[1],
+        serving=parts.spans[2],
+        frame=frame.record,
+        code=code_version(),
+        libraries={name: version(name) for name in LIBRARIES},
+        report=judgement.report,
+        predictions_sha256=_digest(judgement.outcomes.probabilities),
+    )
+    return Trained(card, serving, judged)
+
+
+def reproduce(card: Card, frame: Frame) -> Trained:
+    """Train once more from the frame that a card names.
+
+    Raises:
+        Terminal: what comes out is not what the card says, or the frame is another.
+    """
+    if frame.record.sha256 != card.frame.sha256:
+        raise Terminal("That is another training frame.", remedy=f"Give {card.frame.path}.")
+    again = train(frame, seed=card.seed)
+    if again.card.predictions_sha256 != card.predictions_sha256:
+        changed = {name: was for name, was in card.libraries.items() if version(name) != was}
+        changed |= {"code": card.code} if card.code != again.card.code else {}
+        raise Terminal(
+            "Trained again from the same frame, the model says something else than it did.",
+            remedy=f"Use what it was trained with: {changed or 'all versions are the same, so report this'}.",
+        )
+    return again
+
+
+def evaluate(
+    name: Name, fitted: Fitted, window: pl.DataFrame, *, training: pl.DataFrame | None = None, seed: int = SEED
+) -> Evaluation:
+    """Judge estimators on a window of their frame's form; with `training`, beside baselines fitted on those rows.
+
+    Raises:
+        Refused: the window is empty or of one class.
+    """
+    model = learner(name)
+    require_classes(model.labels(window), len(model.classes))
+    with _one_thread():
+        others = {} if training is None else model.baselines(training, window, seed)
+        return _judge(model, model.predict(fitted, window), others, window, seed)
+
+
+def score(name: Name, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
+    """Probabilities of the classes for each row; labels are not read."""
+    with _one_thread():
+        return learner(name).predict(fitted, table)
+
+
+def require_classes(labels: NDArray[np.int64], classes: int) -> None:
+    """Raises Refused where not every class occurs: nothing can be learned from one class, nor AUC measured."""
+    if len(found := np.unique(labels)) < classes:
+        raise Refused(
+            f"Of {classes} classes, the {len(labels)} rows hold {len(found)}.",
+            remedy="Give data in which every outcome occurs.",
+        )
+
+
+@cache
+def code_version() -> str:
+    """The package's version and a hash of this room's sources, which is what fitting depends on."""
+    room = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(room.rglob("*.py")):
+        digest.update(path.relative_to(room).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{version('headrace')}+{digest.hexdigest()[:12]}"
+
+
+def _judge(
+    model: Learner, probabilities: Probabilities, others: dict[str, Probabilities], window: pl.DataFrame, seed: int
+) -> Evaluation:
+    labels, groups, sources = model.labels(window), model.groups(window), model.sources(window)
+    kinds = metrics.metrics_for(len(model.classes))
+    samples = metrics.resamples(groups, seed)
+    parts = {} if sources is None else {str(name): sources == name for name in np.unique(sources)}
+    report = Report(
+        model=metrics.measured(kinds, labels, probabilities, samples),
+        baselines={name: metrics.measured(kinds, labels, said, samples) for name, said in others.items()},
+        rows=window.height,
+        positive_rate=float(np.mean(labels == len(model.classes) - 1)),
+        calibration=metrics.calibration(labels, probabilities),
+        by_source={
+            name: metrics.measured(kinds, labels[rows], probabilities[rows], metrics.resamples(groups[rows], seed))
+            for name, rows in parts.items()
+            if len(parts) > 1 and rows.sum() >= MIN_SOURCE_ROWS
+        },
+    )
+    return Evaluation(report, Outcomes(model.classes, labels, probabilities, groups))
+
+
+def _digest(probabilities: Probabilities) -> str:
+    return hashlib.sha256(np.ascontiguousarray(probabilities).tobytes()).hexdigest()
+
+
+def _one_thread() -> threadpool_limits:
+    """Sums over threads come in no fixed order; one thread adds up the same every time."""
+    return threadpool_limits(1)

@@ -1,0 +1,98 @@
+"""Training of any model: repeatable to the last bit, honest about time, refused with a reason."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from contracts.errors import Terminal
+from models import artifact, frames, training
+from models.artifact import Refused
+from models.frames import Frame
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def customers(cutoffs: int = 5, each: int = 250, positive: float = 0.3) -> pl.DataFrame:
+    """Customers who order again the more readily, the more often they did."""
+    random = np.random.default_rng(7)
+    size = cutoffs * each
+    orders = random.integers(1, 20, size)
+    ordered = random.random(size) < positive * orders / 10
+    return pl.DataFrame(
+        {
+            "customer_id": [f"C{number % each}" for number in range(size)],
+            "cutoff": [START + timedelta(days=14 * (number // each)) for number in range(size)],
+            "orders": orders,
+            "returns": random.integers(0, 3, size),
+            "monetary": random.random(size) * 1000,
+            "recency_days": random.random(size) * 90,
+            "tenure_days": random.random(size) * 300,
+            "mean_gap_days": np.where(orders > 1, random.random(size) * 40, np.nan),
+            "mean_basket_lines": random.random(size) * 30,
+            "ordered": ordered,
+        }
+    )
+
+
+def kept(folder: Path, table: pl.DataFrame) -> Frame:
+    return frames.save(folder, "behavior", table, as_of=START + timedelta(days=99), snapshot=3)
+
+
+def test_two_trainings_from_one_frame_agree_to_the_last_bit_also_after_it_was_read_back(tmp_path: Path) -> None:
+    frame = kept(tmp_path, customers())
+    first = training.train(frame)
+    again = training.reproduce(first.card, frames.load(Path(frame.record.path), "behavior"))
+    assert again.card == first.card
+    window = training.split(frame).evaluation
+    for part in ("serving", "judged"):
+        said = [training.score("behavior", getattr(model, part), window) for model in (first, again)]
+        assert said[0].tobytes() == said[1].tobytes()
+
+
+def test_the_window_is_later_than_what_was_learned_from_by_the_length_of_the_label(tmp_path: Path) -> None:
+    card = training.train(kept(tmp_path, customers())).card
+    assert card.training.end <= card.evaluation.start
+    assert card.serving.end == card.evaluation.end == START + timedelta(days=4 * 14 + 30)
+
+
+def test_a_card_survives_json(tmp_path: Path) -> None:
+    card = training.train(kept(tmp_path, customers())).card
+    assert artifact.decode(artifact.encode(card)) == card
+    assert set(card.report.figures()) == {"model", "baselines", "rows", "positive_rate"}
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (customers(cutoffs=2), "0 rows"),
+        (customers(each=20), "too few"),
+        (customers(positive=0.0), "0 ordered again"),
+        (customers().slice(0, 0), "no rows"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused_with_the_reason(
+    tmp_path: Path, table: pl.DataFrame, reason: str
+) -> None:
+    with pytest.raises(Refused, match=reason):
+        training.train(kept(tmp_path, table))
+
+
+def test_data_that_brings_nothing_new_is_refused(tmp_path: Path) -> None:
+    frame = kept(tmp_path, customers())
+    with pytest.raises(Refused, match="nothing after"):
+        training.train(frame, newer_than=frame.record.as_of)
+
+
+def test_a_frame_that_was_changed_or_is_gone_is_not_read(tmp_path: Path) -> None:
+    path = Path(kept(tmp_path, customers()).record.path)
+    with pytest.raises(Terminal, match="no training frame of intent"):
+        frames.load(path, "intent")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(Terminal, match="was changed"):
+        frames.load(path, "behavior")
+    path.unlink()
+    with pytest.raises(Terminal, match="no training frame"):
+        frames.load(path, "behavior")
