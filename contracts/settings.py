@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         return self.root / "warehouse.duckdb"
 
     @property
+    def models_root(self) -> Path:
+        """Files of the registered models."""
+        return self.root / "models"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
