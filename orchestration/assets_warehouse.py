@@ -1,4 +1,4 @@
-"""The warehouse as assets: raw tables, core, marts, and the published file.
+"""The warehouse as assets: raw tables, what Connect delivers, core, marts, and the published file.
 
 Each asset is a few lines around a public function of `warehouse`; what is shown of a build is put together by the pure
 functions at the end.
@@ -14,10 +14,11 @@ from orchestration.checks import check_key, key_check_spec
 from orchestration.instance import WAREHOUSE_POOL
 from orchestration.keys import FILE_KEY, table_key, topic_key
 from orchestration.resources import BuildOptions
-from warehouse.build import BuildResult, build, register
+from warehouse.build import BuildResult, build, register, take
 from warehouse.lake import Lake
 from warehouse.publish import PublishResult, publish
 from warehouse.raw import RawTable, raw_tables
+from warehouse.staged import STAGED_TABLES, StagedTable
 from warehouse.tables import Table, all_tables
 
 
@@ -28,6 +29,7 @@ def warehouse_assets() -> list[dg.AssetsDefinition]:
     origins = {each.quarantine: table_key(each.qualified) for each in raw if each.quarantine}
     return [
         *(_raw_asset(each) for each in raw),
+        *(_staged_asset(each) for each in STAGED_TABLES.values()),
         *(_table_asset(each, origins) for each in tables),
         _file_asset([table_key(each.qualified) for each in tables if each.published]),
     ]
@@ -47,6 +49,26 @@ def _raw_asset(table: RawTable) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=build_metadata(register(lake, table.topic)))
 
     return registered
+
+
+def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
+    table = staged.table
+
+    @dg.asset(
+        key=table_key(table.qualified),
+        deps=[topic_key(staged.delivery.topic)],
+        group_name=f"{table.case}/{table.schema}",
+        kinds={"postgres", "duckdb"},
+        description=f"{table.grain}\n\n{table.description}",
+        metadata={"key": ", ".join(table.key), "staging": staged.delivery.qualified},
+        check_specs=[key_check_spec(table)],
+        pool=WAREHOUSE_POOL,
+    )
+    def taken(lake: dg.ResourceParam[Lake]):
+        result = take(lake, table.qualified)
+        return dg.MaterializeResult(metadata=build_metadata(result), check_results=[check_key(lake, table)])
+
+    return taken
 
 
 def _table_asset(table: Table, origins: Mapping[str, dg.AssetKey]) -> dg.AssetsDefinition:

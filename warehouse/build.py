@@ -1,4 +1,6 @@
-"""What a build consists of, for whoever runs it: register a topic's files, bring a table up to date. One step each."""
+"""What a build consists of, for whoever runs it: register a topic's files, take what was delivered, bring a table up to
+date. One step each.
+"""
 
 # ruff: noqa: S608  the only names put into SQL are those of the tables declared in this package
 
@@ -11,7 +13,7 @@ import duckdb
 from contracts.errors import Terminal
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
-from warehouse import engine, raw
+from warehouse import engine, raw, staged
 from warehouse.lake import Lake, first_line
 from warehouse.raw import described
 from warehouse.tables import table as table_named
@@ -41,6 +43,21 @@ def register(lake: Lake, topic_name: str) -> BuildResult:
         inserted = raw.register(lake, topic_name)
     about = {field.name: described(field) for field in landing_schema(TOPICS[topic_name])}
     return _result(lake, raw.raw_table(topic_name).qualified, about, started, engine.Changes(inserted=inserted))
+
+
+def take(lake: Lake, table_name: str) -> BuildResult:
+    """Take what Connect delivered since the last time into a table of `warehouse.staged`.
+
+    Raises:
+        Transient: PostgreSQL is away.
+        KeyError: there is no such table.
+    """
+    started = time.monotonic()
+    known = staged.STAGED_TABLES[table_name]
+    with lake.translated_errors():
+        taken = staged.take(lake, known)
+    changes = engine.Changes(inserted=taken.inserted, updated=taken.updated)
+    return _result(lake, table_name, known.table.columns, started, changes)
 
 
 def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:

@@ -13,14 +13,17 @@ from warehouse.lake import Lake, quoted
 
 _CREATE = """
 call lake.set_option('data_inlining_row_limit', 10000, schema => 'meta');
-create table meta.watermarks
+create table if not exists meta.watermarks
     (table_name varchar, input varchar, snapshot_id bigint, definition varchar, updated_at timestamptz);
-create table meta.landing_offsets
+create table if not exists meta.landing_offsets
     (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
-create table meta.fence (writes bigint);
-insert into meta.fence values (0);
+create table if not exists meta.staging_offsets
+    (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
+create table if not exists meta.fence (writes bigint);
+insert into meta.fence select 0 where not exists (from meta.fence);
 comment on table meta.watermarks is 'The snapshot up to which a table has read each of its inputs.';
 comment on table meta.landing_offsets is 'The offset up to which landed files are registered, per partition.';
+comment on table meta.staging_offsets is 'The offset up to which delivered rows are taken, per partition.';
 comment on table meta.fence is 'One row that every writer updates, so that two at once cannot both commit.';
 """
 # The option: watermarks are a few rows that change with every build; kept in the catalog, they leave no small files.
@@ -71,25 +74,41 @@ def forget_readers(lake: Lake, table: str) -> None:
 
 def landing_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
     """Next offset to register, by topic id and partition."""
-    rows = lake.remembered("landing_offsets", lambda: _read_landing_offsets(lake))
-    return {(topic_id, partition): next_offset for name, topic_id, partition, next_offset in rows if name == topic}
-
-
-def _read_landing_offsets(lake: Lake) -> list[tuple[str, str, int, int]]:
-    return lake.connection.execute(
-        "select topic, topic_id, partition, next_offset from meta.landing_offsets"
-    ).fetchall()
+    return _offsets(lake, "landing_offsets", topic)
 
 
 def move_landing_offsets(lake: Lake, topic: str, offsets: dict[tuple[str, int], int]) -> None:
     """Record that the files of a topic are registered up to these offsets."""
+    _move_offsets(lake, "landing_offsets", topic, offsets)
+
+
+def staging_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
+    """Next offset to take from what Connect delivered, by topic id and partition."""
+    return _offsets(lake, "staging_offsets", topic)
+
+
+def move_staging_offsets(lake: Lake, topic: str, offsets: dict[tuple[str, int], int]) -> None:
+    """Record that the delivered rows of a topic are taken up to these offsets."""
+    _move_offsets(lake, "staging_offsets", topic, offsets)
+
+
+def _offsets(lake: Lake, table: str, topic: str) -> dict[tuple[str, int], int]:
+    rows = lake.remembered(table, lambda: _read_offsets(lake, table))
+    return {(topic_id, partition): next_offset for name, topic_id, partition, next_offset in rows if name == topic}
+
+
+def _read_offsets(lake: Lake, table: str) -> list[tuple[str, str, int, int]]:
+    return lake.connection.execute(f"select topic, topic_id, partition, next_offset from meta.{table}").fetchall()
+
+
+def _move_offsets(lake: Lake, table: str, topic: str, offsets: dict[tuple[str, int], int]) -> None:
     places = ", ".join(f"({quoted(topic_id)}, {partition})" for topic_id, partition in offsets)
     rows = ", ".join(
         f"({quoted(topic)}, {quoted(topic_id)}, {partition}, {next_offset}, now())"
         for (topic_id, partition), next_offset in offsets.items()
     )
-    lake.connection.execute(f"delete from meta.landing_offsets where (topic_id, partition) in ({places})")
-    lake.connection.execute(f"insert into meta.landing_offsets values {rows}")
+    lake.connection.execute(f"delete from meta.{table} where (topic_id, partition) in ({places})")
+    lake.connection.execute(f"insert into meta.{table} values {rows}")
     fence(lake)
 
 
@@ -99,7 +118,7 @@ def fence(lake: Lake) -> None:
 
 
 def _exists(lake: Lake) -> bool:
-    return "meta.fence" in lake.columns()
+    return {"meta.fence", "meta.staging_offsets"} <= lake.columns().keys()
 
 
 def _create(lake: Lake) -> None:

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from contracts.settings import Settings
-from warehouse.build import BuildResult, build, register
+from warehouse.build import BuildResult, build, register, take
 from warehouse.lake import Lake
 from warehouse.raw import raw_table, raw_tables
+from warehouse.staged import STAGED_TABLES
 from warehouse.tables import Table, all_tables
 
 ROOT = Path(__file__).parents[2]
@@ -19,13 +20,19 @@ def build_from(settings: Settings, *topics: str, full: bool = False) -> dict[str
     names = topics or tuple(table.topic for table in raw_tables())
     with Lake.open(settings) as lake:
         results = [register(lake, topic) for topic in names]
+        results += [take(lake, name) for name in staged_from(*names)]
         results += [build(lake, table.qualified, full) for table in tables_from(*names)]
     return {result.table: result for result in results}
 
 
+def staged_from(*topics: str) -> list[str]:
+    """The tables that are taken from what Connect delivers of these topics."""
+    return [name for name, staged in STAGED_TABLES.items() if staged.delivery.topic in topics]
+
+
 def tables_from(*topics: str) -> list[Table]:
     """The tables that read nothing but these topics, directly or not, in order."""
-    known = {raw_table(topic).qualified for topic in topics}
+    known = {raw_table(topic).qualified for topic in topics} | set(staged_from(*topics))
     found: list[Table] = []
     for table in all_tables():
         if known.issuperset(table.inputs):

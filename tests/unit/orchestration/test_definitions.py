@@ -11,6 +11,7 @@ from orchestration.definitions import build_defs
 from orchestration.jobs import BUILD_JOB, VERIFY_JOB
 from orchestration.keys import FILE_KEY, table_key, table_name, topic_key
 from warehouse.raw import raw_tables
+from warehouse.staged import STAGED_TABLES
 from warehouse.tables import all_tables
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
@@ -42,6 +43,7 @@ def test_the_assets_their_groups_inputs_and_checks_are_those_written_down(defs: 
 def test_every_topic_raw_table_and_warehouse_table_is_an_asset(defs: dg.Definitions) -> None:
     wanted = {topic_key(name) for name in TOPICS} | {table_key(raw.qualified) for raw in raw_tables()}
     wanted |= {table_key(table.qualified) for table in all_tables()} | {FILE_KEY}
+    wanted |= {table_key(name) for name in STAGED_TABLES}
     assert {spec.key for spec in defs.resolve_all_asset_specs()} == wanted
 
 

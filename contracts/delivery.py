@@ -1,0 +1,150 @@
+"""What Kafka Connect delivers into PostgreSQL: the tables, by whom they are filled and read, and the Connect schemas.
+
+A delivered row is a record of the topic: the columns of its contract and where the record stood. Text only; who runs it
+against which server is not decided here.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.fields import Field, fields_of
+from contracts.topics import TOPICS
+from contracts.types import MONEY_DIGITS, MONEY_PATTERN, MONEY_SCALE, Event
+
+TOPIC_ID, PARTITION, OFFSET, STORED_AT = "_topic_id", "_partition", "_offset", "_stored_at"
+POSITION_COLUMNS = {
+    TOPIC_ID: ("uuid", "Kafka's id of the topic; changes when recreated."),
+    PARTITION: ("integer", "Partition of the record."),
+    OFFSET: ("bigint", "Offset of the record in its partition."),
+}
+"""Type and meaning of the columns that say which record a row is. Connect adds them, PostgreSQL adds `_stored_at`."""
+
+_POSTGRES = {
+    "string": "text",
+    "integer": "bigint",
+    "number": "double precision",
+    "boolean": "boolean",
+    "money": f"numeric({MONEY_DIGITS}, {MONEY_SCALE})",
+    "time": "timestamptz",
+}
+_CONNECT = {"string": "string", "integer": "int64", "number": "double", "boolean": "boolean"}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A topic that Connect delivers into `schema.table`, one row a value of `key`: the latest record of it."""
+
+    topic: str
+    schema: str
+    key: str
+
+    @property
+    def table(self) -> str:
+        return self.topic
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def contract(self) -> type[Event]:
+        contract = TOPICS[self.topic].contract
+        if contract is None:
+            raise TypeError(f"{self.topic} has no contract")
+        return contract
+
+
+SERVING = Delivery("customer_behavior", "serving", "customer_id")
+"""For applications: what the model says of each customer now."""
+STAGING = Delivery("customer_sentiment", "staging", "event_id")
+"""For the warehouse, which takes `core.sentiment` from it."""
+DELIVERIES: dict[str, Delivery] = {each.topic: each for each in (SERVING, STAGING)}
+
+
+def connect_schema(contract: type[Event]) -> dict[str, Any]:
+    """The contract as a Connect schema, in the JSON form of Kafka's JsonConverter.
+
+    Money and times are strings, which PostgreSQL casts exactly. What a contract asks beyond types is in `parameters`.
+
+    Raises:
+        TypeError: the contract has a list, which no column of a table takes.
+    """
+    return {
+        "type": "struct",
+        "name": contract.__name__,
+        "optional": False,
+        "fields": [_connect_field(field) for field in fields_of(contract)],
+    }
+
+
+def _connect_field(field: Field) -> dict[str, Any]:
+    if field.kind == "list":
+        raise TypeError(f"{field.name} is a list, which Connect cannot deliver into a table")
+    described: dict[str, Any] = {
+        "field": field.name,
+        "type": _CONNECT.get(field.kind, "string"),
+        "optional": field.nullable,
+    }
+    if not field.required and field.default is not None:
+        described["default"] = field.default
+    parameters = {
+        "kind": field.kind if field.kind in ("money", "time") else None,
+        "pattern": MONEY_PATTERN if field.kind == "money" else None,
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+        "min_length": field.min_length,
+        "choices": "|".join(field.choices) if field.choices is not None else None,
+    }
+    if given := {name: str(value) for name, value in parameters.items() if value is not None}:
+        described["parameters"] = given
+    return described
+
+
+def columns(delivery: Delivery) -> dict[str, tuple[str, str]]:
+    """PostgreSQL type and meaning of each column, by name; those of the position come last."""
+    of_contract = {field.name: (_POSTGRES[field.kind], field.description) for field in fields_of(delivery.contract)}
+    return of_contract | POSITION_COLUMNS
+
+
+def table_sql(delivery: Delivery) -> str:
+    """Statements that make the table, or add the columns it lacks; running them again changes nothing.
+
+    A row never goes back to an earlier record of its key. A task that was thought dead, or one that begins again behind
+    what was stored, may write records that are older than the row: the trigger leaves these out.
+    """
+    required = {field.name for field in fields_of(delivery.contract) if not field.nullable} | POSITION_COLUMNS.keys()
+    table, guard = delivery.qualified, f"{delivery.schema}.keep_latest()"
+    described = columns(delivery)
+    statements = [
+        f"create schema if not exists {delivery.schema}",
+        f"create table if not exists {table} ({delivery.key} text primary key)",
+        *(
+            f"alter table {table} add column if not exists {name} {kind}{' not null' if name in required else ''}"
+            for name, (kind, _) in described.items()
+        ),
+        f"alter table {table} add column if not exists {STORED_AT} timestamptz not null default clock_timestamp()",
+        f"create index if not exists {delivery.table}_position on {table} ({TOPIC_ID}, {PARTITION}, {OFFSET})",
+        f"create index if not exists {delivery.table}_stored_at on {table} ({STORED_AT})",
+        _GUARD.format(name=guard),
+        f"{_TRIGGER} on {table} for each row execute function {guard}",
+        *(f"comment on column {table}.{name} is {_quoted(about)}" for name, (_, about) in described.items()),
+        f"comment on column {table}.{STORED_AT} is 'When the row was stored, by this server''s clock.'",
+        f"comment on table {table} is {_quoted(f'The latest record of the topic {delivery.topic} by {delivery.key}.')}",
+    ]
+    return ";\n".join(statements)
+
+
+_TRIGGER = "create or replace trigger keep_latest before insert or update"
+_GUARD = f"""create or replace function {{name}} returns trigger language plpgsql as $$
+begin
+    if tg_op = 'UPDATE' and new.{TOPIC_ID} = old.{TOPIC_ID} and new.{PARTITION} = old.{PARTITION}
+        and new.{OFFSET} < old.{OFFSET} then
+        return null;
+    end if;
+    new.{STORED_AT} := clock_timestamp();
+    return new;
+end $$"""
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

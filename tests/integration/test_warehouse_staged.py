@@ -1,0 +1,102 @@
+"""`core.sentiment`: what Connect delivered is taken once, whatever moves, comes again or is killed meanwhile."""
+
+import signal
+import subprocess
+import time
+from uuid import uuid4
+
+import pytest
+
+from contracts.delivery import STAGING
+from contracts.settings import Settings
+from tests.integration.building import start_building
+from tests.integration.delivered import deliver, prepare, sentiment
+from warehouse.build import take
+from warehouse.checks import key_check
+from warehouse.lake import Lake
+from warehouse.staged import SENTIMENT
+
+TABLE = "core.sentiment"
+ALL = f"select list((event_id, label, _partition, _offset) order by event_id) from {TABLE}"
+
+
+@pytest.fixture
+def staging(fresh: Settings) -> Settings:
+    prepare(fresh, STAGING)
+    return fresh
+
+
+def test_without_connect_the_table_is_there_and_empty(fresh: Settings) -> None:
+    with Lake.open(fresh) as lake:
+        result = take(lake, TABLE)
+    assert (result.rows, result.inserted) == (0, 0)
+    assert {name for name, _, about in result.columns if not about} == set()
+
+
+def test_rows_are_taken_once_and_a_later_record_of_an_event_replaces_its_row(staging: Settings) -> None:
+    deliver(staging, STAGING, [sentiment(1), sentiment(2)], first=0)
+    deliver(staging, STAGING, [sentiment(3)], first=7, partition=1)
+    with Lake.open(staging) as lake:
+        assert (first := take(lake, TABLE)).inserted == 3
+        assert take(lake, TABLE).snapshot == first.snapshot, "nothing new, nothing written"
+        # The row moves from offset 0 to 4, beyond the watermark; offset 3 was a transaction's marker.
+        deliver(staging, STAGING, [sentiment(4)], first=2)
+        deliver(staging, STAGING, [sentiment(1, label=None, deleted=True)], first=4)
+        again = take(lake, TABLE)
+        assert (again.inserted, again.updated, again.rows) == (1, 1, 4)
+        assert lake.value(ALL) == [
+            ("sentiment-1", None, 0, 4),
+            ("sentiment-2", "positive", 0, 1),
+            ("sentiment-3", "positive", 1, 7),
+            ("sentiment-4", "positive", 0, 2),
+        ]
+        assert key_check(lake, SENTIMENT.table).passed
+
+
+def test_records_delivered_again_change_nothing_and_older_ones_do_not_win(staging: Settings) -> None:
+    deliver(staging, STAGING, [sentiment(1), sentiment(1, label="neutral")], first=0)
+    with Lake.open(staging) as lake:
+        take(lake, TABLE)
+        # A sink that lost its offsets delivers all again; its first record is older than the row.
+        deliver(staging, STAGING, [sentiment(1)], first=0)
+        assert take(lake, TABLE).updated == 0
+        deliver(staging, STAGING, [sentiment(1, label="neutral"), sentiment(2)], first=1)
+        assert take(lake, TABLE).inserted == 1
+        assert [row[:2] for row in lake.value(ALL)] == [("sentiment-1", "neutral"), ("sentiment-2", "positive")]
+
+
+def test_a_recreated_topic_is_taken_from_its_own_beginning(staging: Settings) -> None:
+    deliver(staging, STAGING, [sentiment(number) for number in range(5)], first=0)
+    with Lake.open(staging) as lake:
+        take(lake, TABLE)
+        deliver(staging, STAGING, [sentiment(0, label="negative"), sentiment(9)], first=0, topic=uuid4())
+        again = take(lake, TABLE)
+        assert (again.inserted, again.updated, again.rows) == (1, 1, 6)
+
+
+def test_a_build_killed_anywhere_takes_every_row_once(staging: Settings) -> None:
+    """Kills spread over the time that a build takes; in between rows arrive and rows move."""
+    rounds = 6
+    started = time.monotonic()
+    builder = start_building(staging, STAGING.topic)
+    assert builder.wait(timeout=120) == 0
+    usual = time.monotonic() - started
+    for turn in range(rounds):
+        deliver(
+            staging, STAGING, [sentiment(number) for number in range(turn * 500, turn * 500 + 520)], first=turn * 520
+        )
+        builder = start_building(staging, STAGING.topic)
+        try:
+            builder.communicate(timeout=usual * (0.4 + 0.1 * turn))
+        except subprocess.TimeoutExpired:
+            builder.send_signal(signal.SIGKILL)
+            builder.communicate()
+    with Lake.open(staging) as lake:
+        take(lake, TABLE)
+        expected = {
+            f"sentiment-{n}": turn * 520 + n - turn * 500
+            for turn in range(rounds)
+            for n in range(turn * 500, turn * 500 + 520)
+        }
+        assert {event: offset for event, _, _, offset in lake.value(ALL)} == expected
+        assert key_check(lake, SENTIMENT.table).passed

@@ -1,0 +1,219 @@
+"""Tables that are taken from PostgreSQL's staging schema, where Kafka Connect delivers: exactly once, by offsets.
+
+Each remembers, per topic id and partition, the offset it has read up to, and moves it in the transaction that writes
+the rows. Why the greatest offset seen is a safe place to go on from is in `docs/decisions/0009-staging-by-offset.md`.
+"""
+
+# ruff: noqa: S608  names are those of the deliveries declared in `contracts`, offsets are numbers
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import psycopg
+
+from contracts.delivery import OFFSET, PARTITION, POSITION_COLUMNS, STAGING, STORED_AT, TOPIC_ID, Delivery
+from contracts.errors import Transient
+from contracts.fields import fields_of
+from contracts.topics import TOPICS
+from warehouse import watermarks
+from warehouse.lake import Lake, quoted
+from warehouse.tables import Table
+
+_ATTACHED = "staged"
+_POSITION_TYPES = {TOPIC_ID: "VARCHAR", PARTITION: "INTEGER", OFFSET: "BIGINT"}
+
+
+@dataclass(frozen=True)
+class StagedTable:
+    """A table of the lake and the delivery that it is taken from."""
+
+    table: Table
+    delivery: Delivery
+
+
+def _sentiment() -> StagedTable:
+    about = {field.name: field.description for field in fields_of(STAGING.contract)}
+    about |= {name: meaning for name, (_, meaning) in POSITION_COLUMNS.items()}
+    return StagedTable(
+        table=Table(
+            schema="core",
+            name="sentiment",
+            grain="One row per scored event: a version of a post or feedback, or a deletion.",
+            description="What the sentiment model said, as Connect delivered it; of a subject the last offset counts.",
+            case=TOPICS[STAGING.topic].case,
+            key=(STAGING.key,),
+            inputs=(),
+            sql="",
+            columns=about,
+            definition="",
+            partition="year(event_time), month(event_time)",
+        ),
+        delivery=STAGING,
+    )
+
+
+SENTIMENT = _sentiment()
+STAGED_TABLES: dict[str, StagedTable] = {each.table.qualified: each for each in (SENTIMENT,)}
+"""By the table's name with schema."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Rows that were new to the table, and rows that a later record of the same event replaced."""
+
+    inserted: int = 0
+    updated: int = 0
+
+
+def last_stored_at(postgres: psycopg.Connection) -> str | None:
+    """When Connect last stored a row for the warehouse, as text to compare; None where it never did."""
+    latest: list[str] = []
+    for staged in STAGED_TABLES.values():
+        if _delivered(postgres, staged.delivery):
+            row = postgres.execute(
+                f"select max({STORED_AT})::text from {staged.delivery.qualified}".encode()
+            ).fetchone()
+            latest += [row[0]] if row is not None and row[0] is not None else []
+    return max(latest, default=None)
+
+
+def ensure(lake: Lake) -> None:
+    """Create the tables that do not exist, empty, and add the columns they lack."""
+    watermarks.ensure(lake)
+    if any(_lacking(lake, staged) for staged in STAGED_TABLES.values()):
+        lake.write(lambda: _create(lake))
+
+
+def take(lake: Lake, staged: StagedTable) -> Taken:
+    """Take the rows past the watermark into the table. Nothing where Connect has never delivered.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    ensure(lake)
+    if not _waiting(lake, staged):
+        return Taken()
+    with _attached(lake):
+        return lake.write(lambda: _take(lake, staged))
+
+
+def _take(lake: Lake, staged: StagedTable) -> Taken:
+    # 1. One statement, so one snapshot of PostgreSQL: every record below the greatest offset seen is in it or replaced.
+    query = _past_watermark(lake, staged.delivery, _selected(lake, staged))
+    lake.connection.execute(
+        f"create or replace temp table taken as from postgres_query('{_ATTACHED}', {quoted(query)})"
+    )
+    found = lake.connection.execute(
+        f"select {TOPIC_ID}, {PARTITION}, max({OFFSET}) + 1 from taken group by all"
+    ).fetchall()
+    if not found:
+        return Taken()
+    # 2. Merge by event, looking only where an event of that time can be.
+    table = staged.table.qualified
+    low, high = lake.connection.execute("select min(event_time)::text, max(event_time)::text from taken").fetchall()[0]
+    same = f"target.{staged.delivery.key} = source.{staged.delivery.key}"
+    same += f" and target.event_time between {quoted(low)}::timestamptz and {quoted(high)}::timestamptz"
+    updated = lake.value(f"select count(*) from taken source semi join {table} target on {same}")
+    names = list(lake.columns()[table])
+    assignments = ", ".join(f'"{name}" = source."{name}"' for name in names if name != staged.delivery.key)
+    if updated:
+        lake.connection.execute(
+            f"merge into {table} target using taken source on {same} when matched then update set {assignments}"
+        )
+    columns = ", ".join(f'"{name}"' for name in names)
+    lake.connection.execute(
+        f"insert into {table} ({columns}) select {columns} from taken source"
+        f" anti join {table} target on {same} order by event_time"
+    )
+    # 3. Move the watermark, in the same transaction.
+    positions = {(topic_id, partition): next_offset for topic_id, partition, next_offset in found}
+    watermarks.move_staging_offsets(lake, staged.delivery.topic, positions)
+    return Taken(inserted=lake.value("select count(*) from taken") - updated, updated=updated)
+
+
+def _selected(lake: Lake, staged: StagedTable) -> str:
+    names = lake.columns()[staged.table.qualified]
+    return ", ".join(f"{name}::text" if name == TOPIC_ID else name for name in names)
+
+
+def _past_watermark(lake: Lake, delivery: Delivery, selected: str) -> str:
+    """A query to PostgreSQL for the rows at or past the watermark."""
+    offsets = watermarks.staging_offsets(lake, delivery.topic)
+    if not offsets:
+        return f"select {selected} from {delivery.qualified}"
+    read = ", ".join(
+        f"({quoted(topic_id)}::uuid, {partition}, {next_})" for (topic_id, partition), next_ in offsets.items()
+    )
+    return (
+        f"select {selected} from {delivery.qualified} left join (values {read})"
+        f" as watermark ({TOPIC_ID}, {PARTITION}, next_offset) using ({TOPIC_ID}, {PARTITION})"
+        f" where {OFFSET} >= coalesce(next_offset, 0)"
+    )
+
+
+def _waiting(lake: Lake, staged: StagedTable) -> bool:
+    """Whether there is anything to take. A quick look from outside, without the lock."""
+    postgres = lake.postgres()
+    try:
+        if not _delivered(postgres, staged.delivery):
+            return False
+        with lake.transaction():
+            query = _past_watermark(lake, staged.delivery, "1")
+        row = postgres.execute(f"select exists ({query})".encode()).fetchone()
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    return row == (True,)
+
+
+def _delivered(postgres: psycopg.Connection, delivery: Delivery) -> bool:
+    """Whether the table that Connect delivers into exists."""
+    row = postgres.execute("select to_regclass(%s)", [delivery.qualified]).fetchone()
+    return row is not None and row[0] is not None
+
+
+@contextmanager
+def _attached(lake: Lake) -> Iterator[None]:
+    """PostgreSQL itself, to read from in the transaction that writes to the lake."""
+    source = quoted(lake.settings.conninfo())
+    with lake.translated_errors():
+        lake.connection.execute(f"attach if not exists {source} as {_ATTACHED} (type postgres, read_only)")
+    try:
+        yield
+    finally:
+        try:
+            lake.connection.execute(f"detach {_ATTACHED}")
+        except duckdb.Error:
+            lake.connection.execute("rollback")
+            raise
+
+
+def _types(staged: StagedTable) -> dict[str, str]:
+    """DuckDB types of the table's columns, by name."""
+    kinds = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
+    kinds |= {"time": "TIMESTAMP WITH TIME ZONE"}
+    return {field.name: kinds[field.kind] for field in fields_of(staged.delivery.contract)} | _POSITION_TYPES
+
+
+def _lacking(lake: Lake, staged: StagedTable) -> list[str]:
+    present = lake.columns().get(staged.table.qualified, {})
+    return [name for name in _types(staged) if name not in present]
+
+
+def _create(lake: Lake) -> None:
+    for staged in STAGED_TABLES.values():
+        table, types, lacking = staged.table, _types(staged), _lacking(lake, staged)
+        if table.qualified not in lake.columns():
+            lake.connection.execute(f"create schema if not exists {table.schema}")
+            declared = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
+            lake.connection.execute(f"create table {table.qualified} ({declared})")
+            lake.connection.execute(f"alter table {table.qualified} set partitioned by ({table.partition})")
+            about = quoted(f"{table.grain} {table.description}")
+            lake.connection.execute(f"comment on table {table.qualified} is {about}")
+        else:
+            for name in lacking:
+                lake.connection.execute(f'alter table {table.qualified} add column "{name}" {types[name]}')
+        for name in lacking:
+            lake.connection.execute(f'comment on column {table.qualified}."{name}" is {quoted(table.columns[name])}')
+    watermarks.fence(lake)
