@@ -25,8 +25,9 @@ def process(
     tuning.keep_memory()
     from contracts.errors import Terminal
     from contracts.settings import Settings
-    from streaming.processors.registry import PROCESSORS
+    from streaming.processors.registry import PROCESSORS, SERVING
     from streaming.runtime import logs, metrics
+    from streaming.runtime.champions import Follower
     from streaming.runtime.processing.start_over import forget
     from streaming.runtime.processing.worker import Worker
 
@@ -42,5 +43,7 @@ def process(
     worker = Worker(settings, PROCESSORS[name](), index=index)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
+    if name in SERVING:
+        Follower(settings, SERVING[name]).start()
     tuning.tune()
     worker.run()

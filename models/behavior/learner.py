@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.artifact import Fitted, Name, Refused, Span
+from models.behavior.scorer import rule_probability
 from models.learner import Probabilities, Split
 
 LABEL = timedelta(days=30)
@@ -67,7 +68,12 @@ class BehaviorLearner:
 
     def baselines(self, training: pl.DataFrame, evaluation: pl.DataFrame, seed: int) -> dict[str, Probabilities]:  # noqa: ARG002
         rate = float(self.labels(training).mean())
-        return {"base_rate": np.tile([1.0 - rate, rate], (evaluation.height, 1))}
+        seen = evaluation.select("orders", "tenure_days", "recency_days").iter_rows()
+        rule = np.asarray([rule_probability(*row) for row in seen])
+        return {
+            "base_rate": np.tile([1.0 - rate, rate], (evaluation.height, 1)),
+            "rfm_rule": np.column_stack([1.0 - rule, rule]),
+        }
 
 
 def _matrix(table: pl.DataFrame) -> NDArray[np.float64]:

@@ -1,11 +1,15 @@
-"""The behaviour scorer in force: a rule over recency, frequency and gaps, until there is a trained champion."""
+"""The behaviour scorer in force: the champion, or a rule over recency, frequency and gaps until there is one."""
 
 from collections.abc import Sequence
-from functools import cache
 from math import exp
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from contracts.features import CustomerFeatures
+from contracts.features import MONEY_UNITS, CustomerFeatures
+from models.artifact import Fitted
+from models.registry.serving import Serving
+
+if TYPE_CHECKING:
+    import polars as pl
 
 HORIZON_DAYS = 30.0
 PRIOR_ORDERS, PRIOR_DAYS = 0.5, 60.0
@@ -43,13 +47,17 @@ class RfmRule:
     version = "rfm-rule"
 
     def score(self, features: Sequence[CustomerFeatures]) -> list[Score]:
-        return [Score(_probability(each), _segment(each)) for each in features]
+        return [
+            Score(rule_probability(each.orders, each.tenure_days, each.recency_days), _segment(each))
+            for each in features
+        ]
 
 
-def _probability(features: CustomerFeatures) -> float:
-    further = max(features.orders - 1, 0)
-    rate = (PRIOR_ORDERS + further) / (PRIOR_DAYS + (features.tenure_days or 0.0))
-    rate *= exp(-(features.recency_days or 0.0) / FADING_DAYS)
+def rule_probability(orders: int, tenure_days: float | None, recency_days: float | None) -> float:
+    """The probability that `RfmRule` gives."""
+    further = max(orders - 1, 0)
+    rate = (PRIOR_ORDERS + further) / (PRIOR_DAYS + (tenure_days or 0.0))
+    rate *= exp(-(recency_days or 0.0) / FADING_DAYS)
     return round(1.0 - exp(-rate * HORIZON_DAYS), _DIGITS)
 
 
@@ -64,7 +72,32 @@ def _segment(features: CustomerFeatures) -> str:
     return "loyal" if features.orders >= LOYAL_ORDERS and gap <= LOYAL_GAP_DAYS else "returning"
 
 
-@cache
-def current() -> Scorer:
-    """The scorer to use now."""
-    return RfmRule()
+class Champion:
+    """A registered model; its segments are the rule's."""
+
+    def __init__(self, version: str, fitted: Fitted) -> None:
+        self.version = version
+        self._fitted = fitted
+
+    def score(self, features: Sequence[CustomerFeatures]) -> list[Score]:
+        if not features:
+            return []
+        from models import training
+
+        probabilities = training.score("behavior", self._fitted, _table(features))[:, 1].tolist()
+        return [
+            Score(round(probability, _DIGITS), _segment(each))
+            for probability, each in zip(probabilities, features, strict=True)
+        ]
+
+
+def _table(features: Sequence[CustomerFeatures]) -> "pl.DataFrame":
+    """Features as the training frame has them, a row for each customer."""
+    import polars as pl
+
+    columns = {name: [getattr(each, name) for each in features] for name in CustomerFeatures.__dataclass_fields__}
+    return pl.DataFrame(columns).with_columns(monetary=pl.col("monetary_units") / MONEY_UNITS)
+
+
+SERVING: Serving[Scorer] = Serving("behavior", RfmRule, Champion)
+current = SERVING.current

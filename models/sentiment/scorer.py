@@ -1,16 +1,17 @@
-"""The sentiment scorer in force: VADER, until there is a trained champion.
+"""The sentiment scorer in force: the champion, or VADER until there is one.
 
 VADER: Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from math import exp
 from typing import NamedTuple, Protocol
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from contracts.data_science import Label
+from models.artifact import Fitted
+from models.registry.serving import Serving
 
 NEUTRAL_BELOW = 0.05
 """VADER's authors call a text neutral when its compound score is between -0.05 and 0.05."""
@@ -63,7 +64,23 @@ class Vader:
         return Scores(round(negative / total, _DIGITS), round(1.0 / total, _DIGITS), round(positive / total, _DIGITS))
 
 
-@cache
-def current() -> Scorer:
-    """The scorer to use now."""
-    return Vader()
+class Champion:
+    """A registered model."""
+
+    def __init__(self, version: str, fitted: Fitted) -> None:
+        self.version = version
+        self._fitted = fitted
+
+    def score(self, texts: Sequence[str]) -> list[Scores]:
+        if not texts:
+            return []
+        import polars as pl
+
+        from models import training
+
+        probabilities = training.score("sentiment", self._fitted, pl.DataFrame({"text": texts}))
+        return [Scores(*row) for row in probabilities.round(_DIGITS).tolist()]
+
+
+SERVING: Serving[Scorer] = Serving("sentiment", Vader, Champion)
+current = SERVING.current

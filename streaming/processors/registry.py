@@ -1,7 +1,11 @@
 """Every processor by its name, each after those whose output it reads. Adding one is its class and a line here."""
 
 from collections.abc import Callable
+from typing import Any
 
+from models.behavior import scorer as behavior
+from models.registry.serving import Serving
+from models.sentiment import scorer as sentiment
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
 from streaming.processors.processor import Processor
@@ -10,3 +14,9 @@ from streaming.processors.sentiment_scorer import SentimentScorer
 PROCESSORS: dict[str, Callable[[], Processor]] = {
     each.name: each for each in (OrderExtractor, BehaviorScorer, SentimentScorer)
 }
+
+SERVING: dict[str, Serving[Any]] = {
+    BehaviorScorer.name: behavior.SERVING,
+    SentimentScorer.name: sentiment.SERVING,
+}
+"""The model that each scorer serves."""

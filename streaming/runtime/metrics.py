@@ -28,6 +28,13 @@ TRANSACTION_SECONDS = Histogram(
     "headrace_processor_transaction_seconds", "From the first produced record to the stored state.", ["processor"]
 )
 
+CHAMPION = Gauge(
+    "headrace_scorer_champion", "Version of the model that scores; 0 while the cold start does.", ["model"]
+)
+CHAMPION_FAILURES = Counter(
+    "headrace_scorer_champion_failures", "Times the champion could not be asked for or taken.", ["model", "reason"]
+)
+
 
 def serve(port: int) -> None:
     """Serve the metrics of this process on 127.0.0.1."""

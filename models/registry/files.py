@@ -1,0 +1,100 @@
+"""Model files: skops, written once, loaded only when they are what was registered and hold nothing but trusted types.
+
+A pickle runs whatever its author wrote as it is read. skops builds objects of named types alone, and these must be in
+`TRUSTED`. The SHA-256 comes first all the same: skops is young, and types it trusts by itself have had holes.
+"""
+
+import hashlib
+import os
+import uuid
+import zipfile
+from pathlib import Path
+
+from contracts.errors import Terminal
+from models.artifact import Fitted
+
+TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+"""Types a model may hold beside those that skops trusts by itself (numpy's arrays, scikit-learn's estimators)."""
+SERVING, JUDGED, CARD = "serving.skops", "judged.skops", "card.json"
+"""Names of a version's files."""
+
+
+class RefusedFile(Terminal):
+    """A model file that is not loaded, and why."""
+
+
+def save(path: Path, fitted: Fitted) -> str:
+    """Write the estimators so that the file is whole or not there; returns its SHA-256.
+
+    Raises:
+        RefusedFile: they hold a type that loading would refuse.
+    """
+    import skops.io
+
+    content = skops.io.dumps(fitted)
+    _require_trusted(path, content)
+    return write(path, content)
+
+
+def write(path: Path, content: bytes) -> str:
+    """Write a file aside and rename it; returns its SHA-256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with aside.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load(path: Path, sha256: str) -> Fitted:
+    """The estimators of a file whose SHA-256 was recorded when it was registered.
+
+    Raises:
+        RefusedFile: it is gone, was changed, is no skops file, or holds a type that is not trusted.
+    """
+    content = read(path, sha256)
+    _require_trusted(path, content)
+    import skops.io
+
+    return skops.io.loads(content, trusted=list(TRUSTED))
+
+
+def read(path: Path, sha256: str) -> bytes:
+    """The content of a registered file.
+
+    Raises:
+        RefusedFile: it is gone, or was changed.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _refused(path, "was changed since it was registered")
+    return content
+
+
+def _require_trusted(path: Path, content: bytes) -> None:
+    import skops.io
+
+    try:
+        found = skops.io.get_untrusted_types(data=content)
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise _refused(path, "is no skops file; pickles are never read") from error
+    if strange := sorted(set(found) - set(TRUSTED)):
+        raise _refused(path, f"holds types that are not trusted: {', '.join(strange)}")
+
+
+def _refused(path: Path, reason: str) -> RefusedFile:
+    return RefusedFile(
+        f"The model file {path} {reason}.",
+        remedy="Restore it from a backup, go back to another version (`headrace models rollback`), or train anew.",
+    )

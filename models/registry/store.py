@@ -1,0 +1,284 @@
+"""Versions of the models in MLflow: one run a training, one registered version a run, on the stack's PostgreSQL.
+
+    HEADRACE_HOME/models/<model>/<run>/artifacts/card.json        the model's card (`models.artifact`)
+                                                /serving.skops    what scores
+                                                /judged.skops     what the report is about
+
+The version's tags hold the SHA-256 of each file, and the decision that was made about the version with its reason. The
+run has parameters, metrics with their intervals, and where the data came from, for whoever looks with MLflow's own UI.
+
+MLflow is imported when a registry is opened, and not before: it takes seconds.
+"""
+
+import contextlib
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import urlencode
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from models import artifact
+from models.artifact import Card, Fitted, Trained
+from models.registry import champions, files
+from models.registry.champions import CHALLENGER, CHAMPION, FOLDER_TAG, SCHEMA
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+Part = Literal["serving", "judged", "card"]
+FILES: dict[Part, str] = {"serving": files.SERVING, "judged": files.JUDGED, "card": files.CARD}
+Decision = Literal["undecided", "promoted", "refused"]
+DECISION_TAG, REASON_TAG, VERDICT_TAG = "headrace.decision", "headrace.reason", "headrace.verdict"
+_OPENING = "registry"
+_QUIET = ("mlflow", "alembic")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version. `verdict` is the comparison behind the decision, as JSON; empty where there was none."""
+
+    model: str
+    number: int
+    run_id: str
+    registered_at: datetime
+    decision: Decision
+    reason: str
+    verdict: str
+    folder: str
+    sha256: dict[Part, str]
+    aliases: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """What scores call it."""
+        return f"{self.model}-{self.number}"
+
+
+class Registry:
+    """The stack's registry. `open` gives one."""
+
+    def __init__(self, settings: Settings, client: "MlflowClient") -> None:
+        self.settings = settings
+        self._client = client
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Registry":
+        """The registry, made on first use.
+
+        Raises:
+            Transient: PostgreSQL is away.
+        """
+        conninfo = settings.conninfo()
+        # MLflow makes its tables by migrations, which two processes must not run at once.
+        with champions.held(conninfo, _OPENING), _translated():
+            with psycopg.connect(conninfo, autocommit=True) as db:
+                db.execute(f"create schema if not exists {SCHEMA}")
+            client = _client(settings)
+            client.search_registered_models(max_results=1)
+            champions.prepare(conninfo)
+        return cls(settings, client)
+
+    def register(self, trained: Trained) -> Version:
+        """Keep a model as a new version, undecided, and call it the challenger.
+
+        1. the run, with parameters and metrics
+        2. the files, each whole or not there
+        3. the version, with the hashes of its files, in one transaction
+        4. the alias
+
+        Killed before 3, a run without a version is left, which nobody reads.
+        """
+        card = trained.card
+        with _translated():
+            run_id, folder = self._run(card)
+            root = self.settings.models_root / folder
+            hashes: dict[Part, str] = {
+                "serving": files.save(root / FILES["serving"], trained.serving),
+                "judged": files.save(root / FILES["judged"], trained.judged),
+                "card": files.write(root / FILES["card"], artifact.encode(card)),
+            }
+            tags = {FOLDER_TAG: folder, DECISION_TAG: "undecided"} | {
+                _hash_tag(part): digest for part, digest in hashes.items()
+            }
+            made = self._client.create_model_version(card.name, root.as_uri(), run_id, tags=tags)
+            self._client.set_registered_model_alias(card.name, CHALLENGER, str(made.version))
+            self._client.set_terminated(run_id)
+        return self.version(card.name, int(made.version))
+
+    def _run(self, card: Card) -> tuple[str, str]:
+        client, name = self._client, card.name
+        root = self.settings.models_root
+        experiment = client.get_experiment_by_name(name)
+        identity = experiment.experiment_id if experiment else client.create_experiment(name, (root / name).as_uri())
+        with contextlib.suppress(_already_exists()):
+            client.create_registered_model(name)
+        run_id = client.create_run(identity, tags=_run_tags(card)).info.run_id
+        client.log_batch(run_id, metrics=_metrics(card), params=_parameters(card))
+        return run_id, f"{name}/{run_id}/artifacts"
+
+    def versions(self, model: str) -> list[Version]:
+        """All versions of a model, the latest first; none where it was never trained."""
+        with _translated():
+            found = self._client.search_model_versions(f"name = '{artifact.named(model)}'", max_results=10_000)
+        aliases = self._aliases(model)
+        return sorted((_version(each, aliases) for each in found), key=lambda each: each.number, reverse=True)
+
+    def version(self, model: str, number: int) -> Version:
+        """One version.
+
+        Raises:
+            Terminal: there is none of that number.
+        """
+        for each in self.versions(model):
+            if each.number == number:
+                return each
+        raise Terminal(
+            f"There is no version {number} of {model}.", remedy="`headrace models list` shows those there are."
+        )
+
+    def champion(self, model: str) -> Version | None:
+        return self._aliased(model, CHAMPION)
+
+    def challenger(self, model: str) -> Version | None:
+        return self._aliased(model, CHALLENGER)
+
+    def card(self, version: Version) -> Card:
+        """The version's card. Raises `files.RefusedFile` where it was changed."""
+        return artifact.decode(files.read(self._path(version, "card"), version.sha256["card"]))
+
+    def load(self, version: Version, part: Literal["serving", "judged"]) -> Fitted:
+        """The version's estimators. Raises `files.RefusedFile` where the file is not what was registered."""
+        return files.load(self._path(version, part), version.sha256[part])
+
+    def note(self, version: Version, decision: Decision, reason: str, verdict: str = "") -> None:
+        """Write down what was decided about a version, and why."""
+        with _translated():
+            for tag, value in ((REASON_TAG, reason), (VERDICT_TAG, verdict), (DECISION_TAG, decision)):
+                self._client.set_model_version_tag(version.model, str(version.number), tag, value)
+
+    def crown(self, version: Version) -> None:
+        """Make a version the champion: one row in one transaction, with its place in the history."""
+        with _translated():
+            self._client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
+
+    def _aliased(self, model: str, alias: str) -> Version | None:
+        number = self._aliases(model).get(alias)
+        return None if number is None else self.version(model, number)
+
+    def _aliases(self, model: str) -> dict[str, int]:
+        with _translated():
+            found = self._client.search_registered_models(f"name = '{artifact.named(model)}'")
+        return {alias: int(number) for each in found for alias, number in each.aliases.items()}
+
+    def _path(self, version: Version, part: Part) -> Path:
+        return self.settings.models_root / version.folder / FILES[part]
+
+
+def _client(settings: Settings) -> "MlflowClient":
+    # Before the import, which reads it.
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    from mlflow.tracking import MlflowClient
+
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    url = storage_url(settings)
+    return MlflowClient(tracking_uri=url, registry_uri=url)
+
+
+def storage_url(settings: Settings) -> str:
+    """Where MLflow stores, as SQLAlchemy wants it: a schema of its own in the stack's database."""
+    parameters = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo()).items()}
+    parameters["options"] = f"{parameters.get('options', '')} -csearch_path={SCHEMA}".strip()
+    return f"postgresql+psycopg:///?{urlencode(parameters)}"
+
+
+def _version(found: "ModelVersion", aliases: dict[str, int]) -> Version:
+    tags = found.tags
+    number = int(found.version)
+    return Version(
+        model=found.name,
+        number=number,
+        run_id=str(found.run_id),
+        registered_at=datetime.fromtimestamp(found.creation_timestamp / 1_000, UTC),
+        decision=cast("Decision", tags.get(DECISION_TAG, "undecided")),
+        reason=tags.get(REASON_TAG, ""),
+        verdict=tags.get(VERDICT_TAG, ""),
+        folder=tags.get(FOLDER_TAG, ""),
+        sha256={part: tags.get(_hash_tag(part), "") for part in FILES},
+        aliases=tuple(sorted(alias for alias, named in aliases.items() if named == number)),
+    )
+
+
+def _hash_tag(part: Part) -> str:
+    return f"headrace.sha256.{part}"
+
+
+def _run_tags(card: Card) -> dict[str, str]:
+    spans = {"training": card.training, "evaluation": card.evaluation, "serving": card.serving}
+    facts: dict[str, Any] = {
+        "code": card.code,
+        "cutoff": card.cutoff,
+        "frame.path": card.frame.path,
+        "frame.sha256": card.frame.sha256,
+        "warehouse.snapshot": card.frame.snapshot,
+        "data.as_of": card.frame.as_of.isoformat(),
+        **{f"data.{name}": f"{span.start.isoformat()} {span.end.isoformat()}" for name, span in spans.items()},
+        **{f"library.{name}": version for name, version in card.libraries.items()},
+    }
+    return {f"headrace.{name}": str(value) for name, value in facts.items() if value is not None}
+
+
+def _parameters(card: Card) -> list[Any]:
+    from mlflow.entities import Param
+
+    return [Param(name, str(value)) for name, value in {**card.parameters, "seed": card.seed}.items()]
+
+
+def _metrics(card: Card) -> list[Any]:
+    """Each figure, and the ends of its interval; those of a baseline under its name."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1_000)
+    said = {"": card.report.model} | {f"{name}/": each for name, each in card.report.baselines.items()}
+    figures = {
+        f"{prefix}{name}{suffix}": value
+        for prefix, measures in said.items()
+        for name, measure in measures.items()
+        for suffix, value in (("", measure.value), ("/low", measure.low), ("/high", measure.high))
+    }
+    return [Metric(name, value, now, 0) for name, value in figures.items() if math.isfinite(value)]
+
+
+def _already_exists() -> type[Exception]:
+    from mlflow.exceptions import MlflowException
+
+    return MlflowException
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Tell a lost PostgreSQL, which a retry may cure, from what it cannot."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except (OperationalError, psycopg.OperationalError) as error:
+        raise Transient("The model registry in PostgreSQL does not answer.") from error
+    except MlflowException as error:
+        if "OperationalError" in str(error) or "connection" in str(error):
+            raise Transient("The model registry in PostgreSQL does not answer.") from error
+        raise Terminal(f"MLflow refuses: {error.message}", remedy="See docs/models.md.") from error

@@ -1,0 +1,133 @@
+"""The scorer in force: swapped as a whole, kept when the registry is away or a file is damaged."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from models.artifact import Fitted
+from models.registry import champions, files
+from models.registry.champions import Champion, Reign, former
+from models.registry.serving import Serving
+from streaming.runtime.champions import Follower
+
+
+class Registry:
+    """Says who is champion, in place of PostgreSQL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.champion: Champion | None = None
+        self.away = False
+
+    def crown(self, version: int) -> Path:
+        folder = f"behavior/{version}"
+        path = self._settings.models_root / folder / files.SERVING
+        self.champion = Champion("behavior", version, folder, files.save(path, {"weights": [version]}))
+        return path
+
+    def ask(self, conninfo: str, model: str) -> Champion | None:
+        if self.away:
+            raise Transient("away")
+        return self.champion
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def registry(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    registry = Registry(settings)
+    monkeypatch.setattr(champions, "champion", registry.ask)
+    return registry
+
+
+def _made(version: str, fitted: Fitted) -> str:
+    return f"{version} {fitted['weights']}"
+
+
+def _serving() -> Serving[str]:
+    return Serving("behavior", lambda: "cold start", _made)
+
+
+def test_the_cold_start_scores_until_there_is_a_champion(settings: Settings, registry: Registry) -> None:
+    serving = _serving()
+    follower = Follower(settings, serving)
+    assert follower.look()
+    assert serving.current() == "cold start"
+    registry.crown(1)
+    assert follower.look()
+    assert serving.current() == "behavior-1 [1]"
+
+
+def test_a_new_champion_replaces_the_old_one_and_a_rollback_brings_it_back(
+    settings: Settings, registry: Registry
+) -> None:
+    serving = _serving()
+    follower = Follower(settings, serving)
+    registry.crown(1)
+    first = registry.champion
+    follower.look()
+    registry.crown(2)
+    follower.look()
+    assert serving.current() == "behavior-2 [2]"
+    registry.champion = first
+    follower.look()
+    assert serving.current() == "behavior-1 [1]"
+
+
+def test_the_scorer_stays_when_the_registry_is_away_or_the_new_file_is_damaged(
+    settings: Settings, registry: Registry
+) -> None:
+    serving = _serving()
+    follower = Follower(settings, serving)
+    registry.crown(1)
+    follower.look()
+    registry.away = True
+    assert not follower.look()
+    registry.away = False
+    registry.crown(2).write_bytes(b"damaged")
+    assert not follower.look()
+    assert serving.current() == "behavior-1 [1]"
+    registry.crown(3)
+    assert follower.look()
+    assert serving.current() == "behavior-3 [3]"
+
+
+def test_a_scorer_that_starts_while_the_registry_is_away_takes_the_champion_it_last_had(
+    settings: Settings, registry: Registry
+) -> None:
+    registry.crown(1)
+    Follower(settings, _serving()).look()
+    registry.away = True
+    serving = _serving()
+    Follower(settings, serving, poll_seconds=60).start()
+    assert serving.current() == "behavior-1 [1]"
+
+
+def test_a_scorer_that_never_had_a_champion_starts_without_one(settings: Settings, registry: Registry) -> None:
+    registry.away = True
+    serving = _serving()
+    Follower(settings, serving, poll_seconds=60).start()
+    assert serving.current() == "cold start"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ([], None),
+        ([1], None),
+        ([1, 2], 1),
+        ([1, 2, 3], 2),
+        ([1, 2, 3, 2], 1),
+        ([1, 2, 3, 2, 4], 2),
+        ([1, 2, 3, 1], 3),
+        ([1, None, 2], None),
+    ],
+)
+def test_the_former_champion_is_the_one_taken_over_from(line: list[int | None], expected: int | None) -> None:
+    assert former([Reign(version, datetime(2026, 1, 1, tzinfo=UTC)) for version in line]) == expected
