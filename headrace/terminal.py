@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from headrace.stack import Progress
 
-_UNLIMITED = 10_000
-
 
 @contextmanager
 def terminable() -> "Iterator[None]":
@@ -51,9 +49,8 @@ def progress() -> "Iterator[Progress]":
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table as wide as the terminal, or as its longest lines where there is none. No value is cut."""
     from rich.console import Console
-    from rich.table import Column, Table
+    from rich.table import Table
 
     colours = {
         "ok": "green",
@@ -63,11 +60,7 @@ def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         "fatal": "red",
         "backoff": "red",
     }
-    columns = (Column(name, overflow="fold") for name in header)
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(*header, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(f"[{colours[cell]}]{cell}[/]" if cell in colours else cell for cell in row))
-    console = Console(soft_wrap=True)
-    if not console.is_terminal:
-        console.width = _UNLIMITED
-    console.print(table)
+    Console(soft_wrap=True).print(table)

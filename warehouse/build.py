@@ -6,14 +6,14 @@ date. One step each.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
 from contracts.errors import Terminal
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
-from warehouse import engine, raw, staged
+from warehouse import engine, holds, raw, staged
 from warehouse.lake import Lake, first_line
 from warehouse.raw import described
 from warehouse.tables import table as table_named
@@ -21,7 +21,10 @@ from warehouse.tables import table as table_named
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a step did. `rows` counts the table after it, `columns` are names, types and descriptions."""
+    """What a step did. `rows` counts the table after it, `columns` are names, types and descriptions.
+
+    A table that is `held` was not built: it was rolled back (`warehouse.holds`).
+    """
 
     table: str
     rows: int
@@ -31,6 +34,7 @@ class BuildResult:
     snapshot: int
     seconds: float
     columns: list[tuple[str, str, str]]
+    held: bool = False
 
 
 def register(lake: Lake, topic_name: str) -> BuildResult:
@@ -73,7 +77,8 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
     raw.ensure(lake)
     try:
         with lake.translated_errors():
-            waits = full or engine.has_work(lake, table)
+            held = holds.is_held(lake, table)
+            waits = not held and (full or engine.has_work(lake, table))
         changes = engine.Changes()
         if waits:
             changes = lake.write(lambda: engine.bring_up_to_date(lake, table, full=full))
@@ -82,7 +87,7 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
             f"Building {table_name} failed: {first_line(error)}",
             remedy="Its rows are as they were; correct the cause and build again.",
         ) from error
-    return _result(lake, table_name, table.columns, started, changes)
+    return replace(_result(lake, table_name, table.columns, started, changes), held=held)
 
 
 def _result(lake: Lake, name: str, about: Mapping[str, str], started: float, changes: engine.Changes) -> BuildResult:

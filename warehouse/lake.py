@@ -20,10 +20,12 @@ import stamina
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from warehouse.lock import BuilderLock
+from warehouse.moments import snapshot_at
 
 CATALOG = "lake"
 METADATA_SCHEMA = "ducklake"
-_METADATA = f"__ducklake_metadata_{CATALOG}.{METADATA_SCHEMA}"
+METADATA = f"__ducklake_metadata_{CATALOG}.{METADATA_SCHEMA}"
+"""DuckLake's own tables in PostgreSQL, as DuckDB sees them."""
 EXTENSIONS = ("postgres_scanner", "ducklake")
 MEMORY_LIMIT = "2GB"
 """What a build may hold before it spills to disk; a stack is small, and its broker and Dagster run beside it."""
@@ -56,22 +58,25 @@ class Lake:
         """Whether this process has made sure that the tables every build needs exist."""
 
     @classmethod
-    def open(cls, settings: Settings, read_only: bool = False) -> "Lake":
+    def open(cls, settings: Settings, read_only: bool = False, at: str | None = None) -> "Lake":
         """Attach the lake, creating it first where it does not exist and `read_only` is false.
 
-        `select … from marts.sales_daily` then works as it stands; times are shown in UTC.
+        `select … from marts.sales_daily` then works as it stands; times are shown in UTC. With `at`, a time or the
+        number of a snapshot, everything is as it was then, and read only.
 
         Raises:
             Transient: PostgreSQL is away.
-            Terminal: `read_only`, and nothing was ever built.
+            Terminal: `read_only`, and nothing was ever built; or nothing is kept of the moment `at`.
         """
+        read_only = read_only or at is not None
         lake = cls(settings, _duckdb(settings))
         try:
             exists = _catalog_exists(lake.postgres())
             if read_only and not exists:
                 raise Terminal("There is no warehouse yet.", remedy="Run `headrace build` first.")
+            version = None if at is None else snapshot_at(lake.postgres(), at)
             with nullcontext() if exists else lake.lock.held():
-                _attach(lake.connection, settings, read_only=read_only)
+                _attach(lake.connection, settings, read_only=read_only, version=version)
         except BaseException:
             lake.close()
             raise
@@ -141,10 +146,10 @@ class Lake:
             select distinct schemas.schema_name || '.' || tables.table_name
             from (
                 select unnest(regexp_extract_all(changes_made, '[0-9]+'))::bigint as table_id
-                from {_METADATA}.ducklake_snapshot_changes where snapshot_id > {snapshot}
+                from {METADATA}.ducklake_snapshot_changes where snapshot_id > {snapshot}
             ) changes
-            join {_METADATA}.ducklake_table tables using (table_id)
-            join {_METADATA}.ducklake_schema schemas using (schema_id)
+            join {METADATA}.ducklake_table tables using (table_id)
+            join {METADATA}.ducklake_schema schemas using (schema_id)
             """  # noqa: S608  a number, and names of this module
         ).fetchall()
         return {row[0] for row in rows}
@@ -260,10 +265,11 @@ def _extension(name: str) -> Path | None:
     return path
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool, version: int | None) -> None:
     # Small writes go to files like all others: only the watermarks, written by every build, are kept in the catalog.
     options = f"data_path {quoted(f'{settings.lake_root}/')}, metadata_schema '{METADATA_SCHEMA}', "
     options += "data_inlining_row_limit 0" + (", read_only" if read_only else "")
+    options += f", snapshot_version {version}" if version is not None else ""
     source = quoted(f"ducklake:postgres:{settings.conninfo()}")
     try:
         connection.execute(f"attach {source} as {CATALOG} ({options})")

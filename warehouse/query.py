@@ -27,14 +27,14 @@ class Answer:
     rows: list[tuple[Any, ...]]
 
 
-def run(settings: Settings, sql: str) -> Answer:
-    """Answer one SQL statement from the lake as it is now. All rows are held in memory.
+def run(settings: Settings, sql: str, at: str | None = None) -> Answer:
+    """Answer one SQL statement from the lake as it is now, or was `at` a moment. All rows are held in memory.
 
     Raises:
         Transient: PostgreSQL is away.
-        Terminal: nothing was built yet, the statement is wrong, or it does more than read.
+        Terminal: nothing was built yet, or is kept of then, or the statement is wrong or does more than read.
     """
-    with Lake.open(settings, read_only=True) as lake:
+    with Lake.open(settings, read_only=True, at=at) as lake:
         columns, types, rows = ask(lake, sql)
         return Answer(columns, types, list(rows))
 

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def setup() -> None:
-    """Fetch Kafka's jars by Maven, unless they are there."""
+    """Fetch Kafka's jars by Maven into this Python environment; skips what is there."""
     from headrace.stack.kafka.jars import JARS, KAFKA_VERSION, fetch_jars, jars_present
 
     if jars_present():
@@ -39,10 +39,7 @@ def setup() -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check tools, versions, ports, disk and memory.
-
-    Nothing is started. Exit 1 when something does not do; the remedy is beside it.
-    """
+    """Check tools, versions, ports, disk and memory; exit 1 when something does not do."""
     from dataclasses import asdict
 
     from contracts.settings import Settings
@@ -64,10 +61,7 @@ def doctor(as_json: Json = False) -> None:
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the stack is healthy.")] = False,
 ) -> None:
-    """Start the stack; without --detach it runs until Ctrl-C.
-
-    That is Kafka, PostgreSQL, the landers, the processors and Dagster, under a supervisor that restarts what dies.
-    """
+    """Start the stack: Kafka, PostgreSQL, landers, processors and Dagster. Without --detach it runs until Ctrl-C."""
     from contracts.settings import Settings
     from headrace import stack
 
@@ -98,10 +92,7 @@ def down() -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """Show every program with its state and memory.
-
-    Exit 1 unless all of them run.
-    """
+    """Show every program with its state and memory; exit 1 unless all of them run."""
     from dataclasses import asdict
 
     from contracts.settings import Settings
@@ -127,6 +118,7 @@ def status(as_json: Json = False) -> None:
 def _print_addresses(settings: "Settings", heading: str) -> None:
     typer.echo(heading)
     typer.echo(f"  Dagster     http://127.0.0.1:{settings.port('dagster')}")
+    typer.echo(f"  SQL         http://127.0.0.1:{settings.port('sql')}   (`headrace serve --url` adds the token)")
     typer.echo(f"  Kafka       {settings.bootstrap_servers}")
     typer.echo(f"  PostgreSQL  {settings.conninfo()}")
     typer.echo(f"  logs        {settings.logs}")

@@ -43,6 +43,9 @@ def sql(
         typer.Argument(help="One SQL statement. Without: a prompt, or standard input when that is no terminal."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = Format.TABLE,
+    at: Annotated[
+        str | None, typer.Option(help="As the warehouse was then: a time in UTC, or the number of a snapshot.")
+    ] = None,
 ) -> None:
     """Ask the warehouse, whether the stack is up or down. Decimals and times (UTC) are printed exactly; read only."""
     from headrace.stack import postgres_for_call
@@ -51,7 +54,7 @@ def sql(
     settings = Settings()
     if statement is None and not sys.stdin.isatty():
         statement = sys.stdin.read()
-    with postgres_for_call(settings), Lake.open(settings, read_only=True) as lake:
+    with postgres_for_call(settings), Lake.open(settings, read_only=True, at=at) as lake:
         if statement is None:
             _converse(settings, lake, form)
         else:

@@ -246,7 +246,8 @@ class _Start:
         if parts is None or "postgres" in parts:
             self._await("postgres", lambda: postgres.server_answers(settings))
             self._prepare_postgres()
-        # 3. Dagster's code loads while Kafka starts.
+        # 3. Dagster's code loads while Kafka starts. What answers SQL needs nothing but the published file.
+        self._begin("sql")
         if "dagster-code" in self._wanted:
             self._prepare_dagster()
             self._begin("dagster-code")
@@ -263,6 +264,7 @@ class _Start:
             self._await(name, lambda name=name: _listens(self._wanted[name]))
         self._await("dagster-webserver", lambda: _serves(self._wanted["dagster-webserver"], "/server_info"))
         self._await("dagster-daemon", lambda: True)
+        self._await("sql", lambda: _listens(self._wanted["sql"]))
 
     def _prepare_postgres(self) -> None:
         from streaming.landing.accounts import prepare

@@ -13,8 +13,8 @@ from headrace.stack.postgres import server_command
 from orchestration import instance as dagster
 from streaming.processors.registry import PROCESSORS
 
-Part = Literal["kafka", "postgres", "landers", "processors", "dagster"]
-PARTS: tuple[Part, ...] = ("kafka", "postgres", "landers", "processors", "dagster")
+Part = Literal["kafka", "postgres", "landers", "processors", "dagster", "sql"]
+PARTS: tuple[Part, ...] = ("kafka", "postgres", "landers", "processors", "dagster", "sql")
 SUPERVISED_ENV = "HEADRACE_SUPERVISED_ROOT"
 """Set in every supervised process to the root of its stack: how leftovers of a killed supervisor are known."""
 
@@ -79,7 +79,10 @@ def programs(settings: Settings) -> list[Program]:
         )
         for index in range(settings.landers)
     ]
-    return [*found, *_processor_programs(settings), *_dagster_programs(settings)]
+    sql = Program(
+        *("sql", "sql", "platform"), [sys.executable, "-m", "headrace", "serve"], settings.port("sql"), stop_seconds=8
+    )
+    return [*found, *_processor_programs(settings), *_dagster_programs(settings), sql]
 
 
 def _processor_programs(settings: Settings) -> list[Program]:

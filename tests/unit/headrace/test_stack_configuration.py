@@ -66,7 +66,7 @@ def test_no_cluster_id_begins_with_a_dash(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_servers_of_the_users_own_are_no_part_of_the_stack(tmp_path: Path) -> None:
     own_kafka = Settings(home=tmp_path, kafka_bootstrap="127.0.0.1:9092")
-    assert built_in_parts(own_kafka) == ("postgres", "landers", "processors", "dagster")
+    assert built_in_parts(own_kafka) == ("postgres", "landers", "processors", "dagster", "sql")
     assert built_in_parts(own_kafka, {"kafka"}) == ()
     assert built_in_parts(Settings(home=tmp_path)) == PARTS
 

@@ -1,0 +1,135 @@
+"""`headrace warehouse`: the warehouse's past (snapshots, differences, undoing), and its upkeep."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.terminal import print_table
+
+if TYPE_CHECKING:
+    from warehouse.lake import Lake
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(name="warehouse", help="The warehouse's past and its upkeep.", no_args_is_help=True)
+    for command in (snapshots, diff, rollback, release, maintain):
+        group.command()(command)
+    app.add_typer(group)
+
+
+@contextmanager
+def _opened(read_only: bool = True) -> "Iterator[Lake]":
+    from contracts.settings import Settings
+    from headrace.stack import postgres_for_call
+    from warehouse.lake import Lake
+
+    settings = Settings()
+    with postgres_for_call(settings), Lake.open(settings, read_only=read_only) as lake:
+        yield lake
+
+
+def snapshots(
+    table: Annotated[str | None, typer.Argument(help="Only snapshots that wrote to this table.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the moments that the warehouse can be seen at and rolled back to."""
+    from warehouse.history import snapshots as read
+
+    with _opened() as lake:
+        found = read(lake, limit, table)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) | {"at": each.at.isoformat()} for each in found], indent=2))
+        return
+    rows = [(str(each.id), f"{each.at:%Y-%m-%d %H:%M:%S}", ", ".join(each.tables), each.message) for each in found]
+    print_table(("snapshot", "at (UTC)", "wrote to", ""), rows)
+
+
+def diff(
+    start: Annotated[str, typer.Argument(help="A snapshot's number, or a time in UTC such as '2026-11-01 12:00'.")],
+    end: Annotated[str | None, typer.Argument(help="The same; now, when left out.")] = None,
+    table: Annotated[str | None, typer.Option(help="Show the differing rows of this table.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which tables differ between two moments and by how many rows, or the rows of one table."""
+    from headrace.commands.warehouse import print_table as print_rows
+    from warehouse.history import diff as compare
+    from warehouse.history import differing_rows
+    from warehouse.moments import snapshot_at
+
+    with _opened() as lake:
+        first = snapshot_at(lake.postgres(), start)
+        last = lake.snapshot() if end is None else snapshot_at(lake.postgres(), end)
+        if table is not None and not as_json:
+            columns, rows = differing_rows(lake, table, first, last)
+            print_rows(columns, ("VARCHAR",) * len(columns), iter(rows), typer.get_text_stream("stdout"))
+            return
+        found = compare(lake, first, last, [table] if table else None)
+    if as_json:
+        typer.echo(json.dumps({"from": first, "to": last, "tables": [asdict(each) for each in found]}, indent=2))
+        return
+    typer.echo(f"Snapshot {first} to {last}:" if found else f"Snapshots {first} and {last} hold the same rows.")
+    header = ("table", "rows before", "rows after", "inserted", "updated", "deleted")
+    if found:
+        print_table(header, [(each.table, *map(_count, list(asdict(each).values())[1:])) for each in found])
+
+
+def _count(value: int | None) -> str:
+    return "no table" if value is None else f"{value:,}"
+
+
+def rollback(
+    to: Annotated[str, typer.Argument(help="A snapshot's number, or a time in UTC such as '2026-11-01 12:00'.")],
+    tables: Annotated[list[str] | None, typer.Argument(help="Only these; all built tables when none.")] = None,
+) -> None:
+    """Undo: give the built tables the rows again that they had then, as a new snapshot. `raw` is left as it is."""
+    from warehouse.moments import snapshot_at
+    from warehouse.publish import publish
+    from warehouse.rollback import rollback as undo
+
+    with _opened(read_only=False) as lake:
+        done = undo(lake, snapshot_at(lake.postgres(), to), tables or None)
+        publish(lake.settings, lake)
+    for each in done.tables:
+        what = "dropped" if each.dropped else f"{each.inserted:,} rows put back, {each.deleted:,} taken away"
+        typer.echo(f"{each.table}: {what}{'; held' if each.held else ''}")
+    typer.echo(f"The tables are as of snapshot {done.to} again, in {lake.settings.warehouse_file.name} too.")
+    if any(each.held for each in done.tables):
+        typer.echo("A held table is built again once its file is corrected, or after `headrace warehouse release`.")
+
+
+def release(
+    tables: Annotated[list[str] | None, typer.Argument(help="Only these; all when none.")] = None,
+) -> None:
+    """End the holds that a rollback placed: the next build builds these tables again."""
+    from warehouse.holds import release as end_holds
+
+    with _opened(read_only=False) as lake:
+        released = end_holds(lake, tables or None)
+    typer.echo(f"Released: {', '.join(released)}." if released else "Nothing was held.")
+
+
+def maintain(as_json: Json = False) -> None:
+    """Merge small files, expire old snapshots, delete what nobody needs. Dagster does it every night by itself."""
+    from warehouse.maintenance import maintain as run
+
+    with _opened(read_only=False) as lake:
+        done = run(lake)
+    if as_json:
+        typer.echo(json.dumps(asdict(done), indent=2))
+        return
+    typer.echo(
+        f"{done.merged_files} small files merged, {done.expired_snapshots} snapshots expired,"
+        f" {done.deleted_files} files deleted, and {done.deleted_landing_files} landed ones without a commit."
+    )
+    for name in done.rebuilt:
+        typer.echo(f"{name} lags beyond what is kept: its next build is a full one.")
+    for when, of in (("before", done.before), ("after", done.after)):
+        typer.echo(f"{when}: {of.files:,} files, {of.bytes / 1e6:,.1f} MB, {of.snapshots:,} snapshots")

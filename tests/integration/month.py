@@ -1,0 +1,40 @@
+"""A month of small batches by an accelerated clock: lands, builds and maintains, and tells what the lake takes."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from contracts.settings import Settings
+from tests.integration.landed import Landing
+from tests.integration.samples import order
+from warehouse.build import build, register
+from warehouse.lake import Lake
+from warehouse.maintenance import Maintenance, maintain
+
+TABLES = ("core.orders", "marts.sales_daily")
+"""One that grows, and one of which every batch changes a row."""
+
+
+def simulate(settings: Settings, *, days: int, batches_a_day: int, orders: int = 20) -> Iterator[Maintenance]:
+    """Yield each day's maintenance. The clock is that of the snapshots: each is given the time of its batch."""
+    landing = Landing(settings)
+    start = datetime.now(UTC)
+    with Lake.open(settings) as lake, psycopg.connect(settings.conninfo(), autocommit=True) as catalog:
+        for day in range(days):
+            for batch in range(batches_a_day):
+                now = start + timedelta(days=day, seconds=86_400 * batch / batches_a_day)
+                names = [f"{day}-{batch}-{number}" for number in range(orders)]
+                landing.land("orders", [order(name, ("A", 2, "1.25"), time=now) for name in names])
+                before = lake.snapshot()
+                register(lake, "orders")
+                for table in TABLES:
+                    build(lake, table)
+                _set_clock(catalog, before, now)
+            before = lake.snapshot()
+            yield maintain(lake, start + timedelta(days=day + 1))
+            _set_clock(catalog, before, start + timedelta(days=day + 1))
+
+
+def _set_clock(catalog: psycopg.Connection, after: int, now: datetime) -> None:
+    catalog.execute("update ducklake.ducklake_snapshot set snapshot_time = %s where snapshot_id > %s", [now, after])

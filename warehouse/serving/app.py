@@ -1,0 +1,202 @@
+"""The HTTP application: a page to ask in, and the endpoint that it and anybody else with the token asks.
+
+    POST /api/sql?format=json|csv|arrow&rows=N    the statement is the body
+    GET  /api/tables                              tables and columns with their descriptions
+    GET  /api/examples                            the saved questions
+
+Everything under /api but the examples needs `Authorization: Bearer TOKEN`. An error is JSON: `error` says which kind,
+`message` what happened and what to do.
+"""
+
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import get_args
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from contracts.errors import Terminal
+from contracts.settings import HOST, Settings
+from warehouse.serving.examples import examples
+from warehouse.serving.worker import Form, Header, Kind, Question
+from warehouse.serving.workers import Busy, Died, Limits, TooSlow, Workers
+
+FORMS: dict[str, str] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+MAX_SQL_BYTES = 100_000
+MAX_ANSWER_BYTES = 64_000_000
+STATUS: dict[Kind, int] = {"refused": 403, "invalid": 400, "memory": 413, "size": 413}
+PAGE = Path(str(files("warehouse.serving").joinpath("page")))
+# The viewer styles its own elements; its WebAssembly is in data URLs, its modules and workers are blobs.
+CONTENT_SECURITY = (
+    "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "connect-src 'self' data:; worker-src 'self' blob:; img-src 'self' data: blob:; font-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+TABLES_SQL = """
+select t.schema_name || '.' || t.table_name as "table", any_value(t.comment) as description,
+    list({name: c.column_name, type: c.data_type, description: c.comment} order by c.column_index) as columns
+from duckdb_tables() t join duckdb_columns() c using (schema_name, table_name)
+where t.schema_name <> 'main' group by all order by all
+"""
+
+log = structlog.get_logger(part="serve")
+
+
+def build_app(settings: Settings, token: str) -> Starlette:
+    """The application for one stack."""
+    limits = Limits(settings.serve_seconds, settings.serve_memory_mb)
+    workers = Workers(limits, settings.serve_workers)
+    endpoint = _Endpoint(settings, token, workers)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await workers.close()
+
+    return Starlette(
+        routes=[
+            Route("/", lambda _: FileResponse(PAGE / "index.html")),
+            Route("/api/sql", endpoint.sql, methods=["POST"]),
+            Route("/api/tables", endpoint.tables),
+            Route("/api/examples", lambda _: JSONResponse([example.as_json() for example in examples()])),
+            Mount("/page", StaticFiles(directory=PAGE)),
+            Mount("/viewer", StaticFiles(directory=viewer_folder())),
+        ],
+        # A page of another origin that makes its own name mean this address does not get through.
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]), Middleware(_Headers)],
+        lifespan=lifespan,
+    )
+
+
+def viewer_folder() -> Path:
+    """Perspective's viewer, as its Python package brings it.
+
+    Raises:
+        Terminal: the package is not there.
+    """
+    # Looked up, not imported: importing it would load its engine, which runs in the browser here.
+    found = find_spec("perspective")
+    if found is None or not found.submodule_search_locations:
+        raise Terminal("The package perspective-python is missing.", remedy="Run `make setup`.")
+    return Path(found.submodule_search_locations[0]) / "widget" / "static"
+
+
+class _Headers:
+    """Adds the headers that keep the page to itself."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict[str, object], receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        async def sending(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                given = message.get("headers")
+                headers = list(given) if isinstance(given, list) else []
+                message["headers"] = [
+                    *headers,
+                    (b"content-security-policy", CONTENT_SECURITY.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"referrer-policy", b"no-referrer"),
+                    (b"cross-origin-opener-policy", b"same-origin"),
+                    (b"cross-origin-resource-policy", b"same-origin"),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+class _Endpoint:
+    """The routes that need the token."""
+
+    def __init__(self, settings: Settings, token: str, workers: Workers) -> None:
+        self._settings = settings
+        self._token = token.encode()
+        self._workers = workers
+
+    async def sql(self, request: Request) -> Response:
+        if refusal := self._refusal(request):
+            return refusal
+        form = request.query_params.get("format", "json")
+        rows = request.query_params.get("rows", str(self._settings.serve_rows))
+        if form not in get_args(Form):
+            return _error(400, "invalid", f"There is no format {form}. Ask for json, csv or arrow.")
+        if not rows.isdecimal() or not 1 <= int(rows) <= self._settings.serve_rows:
+            return _error(400, "invalid", f"rows is a number from 1 to {self._settings.serve_rows}.")
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_SQL_BYTES:
+                return _error(413, "invalid", f"A statement has at most {MAX_SQL_BYTES} bytes.")
+        try:
+            statement = body.decode()
+        except UnicodeDecodeError:
+            return _error(400, "invalid", "The statement is not UTF-8.")
+        return await self._answer(statement, form, int(rows))
+
+    async def tables(self, request: Request) -> Response:
+        return self._refusal(request) or await self._answer(TABLES_SQL, "json", self._settings.serve_rows)
+
+    def _refusal(self, request: Request) -> Response | None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token):
+            return None
+        where = self._settings.secrets / "serve"
+        refused = _error(401, "refused", f"Send `Authorization: Bearer` with the token in {where.name} of the secrets.")
+        refused.headers["www-authenticate"] = "Bearer"
+        return refused
+
+    async def _answer(self, statement: str, form: str, rows: int) -> Response:
+        file = self._settings.warehouse_file
+        if not file.exists():
+            return _error(503, "invalid", "Nothing has been built yet. Run `headrace build` first.")
+        question = Question(str(file), statement, _form(form), rows, MAX_ANSWER_BYTES)
+        try:
+            header, body = await self._workers.ask(question)
+        except Busy:
+            return _error(429, "busy", "All answering processes are busy. Try again in a moment.")
+        except TooSlow:
+            seconds = f"{self._workers.limits.seconds:g} s"
+            return _error(
+                504, "time", f"The question was stopped after {seconds}. Ask for less, or for a part at a time."
+            )
+        except Died:
+            return _error(413, "memory", "The question ended its process, most likely by the memory that it took.")
+        return _response(header, body, form)
+
+
+def _form(form: str) -> Form:
+    return next(each for each in get_args(Form) if each == form)
+
+
+def _response(header: Header, body: bytes, form: str) -> Response:
+    log.info("answered", kind=header.kind or "ok", rows=header.rows, elapsed_ms=header.elapsed_ms)
+    if header.kind is not None:
+        return _error(STATUS[header.kind], header.kind, header.message)
+    said = {
+        "x-rows": str(header.rows),
+        "x-truncated": str(header.truncated).lower(),
+        "x-elapsed-ms": str(header.elapsed_ms),
+        "x-snapshot": str(header.snapshot),
+        "cache-control": "no-store",
+    }
+    if form == "csv":
+        said["content-disposition"] = 'attachment; filename="headrace.csv"'
+    return Response(body, media_type=FORMS[form], headers=said)
+
+
+def _error(status: int, kind: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": kind, "message": message}, status, headers={"cache-control": "no-store"})

@@ -1,0 +1,42 @@
+"""The saved questions of the page: one SQL file each, with its title and chart in the comment that it begins with.
+
+-- title: what the question answers
+-- case: ecommerce | data_science
+-- chart: how the viewer shows the answer at first, in its own configuration (JSON)
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_HEADER = re.compile(r"-- (title|case|chart): (.+)\n")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One saved question. `chart` is a configuration of Perspective's viewer."""
+
+    name: str
+    title: str
+    case: str
+    chart: dict[str, Any]
+    sql: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@cache
+def examples() -> tuple[Example, ...]:
+    """All of them, in the order of their files' names."""
+    return tuple(map(_read, sorted(Path(__file__).parent.glob("*.sql"))))
+
+
+def _read(path: Path) -> Example:
+    text = path.read_text(encoding="utf-8")
+    said = dict(_HEADER.findall(text))
+    sql = _HEADER.sub("", text).strip()
+    return Example(path.stem, said["title"], said["case"], json.loads(said["chart"]), sql)
