@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
+# Most of a test is waiting, so two processes take little more than half of the time on two cores.
+TEST_WORKERS ?= 2
 # uv and pip take the machine's own certificates, so that they work behind a proxy that opens TLS.
 export UV_SYSTEM_CERTS = 1
 export UV_NO_PROGRESS = 1
@@ -29,7 +31,7 @@ $(READY): requirements.lock pyproject.toml headrace/stack/kafka/pom.xml headrace
 	@touch $@
 
 test: setup imports  ## Run the tests: import rules, unit, integration
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal
 
 unit: setup  ## Run the unit tests alone (seconds)
 	@$(BIN)/pytest tests/unit

@@ -92,7 +92,14 @@ class CustomerBehavior(Event, kw_only=True, frozen=True):
     tenure_days: Annotated[float | None, about("Days from the first order to the cutoff.")] = None
     mean_gap_days: Annotated[float | None, about("Mean days between orders; empty before the second one.")] = None
     mean_basket_lines: Annotated[float | None, about("Mean number of lines an order.")] = None
+    order_days: Annotated[Count | None, about("Days (UTC) with an order.")] = None
+    last_gap_days: Annotated[Count | None, about("Whole days between the last two of them.")] = None
+    median_gap_days: Annotated[float | None, about("Median of the whole days from one to the next.")] = None
+    longest_gap_days: Annotated[Count | None, about("Most whole days from one to the next.")] = None
     repurchase_probability: Annotated[Probability, about("Probability of another order within 30 days.")]
+    expected_spend: Annotated[
+        Money | None, about("Expected revenue of the 90 days after the cutoff, returns deducted; by trained models.")
+    ] = None
     segment: Annotated[Identifier, about("Named segment.")]
     model_version: Annotated[Identifier, about("Version of the model, or `rfm-rule`.")]
     scored_at: Annotated[UtcTime, about("When the score was made.")]

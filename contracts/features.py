@@ -12,6 +12,12 @@ agree to the last digit.
     tenure_days         = (cutoff - first order) / DAY_US                          none without an order
     mean_gap_days       = (last order - first order) / (DAY_US * (orders - 1))     none before the second order
     mean_basket_lines   = lines of all orders / orders                             none without an order
+    order_days          = days (UTC) with an order
+    last_gap_days       = whole days between the last two of them                  none before the second
+    median_gap_days     = median of the whole days from one of them to the next    none before the second
+    longest_gap_days    = the most whole days from one of them to the next         none before the second
+
+For training, the same are computed as of other cutoffs: then over the documents up to that time alone.
 """
 
 from dataclasses import dataclass
@@ -33,3 +39,7 @@ class CustomerFeatures:
     tenure_days: float | None
     mean_gap_days: float | None
     mean_basket_lines: float | None
+    order_days: int
+    last_gap_days: int | None
+    median_gap_days: float | None
+    longest_gap_days: int | None

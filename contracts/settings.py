@@ -5,9 +5,9 @@ server of the user's own is used instead of the built-in one when its address is
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HOST = "127.0.0.1"
@@ -23,6 +23,9 @@ PORTS = {
     "processor-metrics": 26,
 }
 """Offsets from the port base. The ports for metrics are followed by one for each further process of the kind."""
+
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
 class Settings(BaseSettings):
@@ -68,7 +71,9 @@ class Settings(BaseSettings):
     serve_seconds: Annotated[float, Field(gt=0, description="After how long `serve` stops a question.")] = 30.0
     serve_memory_mb: Annotated[int, Field(ge=64, description="Memory that a question to `serve` may take.")] = 512
     serve_rows: Annotated[int, Field(ge=1, description="Rows that an answer of `serve` has at most.")] = 100_000
-    log_level: Annotated[str, Field(description="Least severe level that is logged.")] = "info"
+    log_level: Annotated[
+        LogLevel, BeforeValidator(str.lower), Field(description="Least severe level that is logged.")
+    ] = "info"
 
     def port(self, name: str) -> int:
         """The port of a part of the stack, by its name in `PORTS`."""

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
@@ -17,15 +18,31 @@ def build_app() -> typer.Typer:
     """The command line with all its subcommands."""
     app = typer.Typer(
         name="headrace",
-        help="Event streams in, warehouse tables out: Kafka, exactly-once Parquet landing, DuckDB, Dagster.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # importing Rich would take half of the time of `--help`
     )
+    app.callback()(_global_options)
     for name in COMMANDS:
         import_module(f"headrace.commands.{name}").register(app)
     return app
+
+
+def _print_version(wanted: bool) -> None:
+    from importlib.metadata import version
+
+    if wanted:
+        typer.echo(version("headrace"))
+        raise typer.Exit
+
+
+def _global_options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Event streams in, warehouse tables out: Kafka, exactly-once Parquet landing, DuckDB, Dagster."""
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from headrace.stack import Progress
 
+_UNLIMITED = 10_000
+
 
 @contextmanager
 def terminable() -> "Iterator[None]":
@@ -49,8 +51,9 @@ def progress() -> "Iterator[Progress]":
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table as wide as the terminal, or as its longest lines where there is none. No value is cut."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     colours = {
         "ok": "green",
@@ -60,7 +63,11 @@ def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         "fatal": "red",
         "backoff": "red",
     }
-    table = Table(*header, box=None, pad_edge=False, header_style="bold")
+    columns = (Column(name, overflow="fold") for name in header)
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(f"[{colours[cell]}]{cell}[/]" if cell in colours else cell for cell in row))
-    Console(soft_wrap=True).print(table)
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _UNLIMITED
+    console.print(table)

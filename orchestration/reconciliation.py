@@ -7,6 +7,7 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing.audit import audit_topics
 from streaming.processors.registry import PROCESSORS
+from streaming.runtime.health import require_broker
 from streaming.runtime.processing.progress import processor_accounts
 from warehouse.lake import Lake
 from warehouse.raw import registered_accounts
@@ -16,7 +17,12 @@ POLL_SECONDS = 1.0
 
 
 def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Reconciliation:
-    """Hold the topics, the landing accounts and the registered rows against each other, as they are now."""
+    """Hold the topics, the landing accounts and the registered rows against each other, as they are now.
+
+    Raises:
+        Transient: Kafka or PostgreSQL is away.
+    """
+    require_broker(settings)
     names = tuple(topics)
     # The warehouse first: what is registered after this moment is still in the files that the audit reads.
     with Lake.open(settings) as lake:

@@ -16,8 +16,10 @@ hypothesis.settings.register_profile("headrace", deadline=None)
 hypothesis.settings.load_profile("headrace")
 
 _SPARE_PORTS = max(PORTS.values()) + 16
-# Below the range that the system gives to outgoing connections.
-_FIRST_BASE, _LAST_BASE = 20_000, 32_000
+# Below the range that the system gives to outgoing connections. Workers of pytest-xdist each have a part of it.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_BASES = range(20_000, 32_000, 64)[_WORKER::_WORKERS]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,7 +47,7 @@ def free_port_base() -> Callable[[], int]:
 def find_port_base() -> int:
     """A random port base whose ports are all free now."""
     while True:
-        base = random.randrange(_FIRST_BASE, _LAST_BASE, 32)
+        base = random.choice(_BASES)
         if all(_is_free(base + offset) for offset in range(_SPARE_PORTS)):
             return base
 

@@ -1,5 +1,6 @@
 """`headrace build`: what Dagster would build, once, now."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,8 +23,10 @@ def build(
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from orchestration.run import build as run_build
+    from streaming.runtime import logs
 
     settings = Settings()
+    logs.configure(settings.log_level, console=sys.stderr.isatty())
     with postgres_for_call(settings):
         _wait_for_landing(settings, wait)
         summary = run_build(settings, full=full, select=tables or None, echo=typer.echo)

@@ -21,15 +21,18 @@ def register(app: typer.Typer) -> None:
 
 
 def demo() -> None:
-    """Start the stack, feed both cases from the simulator, land, build, and show what came out; exit 0 if it adds up.
+    """Run everything once on the simulator, and show what came out.
 
-    On a terminal the stack then stays up until Ctrl-C.
+    Starts the stack, feeds both cases, lands, builds and counts; exit 0 only if the counts agree. On a terminal the
+    stack then stays up until Ctrl-C.
     """
     from contracts.settings import Settings
     from headrace.demo import demo_stack, run
     from headrace.terminal import progress, terminable
+    from streaming.runtime import logs
 
     settings = Settings()
+    logs.configure(settings.log_level, console=sys.stderr.isatty())
     started = time.monotonic()
     with terminable(), progress() as tell, demo_stack(settings, tell):
         outcome = run(settings, progress=tell, echo=lambda line: typer.echo(f"  {line}", err=True))

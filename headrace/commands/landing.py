@@ -82,9 +82,11 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
     from contracts.settings import Settings
     from streaming.landing import accounts
     from streaming.runtime import clients
+    from streaming.runtime.health import require_broker
     from streaming.runtime.topics import offset_bounds, topic_ids
 
     settings = Settings()
+    require_broker(settings)
     admin = clients.admin(settings)
     present = topic_ids(admin, [topic])
     if topic not in present:
@@ -104,16 +106,21 @@ def verify(
     as_json: Json = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is still on its way.")] = 30.0,
 ) -> None:
-    """Hold every topic against what landed and what the warehouse knows, offset by offset; exit 0 when all adds up."""
+    """Check that nothing is lost or repeated, offset by offset.
+
+    Holds every topic against what landed and what the warehouse knows. Exit 0 only when all adds up.
+    """
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from orchestration.reconciliation import reconcile_when_settled
+    from streaming.runtime import logs
 
     def tell(result: "Reconciliation") -> None:
         pending, waiting = result.total("pending"), result.total("unregistered")
         typer.echo(f"waiting: {pending} records not landed yet, {waiting} not built yet", err=True)
 
     settings = Settings()
+    logs.configure(settings.log_level, console=sys.stderr.isatty())
     with postgres_for_call(settings):
         result = reconcile_when_settled(settings, wait_seconds=wait, on_wait=tell)
     if as_json:

@@ -13,7 +13,10 @@ def register(app: typer.Typer) -> None:
 def serve(
     url: Annotated[bool, typer.Option("--url", help="Only print the page's address, with its token.")] = False,
 ) -> None:
-    """Serve the marts and dimensions to whoever has the token: a page, JSON, CSV and Arrow. `headrace up` runs it."""
+    """Answer SQL over HTTP, read only, to whoever has the token.
+
+    With a page to ask in; answers are JSON, CSV or Arrow. `headrace up` runs it.
+    """
     from contracts.settings import HOST, Settings
     from headrace.stack.files import secret
 

@@ -84,7 +84,10 @@ def simulate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a shop: visitors, carts, orders, posts, feedback and weather. Live until Ctrl-C, or a batch with --days."""
+    """Run a shop: visits, orders, posts, feedback and weather.
+
+    Live until Ctrl-C, or a batch with --days.
+    """
     from streaming.sources.simulator.run import Plan
     from streaming.sources.simulator.run import simulate as run
 

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def setup() -> None:
-    """Fetch Kafka's jars by Maven into this Python environment; skips what is there."""
+    """Fetch Kafka's jars by Maven, unless they are there."""
     from headrace.stack.kafka.jars import JARS, KAFKA_VERSION, fetch_jars, jars_present
 
     if jars_present():
@@ -39,7 +39,10 @@ def setup() -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check tools, versions, ports, disk and memory; exit 1 when something does not do."""
+    """Check tools, versions, ports, disk and memory.
+
+    Nothing is started. Exit 1 when something does not do; the remedy is beside it.
+    """
     from dataclasses import asdict
 
     from contracts.settings import Settings
@@ -61,7 +64,10 @@ def doctor(as_json: Json = False) -> None:
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the stack is healthy.")] = False,
 ) -> None:
-    """Start the stack: Kafka, PostgreSQL, landers, processors and Dagster. Without --detach it runs until Ctrl-C."""
+    """Start the stack; without --detach it runs until Ctrl-C.
+
+    That is Kafka, PostgreSQL, the landers, the processors and Dagster, under a supervisor that restarts what dies.
+    """
     from contracts.settings import Settings
     from headrace import stack
 
@@ -92,7 +98,10 @@ def down() -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """Show every program with its state and memory; exit 1 unless all of them run."""
+    """Show every program with its state and memory.
+
+    Exit 1 unless all of them run.
+    """
     from dataclasses import asdict
 
     from contracts.settings import Settings

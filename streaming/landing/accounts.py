@@ -51,7 +51,7 @@ class Position:
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as its lander sees it. `lag` counts offsets, which transaction markers take as well."""
+    """A topic as its lander sees it. `lag` counts offsets; while it is catching up, transaction markers' as well."""
 
     topic: str
     next_offset_sum: int
@@ -215,7 +215,7 @@ def _commit_row(
 
 
 def observe(db: psycopg.Connection, highs: Mapping[tuple[UUID, int], int]) -> None:
-    """Record the high watermark last seen of each partition, by topic id and partition."""
+    """Record where the records of each partition were last seen to end, by topic id and partition."""
     with db.cursor() as cursor:
         cursor.executemany(
             "update landing.positions set high_offset = %s, observed_at = clock_timestamp()"

@@ -69,6 +69,7 @@ class Lander:
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 2_000,
                 "topic.metadata.refresh.interval.ms": 10_000,
+                "enable.partition.eof": True,
                 "error_cb": self._fatal.noticed,
             },
         )
@@ -80,6 +81,7 @@ class Lander:
         self._assigned: set[Key] = set()
         self._joining: dict[Key, int] = {}
         self._expected: dict[Key, int] = {}
+        self._ends: dict[Key, int] = {}
         self._stopped: set[Key] = set()
         self._generation = 0
         self._recover_at: float | None = None
@@ -141,6 +143,9 @@ class Lander:
             error = message.error()
             if error is None:
                 continue
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                self._ends[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
+                continue
             if error.fatal():
                 raise Terminal(f"Kafka ended this consumer: {error.str()}.", remedy="The supervisor starts it again.")
             self._log.warning("consumer error", code=error.name(), topic=message.topic(), partition=message.partition())
@@ -156,7 +161,7 @@ class Lander:
         """
         if not self._joining:
             return None
-        came = {(message.topic(), message.partition()) for message in messages}
+        came = {(message.topic(), message.partition()) for message in messages if message.error() is None}
         for key in [key for key in self._joining if key in came]:
             if not self._seek(key, self._joining[key]):
                 return self._reset("not seekable yet", f"{key[0]}-{key[1]}")
@@ -250,6 +255,7 @@ class Lander:
             buffer.clear()
         self._expected.clear()
         self._joining.clear()
+        self._ends.clear()
         if self._assigned:
             self._consumer.pause(_partitions(self._assigned))
         self._wait_before_recovery()
@@ -334,6 +340,7 @@ class Lander:
             self._stopped.discard(key)
             self._expected.pop(key, None)
             self._joining.pop(key, None)
+            self._ends.pop(key, None)
 
     # --- heartbeat ------------------------------------------------------------------------------------------------
 
@@ -355,6 +362,8 @@ class Lander:
         highs: dict[tuple[UUID, int], int] = {}
         for (topic, partition), position in self._expected.items():
             _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            if high <= self._ends.get((topic, partition), -1):
+                high = position  # there are but transaction markers behind it, which nobody is waiting for
             if high >= 0:
                 highs[self._topic_ids[topic], partition] = high
                 metrics.LAG.labels(topic, partition).set(max(0, high - position))

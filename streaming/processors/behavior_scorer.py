@@ -8,6 +8,8 @@ returned orders all end in the features that the warehouse computes.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
+from statistics import median
 from typing import ClassVar, cast
 
 import msgspec
@@ -95,6 +97,10 @@ class BehaviorScorer:
             tenure_days=features.tenure_days,
             mean_gap_days=features.mean_gap_days,
             mean_basket_lines=features.mean_basket_lines,
+            order_days=features.order_days,
+            last_gap_days=features.last_gap_days,
+            median_gap_days=features.median_gap_days,
+            longest_gap_days=features.longest_gap_days,
             repurchase_probability=score.probability,
             segment=score.segment,
             model_version=version,
@@ -110,6 +116,8 @@ def features_of(documents: Iterable[Known]) -> CustomerFeatures:
     count = len(orders)
     first = min((each.time_us for each in orders), default=0)
     last = max((each.time_us for each in orders), default=0)
+    days = sorted({each.time_us // DAY_US for each in orders})
+    gaps = [later - earlier for earlier, later in pairwise(days)]
     return CustomerFeatures(
         cutoff_us=cutoff,
         orders=count,
@@ -119,6 +127,10 @@ def features_of(documents: Iterable[Known]) -> CustomerFeatures:
         tenure_days=(cutoff - first) / DAY_US if count else None,
         mean_gap_days=(last - first) / (DAY_US * (count - 1)) if count > 1 else None,
         mean_basket_lines=sum(each.lines for each in orders) / count if count else None,
+        order_days=len(days),
+        last_gap_days=gaps[-1] if gaps else None,
+        median_gap_days=float(median(gaps)) if gaps else None,
+        longest_gap_days=max(gaps, default=None),
     )
 
 

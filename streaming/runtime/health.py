@@ -13,6 +13,7 @@ from contracts.topics import Topic
 _LOG_NOTHING = 0
 _NO_LEADER = -1
 _POLL_SECONDS = 0.05
+_PATIENCE_SECONDS = 5.0
 
 
 def quiet_admin(settings: Settings) -> AdminClient:
@@ -26,6 +27,12 @@ def broker_answers(settings: Settings, timeout_seconds: float = 3.0) -> bool:
         return bool(quiet_admin(settings).list_topics(timeout=timeout_seconds).brokers)
     except KafkaException:
         return False
+
+
+def require_broker(settings: Settings) -> None:
+    """Raise `Transient` unless a broker answers, before clients are made that would go on asking for it."""
+    if not broker_answers(settings, _PATIENCE_SECONDS):
+        raise Transient(f"Kafka at {settings.bootstrap_servers} does not answer. Is the stack up (`headrace up`)?")
 
 
 def wait_for_topics(client: AdminClient, topics: Mapping[str, Topic], timeout_seconds: float = 30.0) -> None:

@@ -17,6 +17,7 @@ from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
 from contracts.types import Event
 from streaming.runtime.clients import producer
+from streaming.runtime.health import require_broker
 
 MAX_KEY_BYTES = 16_384
 """Together with the largest value this stays below the topics' `max.message.bytes`."""
@@ -73,6 +74,7 @@ class Publisher:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._servers = settings.bootstrap_servers
         self._failures: list[KafkaError] = []
         self._since_poll = 0
@@ -95,6 +97,7 @@ class Publisher:
             Transient: no answer.
             Terminal: a topic is missing.
         """
+        require_broker(self._settings)
         wanted = {name for topic in topics for name in (topic, TOPICS[topic].dead_letter)}
         deadline = time.monotonic() + SETTLING_SECONDS
         # A topic that was created a moment ago is not in every answer yet.
@@ -110,7 +113,7 @@ class Publisher:
         try:
             topics = self._producer.list_topics(timeout=CONNECT_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            raise Transient(f"Kafka at {self._servers} does not answer. Is the stack up (`headrace up`)?") from error
+            raise Transient(f"Kafka at {self._servers} does not tell its topics: {error.args[0].str()}.") from error
         return {name for name, topic in topics.items() if all(part.leader >= 0 for part in topic.partitions.values())}
 
     def publish(self, topic: str, key: bytes, value: bytes) -> None:

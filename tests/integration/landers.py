@@ -103,18 +103,19 @@ def produce(settings: Settings, values: Iterable[bytes | None], *, topic: str = 
     return count
 
 
+def mixed(count: int, *, first: int = 0) -> Iterator[bytes | None]:
+    """Values of `count` records, some of them no valid events and some tombstones."""
+    chance = random.Random(7 + first)
+    bad = [case.value for case in CASES if case.refused_as and len(case.value) < 10_000]
+    for number in range(first, first + count):
+        draw = chance.random()
+        yield None if draw < 0.02 else chance.choice(bad) if draw < 0.05 else valid_order(number)
+
+
 @contextmanager
 def trickle(settings: Settings, count: int, seconds: float) -> Iterator[None]:
-    """Send `count` records, some of them no valid events and some tombstones, over about so many seconds meanwhile."""
-    chance = random.Random(7)
-    bad = [case.value for case in CASES if case.refused_as and len(case.value) < 10_000]
-
-    def values() -> Iterator[bytes | None]:
-        for number in range(count):
-            draw = chance.random()
-            yield None if draw < 0.02 else chance.choice(bad) if draw < 0.05 else valid_order(number)
-
-    thread = threading.Thread(target=produce, args=(settings, values()), kwargs={"pause": seconds / count})
+    """Send `count` mixed records over about so many seconds meanwhile."""
+    thread = threading.Thread(target=produce, args=(settings, mixed(count)), kwargs={"pause": seconds / count})
     thread.start()
     try:
         yield

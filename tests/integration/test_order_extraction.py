@@ -132,7 +132,8 @@ def assert_features_agree(settings: Settings) -> None:
     with Lake.open(settings, read_only=True) as lake:
         built = lake.connection.execute("""
             select customer_id, feature_cutoff at time zone 'UTC', orders, returns, monetary::decimal(18, 4)::varchar,
-                recency_days, tenure_days, mean_gap_days, mean_basket_lines
+                recency_days, tenure_days, mean_gap_days, mean_basket_lines, order_days, last_gap_days,
+                median_gap_days, longest_gap_days
             from core.customer_features order by all
         """).fetchall()
     assert built == [
@@ -146,6 +147,10 @@ def assert_features_agree(settings: Settings) -> None:
             event.tenure_days,
             event.mean_gap_days,
             event.mean_basket_lines,
+            event.order_days,
+            event.last_gap_days,
+            event.median_gap_days,
+            event.longest_gap_days,
         )
         for name, event in sorted(streamed.items())
     ]

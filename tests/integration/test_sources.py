@@ -241,3 +241,9 @@ def test_a_missing_topic_and_a_missing_broker_are_said_in_one_sentence(fresh: Se
     away = fresh.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{fresh.port('kafka')}"})
     with pytest.raises(Transient, match="does not answer"):
         replay(away, "access-log", path, options=Options())
+    for command in (["verify"], ["landing", "accept-gap", "orders"]):
+        run = subprocess.run([*HEADRACE, *command], env=environment(away), capture_output=True, text=True, check=False)
+        assert run.returncode == 1
+        assert run.stderr.splitlines() == [
+            f"Kafka at {away.kafka_bootstrap} does not answer. Is the stack up (`headrace up`)?"
+        ]

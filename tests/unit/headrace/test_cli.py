@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from contracts.errors import Terminal
 from headrace import cli
+from headrace.terminal import print_table
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -21,6 +24,22 @@ def test_help_imports_nothing_heavy() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert "Commands:" in run.stdout
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    shown = CliRunner().invoke(cli.build_app(), ["--version"])
+    assert (shown.exit_code, shown.stdout.strip()) == (0, version("headrace"))
+
+
+def test_every_command_is_summed_up_in_a_line_of_the_help() -> None:
+    _, commands = CliRunner().invoke(cli.build_app(), ["--help"]).stdout.split("Commands:")
+    cut = [line.split()[0] for line in commands.splitlines() if line.endswith("...")]
+    assert cut == [], "the first sentence of the docstring is longer than a line"
+
+
+def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "remark"), [("a" * 100, "b" * 100)])
+    assert capsys.readouterr().out.splitlines()[1] == "a" * 100 + "  " + "b" * 100
 
 
 def app_that_raises(error: BaseException) -> typer.Typer:

@@ -58,6 +58,8 @@ def test_features_follow_each_order() -> None:
     assert (last.returns, last.monetary) == (1, "7.0002")
     assert (last.recency_days, last.tenure_days, last.mean_gap_days) == (3.0, 33.0, 15.0)
     assert last.mean_basket_lines == 1.0
+    assert last.order_days == 3
+    assert (last.last_gap_days, last.median_gap_days, last.longest_gap_days) == (20, 15.0, 20)
     assert last.feature_cutoff == last.event_time == START + timedelta(days=33)
 
 
@@ -101,7 +103,7 @@ def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(orders: list[Or
 
 
 def features(orders: int, tenure: float | None, gap: float | None, recency: float | None) -> CustomerFeatures:
-    return CustomerFeatures(0, orders, 0, 0, recency, tenure, gap, 1.0)
+    return CustomerFeatures(0, orders, 0, 0, recency, tenure, gap, 1.0, orders, None, None, None)
 
 
 def test_the_rule_ranks_frequent_and_recent_customers_higher_and_names_segments() -> None:

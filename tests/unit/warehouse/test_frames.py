@@ -1,0 +1,142 @@
+"""Training frames: the same features as the stream's, of nothing after the cutoff, and labels of what came then."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from contracts.features import MONEY_UNITS
+from streaming.processors.behavior_scorer import Known, features_of
+from warehouse import frames
+from warehouse.tables import table
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+CUTOFFS = [START + timedelta(days=days) for days in (20, 50, 80)]
+FEATURES = (
+    "orders", "returns", "monetary", "recency_days", "tenure_days", "mean_gap_days", "mean_basket_lines", "order_days",
+    "last_gap_days", "median_gap_days", "longest_gap_days",
+)  # fmt: skip
+
+
+def document(
+    number: int, customer: str | None, days: float, kind: str = "order", revenue: str = "10"
+) -> dict[str, Any]:
+    time = START + timedelta(days=days)
+    return {
+        "order_id": str(number),
+        "customer_id": customer,
+        "kind": kind,
+        "ordered_at": time,
+        "order_date": time.date(),
+        "line_count": 1 + number % 7,
+        "revenue": Decimal(revenue),
+    }
+
+
+def documents(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema_overrides={"revenue": pl.Decimal(38, 4), "ordered_at": pl.Datetime("us", "UTC")})
+
+
+def history(seed: int = 1, size: int = 400, until: float = 200) -> list[dict[str, Any]]:
+    random = Random(seed)
+    return [
+        document(
+            number,
+            random.choice(["A", "B", "C", "D", None]),
+            # Whole days too, so that documents fall on one day, at one time, and at a cutoff itself.
+            random.choice([random.uniform(-9, until), random.randrange(int(until))]),
+            random.choice(["order", "order", "return", "adjustment"]),
+            f"{random.randrange(-9_999_999, 9_999_999) / MONEY_UNITS:.4f}",
+        )
+        for number in range(size)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_statement_and_the_stream_compute_the_same_features_to_the_last_bit(seed: int) -> None:
+    rows = history(seed, size=10 * (seed + 1) ** 2)
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.register("documents", documents(rows))
+        connection.execute("create schema core")
+        connection.execute("create table core.orders as from documents")
+        built = connection.execute(f"from ({table('core.customer_features').sql}) order by customer_id").pl()
+    for row in built.iter_rows(named=True):
+        known = [
+            Known(
+                is_order=each["kind"] == "order",
+                is_store=True,
+                time_us=(each["ordered_at"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1),
+                lines=each["line_count"],
+                units=int(each["revenue"] * MONEY_UNITS),
+                events=[],
+            )
+            for each in rows
+            if each["customer_id"] == row["customer_id"] and each["kind"] in ("order", "return")
+        ]
+        streamed = features_of(known)
+        assert (row["feature_cutoff"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == (
+            streamed.cutoff_us
+        )
+        assert row["monetary"] * MONEY_UNITS == streamed.monetary_units
+        for name in FEATURES:
+            if name != "monetary":
+                assert row[name] == getattr(streamed, name), name
+    assert built.height == len({row["customer_id"] for row in rows if row["kind"] != "adjustment"} - {None})
+
+
+def test_whatever_happens_after_a_cutoff_changes_none_of_its_features() -> None:
+    rows = history()
+    features = ["customer_id", "cutoff", *FEATURES]
+    for cutoff in CUTOFFS:
+        past = [row for row in rows if row["ordered_at"] <= cutoff]
+        futures = (
+            past,
+            past + history(seed=9, until=500)[-200:],
+            past
+            + [row | {"ordered_at": row["ordered_at"] + timedelta(days=1), "revenue": -row["revenue"]} for row in rows],
+        )
+        seen = [
+            frames.behavior_at(
+                documents([row for row in future if row in past or row["ordered_at"] > cutoff]), [cutoff]
+            ).select(features)
+            for future in futures
+        ]
+        assert seen[0].height == 4
+        assert seen[0].equals(seen[1])
+        assert seen[0].equals(seen[2])
+
+
+def test_labels_are_of_the_days_after_the_cutoff() -> None:
+    rows = [
+        document(1, "A", 0),
+        document(2, "A", 49, revenue="7"),
+        document(3, "A", 51, "return", "-2"),
+        document(4, "B", 20),
+        document(5, "B", 50.5, revenue="3"),
+        document(6, "C", 30),
+        document(7, "C", 120, revenue="5"),
+        document(8, "D", 19, "return", "-1"),
+    ]
+    frame = frames.behavior_at(documents(rows), CUTOFFS[:2])
+    told = {(row["customer_id"], row["cutoff"].day): (row["ordered"], row["spend"]) for row in frame.to_dicts()}
+    assert told == {
+        ("A", 21): (True, 5.0),
+        ("B", 21): (False, 3.0),  # one second too late for 30 days; the order at the cutoff is in the features
+        ("A", 20): (False, None),  # not all of the 90 days are known yet
+        ("B", 20): (True, None),
+        ("C", 20): (False, None),
+    }
+
+
+def test_cutoffs_are_midnights_whose_label_is_complete_and_as_far_apart_as_the_label() -> None:
+    as_of = datetime(2011, 8, 31, 17, 45, tzinfo=UTC)
+    cutoffs = frames.behavior_cutoffs(datetime(2010, 12, 1, 8, tzinfo=UTC), as_of)
+    assert cutoffs[-1] == datetime(2011, 8, 1, tzinfo=UTC)
+    assert cutoffs[-1] - frames.LABEL in cutoffs
+    assert cutoffs[0] == datetime(2011, 1, 3, tzinfo=UTC)
+    assert len(frames.behavior_cutoffs(as_of, as_of)) == 1
