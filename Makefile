@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing chaos docs lock clean
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-processing bench-restore chaos docs lock clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -60,6 +60,12 @@ ui: setup  ## Run the browser tests of the Dagster UI (needs Chromium)
 
 bench-landing: setup  ## Measure the landing rate against untouched consume(), as JSON
 	@$(BIN)/python -m benchmarks.landing
+
+bench-processing: setup  ## Measure processing, one out for one in, against Kafka Streams, as JSON (needs a JDK)
+	@$(BIN)/python -m benchmarks.processing
+
+bench-restore: setup  ## Measure how soon a killed processor with 1,000,000 keys is at work again, as JSON
+	@$(BIN)/python -m benchmarks.restoring
 
 chaos: setup  ## Kill things at random for a long while, and verify
 	@$(BIN)/pytest tests/chaos --timeout=3600

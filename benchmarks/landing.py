@@ -6,26 +6,20 @@ medians are reported as JSON, with the most memory that the landing process took
 
 import argparse
 import json
-import multiprocessing
-import random
 import statistics
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-import orjson
 import psycopg
 from psycopg import sql
 
+from benchmarks.backlog import RECORD_BYTES, TOPIC, fill
+from benchmarks.measuring import in_child, memory_mb, servers
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-
-TOPIC = "web_logs"
-RECORD_BYTES = 385
 
 
 @dataclass(frozen=True)
@@ -69,45 +63,6 @@ class Run:
     peak_rss_mb: float
 
 
-def record(number: int, chance: random.Random) -> bytes:
-    """A valid `web_logs` value of exactly `RECORD_BYTES` bytes."""
-    event = {
-        "event_id": f"{chance.getrandbits(128):032x}",
-        "event_time": f"2026-11-{number % 28 + 1:02d}T{number % 24:02d}:{number % 60:02d}:00Z",
-        "source": "access-log",
-        "visitor_id": f"v{chance.randrange(100_000)}",
-        "client": f"{chance.getrandbits(64):016x}",
-        "method": "GET",
-        "path": f"/product/{number % 1000}",
-        "status": 200,
-        "bytes": chance.randrange(50_000),
-        "device": "desktop",
-        "is_bot": False,
-        "user_agent": "",
-    }
-    event["user_agent"] = "Mozilla/5.0 (X11; Linux x86_64) ".ljust(RECORD_BYTES - len(orjson.dumps(event)), "x")
-    return orjson.dumps(event)
-
-
-def fill(settings: Settings, records: int) -> None:
-    """Produce the backlog."""
-    from streaming.runtime.clients import producer
-
-    chance = random.Random(1)
-    pool = [record(number, chance) for number in range(50_000)]
-    client = producer(settings, **{"queue.buffering.max.messages": 1_000_000})
-    for number in range(records):
-        while True:
-            try:
-                client.produce(TOPIC, value=pool[number % len(pool)], key=b"v%d" % (number % 5_000))
-                break
-            except BufferError:
-                client.poll(0.05)
-        if number % 10_000 == 0:
-            client.poll(0)
-    client.flush()
-
-
 def consume_untouched(settings: Settings, records: int, bare: Bare) -> Run:
     """Bare `consume()`, values untouched."""
     from confluent_kafka import TopicPartition
@@ -122,7 +77,7 @@ def consume_untouched(settings: Settings, records: int, bare: Bare) -> Run:
         seen += len(client.consume(bare.records_a_call, 0.1))
     took = time.perf_counter() - started
     client.close()
-    return Run(records / took, _peak_mb())
+    return Run(records / took, memory_mb())
 
 
 def land(settings: Settings, records: int) -> Run:
@@ -153,23 +108,11 @@ def land(settings: Settings, records: int) -> Run:
 
     threading.Thread(target=watch, daemon=True).start()
     lander.run()
-    return Run(records / (times[1] - times[0]), _peak_mb())
+    return Run(records / (times[1] - times[0]), memory_mb())
 
 
 def _value(counter: object) -> float:
     return counter._value.get()  # type: ignore[attr-defined]  # noqa: SLF001  no public reader
-
-
-def _peak_mb() -> float:
-    # Not getrusage: its maximum outlives exec, so a child would report its parent's.
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
-def _in_child(function: object, *arguments: object) -> Run:
-    """Run in a process of its own, so that memory and librdkafka's threads are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)  # type: ignore[arg-type]
 
 
 def _fresh_database(settings: Settings) -> Settings:
@@ -190,8 +133,8 @@ def compare(settings: Settings, records: int, runs: int) -> dict[str, object]:
     landed: list[Run] = []
     for number in range(runs):
         for name, chosen in CONSUMERS.items():
-            bare[name].append(_in_child(consume_untouched, settings, records, chosen).records_per_second)
-        landed.append(_in_child(land, _fresh_database(settings), records))
+            bare[name].append(in_child(consume_untouched, settings, records, chosen).records_per_second)
+        landed.append(in_child(land, _fresh_database(settings), records))
         rates = {name: round(rate[-1]) for name, rate in bare.items()}
         print(f"run {number + 1}: consume {rates}, landed {landed[-1]}", file=sys.stderr)
     ratios = {
@@ -215,19 +158,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--runs", type=int, default=3)
     chosen = parser.parse_args()
-    given = Settings()
-    if given.kafka_bootstrap and given.postgres_conninfo:
-        print(json.dumps(compare(given, chosen.records, chosen.runs)))
-        return
-    from headrace import stack
-
-    with TemporaryDirectory(prefix="hr-bench-") as home:
-        settings = given.model_copy(update={"home": Path(home), "port_base": given.port_base + 700})
-        try:
-            stack.up(settings, parts={"kafka", "postgres"})
-            print(json.dumps(compare(settings, chosen.records, chosen.runs)))
-        finally:
-            stack.down(settings)
+    with servers(Settings(), "kafka", "postgres") as settings:
+        print(json.dumps(compare(settings, chosen.records, chosen.runs)))
 
 
 if __name__ == "__main__":

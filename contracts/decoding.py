@@ -5,9 +5,10 @@ that. Unknown fields are ignored, so that a producer may be upgraded before its 
 last value counts.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -41,36 +42,45 @@ def decode(contract: type[E], value: bytes) -> E:
     Valid is: UTF-8 JSON (RFC 8259), one object, at most `MAX_RECORD_BYTES` long; every required field present; every
     value of its declared type and range; times in UTC between the years 1000 and 2999; no NUL in any text.
     """
-    if len(value) > MAX_RECORD_BYTES:
-        raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
-    try:
-        event: E = _decoder(contract).decode(value)
-    except RecursionError:
-        raise InvalidRecord("too deep", "nested too deeply") from None
-    except UnicodeDecodeError as error:
-        raise InvalidRecord("not UTF-8", f"not UTF-8 at byte {error.start}") from None
-    except msgspec.ValidationError as error:
-        raise InvalidRecord("invalid field", _without_payload(str(error))) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRecord("malformed JSON", str(error)) from None
-    for name in _time_fields(contract):
-        time: datetime | None = getattr(event, name)
-        if time is not None and not (time.tzinfo is UTC and FIRST_YEAR <= time.year <= LAST_YEAR):
-            reason = f"not a time in UTC between {FIRST_YEAR} and {LAST_YEAR} - at `$.{name}`"
-            raise InvalidRecord("invalid field", reason)
-    if b"\\u0000" in value and _holds_nul(event, fields_of(contract)):
-        raise InvalidRecord("NUL character", "holds a NUL character")
-    return event
+    return strict_decoder(contract)(value)
 
 
 @cache
-def _decoder(contract: type[Event]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(contract)
+def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
+    """`decode` for one contract, for those who decode many records: it looks nothing up."""
+    parse: Callable[[bytes], E] = msgspec.json.Decoder(contract).decode
+    fields = fields_of(contract)
+    times = [field.name for field in fields if field.kind == "time" and field.name != "event_time"]
+
+    def decode_one(value: bytes) -> E:
+        if len(value) > MAX_RECORD_BYTES:
+            raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
+        try:
+            event = parse(value)
+        except RecursionError:
+            raise InvalidRecord("too deep", "nested too deeply") from None
+        except UnicodeDecodeError as error:
+            raise InvalidRecord("not UTF-8", f"not UTF-8 at byte {error.start}") from None
+        except msgspec.ValidationError as error:
+            raise InvalidRecord("invalid field", _without_payload(str(error))) from None
+        except msgspec.DecodeError as error:
+            raise InvalidRecord("malformed JSON", str(error)) from None
+        _check_time("event_time", event.event_time)
+        for name in times:
+            if (time := getattr(event, name)) is not None:
+                _check_time(name, time)
+        # The first look is for one byte, which takes a twentieth of the time of the second.
+        if b"\\" in value and b"\\u0000" in value and _holds_nul(event, fields):
+            raise InvalidRecord("NUL character", "holds a NUL character")
+        return event
+
+    return decode_one
 
 
-@cache
-def _time_fields(contract: type[Event]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields_of(contract) if field.kind == "time")
+def _check_time(name: str, time: datetime) -> None:
+    if not (time.tzinfo is UTC and FIRST_YEAR <= time.year <= LAST_YEAR):
+        reason = f"not a time in UTC between {FIRST_YEAR} and {LAST_YEAR} - at `$.{name}`"
+        raise InvalidRecord("invalid field", reason)
 
 
 def _holds_nul(struct: msgspec.Struct, fields: tuple[Field, ...]) -> bool:

@@ -54,7 +54,7 @@ def _event(
 
 
 EVENT_TOPICS: tuple[Topic, ...] = (
-    _event("web_logs", "ecommerce", "visitor_id", WebLog, partitions=4, days=7),
+    _event("web_logs", "ecommerce", "session_id, or visitor_id without one", WebLog, partitions=4, days=7),
     _event("orders", "ecommerce", "customer_id, or order_id for guests", Order, partitions=4, days=30),
     _event("customers", "ecommerce", "customer_id", Customer, partitions=4, days=30, compacted=True),
     _event("customer_behavior", "ecommerce", "customer_id", CustomerBehavior, partitions=4, days=30, compacted=True),

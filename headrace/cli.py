@@ -8,7 +8,10 @@ import typer
 
 from contracts.errors import HeadraceError
 
-COMMANDS = ("demo", "stack", "sources", "landing", "processing", "build", "warehouse", "history", "serve", "docs")
+COMMANDS = (
+    *("demo", "stack", "sources", "landing", "processing", "dead_letters"),
+    *("build", "warehouse", "history", "serve", "docs"),
+)
 """Modules of `headrace.commands`, in the order that `--help` shows them."""
 
 INTERRUPTED = 130

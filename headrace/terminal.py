@@ -50,6 +50,18 @@ def progress() -> "Iterator[Progress]":
         yield show
 
 
+def printable(text: str) -> str:
+    """Text from outside, made such that it cannot steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def cell(text: str) -> str:
+    """Text from outside as a cell of a table: what looks like markup in it is none."""
+    from rich.markup import escape
+
+    return escape(printable(text))
+
+
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """A table as wide as the terminal, or as its longest lines where there is none. No value is cut."""
     from rich.console import Console

@@ -20,7 +20,7 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from contracts.errors import Terminal, Transient
+from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing import accounts
@@ -146,8 +146,8 @@ class Lander:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 self._ends[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
                 continue
-            if error.fatal():
-                raise Terminal(f"Kafka ended this consumer: {error.str()}.", remedy="The supervisor starts it again.")
+            self._fatal.noticed(error)
+            self._fatal.check()
             self._log.warning("consumer error", code=error.name(), topic=message.topic(), partition=message.partition())
             if error.code() in _OUT_OF_RANGE:
                 self._reset("offset out of range", error.str())

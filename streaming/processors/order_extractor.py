@@ -58,6 +58,7 @@ class OrderExtractor:
     name: ClassVar[str] = "order-extractor"
     inputs: ClassVar[tuple[str, ...]] = ("web_logs",)
     output: ClassVar[str] = "orders"
+    state_version: ClassVar[int] = 1
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
         return _Batch(self.name, state, [cast("WebLog", record.event) for record in records]).run()

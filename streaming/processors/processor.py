@@ -61,10 +61,13 @@ class Processor(Protocol):
     `process` gets records of one partition of one input topic, in the order of their offsets, with that partition's
     state; partitions share nothing. What comes out may not depend on how the records were cut into batches: timers run
     on event time, which the processor keeps in its state. `now` is for stamps such as `scored_at` alone.
+
+    `state_version` is raised when the form of the state changes: the runtime goes on from no other.
     """
 
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
     output: ClassVar[str]
+    state_version: ClassVar[int]
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result: ...

@@ -39,6 +39,7 @@ class SentimentScorer:
     name: ClassVar[str] = "sentiment-scorer"
     inputs: ClassVar[tuple[str, ...]] = ("social_media", "customer_feedback")
     output: ClassVar[str] = "customer_sentiment"
+    state_version: ClassVar[int] = 1
 
     def __init__(self, scorer: Scorer | None = None) -> None:
         self._scorer = scorer

@@ -56,6 +56,14 @@ def admin(settings: Settings) -> AdminClient:
     return AdminClient({"bootstrap.servers": settings.bootstrap_servers, **_RECONNECT})
 
 
+def ends_consumer(error: KafkaError) -> bool:
+    """Whether a consumer is of no more use after an error.
+
+    What `consume` gives instead of a record does not say so itself: its code is `_FATAL`, and `fatal()` is False.
+    """
+    return error.fatal() or error.code() in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID)  # noqa: SLF001
+
+
 class FatalErrors:
     """Notices the errors that end a consumer for good, such as being fenced; pass `noticed` as its `error_cb`.
 
@@ -67,7 +75,7 @@ class FatalErrors:
 
     def noticed(self, error: KafkaError) -> None:
         """Take an error of any kind."""
-        if error.fatal():
+        if ends_consumer(error):
             self._found.append(error)
 
     def check(self) -> None:

@@ -22,6 +22,12 @@ def _parse(text: str) -> dict[str, str]:
 _actions = _parse(os.environ.get(VARIABLE, ""))
 
 
+def arm(text: str) -> None:
+    """Set the points of this process, in the form of the variable."""
+    _actions.clear()
+    _actions.update(_parse(text))
+
+
 def failpoint(name: str) -> None:
     """Do here what the environment asks for at this point: nothing, as a rule."""
     action = _actions.get(name)

@@ -24,6 +24,9 @@ PROCESSED = Counter("headrace_processor_records_in", "Records processed, refused
 PRODUCED = Counter("headrace_processor_records_out", "Records produced to the output topic.", ["processor"])
 DROPPED = Counter("headrace_processor_records_dropped", "Records that came to nothing.", ["processor", "reason"])
 DEAD_LETTERS = Counter("headrace_processor_dead_letters", "Records refused.", ["processor", "reason"])
+PROCESSOR_LAG = Gauge(
+    "headrace_processor_lag_offsets", "High watermark minus position.", ["processor", "topic", "partition"]
+)
 TRANSACTION_SECONDS = Histogram(
     "headrace_processor_transaction_seconds", "From the first produced record to the stored state.", ["processor"]
 )

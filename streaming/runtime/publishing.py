@@ -6,12 +6,13 @@ Counting, pacing and the reading of input belong to the sources.
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from contracts import dead_letters
-from contracts.decoding import InvalidRecord, decode, encode
+from contracts.decoding import InvalidRecord, encode, strict_decoder
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
@@ -48,14 +49,25 @@ def encode_event(event: Event) -> bytes:
     Raises:
         InvalidRecord: the strict decoder refuses what the event would be on the wire.
     """
-    try:
-        value = encode(event)
-    except UnicodeEncodeError:
-        raise InvalidRecord("not UTF-8", "holds a lone surrogate, which UTF-8 cannot express") from None
-    except OverflowError:
-        raise InvalidRecord("invalid field", "holds an integer out of range") from None
-    decode(type(event), value)
-    return value
+    return event_encoder(type(event))(event)
+
+
+@cache
+def event_encoder(contract: type[Event]) -> Callable[[Event], bytes]:
+    """`encode_event` for the events of one contract."""
+    check = strict_decoder(contract)
+
+    def encode_one(event: Event) -> bytes:
+        try:
+            value = encode(event)
+        except UnicodeEncodeError:
+            raise InvalidRecord("not UTF-8", "holds a lone surrogate, which UTF-8 cannot express") from None
+        except OverflowError:
+            raise InvalidRecord("invalid field", "holds an integer out of range") from None
+        check(value)
+        return value
+
+    return encode_one
 
 
 def check_size(key: bytes, value: bytes) -> None:

@@ -1,6 +1,6 @@
 """The broker's topics: created from the contracts, and known by id, because a recreated topic keeps its name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -69,17 +69,25 @@ def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, UUID]:
     Raises:
         Transient: the broker did not answer.
     """
-    wanted = list(names)
-    ids: dict[str, UUID] = {}
-    futures = client.describe_topics(TopicCollection(wanted), request_timeout=TIMEOUT_SECONDS)
-    for name, future in futures.items():
-        try:
-            raw = future.result().topic_id
-            ids[name] = UUID(int=_as_int(raw.get_most_significant_bits(), raw.get_least_significant_bits()))
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise Transient(f"Kafka did not describe topic {name}: {error.args[0].str()}.") from error
-    return ids
+    return ask_topic_ids(client, names)()
+
+
+def ask_topic_ids(client: AdminClient, names: Iterable[str]) -> Callable[[], dict[str, UUID]]:
+    """Ask for the topics' ids, to go on with something else meanwhile: calling what it returns waits for the answer."""
+    futures = client.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT_SECONDS)
+
+    def answer() -> dict[str, UUID]:
+        ids: dict[str, UUID] = {}
+        for name, future in futures.items():
+            try:
+                raw = future.result().topic_id
+                ids[name] = UUID(int=_as_int(raw.get_most_significant_bits(), raw.get_least_significant_bits()))
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise Transient(f"Kafka did not describe topic {name}: {error.args[0].str()}.") from error
+        return ids
+
+    return answer
 
 
 def _as_int(most: int, least: int) -> int:
@@ -116,3 +124,14 @@ def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec
                     f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}."
                 ) from error
     return found
+
+
+def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
+    """End of a partition with what is still in open transactions."""
+    wanted = dict.fromkeys([TopicPartition(topic, partition)], OffsetSpec.latest())
+    (future,) = admin.list_offsets(
+        wanted,  # pyright: ignore[reportArgumentType]  latest() is only typed as optional
+        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=TIMEOUT_SECONDS,
+    ).values()
+    return int(future.result().offset)

@@ -1,4 +1,4 @@
-"""Two slots of a processor and the broker killed at random; then every input has had its effect once.
+"""Both chains with everything in them killed at random; then all of it is as if nothing had happened.
 
 `CHAOS_KILLS` (30 by default) says how often, `CHAOS_SEED` repeats a run.
 """
@@ -6,43 +6,105 @@
 import os
 import random
 import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import islice
 
 from contracts.settings import Settings
+from streaming.processors.behavior_scorer import BehaviorScorer
+from streaming.processors.order_extractor import OrderExtractor
+from streaming.processors.sentiment_scorer import SentimentScorer
 from streaming.runtime import clients
 from streaming.runtime.processing import changelog
+from streaming.runtime.processing.progress import wait_until_processed
 from tests.integration.conftest import ServerControl
-from tests.integration.processor_slots import Numbering, Slot, slot
-from tests.integration.test_processing import assert_each_input_had_its_effect_once, feed
+from tests.integration.landers import LanderProcess, landed_and_registered
+from tests.integration.processor_slots import Slot, reading_along
+from tests.integration.slot_process import PINNED
+from tests.integration.stories import send, story
+from tests.integration.undisturbed import assert_as_undisturbed
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
-BROKER_SHARE = 0.1
+CHAINS = (OrderExtractor.name, BehaviorScorer.name, SentimentScorer.name)
+"""The processors, each after those whose output it reads."""
+SERVER_SHARE = 0.08
+SETTLING_SECONDS = 120.0
 
 
-def test_two_slots_and_the_broker_killed_at_random_lose_and_repeat_nothing(
-    fresh: Settings, server_control: ServerControl
-) -> None:
-    changelog.create(clients.admin(fresh), Numbering.name, Numbering.inputs)
-    chance = random.Random(SEED)
-    slots: dict[int, Slot] = {}
-    count, kills = feed(fresh, 200), 0
-    try:
-        while kills < KILLS:
+class Fire:
+    """What is killed, and how it comes back. Whatever else belongs to the chains adds its name to `kill`."""
+
+    def __init__(self, settings: Settings, servers: ServerControl) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._slots: dict[tuple[str, int], Slot] = {}
+        self._lander: LanderProcess | None = None
+        self.kill: dict[str, Callable[[], None]] = {
+            "kafka": lambda: self._kill_server("kafka"),
+            "postgres": lambda: self._kill_server("postgres"),
+            "lander": self._kill_lander,
+        }
+        for name in CHAINS:
             for index in (0, 1):
-                if index not in slots or slots[index].process.poll() is not None:
-                    slots[index] = Slot(fresh, index)
-            for _ in range(chance.randrange(2, 12)):
-                count += feed(fresh, 100, count)
-                time.sleep(chance.uniform(0.1, 0.6))
-            if chance.random() < BROKER_SHARE:
-                server_control.kill9("kafka")
-                server_control.wait_until_up("kafka")
-            else:
-                slots[chance.choice((0, 1))].kill9()
-            kills += 1
-    finally:
-        for each in slots.values():
+                self.kill[f"{name}-{index}"] = lambda key=(name, index): self._slots[key].kill9()
+
+    def start_what_has_ended(self) -> None:
+        """As the supervisor does."""
+        for name in CHAINS:
+            for index in (0, 1):
+                running = self._slots.get((name, index))
+                if running is None or running.has_ended:
+                    self._slots[name, index] = Slot(self._settings, index, processor=name)
+        if self._lander is None or self._lander.process.poll() is not None:
+            self._lander = LanderProcess(self._settings)
+
+    def put_out(self) -> None:
+        """End everything."""
+        for each in self._slots.values():
             each.kill9()
-    with slot(fresh, 0), slot(fresh, 1):
-        assert_each_input_had_its_effect_once(fresh, count)
-    print(f"{kills} kills, {count} records")
+        if self._lander is not None:
+            self._lander.kill9()
+
+    def _kill_server(self, name: str) -> None:
+        self._servers.kill9(name)  # pyright: ignore[reportArgumentType]
+        self._servers.wait_until_up(name)  # pyright: ignore[reportArgumentType]
+
+    def _kill_lander(self) -> None:
+        assert self._lander is not None
+        self._lander.kill9()
+
+
+def test_both_chains_under_fire_do_what_undisturbed_ones_do(fresh: Settings, server_control: ServerControl) -> None:
+    chance = random.Random(SEED)
+    processors = [PINNED[name]() for name in CHAINS]
+    stories = [story(name, SEED) for name in CHAINS]
+    for each in processors:
+        changelog.create(clients.admin(fresh), each.name, each.inputs)
+    fire, killed, count = Fire(fresh, server_control), Counter[str](), 0
+    with ExitStack() as readers:
+        seen = {each.name: readers.enter_context(reading_along(fresh, each.output)) for each in processors}
+        try:
+            while killed.total() < KILLS:
+                fire.start_what_has_ended()
+                for _ in range(chance.randrange(2, 12)):
+                    count += send(fresh, [told for each in stories for told in islice(each, 20)])
+                    time.sleep(chance.uniform(0.05, 0.4))
+                servers = chance.random() < SERVER_SHARE
+                name = chance.choice([each for each in fire.kill if (each in ("kafka", "postgres")) == servers])
+                fire.kill[name]()
+                killed[name] += 1
+            deadline = time.monotonic() + SETTLING_SECONDS
+            for each in processors:
+                while not wait_until_processed(fresh, each, timeout=5.0):
+                    fire.start_what_has_ended()
+                    assert time.monotonic() < deadline, f"{each.name} does not catch up"
+            fire.start_what_has_ended()
+            landed = landed_and_registered(fresh)
+        finally:
+            fire.put_out()
+    assert landed.complete
+    for each in processors:
+        assert_as_undisturbed(fresh, each, seen[each.name])
+    print(f"{killed.total()} kills ({dict(sorted(killed.items()))}) over {count} records")

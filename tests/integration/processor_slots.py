@@ -1,80 +1,33 @@
-"""Real processor processes for tests, with a processor that shows every record lost, repeated or out of order.
+"""Real processor processes for tests, and what they left behind in Kafka."""
 
-`python -m tests.integration.processor_slots INDEX` is such a process.
-"""
-
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import ClassVar
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
-from contracts.decoding import decode
-from contracts.ecommerce import CustomerBehavior, Order
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from streaming.processors.processor import Output, Record, Result, State
-from streaming.runtime import clients, logs
-from streaming.runtime.processing.changelog import changelog_topic, uncommitted_end
+from streaming.processors.processor import Processor
+from streaming.runtime import clients
+from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.progress import read_ledgers
 from streaming.runtime.processing.store import LEDGER_KEY
-from streaming.runtime.processing.worker import Worker
-from streaming.runtime.topics import offset_bounds
-from tests.integration.landers import environment
+from streaming.runtime.topics import offset_bounds, uncommitted_end
+from tests.integration import slot_process
+from tests.integration.slot_process import Numbering
 
 DEADLINE_SECONDS = 90.0
-FIXED = datetime(2026, 3, 1, tzinfo=UTC)
-POISON = "poison"
-
-
-class Numbering:
-    """Numbers the orders of each customer: a lost, repeated or reordered record shows in every later number."""
-
-    name: ClassVar[str] = "numbering"
-    inputs: ClassVar[tuple[str, ...]] = ("orders",)
-    output: ClassVar[str] = "customer_behavior"
-
-    def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:
-        result = Result()
-        for record in records:
-            order = record.event
-            assert isinstance(order, Order)
-            if order.customer_id is None:
-                result.drops["guest"] += 1
-                continue
-            if order.customer_id == POISON:
-                raise RuntimeError("a processor's own mistake")
-            key = order.customer_id.encode()
-            number = int(state.get(key) or 0) + 1
-            state.put(key, b"%d" % number)
-            result.outputs.append(Output(key, _numbered(order.customer_id, order.event_id, number)))
-            result.used += 1
-        return result
-
-
-def _numbered(customer_id: str, event_id: str, number: int) -> CustomerBehavior:
-    return CustomerBehavior(
-        event_id=event_id,
-        event_time=FIXED,
-        source="numbering",
-        customer_id=customer_id,
-        feature_cutoff=FIXED,
-        orders=number,
-        returns=0,
-        monetary="0",
-        repurchase_probability=0.5,
-        segment="test",
-        model_version="test",
-        scored_at=FIXED,
-    )
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([slot_process.__name__])
 
 
 @dataclass
@@ -84,47 +37,60 @@ class Slot:
     settings: Settings
     index: int = 0
     failpoints: str = ""
+    processor: str = Numbering.name
     log: Path = field(init=False)
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: ForkServerProcess = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings.root.mkdir(parents=True, exist_ok=True)
-        self.log = self.settings.root / f"slot-{self.index}-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "tests.integration.processor_slots", str(self.index)]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, env=environment(self.settings, HEADRACE_FAILPOINTS=self.failpoints), stderr=log, stdout=log
-            )
+        self.log = self.settings.root / f"{self.processor}-{self.index}-{time.monotonic_ns()}.log"
+        arguments = (self.settings, self.processor, self.index, self.failpoints, str(self.log))
+        self.process = _processes.Process(target=slot_process.run, args=arguments)
+        self.process.start()
 
-    def wait_for_death(self) -> int:
+    @property
+    def has_ended(self) -> bool:
+        return self.process.exitcode is not None
+
+    def wait_for_end(self) -> int:
         """Wait until the process has ended by itself; returns its exit code, negative for a signal."""
-        return self.process.wait(DEADLINE_SECONDS)
+        self.process.join(DEADLINE_SECONDS)
+        assert self.process.exitcode is not None, self.log.read_text()
+        return self.process.exitcode
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        os.kill(self.process.pid or 0, number)
 
     def kill9(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.join()
 
     def finish(self) -> None:
         """Ask it to end in order."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(DEADLINE_SECONDS) == 0, self.log.read_text()
+        self.send(signal.SIGTERM)
+        assert self.wait_for_end() == 0, self.log.read_text()
 
 
 @contextmanager
-def slot(settings: Settings, index: int = 0, failpoints: str = "") -> Iterator[Slot]:
+def slot(settings: Settings, index: int = 0, failpoints: str = "", processor: str = Numbering.name) -> Iterator[Slot]:
     """A slot for the length of a block; killed at its end if it still runs."""
-    running = Slot(settings, index, failpoints)
+    running = Slot(settings, index, failpoints, processor)
     try:
         yield running
     finally:
         running.kill9()
 
 
-def read_all(settings: Settings, topic: str, partitions: int) -> list[tuple[int, bytes | None, bytes | None]]:
-    """Partition, key and value of every committed record of a topic, in the order of each partition."""
+Row = tuple[int, bytes | None, bytes | None]
+"""Partition, key and value of a record."""
+
+
+def read_all(settings: Settings, topic: str, partitions: int) -> list[Row]:
+    """Every committed record of a topic, in the order of each partition."""
     consumer = clients.consumer(settings, "test-reader", **{"enable.partition.eof": True})
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
-    found: list[tuple[int, bytes | None, bytes | None]] = []
+    found: list[Row] = []
     ended: set[int] = set()
     while len(ended) < partitions:
         for message in consumer.consume(1_000, 1.0):
@@ -134,6 +100,39 @@ def read_all(settings: Settings, topic: str, partitions: int) -> list[tuple[int,
                 found.append((message.partition() or 0, message.key(), message.value()))
     consumer.close()
     return found
+
+
+@contextmanager
+def reading_along(settings: Settings, topic: str) -> Iterator[list[Row]]:
+    """A `read_committed` reader that runs alongside the block; gives what it has seen, all of it after the block."""
+    seen: list[Row] = []
+    ended = threading.Event()
+    thread = threading.Thread(target=_read_along, args=(settings, topic, seen, ended), name="reading-along")
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _read_along(settings: Settings, topic: str, seen: list[Row], ended: threading.Event) -> None:
+    partitions = [(topic, number) for number in range(TOPICS[topic].partitions)]
+    reached = dict.fromkeys(partitions, 0)
+    ends: dict[tuple[str, int], int] | None = None
+    consumer = clients.consumer(settings, "test-reader-along", **{"enable.partition.eof": True})
+    consumer.assign([TopicPartition(*each, OFFSET_BEGINNING) for each in partitions])
+    while ends is None or any(reached[each] < end for each, end in ends.items()):
+        for message in consumer.consume(1_000, 0.5):
+            error, place = message.error(), (topic, message.partition() or 0)
+            if error is None:
+                seen.append((place[1], message.key(), message.value()))
+                reached[place] = (message.offset() or 0) + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                reached[place] = message.offset() or 0
+        if ended.is_set() and ends is None:
+            ends = {each: end for each, (_, end) in offset_bounds(clients.admin(settings), partitions).items()}
+    consumer.close()
 
 
 def wait_for_settled(settings: Settings, topic: str) -> None:
@@ -147,46 +146,29 @@ def wait_for_settled(settings: Settings, topic: str) -> None:
             time.sleep(0.2)
 
 
-def ledgers(settings: Settings) -> dict[int, Ledger]:
-    """The ledger of each partition, as committed."""
-    return {partition: each for (_, partition), each in read_ledgers(settings, Numbering()).items()}
+def ledgers(settings: Settings, processor: Processor | None = None) -> dict[tuple[str, int], Ledger]:
+    """The ledger of each input partition, as committed."""
+    return read_ledgers(settings, processor or Numbering())
 
 
-def state(settings: Settings) -> dict[bytes, bytes | None]:
-    """The state as the changelog has it, ledgers left out."""
-    topic = changelog_topic("numbering", "orders")
-    return {
-        key: value
-        for _, key, value in read_all(settings, topic.name, topic.partitions)
-        if key is not None and key != LEDGER_KEY
+def state(settings: Settings, processor: str, topic: str) -> dict[tuple[int, bytes], bytes]:
+    """The state by partition and key as the changelog has it, ledgers left out."""
+    changelog = changelog_topic(processor, topic)
+    found = {
+        (partition, key or b""): value
+        for partition, key, value in read_all(settings, changelog.name, changelog.partitions)
     }
+    return {key: value for key, value in found.items() if value is not None and key[1] != LEDGER_KEY}
 
 
-def wait_for_inputs(settings: Settings, count: int) -> dict[int, Ledger]:
+def wait_for_inputs(
+    settings: Settings, count: int, processor: Processor | None = None
+) -> dict[tuple[str, int], Ledger]:
     """Wait until so many input records are accounted for; returns the ledgers."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
-        found = ledgers(settings)
+        found = ledgers(settings, processor)
         if sum(each.inputs for each in found.values()) >= count:
             return found
         assert time.monotonic() < deadline, f"{found}"
         time.sleep(0.3)
-
-
-def outputs(settings: Settings) -> list[tuple[int, str, int]]:
-    """Partition, customer and number of every committed output, in the order of each partition."""
-    rows = read_all(settings, "customer_behavior", TOPICS["customer_behavior"].partitions)
-    decoded = [(partition, decode(CustomerBehavior, value)) for partition, _, value in rows if value is not None]
-    return [(partition, event.customer_id, event.orders) for partition, event in decoded]
-
-
-def main() -> None:
-    settings = Settings()
-    logs.configure("info")
-    worker = Worker(settings, Numbering(), index=int(sys.argv[1]))
-    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
-    worker.run()
-
-
-if __name__ == "__main__":
-    main()

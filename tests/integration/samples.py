@@ -41,7 +41,7 @@ def customer(customer_id: str, *, time: datetime = START, **fields: Any) -> Cust
 
 
 def post(post_id: str, *, time: datetime = START, **fields: Any) -> SocialPost:
-    told: dict[str, Any] = {"text": f"post {post_id}", "language": "en"} | fields
+    told: dict[str, Any] = {"text": f"post {post_id}", "language": "en", "author": "A"} | fields
     deleted = "-deleted" if told.get("deleted") else ""
     return SocialPost(
         event_id=f"{post_id}-{time:%m%dT%H%M%S}{deleted}",
@@ -49,7 +49,6 @@ def post(post_id: str, *, time: datetime = START, **fields: Any) -> SocialPost:
         source="test",
         post_id=post_id,
         platform="bluesky",
-        author="A",
         **told,
     )
 

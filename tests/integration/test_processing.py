@@ -1,40 +1,42 @@
 """Processors on the real broker: killed anywhere, every input has its effect exactly once."""
 
 import random
+import signal
 import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import uuid4
 
 import pytest
 
-from contracts.decoding import encode
+from contracts.decoding import decode, encode
+from contracts.ecommerce import CustomerBehavior
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.runtime import clients
+from streaming.runtime.health import wait_for_topics
 from streaming.runtime.processing import changelog
 from streaming.runtime.processing.store import Checkpoint, Store
+from streaming.runtime.topics import create_topics, topic_ids
 from tests.corpus import CASES
 from tests.integration.conftest import ServerControl
 from tests.integration.processor_slots import (
-    Numbering,
     ledgers,
-    outputs,
     read_all,
+    reading_along,
     slot,
     state,
     wait_for_inputs,
     wait_for_settled,
 )
 from tests.integration.samples import order
+from tests.integration.slot_process import PINNED, POISON, Numbering
+from tests.integration.stories import Told, send, story
+from tests.integration.undisturbed import assert_as_undisturbed
 
 STEPS = ("gathered", "processed", "produced", "flushed", "offsets_sent", "committed", "stored")
 CUSTOMERS = 40
-
-
-@pytest.fixture(autouse=True)
-def _no_changelog_from_before(fresh: Settings) -> None:
-    changelog.create(clients.admin(fresh), Numbering.name, Numbering.inputs)
 
 
 def feed(settings: Settings, count: int, first: int = 0) -> int:
@@ -56,30 +58,35 @@ def assert_each_input_had_its_effect_once(settings: Settings, count: int) -> Non
     assert all(each.balanced for each in books.values())
     assert sum(each.inputs for each in books.values()) == count
     numbers: defaultdict[str, list[int]] = defaultdict(list)
-    for _, customer, number in outputs(settings):
-        numbers[customer].append(number)
+    for _, _, value in read_all(settings, "customer_behavior", TOPICS["customer_behavior"].partitions):
+        event = decode(CustomerBehavior, value or b"")
+        numbers[event.customer_id].append(event.orders)
     assert all(each == list(range(1, len(each) + 1)) for each in numbers.values()), dict(numbers)
     guests = sum(each.drops.get("guest", 0) for each in books.values())
     assert sum(map(len, numbers.values())) == sum(each.outputs for each in books.values()) == count - guests
-    assert {key.decode(): int(value or 0) for key, value in state(settings).items()} == {
+    kept = state(settings, Numbering.name, "orders")
+    assert {key.decode(): int(value) for (_, key), value in kept.items()} == {
         customer: len(each) for customer, each in numbers.items()
     }
 
 
-def test_a_slot_killed_after_each_step_loses_and_repeats_nothing(fresh: Settings) -> None:
-    count = feed(fresh, 300)
-    with slot(fresh, 1):
+@pytest.mark.parametrize("name", [name for name in PINNED if name != Numbering.name])
+def test_two_slots_killed_after_each_step_do_what_an_undisturbed_run_does(fresh: Settings, name: str) -> None:
+    processor, records, count = PINNED[name](), story(name), 0
+    changelog.create(clients.admin(fresh), name, processor.inputs)
+    with reading_along(fresh, processor.output) as seen, slot(fresh, 1, processor=name):
         for step in STEPS:
-            with slot(fresh, failpoints=f"processing.{step}=kill@2") as doomed:
+            with slot(fresh, failpoints=f"processing.{step}=kill@2", processor=name) as doomed:
                 # Fed little by little, so that both slots have work whoever owns the partitions.
-                while doomed.process.poll() is None:
-                    count += feed(fresh, 60, count)
-                    time.sleep(0.1)
+                while not doomed.has_ended:
+                    count += send(fresh, list(islice(records, 40)))
+                    time.sleep(0.05)
                     assert count < 60_000, doomed.log.read_text()
-                assert doomed.wait_for_death() == -9
-        with slot(fresh) as again:
-            assert_each_input_had_its_effect_once(fresh, count)
+                assert doomed.wait_for_end() == -signal.SIGKILL
+        with slot(fresh, processor=name) as again:
+            wait_for_inputs(fresh, count, processor)
             again.finish()
+    assert_as_undisturbed(fresh, processor, seen)
 
 
 def test_slots_that_come_and_go_in_order_hand_over_without_a_gap(fresh: Settings) -> None:
@@ -93,27 +100,109 @@ def test_slots_that_come_and_go_in_order_hand_over_without_a_gap(fresh: Settings
             assert_each_input_had_its_effect_once(fresh, count)
             first.finish()
             second.finish()
+            # Half of the partitions moved, with the group's other half going on.
+            assert 0 < second.log.read_text().count("state ready") < TOPICS["orders"].partitions
 
 
-def test_bad_input_becomes_dead_letters_with_its_reason_and_the_rest_goes_on(fresh: Settings) -> None:
-    bad = [case.value for case in CASES if case.refused_as and len(case.value) < 900_000]
-    producer = clients.producer(fresh)
-    for number, value in enumerate(bad):
-        producer.produce("orders", value, b"bad%d" % number)
-    producer.produce("orders", None, b"tombstone")
-    producer.produce("orders", encode(order("p", ("A", 1, "1"), customer_id="poison")), b"poison")
-    assert producer.flush(30) == 0
-    count = feed(fresh, 200) + len(bad) + 2
+def test_a_slot_that_was_frozen_with_a_batch_in_hand_commits_nothing_of_it(fresh: Settings) -> None:
+    count = feed(fresh, 200)
+    with slot(fresh, failpoints="processing.processed=stall:1") as frozen:
+        wait_for_inputs(fresh, 1)
+        count += feed(fresh, 200, count)
+        time.sleep(0.5)
+        frozen.send(signal.SIGSTOP)
+        with slot(fresh, 1):
+            # The group gives it up after its session, the broker its transaction.
+            count += feed(fresh, 200, count)
+            assert_each_input_had_its_effect_once(fresh, count)
+            frozen.send(signal.SIGCONT)
+            count += feed(fresh, 200, count)
+            assert_each_input_had_its_effect_once(fresh, count)
+
+
+def test_a_second_process_in_the_same_slot_ends_the_first(fresh: Settings) -> None:
+    count = feed(fresh, 200)
+    with slot(fresh) as former:
+        wait_for_inputs(fresh, count)
+        former.send(signal.SIGSTOP)
+        # Stores are locked by their owner, so the newcomer has a home of its own, as on another machine.
+        with slot(fresh.model_copy(update={"home": fresh.root / "elsewhere"})):
+            count += feed(fresh, 200, count)
+            wait_for_inputs(fresh, count)
+            former.send(signal.SIGCONT)
+            assert former.wait_for_end() == 1
+            # Its consumer or its producer, whichever is told first.
+            assert "fenced by" in former.log.read_text()
+            assert_each_input_had_its_effect_once(fresh, count)
+
+
+def test_an_input_topic_created_again_stops_its_processors_with_a_remedy(fresh: Settings) -> None:
+    count = feed(fresh, 100)
+    with slot(fresh) as running:
+        wait_for_inputs(fresh, count)
+        recreate_topic(fresh, "orders")
+        while not running.has_ended:
+            feed(fresh, 200)
+            time.sleep(0.2)
+        assert running.wait_for_end() == 1
+        assert "--start-over" in running.log.read_text()
+    with slot(fresh) as again:
+        assert again.wait_for_end() == 1
+        assert "earlier topic" in again.log.read_text()
+    assert sum(each.inputs for each in ledgers(fresh).values()) == count
+
+
+def recreate_topic(settings: Settings, name: str) -> None:
+    """Delete a topic and create it again."""
+    admin = clients.admin(settings)
+    admin.delete_topics([name])[name].result()
+    while topic_ids(admin, [name]):
+        time.sleep(0.1)
+    create_topics(admin, [TOPICS[name]])
+    wait_for_topics(admin, {name: TOPICS[name]})
+
+
+@pytest.mark.parametrize("name", [name for name in PINNED if name != Numbering.name])
+def test_bad_input_becomes_dead_letters_with_its_reason_and_the_rest_goes_on(fresh: Settings, name: str) -> None:
+    processor = PINNED[name]()
+    changelog.create(clients.admin(fresh), name, processor.inputs)
+    refused = [case for case in CASES if case.refused_as]
+    largest = 1_048_576 - 200  # what the broker takes, with the record's own overhead
+    oversized = b'{"event_id":"' + b"x" * (largest - 15) + b'"}'
+    count = 0
+    for topic in processor.inputs:
+        bad = [Told(topic, b"bad", case.value) for case in refused] + [Told(topic, b"bad", oversized)]
+        bad += [Told(topic, None, b"no key"), Told(topic, b"k" * 20_000, b"long key"), Told(topic, b"bad", None)]
+        count += send(fresh, bad)
+    count += send(fresh, list(islice(story(name), 300)))
+    with reading_along(fresh, processor.output) as seen, slot(fresh, processor=name) as running:
+        wait_for_inputs(fresh, count, processor)
+        running.finish()
+    shares = assert_as_undisturbed(fresh, processor, seen)
+    for topic in processor.inputs:
+        dead = read_all(fresh, TOPICS[topic].dead_letter, 1)
+        values = Counter(value for _, _, value in dead)
+        assert all(values[case.value] for case in refused)
+        assert values[oversized] == 1
+        assert (None, b"no key") in {(key, value) for _, key, value in dead}
+        assert (None, b"long key") in {(key, value) for _, key, value in dead}
+    assert sum(share.dead_letters["processor error"] for share in shares.values()) == 0
+
+
+def test_a_record_that_a_processor_cannot_take_is_refused_alone(fresh: Settings) -> None:
+    poison = order("p", ("A", 1, "1"), customer_id=POISON)
+    count = feed(fresh, 50) + send(fresh, [Told("orders", b"C1", encode(poison))])
+    count += feed(fresh, 150, count)
     with slot(fresh) as running:
         books = wait_for_inputs(fresh, count)
         running.finish()
-    assert all(each.balanced for each in books.values())
     reasons = sum((Counter(each.dead_letters) for each in books.values()), Counter[str]())
-    assert reasons["processor error"] == 1
-    assert reasons.total() == len(bad) + 1
-    assert sum(each.drops.get("tombstone", 0) for each in books.values()) == 1
-    dead = read_all(fresh, "orders.dlq", TOPICS["orders.dlq"].partitions)
-    assert Counter(value for _, key, value in dead if key != b"poison") == Counter(bad)
+    assert reasons == {"processor error": 1}
+    assert [value for _, _, value in read_all(fresh, "orders.dlq", 1)] == [encode(poison)]
+    assert (
+        sum(each.outputs for each in books.values()) + sum(each.drops.get("guest", 0) for each in books.values())
+        == count - 1
+    )
 
 
 def test_a_broker_that_dies_under_a_slot_costs_nothing(fresh: Settings, server_control: ServerControl) -> None:

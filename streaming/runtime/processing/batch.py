@@ -1,9 +1,11 @@
 """One partition's share of a batch: decoding, running the processor, and what is to be produced for it. No Kafka here.
 
 A processor that raises does not stop the stream: its batch is done again record by record, and the record that it
-cannot take becomes a dead letter.
+cannot take becomes a dead letter. What it raises as `Transient` or `Terminal` (its model is away) is no verdict on the
+records, and ends the process.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,36 +13,35 @@ from datetime import datetime
 from typing import NamedTuple, cast
 
 from contracts import dead_letters
-from contracts.decoding import InvalidRecord, decode
+from contracts.decoding import InvalidRecord, strict_decoder
+from contracts.errors import Terminal, Transient
 from contracts.topics import TOPICS
 from contracts.types import Event
 from streaming.processors.processor import Output, Processor, Record, Result
 from streaming.runtime import logs
 from streaming.runtime.processing.store import RESERVED, Base, View
-from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, encode_event
+from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, event_encoder
 
 TOMBSTONE = "tombstone"
 
-
-class Raw(NamedTuple):
-    """A record as Kafka gave it."""
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
+Headers = list[tuple[str, bytes | None]]
+Changes = dict[bytes, bytes | None]
+Encoded = tuple[bytes, bytes | None]
+"""Key and value of a record to produce to the output topic."""
 
 
-class Encoded(NamedTuple):
-    """A record to produce to the output topic."""
+class Inputs(NamedTuple):
+    """Records of one partition as Kafka gave them, in the order of their offsets: three lists of one length."""
 
-    key: bytes
-    value: bytes | None
+    offsets: list[int]
+    keys: list[bytes | None]
+    values: list[bytes | None]
 
 
-class DeadLetter(NamedTuple):
-    """A record that is refused."""
+class Refused(NamedTuple):
+    """A record that becomes a dead letter. `place` is its index among the inputs."""
 
-    raw: Raw
+    place: int
     category: str
     reason: str
 
@@ -51,63 +52,83 @@ class Share:
 
     next_offset: int
     inputs: int
-    changes: dict[bytes, bytes | None]
+    changes: Changes
     outputs: list[Encoded] = field(default_factory=list[Encoded])
     used: int = 0
     drops: Counter[str] = field(default_factory=Counter[str])
     notes: Counter[str] = field(default_factory=Counter[str])
-    refused: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    refused: list[Refused] = field(default_factory=list[Refused])
 
     @property
     def dead_letters(self) -> Counter[str]:
         """Refused records by category."""
-        return Counter(letter.category for letter in self.refused)
+        return Counter(each.category for each in self.refused)
 
 
-def process(processor: Processor, topic: str, raws: Sequence[Raw], base: Base, now: datetime) -> Share:
-    """Run the processor over records of one partition, in the order of their offsets."""
+def process(processor: Processor, topic: str, inputs: Inputs, base: Base, now: datetime) -> Share:
+    """Run the processor over records of one partition.
+
+    Raises:
+        Transient, Terminal: the processor cannot work now, whatever the records.
+    """
     view = View(base)
-    share = Share(raws[-1].offset + 1, len(raws), view.changes)
-    records = _decoded(topic, raws, share)
+    share = Share(inputs.offsets[-1] + 1, len(inputs.offsets), view.changes)
+    records = _decoded(topic, inputs, share)
     try:
         attempt = _attempt(processor, topic, records, base, now)
+    except (Transient, Terminal):
+        raise
     except Exception as error:  # noqa: BLE001  whatever a processor raises, the stream goes on
         _log_error(processor, topic, error)
-        _one_by_one(processor, topic, records, {raw.offset: raw for raw in raws}, view, now, share)
+        _one_by_one(processor, topic, records, inputs.offsets, view, now, share)
+        share.refused.sort()
         return share
     _take(attempt, share)
     return share
 
 
-def letter_headers(processor: str, topic: str, partition: int, letter: DeadLetter) -> list[tuple[str, bytes]]:
-    """Headers of a dead letter."""
+def letter_headers(
+    processor: str,
+    topic: str,
+    partition: int,
+    offset: int,
+    refused: Refused,
+    headers: Sequence[tuple[str, bytes | None]] | None,
+) -> Headers:
+    """Headers of a dead letter: the record's own, and why and where it was refused."""
     named = {
-        dead_letters.REASON: letter.reason,
+        dead_letters.REASON: refused.reason,
         dead_letters.STAGE: f"processor:{processor}",
         dead_letters.TOPIC: topic,
         dead_letters.PARTITION: str(partition),
-        dead_letters.OFFSET: str(letter.raw.offset),
+        dead_letters.OFFSET: str(offset),
     }
-    return [(name, text.encode(errors="backslashreplace")) for name, text in named.items()]
+    own = [(name, value) for name, value in headers or () if name not in named]
+    return [*own, *((name, text.encode(errors="backslashreplace")) for name, text in named.items())]
+
+
+def letter_key(key: bytes | None) -> bytes | None:
+    """Key of the dead letter: the record's own, where that is not what is too long."""
+    return key if key is not None and len(key) <= MAX_KEY_BYTES else None
 
 
 class _Attempt(NamedTuple):
     result: Result
     outputs: list[Encoded]
-    changes: dict[bytes, bytes | None]
+    changes: Changes
 
 
-def _decoded(topic: str, raws: Sequence[Raw], share: Share) -> list[Record]:
-    contract = cast("type[Event]", TOPICS[topic].contract)
+def _decoded(topic: str, inputs: Inputs, share: Share) -> list[Record]:
+    decode = strict_decoder(cast("type[Event]", TOPICS[topic].contract))
     records: list[Record] = []
-    for raw in raws:
-        if raw.value is None:
+    for place, (offset, key, value) in enumerate(zip(*inputs, strict=True)):
+        if value is None:
             share.drops[TOMBSTONE] += 1
             continue
         try:
-            records.append(Record(decode(contract, raw.value), raw.key, raw.offset))
+            records.append(Record(decode(value), key, offset))
         except InvalidRecord as invalid:
-            share.refused.append(DeadLetter(raw, invalid.category, str(invalid)))
+            share.refused.append(Refused(place, invalid.category, str(invalid)))
     return records
 
 
@@ -119,15 +140,21 @@ def _attempt(processor: Processor, topic: str, records: Sequence[Record], base: 
     accounted = result.used + sum(result.drops.values())
     if accounted != len(records):
         raise AssertionError(f"{processor.name} accounts for {accounted} of {len(records)} records")
-    if any(key.startswith(RESERVED) for key in view.changes):
-        raise AssertionError(f"{processor.name} writes a key of the runtime's own")
-    return _Attempt(result, list(map(_encoded, result.outputs)), view.changes)
+    for key, value in view.changes.items():
+        if key.startswith(RESERVED):
+            raise AssertionError(f"{processor.name} writes a key of the runtime's own")
+        # Too large a state would not be taken by its changelog, now or ever: the record that made it so is refused.
+        check_size(key, value or b"")
+    return _Attempt(result, _encoded(processor.output, result.outputs), view.changes)
 
 
-def _encoded(output: Output) -> Encoded:
-    value = None if output.value is None else encode_event(output.value)
-    check_size(output.key, value or b"")
-    return Encoded(output.key, value)
+def _encoded(topic: str, outputs: Sequence[Output]) -> list[Encoded]:
+    encode = event_encoder(cast("type[Event]", TOPICS[topic].contract))
+    encoded = [(key, None if event is None else encode(event)) for key, event in outputs]
+    for key, value in encoded:
+        if len(key) > MAX_KEY_BYTES:
+            check_size(key, value or b"")
+    return encoded
 
 
 def _take(attempt: _Attempt, share: Share) -> None:
@@ -142,7 +169,7 @@ def _one_by_one(
     processor: Processor,
     topic: str,
     records: Sequence[Record],
-    raws: dict[int, Raw],
+    offsets: Sequence[int],
     view: View,
     now: datetime,
     share: Share,
@@ -150,10 +177,12 @@ def _one_by_one(
     for record in records:
         try:
             _take(_attempt(processor, topic, [record], view, now), share)
+        except (Transient, Terminal):
+            raise
         except Exception as error:  # noqa: BLE001
             category = error.category if isinstance(error, InvalidRecord) else "processor error"
             reason = f"output: {error}" if isinstance(error, InvalidRecord) else f"processor error: {_kind(error)}"
-            share.refused.append(DeadLetter(raws[record.offset], category, reason))
+            share.refused.append(Refused(bisect_left(offsets, record.offset), category, reason))
 
 
 def _kind(error: Exception) -> str:
@@ -166,9 +195,3 @@ def _log_error(processor: Processor, topic: str, error: Exception) -> None:
     while trace is not None:
         place, trace = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}", trace.tb_next
     logs.logger(part=processor.name).error("processor raised", topic=topic, kind=_kind(error), place=place)
-
-
-def letter_key(letter: DeadLetter) -> bytes | None:
-    """Key of the dead letter: the record's own, where that is not what is too long."""
-    key = letter.raw.key
-    return key if key is not None and len(key) <= MAX_KEY_BYTES else None

@@ -6,25 +6,32 @@ may still be open there, and what it committed would be missed.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import TracebackType
 from uuid import UUID
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS, Topic
 from streaming.runtime import clients
-from streaming.runtime.processing.store import Checkpoint, Store, is_fresh
-from streaming.runtime.topics import TIMEOUT_SECONDS, create_topics, topic_ids
+from streaming.runtime.processing.store import Checkpoint, Store, is_usable
+from streaming.runtime.topics import TIMEOUT_SECONDS, create_topics, topic_ids, uncommitted_end
 
 DELETE_RETENTION = timedelta(days=7)
 RESTORE_RECORDS = 10_000
-RESTORE_SECONDS = 240.0
-"""Less than the consumer may stay away from its group (`max.poll.interval.ms`): restoring happens inside a poll."""
+RESTORE_SECONDS = 600.0
+"""For all partitions of an assignment together. Restoring happens inside a poll, so the consumer may stay away from its
+group a little longer than that (`MAX_POLL_SECONDS`)."""
+MAX_POLL_SECONDS = RESTORE_SECONDS + 60.0
+COMPACTION_LAG = timedelta(days=1)
+"""What was deleted from the state is gone from the changelog's past after about so long."""
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class ChangelogTopic(Topic):
@@ -34,7 +41,8 @@ class ChangelogTopic(Topic):
     def config(self) -> dict[str, str]:
         return {
             "cleanup.policy": "compact",
-            "delete.retention.ms": str(DELETE_RETENTION // timedelta(milliseconds=1)),
+            "delete.retention.ms": str(DELETE_RETENTION // _MILLISECOND),
+            "max.compaction.lag.ms": str(COMPACTION_LAG // _MILLISECOND),
             "max.message.bytes": super().config["max.message.bytes"],
         }
 
@@ -62,27 +70,33 @@ def create(admin: AdminClient, processor: str, inputs: tuple[str, ...]) -> dict[
     return {name: ids[topic.name] for name, topic in topics.items()}
 
 
-def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
-    """End of a partition with what is still in open transactions."""
-    wanted = dict.fromkeys([TopicPartition(topic, partition)], OffsetSpec.latest())
-    (future,) = admin.list_offsets(
-        wanted,  # pyright: ignore[reportArgumentType]  latest() is only typed as optional
-        isolation_level=IsolationLevel.READ_UNCOMMITTED,
-        request_timeout=TIMEOUT_SECONDS,
-    ).values()
-    return int(future.result().offset)
-
-
 class Restorer:
-    """Brings stores up to the end of their changelog."""
+    """Brings stores up to the end of their changelogs. A context: it keeps a consumer for all of them.
+
+    It has `RESTORE_SECONDS` in all. A process that ends because that was not enough has not worked in vain: its next
+    start goes on from the checkpoints.
+    """
 
     def __init__(self, settings: Settings, admin: AdminClient, processor: str, ids: Mapping[str, UUID]) -> None:
-        self._settings = settings
         self._admin = admin
         self._processor = processor
         self._ids = ids
+        self._deadline = time.monotonic() + RESTORE_SECONDS
+        self._consumer = clients.consumer(
+            settings,
+            f"{settings.database}-{processor}-restore",
+            **{"enable.partition.eof": True, "auto.offset.reset": "earliest"},
+        )
 
-    def open(self, input_topic: str, partition: int, folder: Path, on_wait: Callable[[], None]) -> tuple[Store, int]:
+    def __enter__(self) -> "Restorer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def open(self, input_topic: str, partition: int, folder: Path) -> tuple[Store, int]:
         """The store of a partition, up to date, and how many changelog records were replayed for it.
 
         Raises:
@@ -90,61 +104,39 @@ class Restorer:
         """
         changelog = changelog_topic(self._processor, input_topic).name
         topic_id = self._ids[input_topic]
+        end = uncommitted_end(self._admin, changelog, partition)
         store = Store(folder)
         checkpoint = store.checkpoint
-        if checkpoint is None or not is_fresh(checkpoint, topic_id, DELETE_RETENTION, datetime.now(UTC)):
+        if checkpoint is None or not is_usable(checkpoint, topic_id, end, DELETE_RETENTION, datetime.now(UTC)):
             store.close()
             store, checkpoint = Store.emptied(folder), Checkpoint(topic_id, 0, datetime.now(UTC))
-        end = uncommitted_end(self._admin, changelog, partition)
         try:
-            replayed = 0
-            if end > checkpoint.offset:
-                replayed = self._replay(store, changelog, partition, checkpoint, end, on_wait)
+            replayed = self._replay(store, TopicPartition(changelog, partition, checkpoint.offset), checkpoint, end)
         except BaseException:
             store.close()
             raise
         return store, replayed
 
-    def _replay(
-        self,
-        store: Store,
-        changelog: str,
-        partition: int,
-        checkpoint: Checkpoint,
-        end: int,
-        on_wait: Callable[[], None],
-    ) -> int:
-        consumer = clients.consumer(
-            self._settings,
-            f"{self._settings.database}-{self._processor}-restore",
-            **{"enable.partition.eof": True, "auto.offset.reset": "earliest"},
-        )
-        consumer.assign([TopicPartition(changelog, partition, checkpoint.offset)])
-        try:
-            return _read_to(consumer, store, checkpoint.topic_id, end, on_wait)
-        finally:
-            consumer.close()
-
-
-def _read_to(consumer: Consumer, store: Store, topic_id: UUID, end: int, on_wait: Callable[[], None]) -> int:
-    replayed, reached = 0, -1
-    deadline = time.monotonic() + RESTORE_SECONDS
-    while reached < end:
-        changes: dict[bytes, bytes | None] = {}
-        for message in consumer.consume(RESTORE_RECORDS, 0.2):
-            error = message.error()
-            if error is None:
-                changes[message.key() or b""] = message.value()
-                reached = (message.offset() or 0) + 1
-                replayed += 1
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
-                reached = message.offset() or 0
-            elif not error.retriable():
-                raise Transient(f"The changelog cannot be read: {error.str()}.")
-        if changes:
-            store.write(changes, Checkpoint(topic_id, reached, datetime.now(UTC)))
-        if time.monotonic() > deadline:
-            raise Transient(f"The changelog was not read to its end in {RESTORE_SECONDS:.0f} s.")
-        on_wait()
-    store.write({}, Checkpoint(topic_id, reached, datetime.now(UTC)))
-    return replayed
+    def _replay(self, store: Store, place: TopicPartition, checkpoint: Checkpoint, end: int) -> int:
+        replayed, reached = 0, checkpoint.offset
+        if reached < end:
+            self._consumer.assign([place])
+        while reached < end:
+            changes: dict[bytes, bytes | None] = {}
+            for message in self._consumer.consume(RESTORE_RECORDS, 0.2):
+                error = message.error()
+                if error is None:
+                    changes[message.key() or b""] = message.value()
+                    reached = (message.offset() or 0) + 1
+                    replayed += 1
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                    reached = message.offset() or 0
+                elif not error.retriable():
+                    raise Transient(f"The changelog cannot be read: {error.str()}.")
+            if changes:
+                # Not known to be at the end yet, so it is no younger than where it began.
+                store.write(changes, Checkpoint(checkpoint.topic_id, reached, checkpoint.written_at))
+            if time.monotonic() > self._deadline:
+                raise Transient(f"The state was not restored in {RESTORE_SECONDS:.0f} s; the next start goes on.")
+        store.write({}, Checkpoint(checkpoint.topic_id, reached, datetime.now(UTC)))
+        return replayed

@@ -22,6 +22,7 @@ class Ledger(msgspec.Struct, frozen=True):
     drops: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     dead_letters: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     notes: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    state_version: int = 1
 
     @property
     def balanced(self) -> bool:
@@ -50,6 +51,7 @@ class Ledger(msgspec.Struct, frozen=True):
             _sum(self.drops, drops),
             _sum(self.dead_letters, dead_letters),
             _sum(self.notes, notes),
+            self.state_version,
         )
 
 

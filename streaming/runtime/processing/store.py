@@ -25,7 +25,7 @@ _cache = Cache(_CACHE_BYTES)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """How far in the changelog (topic id and next offset) a store is, and when that was written."""
+    """How far in the changelog (topic id and next offset) a store is, and when it was known to be at its end."""
 
     topic_id: UUID
     offset: int
@@ -48,6 +48,8 @@ class Store:
         table = BlockBasedOptions()
         table.set_block_cache(_cache)
         table.set_bloom_filter(10, block_based=False)
+        # Otherwise indexes and filters live outside of the cache, and memory grows with the number of keys.
+        table.set_cache_index_and_filter_blocks(True)
         options = Options(raw_mode=True)
         options.create_if_missing(True)
         options.set_block_based_table_factory(table)
@@ -93,20 +95,23 @@ class Store:
         batch.put(_CHECKPOINT_KEY, msgspec.msgpack.encode(checkpoint))
         self._db.write(batch)
 
-    def close(self) -> None:
-        """Close it as up to date: nobody else has written to the changelog while this was open."""
+    def confirm(self) -> None:
+        """Note that it is up to date now. For its owner alone: then nobody else has written to the changelog."""
         if (checkpoint := self.checkpoint) is not None:
             self.write({}, msgspec.structs.replace(checkpoint, written_at=datetime.now(UTC)))
+
+    def close(self) -> None:
         self._db.close()
 
 
-def is_fresh(checkpoint: Checkpoint, topic_id: UUID, delete_retention: timedelta, now: datetime) -> bool:
-    """Whether a store may go on from its checkpoint.
+def is_usable(checkpoint: Checkpoint, topic_id: UUID, end: int, delete_retention: timedelta, now: datetime) -> bool:
+    """Whether a store may go on from its checkpoint, when the changelog with this id ends at `end`.
 
     Tombstones leave a compacted topic after `delete_retention`. A store that may have missed some would bring deleted
-    keys back, so half of that time is the limit.
+    keys back, so half of that time is the limit. A store ahead of its changelog knows what the broker has lost.
     """
-    return checkpoint.topic_id == topic_id and now - checkpoint.written_at < delete_retention / 2
+    is_recent = now - checkpoint.written_at < delete_retention / 2
+    return checkpoint.topic_id == topic_id and checkpoint.offset <= end and is_recent
 
 
 class View:
@@ -117,10 +122,7 @@ class View:
         self._base = base
 
     def get(self, key: bytes) -> bytes | None:
-        try:
-            return self.changes[key]
-        except KeyError:
-            return self._base.get(key)
+        return self.changes[key] if key in self.changes else self._base.get(key)
 
     def put(self, key: bytes, value: bytes) -> None:
         self.changes[key] = value

@@ -108,7 +108,8 @@ class LineParser:
             event = self._event(raw, place, fields)
         except (InvalidLine, InvalidHit) as invalid:
             return Rejected(TOPIC, str(invalid), raw, number)
-        return Accepted(TOPIC, event.visitor_id.encode(), event, raw, number, True)
+        # By session where there is one: a visitor who logs in on the way stays in one partition with the cart.
+        return Accepted(TOPIC, (event.session_id or event.visitor_id).encode(), event, raw, number, True)
 
     def _event(self, raw: bytes, place: str, fields: LineFields) -> WebLog:
         client, user, stamp, method, path, query, protocol, raw_request, status, size, referrer, agent = fields

@@ -1,9 +1,13 @@
 """The behaviour scorer: what changes a customer's features, and what the rule makes of them."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+import duckdb
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.ecommerce import CustomerBehavior, Order, OrderLine
@@ -14,6 +18,7 @@ from streaming.processors.processor import Record, Result
 from streaming.runtime.processing.store import View
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Nothing:
@@ -81,15 +86,119 @@ def test_guests_and_adjustments_are_dropped() -> None:
     assert dict(result.drops) == {"guest": 1, "neither order nor return": 1}
 
 
+def test_a_customer_whose_only_order_turns_out_to_be_none_is_taken_back() -> None:
+    _, (result,) = scored([order("1"), order("1", kind="adjustment", version=2), order("1", version=3)])
+    assert [output.value is None for output in result.outputs] == [False, True, False]
+
+
+def test_amounts_are_exact_however_large() -> None:
+    line = OrderLine(sku="A", quantity=1_000_000_007, unit_price="9999.9999")
+    huge = msgspec.structs.replace(order("1"), lines=[line] * 7)
+    assert [event.monetary for event in scored([huge])[0]] == ["69999999789999.9951"]
+
+
+class Counting(View):
+    """A view that counts what is read of it."""
+
+    reads = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        self.reads += 1
+        return super().get(key)
+
+    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
+        found = super().entries(start, end)
+        self.reads += len(found)
+        return found
+
+
+def test_an_order_costs_the_same_however_many_the_customer_has() -> None:
+    view, scorer = Counting(Nothing()), BehaviorScorer(RfmRule())
+
+    def read_by(orders: list[Order]) -> int:
+        before = view.reads
+        scorer.process("orders", [Record(each, None, number) for number, each in enumerate(orders)], view, START)
+        return view.reads - before
+
+    few = read_by([order(str(number), number) for number in range(100)])
+    read_by([order(str(number), number) for number in range(100, 3_000)])
+    assert read_by([order(str(number), number) for number in range(3_000, 3_100)]) == few
+    sizes = {key: len(value) for key, value in view.changes.items() if value is not None}
+    # A value that grows with the orders would once be more than its changelog takes. Days are as many as there are.
+    assert sizes.pop(b"dC") < 2 * 3_100
+    assert max(sizes.values()) < 100
+    # Corrections that move orders are dearer, once a batch.
+    moved = [order(str(number), number + 0.5, version=2) for number in range(3_000, 3_100)]
+    assert read_by(moved) < 3_100 + 4 * len(moved)
+
+
+IDS = st.sampled_from(["1", "2", "3", "4"])
 ORDERS = st.builds(
-    order,
-    st.sampled_from(["1", "2", "3"]),
+    lambda order_id, *given, **more: order(f"{more['customer_id']}{order_id}", *given, **more),
+    IDS,
     st.integers(-30, 30),
     st.sampled_from(["0", "2.55", "10.0001"]),
-    st.integers(1, 2),
+    st.integers(1, 3),
+    kind=st.sampled_from(["order", "order", "return", "adjustment"]),
     channel=st.sampled_from(["web", "store"]),
     customer_id=st.sampled_from(["C", "D"]),
 )
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> duckdb.DuckDBPyConnection:
+    """A warehouse of which there is only what `core.customer_features` is built from."""
+    db = duckdb.connect()
+    db.execute("set timezone = 'UTC'; create schema raw; create schema core")
+    db.execute("""
+        create table raw.orders (
+            order_id varchar, event_id varchar, channel varchar, kind varchar, event_time timestamptz,
+            customer_id varchar, country varchar, currency varchar, total decimal(18, 4), source varchar,
+            lines struct(sku varchar, quantity bigint, unit_price decimal(18, 4))[],
+            _is_tombstone boolean, _kafka_time integer, _topic_id integer, _partition integer, _offset integer
+        )
+    """)
+    for table in ("orders", "customer_features"):
+        statement = Path(__file__).parents[3].joinpath("warehouse", "sql", "core", f"{table}.sql").read_text()
+        db.execute(f"create view core.{table} as {statement}")
+    return db
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ORDERS, min_size=1, max_size=15))
+def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digit(
+    warehouse: duckdb.DuckDBPyConnection, orders: list[Order]
+) -> None:
+    """Whatever is late, repeated, corrected, told by both channels, returned or taken back."""
+    warehouse.execute("delete from raw.orders")
+    warehouse.executemany(
+        "insert into raw.orders values (?, ?, ?, ?, ?, ?, null, 'GBP', 0, 'test', ?, false, ?, 0, 0, ?)",
+        [
+            (
+                *(each.order_id, each.event_id, each.channel, each.kind, each.event_time, each.customer_id),
+                [{"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price} for line in each.lines],
+                *(arrival, arrival),
+            )
+            for arrival, each in enumerate(orders)
+        ],
+    )
+    built = warehouse.execute("""
+        select customer_id, epoch_us(feature_cutoff), orders, returns, monetary::decimal(18, 4)::varchar, recency_days,
+            tenure_days, mean_gap_days, mean_basket_lines, order_days, last_gap_days, median_gap_days, longest_gap_days
+        from core.customer_features order by customer_id
+    """).fetchall()
+    _, (result,) = scored(orders)
+    last = {output.key.decode(): output.value for output in result.outputs}
+    streamed = [
+        (
+            *(name, (event.feature_cutoff - EPOCH) // timedelta(microseconds=1), event.orders, event.returns),
+            *(event.monetary, event.recency_days, event.tenure_days, event.mean_gap_days, event.mean_basket_lines),
+            *(event.order_days, event.last_gap_days, event.median_gap_days, event.longest_gap_days),
+        )
+        for name, event in sorted(last.items())
+        if isinstance(event, CustomerBehavior)
+    ]
+    assert streamed == built
 
 
 @given(st.lists(ORDERS, min_size=1, max_size=12), st.data())

@@ -9,8 +9,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from contracts.features import MONEY_UNITS
-from streaming.processors.behavior_scorer import Known, features_of
+from contracts.ecommerce import Order, OrderLine
+from contracts.features import MONEY_UNITS, CustomerFeatures
+from streaming.processors.customer_orders import CustomerOrders
+from streaming.runtime.processing.store import View
 from warehouse import frames
 from warehouse.tables import table
 
@@ -56,6 +58,36 @@ def history(seed: int = 1, size: int = 400, until: float = 200) -> list[dict[str
     ]
 
 
+class Nothing:
+    """An empty store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
+        return {}
+
+
+def streamed_features(rows: list[dict[str, Any]]) -> CustomerFeatures | None:
+    """What the stream makes of a customer's documents."""
+    customer = CustomerOrders(View(Nothing()), "any")
+    for row in rows:
+        prices = [f"{row['revenue']:.4f}", *["0"] * (row["line_count"] - 1)]
+        order = Order(
+            event_id=row["order_id"],
+            event_time=row["ordered_at"],
+            source="test",
+            order_id=row["order_id"],
+            channel="store",
+            kind=row["kind"],
+            currency="GBP",
+            lines=[OrderLine(sku="A", quantity=1, unit_price=price) for price in prices],
+            total="0",
+        )
+        customer.learn(order)
+    return customer.features()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_statement_and_the_stream_compute_the_same_features_to_the_last_bit(seed: int) -> None:
     rows = history(seed, size=10 * (seed + 1) ** 2)
@@ -66,19 +98,8 @@ def test_the_statement_and_the_stream_compute_the_same_features_to_the_last_bit(
         connection.execute("create table core.orders as from documents")
         built = connection.execute(f"from ({table('core.customer_features').sql}) order by customer_id").pl()
     for row in built.iter_rows(named=True):
-        known = [
-            Known(
-                is_order=each["kind"] == "order",
-                is_store=True,
-                time_us=(each["ordered_at"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1),
-                lines=each["line_count"],
-                units=int(each["revenue"] * MONEY_UNITS),
-                events=[],
-            )
-            for each in rows
-            if each["customer_id"] == row["customer_id"] and each["kind"] in ("order", "return")
-        ]
-        streamed = features_of(known)
+        streamed = streamed_features([each for each in rows if each["customer_id"] == row["customer_id"]])
+        assert streamed is not None
         assert (row["feature_cutoff"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == (
             streamed.cutoff_us
         )

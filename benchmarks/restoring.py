@@ -1,0 +1,192 @@
+"""How soon a processor that was killed is at work again, and how much memory it takes, by the number of keys in its
+state (`make bench-restore`).
+
+Each slot is a process of its own and is killed (SIGKILL) when its part is done. "Ready" is from the start of the
+process to the commit of its first records. Memory is compared after the same number of records over all the keys.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from multiprocessing.connection import Connection
+from typing import ClassVar, cast
+
+import orjson
+
+from benchmarks.backlog import RECORD_BYTES, TOPIC
+from benchmarks.measuring import memory_mb, servers
+from contracts.ecommerce import WebLog
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.processors.processor import Record, Result, State
+
+VALUE_BYTES = 48
+TOUCHED = 200_000
+"""Records after the restart, over random keys."""
+
+
+class Keeping:
+    """Keeps something of every visitor."""
+
+    name: ClassVar[str] = "bench-keeping"
+    inputs: ClassVar[tuple[str, ...]] = (TOPIC,)
+    output: ClassVar[str] = "orders"
+    state_version: ClassVar[int] = 1
+
+    def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
+        for record in records:
+            key = cast("WebLog", record.event).visitor_id.encode()
+            count = int((state.get(key) or b"0")[:8])
+            state.put(key, b"%08d" % (count + 1) + b"." * (VALUE_BYTES - 8))
+        return Result(used=len(records))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a slot's process measured of itself."""
+
+    ready_seconds: float
+    memory_mb: float
+
+
+def keep(results: Connection, settings: Settings, records: int) -> None:
+    """Be a slot until it has processed so many records; then wait to be killed."""
+    import threading
+
+    import psutil
+
+    from streaming.runtime import process
+
+    process.keep_memory()
+    from streaming.runtime import logs, metrics
+    from streaming.runtime.processing.worker import Worker
+
+    logs.configure("warning")
+    process.tune()
+    begun = psutil.Process().create_time()
+    done = metrics.PROCESSED.labels(Keeping.name, TOPIC)
+
+    def watch() -> None:
+        while _value(done) == 0:
+            time.sleep(0.005)
+        ready = time.time() - begun
+        while _value(done) < records:
+            time.sleep(0.02)
+        results.send(Slot(ready, memory_mb("VmRSS")))
+
+    threading.Thread(target=watch, daemon=True).start()
+    Worker(settings, Keeping()).run()
+
+
+def _value(counter: object) -> float:
+    return counter._value.get()  # type: ignore[attr-defined]  # noqa: SLF001  no public reader
+
+
+def run_slot(settings: Settings, records: int) -> Slot:
+    """One slot from its start until it is killed."""
+    mine, its = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=keep, args=(its, settings, records))
+    process.start()
+    while not mine.poll(1.0):
+        assert process.is_alive(), "the slot ended by itself"
+    measured: Slot = mine.recv()
+    process.kill()
+    process.join()
+    return measured
+
+
+def send(settings: Settings, visitors: Iterator[int]) -> None:
+    """Produce a hit of each of these visitors."""
+    from streaming.runtime.clients import producer
+
+    client = producer(settings, **{"queue.buffering.max.messages": 1_000_000})
+    event: dict[str, object] = {
+        "event_id": "e",
+        "event_time": "2026-11-01T12:00:00Z",
+        "source": "bench",
+        "visitor_id": "v000000000",
+        "client": "c",
+        "status": 200,
+        "device": "desktop",
+        "is_bot": False,
+    }
+    event["user_agent"] = "x" * (RECORD_BYTES - len(orjson.dumps(event)) - 16)
+    before, after = orjson.dumps(event).split(b"v000000000")
+    for sent, visitor in enumerate(visitors):
+        name = b"v%09d" % visitor
+        while True:
+            try:
+                client.produce(TOPIC, before + name + after, name)
+                break
+            except BufferError:
+                client.poll(0.05)
+        if sent % 10_000 == 0:
+            client.poll(0)
+    client.flush()
+
+
+def measure(settings: Settings, keys: int, begin_anew: Callable[[], None]) -> dict[str, object]:
+    """Fill a state with so many keys, kill the slot, and start it again: from its checkpoint, and from nothing."""
+    begin_anew()
+    chance = random.Random(1)
+    send(settings, iter(range(keys)))
+    run_slot(settings, keys)
+    send(settings, (chance.randrange(keys) for _ in range(TOUCHED)))
+    again = run_slot(settings, TOUCHED)
+    # Without the store that the slot had, as on another machine.
+    shutil.rmtree(settings.root / "state" / Keeping.name)
+    send(settings, (chance.randrange(keys) for _ in range(TOUCHED)))
+    anew = run_slot(settings, TOUCHED)
+    told = {"from_checkpoint": asdict(again), "from_changelog": asdict(anew)}
+    print(f"{keys:,} keys: {told}", file=sys.stderr)
+    return {"keys": keys, **{name: {key: round(n, 2) for key, n in each.items()} for name, each in told.items()}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keys", type=int, nargs="+", default=[100_000, 1_000_000])
+    chosen = parser.parse_args()
+    with servers(Settings(), "kafka") as settings:
+        from streaming.runtime import clients
+        from streaming.runtime.health import wait_for_topics
+        from streaming.runtime.processing.start_over import forget
+        from streaming.runtime.topics import create_topics, topic_ids
+
+        admin = clients.admin(settings)
+        create_topics(admin, TOPICS.values())
+        wait_for_topics(admin, TOPICS)
+
+        def begin_anew() -> None:
+            while TOPIC in topic_ids(admin, [TOPIC]):
+                admin.delete_topics([TOPIC])[TOPIC].exception(timeout=30)
+                time.sleep(0.2)
+            create_topics(admin, [TOPICS[TOPIC]])
+            wait_for_topics(admin, {TOPIC: TOPICS[TOPIC]})
+            _when_the_group_is_empty(lambda: forget(settings, Keeping()))
+
+        print(json.dumps([measure(settings, keys, begin_anew) for keys in chosen.keys]))
+
+
+def _when_the_group_is_empty(act: Callable[[], None]) -> None:
+    """A killed slot stays a member of its group for ten seconds."""
+    from contracts.errors import Terminal
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return act()
+        except Terminal:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()

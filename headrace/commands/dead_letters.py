@@ -1,0 +1,222 @@
+"""The commands around dead letters: `dlq list`, `dlq show`, `dlq replay`."""
+
+import json
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.terminal import cell, print_table, printable
+
+if TYPE_CHECKING:
+    from contracts.settings import Settings
+    from streaming.runtime.dead_letters.letters import Criteria, Letter
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TopicName = Annotated[str, typer.Argument(help="A topic, such as `orders`; `orders.dlq` means the same.")]
+Reason = Annotated[str | None, typer.Option(help="Only where the reason contains this text.")]
+Stage = Annotated[str | None, typer.Option(help="Only where the stage contains this, such as `order-extractor`.")]
+Since = Annotated[datetime | None, typer.Option(help="Only letters from this time on (UTC).")]
+Until = Annotated[datetime | None, typer.Option(help="Only letters before this time (UTC).")]
+Offsets = Annotated[list[int] | None, typer.Option("--offset", min=0, help="Only this letter; may be given again.")]
+
+_SHOWN_CHARACTERS = 20_000
+_COMMON_REASONS = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    dlq = typer.Typer(name="dlq", help="Dead letters: what was refused, why, and replaying it.", no_args_is_help=True)
+    dlq.command("list")(list_letters)
+    dlq.command()(show)
+    dlq.command()(replay)
+    app.add_typer(dlq)
+
+
+def list_letters(
+    topic: Annotated[str | None, typer.Argument(help="A topic, such as `orders`; all of them without.")] = None,
+    reason: Reason = None,
+    stage: Stage = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="Of one topic, show so many of the latest.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Count the dead letters of every topic, or list those of one. Payloads are shown by `dlq show` alone."""
+    from contracts.settings import Settings
+    from contracts.topics import EVENT_TOPICS
+    from streaming.runtime.dead_letters.letters import topic_of
+
+    wanted = _criteria(reason, stage, since, until)
+    settings = Settings()
+    if topic is None:
+        _tell_all([_overview(settings, each.name, wanted) for each in EVENT_TOPICS], as_json=as_json)
+        return
+    _tell_one(settings, topic_of(topic), wanted, limit=limit, as_json=as_json)
+
+
+def show(
+    topic: TopicName,
+    offset: Annotated[int, typer.Argument(min=0, help="Its offset, as `dlq list` shows it.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Write the payload alone, as it is, to standard output.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show one dead letter with its payload and headers."""
+    from contracts.settings import Settings
+    from streaming.runtime.dead_letters.letters import read_one, topic_of
+
+    letter = read_one(Settings(), topic_of(topic), offset)
+    if raw:
+        sys.stdout.buffer.write(letter.value or b"")
+        return
+    told: dict[str, Any] = _row(letter) | {
+        "detail": letter.detail,
+        "key": _text(letter.key),
+        "headers": {name: _text(value) for name, value in letter.headers},
+        "payload": _text(letter.value),
+    }
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    for name, value in told.items():
+        if name == "headers":
+            typer.echo("headers:")
+            for header, text in told["headers"].items():
+                typer.echo(f"  {printable(header)}: {_shown(str(text))}")
+        elif value is not None:
+            typer.echo(f"{name}: {_shown(str(value))}")
+
+
+def replay(
+    topic: TopicName,
+    offset: Offsets = None,
+    reason: Reason = None,
+    stage: Stage = None,
+    since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be replayed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send dead letters into their topic again, each at most once, if the contract takes them now."""
+    from contracts.settings import Settings
+    from streaming.runtime.dead_letters import replay as replaying
+    from streaming.runtime.dead_letters.letters import topic_of
+
+    wanted = _criteria(reason, stage, since, until, offset)
+    result = replaying.replay(Settings(), topic_of(topic), wanted, dry_run=dry_run)
+    if as_json:
+        told = {"topic": result.topic, "dry_run": dry_run, "replayed": result.replayed, "left": dict(result.left)}
+        typer.echo(json.dumps(told))
+        return
+    done = "would be replayed" if dry_run else "replayed"
+    typer.echo(f"{result.replayed:,} dead letters of {result.topic} {done}.")
+    for why, count in result.left.most_common():
+        typer.echo(f"{count:,} not: {printable(why)}.")
+
+
+def _criteria(
+    reason: str | None,
+    stage: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    offsets: list[int] | None = None,
+) -> "Criteria":
+    from streaming.runtime.dead_letters.letters import Criteria
+
+    return Criteria(reason, stage, _utc(since), _utc(until), frozenset(offsets) if offsets else None)
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
+def _overview(settings: "Settings", topic: str, wanted: "Criteria") -> dict[str, Any]:
+    from streaming.runtime import clients
+    from streaming.runtime.dead_letters.letters import bounds, read
+    from streaming.runtime.dead_letters.replay import noted_offsets
+
+    admin = clients.admin(settings)
+    topic_id, start, end = bounds(admin, topic)
+    done = noted_offsets(settings, admin, topic_id) if end > start else set[int]()
+    told: dict[str, Any] = {"topic": topic, "letters": 0, "replayed": 0, "oldest": None, "newest": None}
+    reasons = Counter[str]()
+    for letter in read(settings, topic, start, end):
+        if wanted.accept(letter):
+            told["letters"] += 1
+            told["replayed"] += letter.offset in done
+            told["oldest"], told["newest"] = told["oldest"] or _time(letter.at), _time(letter.at)
+            reasons[f"{letter.stage}: {letter.reason}"] += 1
+    return told | {"reasons": dict(reasons.most_common())}
+
+
+def _tell_all(overviews: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(overviews))
+        return
+    rows: list[tuple[str, ...]] = []
+    for told in overviews:
+        reasons = [f"{count:,} {reason}" for reason, count in told["reasons"].items()]
+        more = [f"and {len(reasons) - _COMMON_REASONS} more reasons"] if len(reasons) > _COMMON_REASONS else []
+        counts = (f"{told['letters']:,}", f"{told['replayed']:,}")
+        text = cell("; ".join([*reasons[:_COMMON_REASONS], *more]))
+        rows.append((told["topic"], *counts, told["oldest"] or "", told["newest"] or "", text))
+    print_table(("topic", "letters", "replayed", "oldest", "newest", "reasons"), rows)
+
+
+def _tell_one(settings: "Settings", topic: str, wanted: "Criteria", *, limit: int, as_json: bool) -> None:
+    from collections import deque
+
+    from streaming.runtime import clients
+    from streaming.runtime.dead_letters.letters import bounds, read
+    from streaming.runtime.dead_letters.replay import noted_offsets
+
+    admin = clients.admin(settings)
+    topic_id, start, end = bounds(admin, topic)
+    done = noted_offsets(settings, admin, topic_id)
+    count, latest = 0, deque[dict[str, Any]](maxlen=limit)
+    for letter in read(settings, topic, start, end):
+        if wanted.accept(letter):
+            count += 1
+            latest.append(_row(letter) | {"replayed": letter.offset in done})
+    if as_json:
+        typer.echo(json.dumps(list(latest)))
+        return
+    header = ("offset", "at", "stage", "reason", "origin", "bytes", "replayed")
+    print_table(header, [tuple(_cell(row[name]) for name in header) for row in latest])
+    if count > len(latest):
+        typer.echo(f"The latest {len(latest):,} of {count:,}; --limit shows more.")
+
+
+def _row(letter: "Letter") -> dict[str, Any]:
+    """A letter without its payload."""
+    return {
+        "topic": letter.topic,
+        "offset": letter.offset,
+        "at": _time(letter.at),
+        "stage": letter.stage,
+        "reason": letter.reason,
+        "origin": letter.origin,
+        "bytes": letter.size,
+    }
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return f"{value:,}" if isinstance(value, int) else cell(str(value))
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%S}Z"
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="backslashreplace")
+
+
+def _shown(text: str) -> str:
+    shown = printable(text)
+    rest = len(shown) - _SHOWN_CHARACTERS
+    return shown if rest <= 0 else f"{shown[:_SHOWN_CHARACTERS]}… ({rest:,} characters more; --raw gives all)"

@@ -1,0 +1,207 @@
+"""What the behaviour scorer knows of a customer: what is believed of each order, and the totals over all of them.
+
+An order costs the same however many the customer has: its own document and the totals are read and written, no more.
+Only where a correction moves the first or the last order are the customer's documents gone through, once a batch.
+
+State, by key:
+    c CUSTOMER            the totals
+    o CUSTOMER \\0 ORDER   what is believed of an order, and the event that first told of it
+    d CUSTOMER            the days on which they ordered
+    e HASH                one for each further event that told of an order
+"""
+
+from bisect import bisect_left, insort
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from hashlib import blake2b
+
+import msgspec
+
+from contracts.ecommerce import Order
+from contracts.features import DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
+from streaming.processors.order_days import OrderDays
+from streaming.processors.processor import State
+
+_CUSTOMER, _ORDER, _DAYS, _EVENT = b"c", b"o", b"d", b"e"
+_END, _BEHIND = b"\0", b"\1"
+_HASH_BYTES = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Totals(msgspec.Struct, array_like=True):
+    """Over the customer's orders and returns. Times are those of orders, but for `cutoff_us`; amounts `MONEY_UNITS`."""
+
+    orders: int = 0
+    returns: int = 0
+    units: int = 0
+    lines: int = 0
+    first_us: int = 0
+    last_us: int = 0
+    cutoff_us: int = 0
+
+
+class Document(msgspec.Struct, array_like=True):
+    """What is believed of an order. `first_event` is the hash of the event that first told of it."""
+
+    kind: str
+    is_store: bool
+    time_us: int
+    lines: int
+    units: int
+    first_event: bytes
+
+    @property
+    def counts(self) -> bool:
+        """Whether the features are over it."""
+        return self.kind in KINDS
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_document = msgspec.msgpack.Decoder(Document).decode
+_totals = msgspec.msgpack.Decoder(Totals).decode
+
+
+class CustomerOrders:
+    """One customer's orders, for the length of a batch. Call `save` at its end."""
+
+    def __init__(self, state: State, customer_id: str) -> None:
+        self._state = state
+        self._key = _CUSTOMER + customer_id.encode()
+        self._days_key = _DAYS + customer_id.encode()
+        self._orders = _ORDER + customer_id.encode() + _END
+        raw = state.get(self._key)
+        self._totals = Totals() if raw is None else _totals(raw)
+        self._times: _Times | None = None
+
+    def learn(self, order: Order) -> str | None:
+        """Take an event into what is known, or say why the features are the same after it."""
+        key = self._orders + order.order_id.encode()
+        raw = self._state.get(key)
+        before = None if raw is None else _document(raw)
+        event = blake2b(key + _END + order.event_id.encode(), digest_size=_HASH_BYTES).digest()
+        if before is not None:
+            told = _EVENT + event
+            if before.first_event == event or self._state.get(told) is not None:
+                return "repeated"
+            self._state.put(told, b"")
+            if before.is_store and order.channel != "store":
+                return "the order database is believed"
+        after = Document(
+            kind=order.kind,
+            is_store=order.channel == "store",
+            time_us=(order.event_time - _EPOCH) // _MICROSECOND,
+            lines=len(order.lines),
+            units=sum(line.quantity * int(Decimal(line.unit_price) * MONEY_UNITS) for line in order.lines),
+            first_event=event if before is None else before.first_event,
+        )
+        self._state.put(key, _encode(after))
+        if not after.counts and (before is None or not before.counts):
+            return "neither order nor return"
+        self._replace(before, after)
+        return None
+
+    def features(self) -> CustomerFeatures | None:
+        """The features over what is known; none where no order or return is."""
+        totals = self._totals
+        count = totals.orders
+        if not count and not totals.returns:
+            return None
+        # By floats, as SQL divides: whole numbers beyond 2**53 would come out another way.
+        tenure, recency = float(totals.cutoff_us - totals.first_us), float(totals.cutoff_us - totals.last_us)
+        span = float(totals.last_us - totals.first_us)
+        return CustomerFeatures(
+            cutoff_us=totals.cutoff_us,
+            orders=count,
+            returns=totals.returns,
+            monetary_units=totals.units,
+            recency_days=recency / DAY_US if count else None,
+            tenure_days=tenure / DAY_US if count else None,
+            mean_gap_days=span / float(DAY_US * (count - 1)) if count > 1 else None,
+            mean_basket_lines=float(totals.lines) / count if count else None,
+            order_days=len(self._days),
+            last_gap_days=self._days.last_gap,
+            median_gap_days=self._days.median_gap,
+            longest_gap_days=self._days.longest_gap,
+        )
+
+    def save(self) -> None:
+        """Keep the totals and the days."""
+        self._state.put(self._key, _encode(self._totals))
+        if "_days" in vars(self) and self._days.is_changed:
+            self._state.put(self._days_key, self._days.encoded())
+
+    @cached_property
+    def _days(self) -> OrderDays:
+        return OrderDays(self._state.get(self._days_key))
+
+    def _replace(self, before: Document | None, after: Document) -> None:
+        if before is not None and before.counts:
+            self._count(before, -1)
+        if after.counts:
+            self._count(after, 1)
+        self._time(before, after)
+
+    def _count(self, document: Document, sign: int) -> None:
+        totals = self._totals
+        totals.units += sign * document.units
+        if document.kind == "order":
+            totals.orders += sign
+            totals.lines += sign * document.lines
+        else:
+            totals.returns += sign
+
+    def _time(self, before: Document | None, after: Document) -> None:
+        totals, time = self._totals, after.time_us
+        if before is not None and before.counts:
+            if (before.kind, before.time_us) == (after.kind, time):
+                return
+            # It may have been the first or the last one: only all of them together tell which is now.
+            if self._times is None:
+                self._times = _Times(self._state, self._orders)
+            else:
+                self._times.replace(before, after)
+            self._times.tell(totals)
+            if before.kind == "order" and not self._times.has_order_on(before.time_us // DAY_US):
+                self._days.remove(before.time_us // DAY_US)
+            if after.kind == "order":
+                self._days.add(time // DAY_US)
+            return
+        if self._times is not None:
+            self._times.add(after)
+        is_only = totals.orders + totals.returns == 1
+        totals.cutoff_us = time if is_only else max(totals.cutoff_us, time)
+        if after.kind == "order":
+            totals.first_us = time if totals.orders == 1 else min(totals.first_us, time)
+            totals.last_us = time if totals.orders == 1 else max(totals.last_us, time)
+            self._days.add(time // DAY_US)
+
+
+class _Times:
+    """The times of a customer's orders and returns, as the state has them when it is made."""
+
+    def __init__(self, state: State, orders: bytes) -> None:
+        documents = [_document(raw) for _, raw in state.scan(orders, orders[:-1] + _BEHIND)]
+        self._all = sorted(each.time_us for each in documents if each.counts)
+        self._orders = sorted(each.time_us for each in documents if each.kind == "order")
+
+    def replace(self, before: Document, after: Document) -> None:
+        del self._all[bisect_left(self._all, before.time_us)]
+        if before.kind == "order":
+            del self._orders[bisect_left(self._orders, before.time_us)]
+        self.add(after)
+
+    def add(self, document: Document) -> None:
+        if document.counts:
+            insort(self._all, document.time_us)
+        if document.kind == "order":
+            insort(self._orders, document.time_us)
+
+    def has_order_on(self, day: int) -> bool:
+        place = bisect_left(self._orders, day * DAY_US)
+        return place < len(self._orders) and self._orders[place] < (day + 1) * DAY_US
+
+    def tell(self, totals: Totals) -> None:
+        totals.cutoff_us = self._all[-1] if self._all else 0
+        totals.first_us, totals.last_us = (self._orders[0], self._orders[-1]) if self._orders else (0, 0)

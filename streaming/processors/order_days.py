@@ -1,0 +1,64 @@
+"""The days on which a customer ordered, and the gaps between them, so that a further day costs little."""
+
+from bisect import bisect_left, insort
+from itertools import accumulate, pairwise
+
+import msgspec
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[int]).decode
+
+
+class OrderDays:
+    """Days are whole numbers from 1970. Its encoded form, the first day and then the gaps, takes about a byte a day."""
+
+    def __init__(self, encoded: bytes | None = None) -> None:
+        self._days = [] if encoded is None else list(accumulate(_decode(encoded)))
+        self._gaps = sorted(later - earlier for earlier, later in pairwise(self._days))
+        self.is_changed = False
+
+    def encoded(self) -> bytes:
+        return _encode([*self._days[:1], *(later - earlier for earlier, later in pairwise(self._days))])
+
+    def add(self, day: int) -> None:
+        """Note an order on a day, which may have had one before."""
+        place = bisect_left(self._days, day)
+        if place < len(self._days) and self._days[place] == day:
+            return
+        self._exchange(place - 1, place, day, removed=False)
+        self._days.insert(place, day)
+
+    def remove(self, day: int) -> None:
+        """Note that a day has no order any more."""
+        place = bisect_left(self._days, day)
+        del self._days[place]
+        self._exchange(place - 1, place, day, removed=True)
+
+    def __len__(self) -> int:
+        return len(self._days)
+
+    @property
+    def last_gap(self) -> int | None:
+        return self._days[-1] - self._days[-2] if len(self._days) > 1 else None
+
+    @property
+    def median_gap(self) -> float | None:
+        count = len(self._gaps)
+        return (self._gaps[(count - 1) // 2] + self._gaps[count // 2]) / 2 if count else None
+
+    @property
+    def longest_gap(self) -> int | None:
+        return self._gaps[-1] if self._gaps else None
+
+    def _exchange(self, before: int, after: int, day: int, *, removed: bool) -> None:
+        """Exchange the gap between two neighbours for the two that `day` makes of it, or the other way round."""
+        self.is_changed = True
+        earlier = self._days[before] if before >= 0 else None
+        later = self._days[after] if after < len(self._days) else None
+        whole = [later - earlier] if earlier is not None and later is not None else []
+        parts = [abs(day - neighbour) for neighbour in (earlier, later) if neighbour is not None]
+        gone, come = (parts, whole) if removed else (whole, parts)
+        for gap in gone:
+            del self._gaps[bisect_left(self._gaps, gap)]
+        for gap in come:
+            insort(self._gaps, gap)

@@ -1,0 +1,144 @@
+"""Replaying dead letters: back into their topic, each at most once, however often and wherever a replay is stopped.
+
+    1. fence any other replay, and have what it left open aborted
+    2. read which letters were replayed before
+    3. read the letters to the end as it is now, in portions
+    4. of each portion: in one transaction, the records and a note of each that it was replayed
+
+The notes are a topic of their own, `NOTES`, and live longer than the letters. So a replay that is killed anywhere, or
+run again, replays the rest. A record that is refused again becomes a new dead letter, which may be replayed in turn.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from contracts import dead_letters as headers
+from contracts.decoding import InvalidRecord, decode
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import DAY_MS, TOPICS, Topic
+from contracts.types import Event
+from streaming.runtime import clients
+from streaming.runtime.dead_letters.letters import Criteria, Letter, bounds, read
+from streaming.runtime.failpoints import failpoint
+from streaming.runtime.publishing import check_size
+from streaming.runtime.reading import committed_records
+from streaming.runtime.topics import create_topics, topic_ids, uncommitted_end
+
+NOTES = Topic("headrace.replays", "ecommerce", "id of the dead-letter topic / offset", None, 1, 60 * DAY_MS)
+"""Kept longer than dead letters, which are kept for 30 days."""
+PORTION_RECORDS = 200
+CALL_SECONDS = 30.0
+BEFORE = "replayed before"
+
+
+@dataclass
+class Replayed:
+    """What became of the letters asked for: those replayed (with `dry_run`, those that would be), the others by why."""
+
+    topic: str
+    replayed: int = 0
+    left: Counter[str] = field(default_factory=Counter[str])
+
+
+def noted_offsets(settings: Settings, admin: AdminClient, topic_id: UUID) -> set[int]:
+    """Offsets of the dead letters of one dead-letter topic that were replayed."""
+    if not topic_ids(admin, [NOTES.name]):
+        return set()
+    end = uncommitted_end(admin, NOTES.name, 0)
+    keys = (message.key() or b"" for message in committed_records(settings, NOTES.name, 0, end))
+    prefix = f"{topic_id}/".encode()
+    return {int(key.removeprefix(prefix)) for key in keys if key.startswith(prefix)}
+
+
+def refusal(letter: Letter) -> str | None:
+    """Why a letter cannot be replayed, by the contract as it is now; None where it can."""
+    topic = TOPICS[letter.topic]
+    if letter.value is None:
+        return "no value"
+    if letter.is_cut_short:
+        return "cut short: only its beginning was kept"
+    if topic.compacted and letter.key is None:
+        return "no key, which the topic demands"
+    try:
+        check_size(letter.key or b"", letter.value)
+        decode(cast("type[Event]", topic.contract), letter.value)
+    except InvalidRecord as invalid:
+        return f"still invalid: {invalid}"
+    return None
+
+
+def replay(settings: Settings, topic: str, wanted: Criteria, *, dry_run: bool = False) -> Replayed:
+    """Replay the letters wanted that can be taken now.
+
+    Raises:
+        Transient: Kafka did not do it; running it again replays what was not.
+        Terminal: the dead-letter topic does not exist.
+    """
+    admin = clients.admin(settings)
+    topic_id, start, end = bounds(admin, topic)
+    result = Replayed(topic)
+    if dry_run:
+        done = noted_offsets(settings, admin, topic_id)
+        result.replayed = sum(1 for _ in _chosen(read(settings, topic, start, end), wanted, done, result.left))
+        return result
+    create_topics(admin, [NOTES])
+    while not topic_ids(admin, [NOTES.name]):
+        time.sleep(0.1)
+    try:
+        # 1. Fence.
+        producer = clients.producer(settings, **{"transactional.id": f"{settings.database}-replay"})
+        producer.init_transactions(CALL_SECONDS)
+        # 2. Then nobody else adds notes.
+        done = noted_offsets(settings, admin, topic_id)
+        # 3. The letters.
+        letters = _chosen(read(settings, topic, start, end), wanted, done, result.left)
+        while portion := list(islice(letters, PORTION_RECORDS)):
+            # 4. Both or neither.
+            producer.begin_transaction()
+            for letter in portion:
+                _produce(producer, topic_id, letter)
+            failpoint("replay.produced")
+            producer.commit_transaction(CALL_SECONDS)
+            failpoint("replay.committed")
+            result.replayed += len(portion)
+    except KafkaException as error:
+        raise Transient(
+            f"The replay ended early: {error.args[0].str()}. Run it again: nothing is replayed twice."
+        ) from error
+    return result
+
+
+def replayed_headers(letter: Letter) -> list[tuple[str, bytes | None]]:
+    """Headers of the record: its own, and where it comes from."""
+    own = [(name, value) for name, value in letter.headers if not name.startswith(_NOT_ITS_OWN)]
+    return [*own, (headers.REPLAYED_FROM, letter.place.encode()), (headers.ORIGIN, letter.origin.encode())]
+
+
+_NOT_ITS_OWN = (headers.PREFIX, headers.CONNECT_PREFIX)
+
+
+def _chosen(letters: Iterator[Letter], wanted: Criteria, done: set[int], left: Counter[str]) -> Iterator[Letter]:
+    for letter in letters:
+        if not wanted.accept(letter):
+            continue
+        why = BEFORE if letter.offset in done else refusal(letter)
+        if why is None:
+            yield letter
+        else:
+            left[why] += 1
+
+
+def _produce(producer: Producer, topic_id: UUID, letter: Letter) -> None:
+    note = {"letter": letter.place, "origin": letter.origin}
+    producer.produce(letter.topic, letter.value, letter.key, headers=cast("Any", replayed_headers(letter)))
+    producer.produce(NOTES.name, orjson.dumps(note), f"{topic_id}/{letter.offset}".encode())

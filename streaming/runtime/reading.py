@@ -1,0 +1,44 @@
+"""Reading what a partition holds, from its beginning to an end, for those who follow no topic."""
+
+import time
+from collections.abc import Iterator
+
+from confluent_kafka import KafkaError, Message, TopicPartition
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from streaming.runtime import clients
+
+READ_RECORDS = 1_000
+STALLED_SECONDS = 60.0
+
+
+def committed_records(settings: Settings, topic: str, partition: int, end: int, start: int = 0) -> Iterator[Message]:
+    """The committed records with `start <= offset < end`. Waits for transactions that are open before `end`.
+
+    Raises:
+        Transient: the broker gave nothing for a minute.
+    """
+    consumer = clients.consumer(
+        settings,
+        f"{settings.database}-reading",
+        **{"enable.partition.eof": True, "auto.offset.reset": "earliest", "queued.max.messages.kbytes": 65_536},
+    )
+    consumer.assign([TopicPartition(topic, partition, start)])
+    reached, deadline = start, time.monotonic() + STALLED_SECONDS
+    try:
+        while reached < end:
+            for message in consumer.consume(READ_RECORDS, 0.2):
+                error = message.error()
+                reached = max(reached, message.offset() or 0)
+                if error is None:
+                    deadline = time.monotonic() + STALLED_SECONDS
+                    if reached < end:
+                        yield message
+                    reached += 1
+                elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():  # noqa: SLF001
+                    raise Transient(f"{topic} cannot be read: {error.str()}.")
+            if time.monotonic() > deadline:
+                raise Transient(f"{topic}-{partition} was not read to its end: nothing came for a minute.")
+    finally:
+        consumer.close()

@@ -1,0 +1,144 @@
+"""A partition's share of a batch: every record is accounted for, whatever it is and whatever the processor does."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+from uuid import UUID
+
+import pytest
+
+from contracts import dead_letters
+from contracts.decoding import encode
+from contracts.ecommerce import Order
+from contracts.errors import Transient
+from contracts.topics import MAX_RECORD_BYTES
+from streaming.processors.processor import Output, Processor, Record, Result, State
+from streaming.runtime.processing.batch import Inputs, Refused, Share, letter_headers, letter_key, process
+from streaming.runtime.processing.ledger import Ledger
+from tests.corpus import CASES, valid_order
+from tests.integration.samples import order
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+REFUSED = [case for case in CASES if case.refused_as]
+
+
+class Nothing:
+    """An empty store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
+        return {}
+
+
+class Moody:
+    """Does what each order's number asks for."""
+
+    name: ClassVar[str] = "moody"
+    inputs: ClassVar[tuple[str, ...]] = ("orders",)
+    output: ClassVar[str] = "orders"
+    state_version: ClassVar[int] = 1
+
+    def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:
+        result = Result(used=len(records))
+        for record in records:
+            event = record.event
+            assert isinstance(event, Order)
+            match event.order_id:
+                case "raise":
+                    raise RuntimeError("a secret of the record")
+                case "model is away":
+                    raise Transient("The registry does not answer.")
+                case "large state":
+                    state.put(b"k", b"x" * (MAX_RECORD_BYTES + 1))
+                case "long key":
+                    result.outputs.append(Output(b"k" * 20_000, event))
+                case "reserved":
+                    state.put(b"\0ledger", b"")
+                case _:
+                    state.put(b"last", event.order_id.encode())
+                    result.outputs.append(Output(b"k", event))
+        return result
+
+
+def batch(*values: bytes | None, processor: Processor | None = None) -> Share:
+    offsets = [3 * number + 7 for number in range(len(values))]  # markers and compaction leave holes
+    inputs = Inputs(offsets, [b"k"] * len(values), list(values))
+    return process(processor or Moody(), "orders", inputs, Nothing(), NOW)
+
+
+def asked(what: str) -> bytes:
+    return encode(order(what, ("A", 1, "1")))
+
+
+def test_every_record_is_used_dropped_or_refused() -> None:
+    values = [valid_order(1), None, *(case.value for case in REFUSED), valid_order(2)]
+    share = batch(*values)
+    assert (share.inputs, share.used, share.drops["tombstone"]) == (len(values), 2, 1)
+    assert [each.category for each in share.refused] == [case.refused_as for case in REFUSED]
+    assert [each.place for each in share.refused] == list(range(2, len(values) - 1))
+    assert share.next_offset == 7 + 3 * (len(values) - 1) + 1
+    assert len(share.outputs) == 2
+
+
+@pytest.mark.parametrize(
+    ("what", "category", "reason"),
+    [
+        ("raise", "processor error", "processor error: RuntimeError"),
+        ("large state", "too long", f"output: longer than {MAX_RECORD_BYTES} bytes"),
+        ("long key", "too long", "output: key longer than 16384 bytes"),
+        ("reserved", "processor error", "processor error: AssertionError"),
+    ],
+)
+def test_a_record_that_cannot_be_taken_is_refused_alone_and_in_its_place(what: str, category: str, reason: str) -> None:
+    share = batch(valid_order(1), b"{", asked(what), valid_order(2), b"}")
+    assert [each.place for each in share.refused] == [1, 2, 4]
+    assert share.refused[1] == Refused(2, category, reason)
+    assert (share.used, len(share.outputs), share.changes) == (2, 2, {b"last": b"2"})
+
+
+def test_a_processor_that_cannot_work_now_refuses_nothing() -> None:
+    with pytest.raises(Transient):
+        batch(valid_order(1), asked("model is away"))
+    with pytest.raises(Transient):
+        batch(asked("raise"), asked("model is away"))
+
+
+def test_a_dead_letter_carries_the_records_own_headers_and_why_it_was_refused() -> None:
+    own = [
+        ("traceparent", b"00-1"),
+        (dead_letters.REASON, b"of long ago"),
+        (dead_letters.REPLAYED_FROM, b"orders.dlq/0/3"),
+    ]
+    headers = dict(letter_headers("moody", "orders", 2, 17, Refused(0, "too long", "caf\ud800"), own))
+    assert headers == {
+        "traceparent": b"00-1",
+        dead_letters.REPLAYED_FROM: b"orders.dlq/0/3",
+        dead_letters.REASON: rb"caf\ud800",
+        dead_letters.STAGE: b"processor:moody",
+        dead_letters.TOPIC: b"orders",
+        dead_letters.PARTITION: b"2",
+        dead_letters.OFFSET: b"17",
+    }
+
+
+def test_a_key_that_is_too_long_is_left_out() -> None:
+    assert [letter_key(key) for key in (None, b"k", b"k" * 20_000)] == [None, b"k", None]
+
+
+def test_a_ledger_adds_up_over_batches() -> None:
+    share = batch(valid_order(1), b"{", None)
+    book = Ledger(topic_id=UUID(int=1), first=7, next=7)
+    for _ in range(2):
+        book = book.after(
+            share.next_offset,
+            inputs=share.inputs,
+            used=share.used,
+            outputs=len(share.outputs),
+            drops=share.drops,
+            dead_letters=share.dead_letters,
+            notes=share.notes,
+        )
+    assert (book.inputs, book.used, book.drops, book.dead_letters) == (6, 2, {"tombstone": 2}, {"malformed JSON": 2})
+    assert book.balanced
