@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-processing bench-restore chaos docs lock clean
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-processing bench-restore bench-warehouse chaos docs lock clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ bench-processing: setup  ## Measure processing, one out for one in, against Kafk
 
 bench-restore: setup  ## Measure how soon a killed processor with 1,000,000 keys is at work again, as JSON
 	@$(BIN)/python -m benchmarks.restoring
+
+bench-warehouse: setup  ## Measure how fresh the marts are at 1,000 events/s, as JSON
+	@$(BIN)/python -m benchmarks.freshness
 
 chaos: setup  ## Kill things at random for a long while, and verify
 	@$(BIN)/pytest tests/chaos --timeout=3600

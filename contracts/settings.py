@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     serve_seconds: Annotated[float, Field(gt=0, description="After how long `serve` stops a question.")] = 30.0
     serve_memory_mb: Annotated[int, Field(ge=64, description="Memory that a question to `serve` may take.")] = 512
     serve_rows: Annotated[int, Field(ge=1, description="Rows that an answer of `serve` has at most.")] = 100_000
+    fresh_minutes: Annotated[
+        int, Field(ge=1, description="Minutes without a build after which Dagster shows tables as stale.")
+    ] = 60
+    run_history_days: Annotated[int, Field(ge=1, description="Days that Dagster keeps finished runs.")] = 30
+    alert_webhook: Annotated[
+        str | None,
+        Field(description="URL to which failed runs are posted as JSON; http or https.", pattern="^https?://"),
+    ] = None
     log_level: Annotated[
         LogLevel, BeforeValidator(str.lower), Field(description="Least severe level that is logged.")
     ] = "info"

@@ -9,13 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from contracts.settings import Settings
+from contracts.settings import HOST, Settings
 from orchestration.checks import check_key, key_check_spec
 from orchestration.instance import WAREHOUSE_POOL
 from orchestration.keys import FILE_KEY, table_key, topic_key
 from orchestration.resources import BuildOptions
+from orchestration.retrying import retried
 from warehouse.build import BuildResult, build, register, take
 from warehouse.lake import Lake
+from warehouse.plots import plot
 from warehouse.publish import PublishResult, publish
 from warehouse.raw import RawTable, raw_tables
 from warehouse.staged import STAGED_TABLES, StagedTable
@@ -46,7 +48,9 @@ def _raw_asset(table: RawTable) -> dg.AssetsDefinition:
         pool=WAREHOUSE_POOL,
     )
     def registered(lake: dg.ResourceParam[Lake]):
-        return dg.MaterializeResult(metadata=build_metadata(register(lake, table.topic)))
+        with retried():
+            result = register(lake, table.topic)
+        return dg.MaterializeResult(metadata=build_metadata(result))
 
     return registered
 
@@ -65,7 +69,8 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
         pool=WAREHOUSE_POOL,
     )
     def taken(lake: dg.ResourceParam[Lake]):
-        result = take(lake, table.qualified)
+        with retried():
+            result = take(lake, table.qualified)
         return dg.MaterializeResult(metadata=build_metadata(result), check_results=[check_key(lake, table)])
 
     return taken
@@ -83,8 +88,11 @@ def _table_asset(table: Table, origins: Mapping[str, dg.AssetKey]) -> dg.AssetsD
         pool=WAREHOUSE_POOL,
     )
     def built(lake: dg.ResourceParam[Lake], options: BuildOptions):
-        result = build(lake, table.qualified, full=options.full)
-        return dg.MaterializeResult(metadata=build_metadata(result), check_results=[check_key(lake, table)])
+        with retried():
+            result = build(lake, table.qualified, full=options.full)
+        return dg.MaterializeResult(
+            metadata=build_metadata(result) | plot_metadata(lake, result), check_results=[check_key(lake, table)]
+        )
 
     return built
 
@@ -99,7 +107,9 @@ def _file_asset(published: list[dg.AssetKey]) -> dg.AssetsDefinition:
         pool=WAREHOUSE_POOL,
     )
     def warehouse_file(lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]):
-        return dg.MaterializeResult(metadata=file_metadata(publish(settings, lake)))
+        with retried():
+            result = publish(settings, lake)
+        return dg.MaterializeResult(metadata=file_metadata(result))
 
     return warehouse_file
 
@@ -117,6 +127,18 @@ def build_metadata(result: BuildResult) -> dict[str, Any]:
         "snapshot": result.snapshot,
         "duration_s": result.seconds,
     }
+
+
+def plot_metadata(lake: Lake, result: BuildResult) -> dict[str, Any]:
+    """The table's plot, where it has one, drawn anew if the table changed.
+
+    By its address at the SQL server: a picture in each of thousands of events would fill Dagster's storage.
+    """
+    drawn = plot(lake, result.table, changed=bool(result.inserted or result.updated or result.deleted))
+    if drawn is None:
+        return {}
+    address = f"http://{HOST}:{lake.settings.port('sql')}/plots/{drawn.name}?snapshot={result.snapshot}"
+    return {"plot": dg.MetadataValue.md(f"![{result.table}]({address})")}
 
 
 def file_metadata(result: PublishResult) -> dict[str, Any]:

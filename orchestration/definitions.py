@@ -1,5 +1,6 @@
 """What Dagster loads: the definitions of one stack, put together from the modules beside this one."""
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,7 @@ from warehouse.tables import all_tables
 def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> dg.Definitions:
     """The definitions of the stack that `settings` describe; `resources` replace those of the same name."""
     return dg.Definitions(
-        assets=[*topic_specs(), *warehouse_assets()],
+        assets=[*topic_specs(), *(_kept_fresh(each, settings) for each in warehouse_assets())],
         asset_checks=[*reference_check_definitions(all_tables()), verify_topics],
         jobs=JOBS,
         sensors=SENSORS,
@@ -27,6 +28,17 @@ def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> d
         # Assets materialized by hand run in one process too.
         executor=dg.in_process_executor,
     )
+
+
+def _kept_fresh(assets: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDefinition:
+    """With the policy that turns a table yellow, then red, when no build has brought it up to date for so long.
+
+    A build materializes every table, changed or not, and one comes every half hour at least: so what is stale means
+    that builds fail or do not run.
+    """
+    window = timedelta(minutes=settings.fresh_minutes)
+    policy = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.75)
+    return assets.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, policy))
 
 
 defs = build_defs(Settings())

@@ -92,7 +92,10 @@ def instance_config(settings: Settings) -> dict[str, Any]:
             "max_runtime_seconds": MAX_RUNTIME_SECONDS,
             "poll_interval_seconds": POLL_SECONDS,
         },
-        "run_retries": {"enabled": True, "max_retries": 0},
+        # For runs that ask for it, and when their process died: a step that failed would fail again, but for transient
+        # errors, which it tries again itself.
+        "run_retries": {"enabled": True, "max_retries": 0, "retry_on_asset_or_op_failure": False},
+        "freshness": {"enabled": True},
         "retention": {
             "sensor": {"purge_after_days": SENSOR_TICK_RETENTION_DAYS},
             "schedule": {"purge_after_days": 30},

@@ -1,14 +1,16 @@
-"""The jobs: a build of the whole warehouse, and the verification. Which of their runs are in hand is told here too."""
+"""The jobs: a build of the whole warehouse, the verification, upkeep. Which builds are in hand is told here too."""
 
 import dagster as dg
 
 from orchestration.checks import verify_topics
 from orchestration.processes import UNFINISHED
+from orchestration.upkeep import clear_run_history, maintain_warehouse
 
 BUILD_JOB = "build"
 VERIFY_JOB = "verify"
 IN_HAND = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
-# The sensor starts no second build for the same commits, so a run whose process died is tried again by the daemon.
+# The sensor starts no second build for the same commits, so a run whose process died is tried again by the daemon. A
+# failed step is not (`instance.py`): it tries transient errors again itself (`retrying.py`), and others stay.
 RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
 
 # In one process: Dagster's multiprocess executor takes seconds to start each step, and builds take turns anyway.
@@ -25,7 +27,28 @@ VERIFY = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="Compares, by offsets, what the topics hold with what landed and what is registered.",
 )
-JOBS = (BUILD, VERIFY)
+
+
+@dg.job(
+    name="maintenance",
+    executor_def=dg.in_process_executor,
+    run_tags=RETRIES,
+    description="Merges small files, expires snapshots, deletes what nobody needs.",
+)
+def MAINTENANCE() -> None:  # noqa: N802  a constant like the others
+    maintain_warehouse()
+
+
+@dg.job(
+    name="retention",
+    executor_def=dg.in_process_executor,
+    description="Deletes the runs that finished longer ago than they are kept.",
+)
+def RETENTION() -> None:  # noqa: N802
+    clear_run_history()
+
+
+JOBS = (BUILD, VERIFY, MAINTENANCE, RETENTION)
 
 
 def build_in_hand(instance: dg.DagsterInstance) -> bool:

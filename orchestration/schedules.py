@@ -1,12 +1,15 @@
-"""What runs by the clock: a build now and then in case the sensor missed something, and the full reconciliation."""
+"""What runs by the clock: a build now and then in case the sensor missed something, reconciliation, and upkeep."""
 
 import dagster as dg
 
-from orchestration.jobs import BUILD, VERIFY, build_in_hand
+from orchestration.jobs import BUILD, MAINTENANCE, RETENTION, VERIFY, build_in_hand
 
 FALLBACK_CRON = "*/30 * * * *"
 VERIFY_CRON = "17 * * * *"
 """Hourly: a verification reads all that the topics retain."""
+MAINTENANCE_CRON = "40 */6 * * *"
+"""Four times a day: a day of small files is what makes builds and queries slow."""
+RETENTION_CRON = "55 3 * * *"
 
 
 @dg.schedule(
@@ -30,4 +33,19 @@ verify_hourly = dg.ScheduleDefinition(
     description="Compares, by offsets, what the topics hold with what landed and what is registered.",
 )
 
-SCHEDULES = (build_fallback, verify_hourly)
+maintenance_regularly = dg.ScheduleDefinition(
+    name="maintenance_regularly",
+    cron_schedule=MAINTENANCE_CRON,
+    target=MAINTENANCE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Keeps files, bytes and snapshots of the warehouse bounded.",
+)
+retention_nightly = dg.ScheduleDefinition(
+    name="retention_nightly",
+    cron_schedule=RETENTION_CRON,
+    target=RETENTION,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Keeps Dagster's own history bounded.",
+)
+
+SCHEDULES = (build_fallback, verify_hourly, maintenance_regularly, retention_nightly)

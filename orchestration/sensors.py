@@ -11,10 +11,12 @@ import dagster as dg
 import msgspec
 
 from contracts.settings import Settings
+from orchestration.alerts import alert_on_failure
 from orchestration.assets_topics import observation
 from orchestration.jobs import BUILD, build_in_hand
 from orchestration.processes import fail_abandoned_runs
 from streaming.landing.accounts import TopicState, last_commit_id, topic_states
+from warehouse.lock import is_followed
 
 TICK_SECONDS = 5
 OBSERVE_EVERY_SECONDS = 60
@@ -70,16 +72,16 @@ def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourcePa
     decision = decide(
         read_cursor(context.cursor),
         commit_id=last_commit_id(conninfo),
-        in_hand=build_in_hand(context.instance),
+        in_hand=build_in_hand(context.instance) or is_followed(conninfo),
         states=topic_states(conninfo),
         now=datetime.now(UTC).timestamp(),
     )
     return dg.SensorResult(
         run_requests=[dg.RunRequest()] if decision.build else [],
-        skip_reason=None if decision.build else "Nothing new has landed, or a build is in hand.",
+        skip_reason=None if decision.build else "Nothing new has landed, or a build is in hand, or a builder follows.",
         cursor=msgspec.json.encode(decision.cursor).decode(),
         asset_events=[observation(state) for state in decision.observe],
     )
 
 
-SENSORS = (landing_commits,)
+SENSORS = (landing_commits, alert_on_failure)

@@ -15,6 +15,8 @@ from contracts.errors import Transient
 
 LOCK_ID = 0x6865_6164_7261_6365
 """The bytes of `headrace`; advisory locks are numbers."""
+FOLLOWER_ID = LOCK_ID + 1
+"""Held by the builder that stays, for as long as it lives (`headrace build --follow`)."""
 
 _HOLDER = """
 select activity.pid
@@ -74,3 +76,28 @@ def _release(connection: psycopg.Connection) -> None:
         # The connection is lost, and the lock went with it.
         log.warning("lost the connection that held the builder's lock")
         connection.close()
+
+
+@contextmanager
+def following(conninfo: str) -> Iterator[bool]:
+    """Hold the follower's lock within the block; False where another process has it.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    try:
+        with psycopg.connect(conninfo, autocommit=True, application_name="headrace follower") as connection:
+            taken = connection.execute("select pg_try_advisory_lock(%s)", [FOLLOWER_ID]).fetchone()
+            yield taken == (True,)
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+
+
+def is_followed(conninfo: str) -> bool:
+    """Whether a builder that stays is at work.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    with following(conninfo) as free:
+        return not free

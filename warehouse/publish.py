@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.settings import Settings
+from warehouse import freshness, watermarks
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.tables import Table, all_tables
 
@@ -30,6 +31,7 @@ def publish(settings: Settings, lake: Lake) -> PublishResult:
     """
     target = settings.warehouse_file
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    watermarks.ensure(lake)
     # Under the builder's lock, so that of two publications the one with the later snapshot is the one that stays.
     with lake.lock.held():
         try:
@@ -40,6 +42,8 @@ def publish(settings: Settings, lake: Lake) -> PublishResult:
         finally:
             aside.unlink(missing_ok=True)
             aside.with_name(aside.name + ".wal").unlink(missing_ok=True)
+        # What was published just now is in sight from this moment on.
+        freshness.measure(lake)
     return PublishResult(target, names, target.stat().st_size, snapshot)
 
 

@@ -17,6 +17,9 @@ def register(app: typer.Typer) -> None:
 def build(
     tables: Annotated[list[str] | None, typer.Argument(help="Such as marts.sales_daily; all when none.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Build anew instead of by what changed.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Stay, and build whenever something has landed, until SIGTERM or Ctrl-C.")
+    ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until what was sent before has landed.")] = 60.0,
 ) -> None:
     """Wait for the landers to catch up, then run every asset once. The run shows in the Dagster UI like any other."""
@@ -27,6 +30,9 @@ def build(
 
     settings = Settings()
     logs.configure(settings.log_level, console=sys.stderr.isatty())
+    if follow:
+        _follow(settings, tables, full)
+        return
     with postgres_for_call(settings):
         _wait_for_landing(settings, wait)
         summary = run_build(settings, full=full, select=tables or None, echo=typer.echo)
@@ -38,6 +44,25 @@ def build(
         failed = ", ".join(summary.failed) or "see the checks above"
         typer.echo(f"The build failed: {failed}. Dagster run {summary.run_id}.", err=True)
         raise typer.Exit(1)
+
+
+def _follow(settings: "Settings", tables: list[str] | None, full: bool) -> None:
+    import signal
+    from threading import Event
+
+    from headrace.stack import postgres_for_call
+    from orchestration.follow import follow
+
+    if tables or full:
+        raise typer.BadParameter("--follow builds everything, by what changed.")
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with postgres_for_call(settings):
+        typer.echo(
+            "Building whenever something has landed. SIGTERM or Ctrl-C ends it after the round in hand.", err=True
+        )
+        follow(settings, stop, typer.echo)
 
 
 def _wait_for_landing(settings: "Settings", seconds: float) -> None:

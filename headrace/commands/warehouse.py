@@ -2,8 +2,9 @@
 
 import csv
 import itertools
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,8 @@ from contracts.errors import HeadraceError
 from contracts.settings import Settings
 
 if TYPE_CHECKING:
+    from prompt_toolkit.completion import WordCompleter
+
     from warehouse.lake import Lake
 
 TABLE_ROWS = 1_000
@@ -66,8 +69,10 @@ def _converse(settings: Settings, lake: "Lake", form: Format) -> None:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory
 
-    session: PromptSession[str] = PromptSession(history=FileHistory(str(settings.root / "sql_history")))
-    typer.echo("End a statement with a semicolon. `show all tables;` lists the tables; Ctrl-D leaves.")
+    session: PromptSession[str] = PromptSession(
+        history=FileHistory(str(settings.root / "sql_history")), completer=completer(lake.columns())
+    )
+    typer.echo("End a statement with a semicolon. Tab completes tables and columns; Ctrl-D leaves.")
     while True:
         try:
             statement = _read_statement(session.prompt)
@@ -79,6 +84,15 @@ def _converse(settings: Settings, lake: "Lake", form: Format) -> None:
             return
         if statement.strip("; \n"):
             _answer_or_complain(lake, statement, form)
+
+
+def completer(tables: Mapping[str, Mapping[str, str]]) -> "WordCompleter":
+    """Completes the names of tables, from their schema on, and of their columns, which it tells the type of."""
+    from prompt_toolkit.completion import WordCompleter
+
+    meanings = {name: f"{kind}, {table}" for table, columns in tables.items() for name, kind in columns.items()}
+    meanings |= dict.fromkeys(tables, "table")
+    return WordCompleter(sorted(meanings), ignore_case=True, meta_dict=meanings, pattern=re.compile(r"[\w.]+"))
 
 
 def _read_statement(ask: Callable[[str], str]) -> str:

@@ -262,7 +262,7 @@ def test_the_whole_stack_comes_up_small_and_ctrl_c_leaves_nothing(new_stack: Cal
         told = json.loads(status.stdout)
         names = {program["name"] for program in told["programs"]}
         dagster = {"dagster-code", "dagster-webserver", "dagster-daemon"}
-        assert names == {"kafka", "postgres", "lander-0", *(f"{name}-0" for name in PROCESSORS), *dagster}
+        assert names == {"kafka", "postgres", "lander-0", *(f"{name}-0" for name in PROCESSORS), *dagster, "sql"}
         assert told["memory_bytes"] < 2_500_000_000
         assert all(program["memory_bytes"] > 0 for program in told["programs"])
     finally:

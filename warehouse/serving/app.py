@@ -27,6 +27,7 @@ from starlette.staticfiles import StaticFiles
 
 from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
+from warehouse.plots import plot_file
 from warehouse.serving.examples import examples
 from warehouse.serving.worker import Form, Header, Kind, Question
 from warehouse.serving.workers import Busy, Died, Limits, TooSlow, Workers
@@ -75,6 +76,8 @@ def build_app(settings: Settings, token: str) -> Starlette:
             Route("/api/examples", lambda _: JSONResponse([example.as_json() for example in examples()])),
             Mount("/page", StaticFiles(directory=PAGE)),
             Mount("/viewer", StaticFiles(directory=viewer_folder())),
+            # Dagster's pages show these, without a token: who sees those pages sees the marts' figures anyway.
+            Mount("/plots", StaticFiles(directory=plot_file(settings, "").parent, check_dir=False)),
         ],
         # A page of another origin that makes its own name mean this address does not get through.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]), Middleware(_Headers)],
@@ -102,6 +105,8 @@ class _Headers:
         self._app = app
 
     async def __call__(self, scope: dict[str, object], receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        reach = b"same-site" if str(scope.get("path", "")).startswith("/plots/") else b"same-origin"
+
         async def sending(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
                 given = message.get("headers")
@@ -112,7 +117,7 @@ class _Headers:
                     (b"x-content-type-options", b"nosniff"),
                     (b"referrer-policy", b"no-referrer"),
                     (b"cross-origin-opener-policy", b"same-origin"),
-                    (b"cross-origin-resource-policy", b"same-origin"),
+                    (b"cross-origin-resource-policy", reach),
                 ]
             await send(message)
 

@@ -85,11 +85,14 @@ def test_one_run_at_a_time_writes_to_the_warehouse(defs: dg.Definitions) -> None
 def test_sensor_and_schedules_run_without_being_switched_on(defs: dg.Definitions) -> None:
     repository = defs.get_repository_def()
     assert {s.name: s.default_status for s in repository.sensor_defs} == {
-        "landing_commits": dg.DefaultSensorStatus.RUNNING
+        "landing_commits": dg.DefaultSensorStatus.RUNNING,
+        "alert_on_failure": dg.DefaultSensorStatus.RUNNING,
     }
     assert {s.name: s.default_status for s in repository.schedule_defs} == {
         "build_fallback": dg.DefaultScheduleStatus.RUNNING,
         "verify_hourly": dg.DefaultScheduleStatus.RUNNING,
+        "maintenance_regularly": dg.DefaultScheduleStatus.RUNNING,
+        "retention_nightly": dg.DefaultScheduleStatus.RUNNING,
     }
 
 
@@ -99,3 +102,9 @@ def test_every_table_shows_its_grain_and_its_sql(defs: dg.Definitions) -> None:
         spec = specs[table_key(table.qualified)]
         assert table.grain in (spec.description or "")
         assert spec.metadata["sql"] == dg.MetadataValue.md(f"```sql\n{table.sql}\n```")
+
+
+def test_every_table_turns_stale_when_no_build_brings_it_up_to_date(defs: dg.Definitions) -> None:
+    for spec in defs.resolve_all_asset_specs():
+        is_topic = spec.key.path[0] == "kafka"
+        assert (spec.freshness_policy is None) == is_topic, spec.key

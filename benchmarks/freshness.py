@@ -1,0 +1,115 @@
+"""How long records take from Kafka to the marts at 1,000 events/s, by Dagster's sensor and by a builder that follows.
+
+A whole stack, and the simulator as its source (`make bench-warehouse`). Seconds are those that the platform itself
+measures at each publication (`warehouse.freshness`); as JSON.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from contracts.settings import Settings
+from headrace import stack
+from headrace.stack.programs import environment
+from warehouse.lake import Lake
+
+DRAIN_SECONDS = 30.0
+"""Until what was sent last has come in sight."""
+COUNTS = "select topic, seconds, sum(records)::bigint from meta.freshness group by all"
+
+Counts = Counter[tuple[str, int]]
+
+
+def measured(settings: Settings) -> Counts:
+    """Records by topic and seconds, counted so far."""
+    with Lake.open(settings, read_only=True) as lake:
+        if "meta.freshness" not in lake.columns():
+            return Counter()
+        rows = lake.connection.execute(COUNTS).fetchall()
+        return Counter({(topic, seconds): records for topic, seconds, records in rows})
+
+
+def quantile(seconds: Counter[int], share: float) -> int:
+    """The least number of seconds within which this share of the records came."""
+    wanted, so_far = share * seconds.total(), 0
+    for each in sorted(seconds):
+        so_far += seconds[each]
+        if so_far >= wanted:
+            return each
+    raise ValueError("nothing was measured")
+
+
+def summary(counts: Counts) -> dict[str, Any]:
+    """p50, p95 and the slowest of all records together, and p95 by topic."""
+    by_topic: dict[str, Counter[int]] = {}
+    for (topic, seconds), records in counts.items():
+        by_topic.setdefault(topic, Counter())[seconds] += records
+    together = sum(by_topic.values(), Counter[int]())
+    return {
+        "records": together.total(),
+        "p50_s": quantile(together, 0.5),
+        "p95_s": quantile(together, 0.95),
+        "max_s": max(together),
+        "p95_s_by_topic": {topic: quantile(seconds, 0.95) for topic, seconds in sorted(by_topic.items())},
+    }
+
+
+def phase(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
+    """Send for so long, wait, and tell what was measured of it."""
+    before = measured(settings)
+    command = [sys.executable, "-m", "headrace", "simulate", "--rate", str(rate), "--seconds", str(seconds), "--json"]
+    started = time.monotonic()
+    sent = subprocess.run(command, env=environment(settings), check=True, capture_output=True, text=True)
+    lasted = time.monotonic() - started
+    time.sleep(DRAIN_SECONDS)
+    found = measured(settings)
+    found.subtract(before)
+    return {"seconds": round(lasted), "sent": json.loads(sent.stdout)} | summary(+found)
+
+
+@contextmanager
+def following(settings: Settings) -> Iterator[None]:
+    """A builder that follows, for the length of the block."""
+    command = [sys.executable, "-m", "headrace", "build", "--follow"]
+    process = subprocess.Popen(command, env=environment(settings), stdout=sys.stderr)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=int, default=1_000)
+    parser.add_argument("--seconds", type=int, default=60)
+    chosen = parser.parse_args()
+    with TemporaryDirectory(prefix="hr-bench-") as home:
+        given = Settings()
+        settings = given.model_copy(update={"home": Path(home), "port_base": given.port_base + 600})
+        os.environ |= {"HEADRACE_HOME": home, "HEADRACE_PORT_BASE": str(settings.port_base)}
+        try:
+            stack.up(settings)
+            # The first build makes the tables; it is no part of the measurement.
+            subprocess.run([sys.executable, "-m", "headrace", "build"], env=environment(settings), check=True,
+                           stdout=sys.stderr)  # fmt: skip
+            by_sensor = phase(settings, chosen.rate, chosen.seconds)
+            with following(settings):
+                by_follower = phase(settings, chosen.rate, chosen.seconds)
+            print(json.dumps({"rate": chosen.rate, "sensor": by_sensor, "follow": by_follower}))
+        finally:
+            stack.down(settings)
+
+
+if __name__ == "__main__":
+    main()

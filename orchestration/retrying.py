@@ -1,0 +1,20 @@
+"""Which errors a step is tried again for: `Transient` ones, and no others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from contracts.errors import Transient
+
+MAX_RETRIES = 3
+WAIT_SECONDS = 5
+
+
+@contextmanager
+def retried() -> Iterator[None]:
+    """Have Dagster try the step again, after a pause, when the block raises `Transient`. All else fails it at once."""
+    try:
+        yield
+    except Transient as error:
+        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from error

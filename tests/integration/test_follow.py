@@ -1,0 +1,98 @@
+"""A builder that stays brings what lands into the marts in seconds, outlives PostgreSQL, and tells Dagster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from headrace.stack.postgres import create_database
+from orchestration import instance as dagster
+from orchestration.follow import follow
+from orchestration.keys import FILE_KEY, table_key
+from tests.integration.conftest import ServerControl
+from tests.integration.landed import Landing
+from tests.integration.samples import order
+from warehouse.lake import Lake
+from warehouse.lock import is_followed
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 90.0
+
+
+@pytest.fixture
+def follower(fresh: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts `headrace build --follow` on the test's stack; whatever still runs at the end is killed."""
+    create_database(fresh, dagster.DATABASE)
+    own = {f"HEADRACE_{name.upper()}": str(value) for name, value in fresh.model_dump(exclude_none=True).items()}
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "headrace", "build", "--follow"],
+                env=os.environ | own | {"PYTHONPATH": str(ROOT)},
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.2)
+
+
+def orders(settings: Settings) -> int:
+    try:
+        with Lake.open(settings, read_only=True) as lake:
+            return lake.value("select coalesce(sum(orders), 0)::bigint from marts.sales_daily")
+    except Exception:  # noqa: BLE001  not built yet, or PostgreSQL is away: both end
+        return -1
+
+
+def test_what_lands_is_built_across_a_restart_of_postgresql_and_reported(
+    fresh: Settings, follower: Callable[[], subprocess.Popen[str]], server_control: ServerControl
+) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.50"))])
+    process = follower()
+    wait(lambda: orders(fresh) == 1, "the first build")
+    assert is_followed(fresh.conninfo())
+    with pytest.raises(Terminal, match="follows already"):
+        follow(fresh, Event(), lambda _: None)
+    landing.land("orders", [order("2", ("A", 1, "2.50"))])
+    wait(lambda: orders(fresh) == 2, "the second build")
+    server_control.kill9("postgres")
+    server_control.wait_until_up("postgres")
+    landing.land("orders", [order("3", ("A", 1, "2.50"))])
+    wait(lambda: orders(fresh) == 3, "the build after PostgreSQL came back")
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert not is_followed(fresh.conninfo())
+    with dagster.opened(fresh) as instance:
+        for key in (table_key("raw.orders"), table_key("marts.sales_daily"), FILE_KEY):
+            event = instance.get_latest_materialization_event(key)
+            assert event is not None, key
+        reported = instance.fetch_materializations(table_key("raw.orders"), limit=10).records
+        inserted = [each.asset_materialization.metadata["inserted"].value for each in reported
+                    if each.asset_materialization]  # fmt: skip
+        assert sum(int(str(count)) for count in inserted) == 3

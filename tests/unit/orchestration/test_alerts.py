@@ -1,0 +1,61 @@
+"""What is posted of a failed run says what failed and where to look, and gives no secret away."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from contracts.settings import Settings
+from orchestration import alerts
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[bytes]]]:
+    """A webhook that keeps what it is sent, and its address."""
+    taken: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(500 if self.path == "/broken" else 200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is given
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", taken
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_alert_names_the_steps_their_reasons_and_the_run() -> None:
+    told = alerts.alert(Settings(), "build", "r1", {"core__orders": "The file is missing.\nline 2"}, "")
+    assert told["steps"] == {"core.orders": "The file is missing."}
+    assert told["url"] == "http://127.0.0.1:19093/runs/r1"
+    assert "build failed. core.orders: The file is missing." in told["text"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cannot connect: password=hunter2 host=x",
+        "cannot connect to postgresql://headrace:hunter2@db/x",
+        "refused: Token: hunter2",
+        "api_key=hunter2",
+    ],
+)
+def test_credentials_that_an_error_repeats_are_left_out(said: str) -> None:
+    assert "hunter2" not in alerts.redacted(said)
+    assert len(alerts.redacted("x" * 10_000)) == alerts.MAX_ERROR
+
+
+def test_an_alert_is_posted_and_a_webhook_that_is_away_is_no_failure(hook: tuple[str, list[bytes]]) -> None:
+    url, taken = hook
+    assert alerts.post(url, {"text": "hello"}) is None
+    assert taken == [b'{"text":"hello"}']
+    assert alerts.post(f"{url}/broken", {}) == "it answered 500"
+    problem = alerts.post("http://127.0.0.1:9/secret-path", {})
+    assert problem == "ConnectError"

@@ -1,0 +1,199 @@
+"""Plots of the marts that people look at: rows to a PNG, drawn when the table changed and kept as a file.
+
+What is drawn is a pure function of the rows. `matplotlib` is imported when something is drawn, and not before.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.settings import Settings
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Rows = Sequence[tuple[Any, ...]]
+DAYS = 90
+"""How far back a plot over time goes, from the table's last day."""
+SERIES = 6
+"""Series that a plot tells apart; the rest is `other`."""
+COLOURS = ("#1d6f8f", "#e08e45", "#5b8c5a", "#a34e6b", "#7a6fb0", "#c2a83e", "#8b97a3")
+SIZE_INCHES, DOTS_PER_INCH = (8.0, 3.4), 110
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A mart's plot: what it shows, the query for its rows, and how they are drawn."""
+
+    title: str
+    sql: str
+    draw: Callable[["Axes", Rows], None]
+
+
+def plot_file(settings: Settings, table: str) -> Path:
+    """Where a table's plot is kept."""
+    return settings.root / "plots" / f"{table}.png"
+
+
+def plot(lake: Lake, table: str, *, changed: bool) -> Path | None:
+    """The file of the table's plot, drawn anew where the table `changed`; None for a table without a plot or rows."""
+    declared = PLOTS.get(table)
+    if declared is None:
+        return None
+    target = plot_file(lake.settings, table)
+    if changed or not target.exists():
+        with lake.translated_errors():
+            rows = lake.connection.execute(declared.sql).fetchall()
+        if not rows:
+            return None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_suffix(".aside")
+        aside.write_bytes(drawn(declared, rows))
+        aside.replace(target)
+    return target
+
+
+def drawn(declared: Plot, rows: Rows) -> bytes:
+    """The plot of these rows as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.add_subplot()
+    declared.draw(axes, rows)
+    axes.set_title(declared.title, loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e3e8ec", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+    out = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(out)
+    return out.getvalue()
+
+
+def _legend(axes: "Axes") -> None:
+    # Beside the plot, so that it never covers what it explains.
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _dates(axes: "Axes") -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(maxticks=10)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def by_series(rows: Rows) -> dict[str, tuple[list[Any], list[float]]]:
+    """Rows of x, series and value, as the x and the values of each series; the smaller ones together as `other`."""
+    sizes: dict[str, float] = {}
+    for _, name, value in rows:
+        sizes[name] = sizes.get(name, 0.0) + abs(float(value))
+    kept = sorted(sizes, key=lambda name: -sizes[name])[: SERIES if len(sizes) <= SERIES else SERIES - 1]
+    points: dict[str, dict[Any, float]] = {name: {} for name in kept}
+    for x, name, value in rows:
+        of = points.setdefault(name if name in kept else "other", {})
+        of[x] = of.get(x, 0.0) + float(value)
+    return {name: (sorted(of), [of[x] for x in sorted(of)]) for name, of in points.items()}
+
+
+def stacked_bars(axes: "Axes", rows: Rows) -> None:
+    """Rows of day, series and value, as bars above each other."""
+    total: dict[Any, float] = {}
+    for (name, (days, values)), colour in zip(by_series(rows).items(), COLOURS, strict=False):
+        axes.bar(days, values, bottom=[total.get(day, 0.0) for day in days], label=name, color=colour, width=0.85)
+        total |= {day: total.get(day, 0.0) + value for day, value in zip(days, values, strict=True)}
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    _dates(axes)
+    _legend(axes)
+
+
+def lines_over_time(axes: "Axes", rows: Rows) -> None:
+    """Rows of day, series and value, as lines."""
+    for (name, (days, values)), colour in zip(by_series(rows).items(), COLOURS, strict=False):
+        axes.plot(days, values, label=name, color=colour, marker="o", markersize=3, linewidth=1.5)
+    axes.yaxis.set_major_formatter("{x:,g}")
+    _dates(axes)
+    _legend(axes)
+
+
+def funnel(axes: "Axes", rows: Rows) -> None:
+    """Rows of group and the count of each step, as groups of bars, with the last step's share of the first."""
+    steps = ("visits", "with a cart", "with a purchase")
+    width = 0.8 / len(steps)
+    for place, (step, colour) in enumerate(zip(steps, COLOURS, strict=False)):
+        counts = [row[1 + place] for row in rows]
+        bars = axes.bar([group + place * width for group in range(len(rows))], counts, width, label=step, color=colour)
+        shares = [
+            f"{count / row[1]:.0%}" if place and row[1] else f"{count:,}"
+            for count, row in zip(counts, rows, strict=True)
+        ]
+        axes.bar_label(bars, labels=shares, fontsize=7, padding=2)
+    axes.set_xticks([group + width for group in range(len(rows))], [str(row[0]) for row in rows])
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(axis="x", visible=False)
+    _legend(axes)
+
+
+def intervals(axes: "Axes", rows: Rows) -> None:
+    """Rows of group, value, low, high and sample size, as points with their intervals; the sizes are in the labels."""
+    labels = [f"{row[0]}\nn = {row[4]:,}" for row in rows]
+    values = [float(row[1]) for row in rows]
+    below = [value - float(row[2]) for value, row in zip(values, rows, strict=True)]
+    above = [float(row[3]) - value for value, row in zip(values, rows, strict=True)]
+    places = list(range(len(rows)))
+    axes.errorbar(places, values, yerr=[below, above], fmt="o", color=COLOURS[0], capsize=4, markersize=6)
+    axes.set_xticks(places, labels)
+    axes.margins(x=0.1)
+
+
+PLOTS: dict[str, Plot] = {
+    "marts.sales_daily": Plot(
+        "Net revenue by day and channel, last 90 days",
+        f"""
+        select sale_date, channel, sum(revenue)::double from marts.sales_daily
+        where sale_date > (select max(sale_date) from marts.sales_daily) - {DAYS}
+        group by all order by all
+        """,  # noqa: S608  a number of this module
+        stacked_bars,
+    ),
+    "marts.conversion_funnel": Plot(
+        "From visit to purchase, by device",
+        """
+        select device, sum(sessions)::bigint, sum(sessions_with_cart)::bigint, sum(sessions_with_purchase)::bigint
+        from marts.conversion_funnel group by device order by 2 desc limit 6
+        """,
+        funnel,
+    ),
+    "marts.posts_daily": Plot(
+        "Posts by day and platform, last 90 days",
+        f"""
+        select posted_date, platform, sum(posts)::double from marts.posts_daily
+        where posted_date > (select max(posted_date) from marts.posts_daily) - {DAYS}
+        group by all order by all
+        """,  # noqa: S608
+        stacked_bars,
+    ),
+    "marts.feedback_daily": Plot(
+        "Mean rating by day and channel, last 90 days",
+        f"""
+        select given_date, channel, mean_rating::double from marts.feedback_daily
+        where mean_rating is not null and given_date > (select max(given_date) from marts.feedback_daily) - {DAYS}
+        order by all
+        """,  # noqa: S608
+        lines_over_time,
+    ),
+    "marts.weather_daily": Plot(
+        "Mean temperature by day and station, degrees Celsius, last 90 days",
+        f"""
+        select observed_date, station, avg(mean_temperature_c)::double from marts.weather_daily
+        where mean_temperature_c is not null
+            and observed_date > (select max(observed_date) from marts.weather_daily) - {DAYS}
+        group by all order by all
+        """,  # noqa: S608
+        lines_over_time,
+    ),
+}
