@@ -51,15 +51,18 @@ class Report(Struct, frozen=True):
     positive_rate: float
     calibration: list[Bin]
     by_source: dict[str, dict[str, Measure]] = {}
+    further: dict[str, dict[str, Measure]] = {}
+    """Figures of what else the model says, such as the expected spend."""
 
     def figures(self) -> dict[str, Any]:
         """The form that the command line prints: figures without their intervals."""
+        parts = {"by_source": self.by_source, "further": self.further}
         return {
             "model": _values(self.model),
             "baselines": {name: _values(measures) for name, measures in self.baselines.items()},
             "rows": self.rows,
             "positive_rate": self.positive_rate,
-        } | ({"by_source": {name: _values(each) for name, each in self.by_source.items()}} if self.by_source else {})
+        } | {name: {key: _values(each) for key, each in part.items()} for name, part in parts.items() if part}
 
 
 class Span(Struct, frozen=True):

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.artifact import Fitted, Name, Span
+from models.artifact import Fitted, Measure, Name, Span
 
 Probabilities = NDArray[np.float64]
 """One row for each row of a table, one column for each class; rows sum to 1."""
@@ -59,4 +59,8 @@ class Learner(Protocol):
 
     def baselines(self, training: pl.DataFrame, evaluation: pl.DataFrame, seed: int) -> dict[str, Probabilities]:
         """What simpler means, fitted on the same rows, say of the same window."""
+        ...
+
+    def further(self, table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:
+        """Figures of what else the model says, from a whole frame."""
         ...

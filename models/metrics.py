@@ -121,13 +121,18 @@ def measured(
     samples: list[NDArray[np.int64]],
 ) -> dict[str, Measure]:
     """Each metric on all rows, with its percentile interval over the resamples. One class alone has no AUC: NaN."""
+    judged = [rows for rows in samples if len(np.unique(labels[rows])) > 1]
+    return {
+        name: interval(metric(labels, probabilities), [metric(labels[rows], probabilities[rows]) for rows in judged])
+        for name, metric in metrics.items()
+    }
+
+
+def interval(value: float, resampled: list[float]) -> Measure:
+    """A figure with the percentile interval of what it is on resamples."""
     tail = (1.0 - COVERAGE) / 2
-    found: dict[str, Measure] = {}
-    for name, metric in metrics.items():
-        values = [metric(labels[rows], probabilities[rows]) for rows in samples if len(np.unique(labels[rows])) > 1]
-        low, high = np.quantile(values, (tail, 1.0 - tail)) if values else (np.nan, np.nan)
-        found[name] = Measure(metric(labels, probabilities), float(low), float(high))
-    return found
+    low, high = np.quantile(resampled, (tail, 1.0 - tail)) if resampled else (np.nan, np.nan)
+    return Measure(value, float(low), float(high))
 
 
 def _confidence(labels: Labels, probabilities: Probabilities) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -17,6 +17,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -32,7 +33,12 @@ SEED = 20_111_201
 LIBRARIES = ("scikit-learn", "numpy", "scipy")
 MIN_SOURCE_ROWS = 50
 """Fewer rows of a source are not reported on their own."""
-_LEARNERS: dict[Name, str] = {"behavior": "models.behavior.learner"}
+_LEARNERS: dict[Name, tuple[str, str]] = {
+    "behavior": ("models.behavior.learner", "LEARNER"),
+    "intent": ("models.intent.learner", "INTENT"),
+    "intent-shoppers": ("models.intent.learner", "SHOPPERS"),
+    "sentiment": ("models.sentiment.learner", "LEARNER"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Evaluation:
 
 def learner(name: Name) -> Learner:
     """The model of this name. Importing one imports scikit-learn, but not the other models."""
-    return import_module(_LEARNERS[name]).LEARNER
+    module, learner_name = _LEARNERS[name]
+    return getattr(import_module(module), learner_name)
 
 
 def split(frame: Frame) -> Split:
@@ -81,6 +88,7 @@ def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None)
         judged = model.fit(parts.training, seed)
         others = model.baselines(parts.training, parts.evaluation, seed)
         judgement = _judge(model, model.predict(judged, parts.evaluation), others, parts.evaluation, seed)
+        report = msgspec.structs.replace(judgement.report, further=model.further(parts.serving, seed))
         serving = model.fit(parts.serving, seed)
     card = Card(
         name=frame.name,
@@ -95,7 +103,7 @@ def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None)
         frame=frame.record,
         code=code_version(),
         libraries={name: version(name) for name in LIBRARIES},
-        report=judgement.report,
+        report=report,
         predictions_sha256=_digest(judgement.outcomes.probabilities),
     )
     return Trained(card, serving, judged)
@@ -129,7 +137,11 @@ def evaluate(
         Refused: the window is empty or of one class.
     """
     model = learner(name)
-    require_classes(model.labels(window), len(model.classes))
+    if len(np.unique(model.labels(window))) < 2:
+        raise Refused(
+            f"All {window.height} rows came out alike: there is nothing to tell apart.",
+            remedy="Give data in which more than one outcome occurs.",
+        )
     with _one_thread():
         others = {} if training is None else model.baselines(training, window, seed)
         return _judge(model, model.predict(fitted, window), others, window, seed)
@@ -139,15 +151,6 @@ def score(name: Name, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
     """Probabilities of the classes for each row; labels are not read."""
     with _one_thread():
         return learner(name).predict(fitted, table)
-
-
-def require_classes(labels: NDArray[np.int64], classes: int) -> None:
-    """Raises Refused where not every class occurs: nothing can be learned from one class, nor AUC measured."""
-    if len(found := np.unique(labels)) < classes:
-        raise Refused(
-            f"Of {classes} classes, the {len(labels)} rows hold {len(found)}.",
-            remedy="Give data in which every outcome occurs.",
-        )
 
 
 @cache

@@ -21,10 +21,14 @@ _DIGITS = 6
 
 
 class Score(NamedTuple):
-    """Probability of another order within 30 days of the cutoff, and the segment's name."""
+    """Probability of another order within 30 days of the cutoff, the segment's name, and the expected spend.
+
+    That is the revenue of the 90 days after the cutoff; None where nothing was learned about it.
+    """
 
     probability: float
     segment: str
+    expected_spend: float | None = None
 
 
 class Scorer(Protocol):
@@ -83,11 +87,14 @@ class Champion:
         if not features:
             return []
         from models import training
+        from models.behavior import spend
 
-        probabilities = training.score("behavior", self._fitted, _table(features))[:, 1].tolist()
+        table = _table(features)
+        probabilities = training.score("behavior", self._fitted, table)[:, 1].tolist()
+        amounts = spend.predict(self._fitted, table)
         return [
-            Score(round(probability, _DIGITS), _segment(each))
-            for probability, each in zip(probabilities, features, strict=True)
+            Score(round(probability, _DIGITS), _segment(each), amount)
+            for probability, amount, each in zip(probabilities, amounts, features, strict=True)
         ]
 
 

@@ -5,7 +5,7 @@ VADER: Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment 
 
 from collections.abc import Sequence
 from math import exp
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
@@ -17,6 +17,9 @@ NEUTRAL_BELOW = 0.05
 """VADER's authors call a text neutral when its compound score is between -0.05 and 0.05."""
 STEEPNESS = 5.0
 _DIGITS = 6
+
+Subject = Literal["post", "feedback"]
+"""What is scored. The trained model has a part for each."""
 
 
 class Scores(NamedTuple):
@@ -36,11 +39,11 @@ class Scores(NamedTuple):
 
 
 class Scorer(Protocol):
-    """Scores cleaned texts. `version` goes into every score."""
+    """Scores cleaned texts, each of a post or feedback (posts, where not said). `version` goes into every score."""
 
     version: str
 
-    def score(self, texts: Sequence[str]) -> list[Scores]: ...
+    def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]: ...
 
 
 class Vader:
@@ -54,14 +57,15 @@ class Vader:
     def __init__(self) -> None:
         self._analyzer = SentimentIntensityAnalyzer()
 
-    def score(self, texts: Sequence[str]) -> list[Scores]:
-        return [self._one(text) for text in texts]
+    def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:  # noqa: ARG002
+        return [probabilities(self._analyzer.polarity_scores(text)["compound"]) for text in texts]
 
-    def _one(self, text: str) -> Scores:
-        compound: float = self._analyzer.polarity_scores(text)["compound"]
-        negative, positive = (exp(STEEPNESS * (side * compound - NEUTRAL_BELOW)) for side in (-1, 1))
-        total = negative + 1.0 + positive
-        return Scores(round(negative / total, _DIGITS), round(1.0 / total, _DIGITS), round(positive / total, _DIGITS))
+
+def probabilities(compound: float) -> Scores:
+    """What `Vader` makes of a compound score."""
+    negative, positive = (exp(STEEPNESS * (side * compound - NEUTRAL_BELOW)) for side in (-1, 1))
+    total = negative + 1.0 + positive
+    return Scores(round(negative / total, _DIGITS), round(1.0 / total, _DIGITS), round(positive / total, _DIGITS))
 
 
 class Champion:
@@ -71,15 +75,16 @@ class Champion:
         self.version = version
         self._fitted = fitted
 
-    def score(self, texts: Sequence[str]) -> list[Scores]:
+    def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:
         if not texts:
             return []
         import polars as pl
 
         from models import training
 
-        probabilities = training.score("sentiment", self._fitted, pl.DataFrame({"text": texts}))
-        return [Scores(*row) for row in probabilities.round(_DIGITS).tolist()]
+        table = pl.DataFrame({"text": texts, "subject": subjects or ["post"] * len(texts)})
+        said = training.score("sentiment", self._fitted, table)
+        return [Scores(*row) for row in said.round(_DIGITS).tolist()]
 
 
 SERVING: Serving[Scorer] = Serving("sentiment", Vader, Champion)

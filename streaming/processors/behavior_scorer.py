@@ -81,6 +81,7 @@ class BehaviorScorer:
             median_gap_days=features.median_gap_days,
             longest_gap_days=features.longest_gap_days,
             repurchase_probability=score.probability,
+            expected_spend=None if score.expected_spend is None else f"{score.expected_spend:.2f}",
             segment=score.segment,
             model_version=version,
             scored_at=now,

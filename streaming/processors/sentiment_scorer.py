@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import ClassVar, NamedTuple
 
 from contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
-from models.sentiment.scorer import Scorer, Scores, current
+from models.sentiment.scorer import Scorer, Scores, Subject, current
 from models.sentiment.text import Readable, read
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.processors.stream_time import StreamTime
@@ -31,6 +31,10 @@ class _Subject(NamedTuple):
     event: SocialPost | CustomerFeedback
     subject_id: str
     platform: str
+
+    @property
+    def kind(self) -> Subject:
+        return "feedback" if isinstance(self.event, CustomerFeedback) else "post"
 
 
 class SentimentScorer:
@@ -67,8 +71,11 @@ class SentimentScorer:
                 subjects.append(subject)
                 texts.append(text)
         result.used = len(subjects)
-        readable = [text.text for text in texts if text is not None and text.unreadable is None]
-        scores = iter(scorer.score(readable))
+        pairs = zip(subjects, texts, strict=True)
+        readable: list[tuple[str, Subject]] = [
+            (text.text, of.kind) for of, text in pairs if text is not None and text.unreadable is None
+        ]
+        scores = iter(scorer.score([text for text, _ in readable], [kind for _, kind in readable]))
         for subject, text in zip(subjects, texts, strict=True):
             score = next(scores) if text is not None and text.unreadable is None else None
             event = self._event(subject, text, score, scorer.version, now)
@@ -84,7 +91,7 @@ class SentimentScorer:
             event_time=subject.event.event_time,
             source=self.name,
             subject_id=subject.subject_id,
-            subject="feedback" if isinstance(subject.event, CustomerFeedback) else "post",
+            subject=subject.kind,
             platform=subject.platform,
             language=text.language if text is not None else None,
             label=score.label if score is not None else None,

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.errors import Terminal
 from models import artifact, frames, training
-from models.artifact import Refused
+from models.artifact import Refused, Trained
 from models.frames import Frame
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,6 +21,7 @@ def customers(cutoffs: int = 5, each: int = 250, positive: float = 0.3) -> pl.Da
     size = cutoffs * each
     orders = random.integers(1, 20, size)
     ordered = random.random(size) < positive * orders / 10
+    recency = random.random(size) * 90
     return pl.DataFrame(
         {
             "customer_id": [f"C{number % each}" for number in range(size)],
@@ -28,11 +29,16 @@ def customers(cutoffs: int = 5, each: int = 250, positive: float = 0.3) -> pl.Da
             "orders": orders,
             "returns": random.integers(0, 3, size),
             "monetary": random.random(size) * 1000,
-            "recency_days": random.random(size) * 90,
-            "tenure_days": random.random(size) * 300,
+            "recency_days": recency,
+            "tenure_days": recency + random.random(size) * 200,
             "mean_gap_days": np.where(orders > 1, random.random(size) * 40, np.nan),
             "mean_basket_lines": random.random(size) * 30,
+            "order_days": orders,
+            "last_gap_days": random.integers(1, 40, size),
+            "median_gap_days": random.integers(1, 40, size) / 2,
+            "longest_gap_days": random.integers(1, 90, size),
             "ordered": ordered,
+            "spend": np.where(ordered, random.random(size) * 100, 0.0),
         }
     )
 
@@ -41,9 +47,17 @@ def kept(folder: Path, table: pl.DataFrame) -> Frame:
     return frames.save(folder, "behavior", table, as_of=START + timedelta(days=99), snapshot=3)
 
 
-def test_two_trainings_from_one_frame_agree_to_the_last_bit_also_after_it_was_read_back(tmp_path: Path) -> None:
-    frame = kept(tmp_path, customers())
-    first = training.train(frame)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Frame, Trained]:
+    """A frame, and a model trained from it."""
+    frame = kept(tmp_path_factory.mktemp("frames"), customers())
+    return frame, training.train(frame)
+
+
+def test_two_trainings_from_one_frame_agree_to_the_last_bit_also_after_it_was_read_back(
+    trained: tuple[Frame, Trained],
+) -> None:
+    frame, first = trained
     again = training.reproduce(first.card, frames.load(Path(frame.record.path), "behavior"))
     assert again.card == first.card
     window = training.split(frame).evaluation
@@ -52,16 +66,19 @@ def test_two_trainings_from_one_frame_agree_to_the_last_bit_also_after_it_was_re
         assert said[0].tobytes() == said[1].tobytes()
 
 
-def test_the_window_is_later_than_what_was_learned_from_by_the_length_of_the_label(tmp_path: Path) -> None:
-    card = training.train(kept(tmp_path, customers())).card
+def test_the_window_is_later_than_what_was_learned_from_by_the_length_of_the_label(
+    trained: tuple[Frame, Trained],
+) -> None:
+    card = trained[1].card
     assert card.training.end <= card.evaluation.start
     assert card.serving.end == card.evaluation.end == START + timedelta(days=4 * 14 + 30)
 
 
-def test_a_card_survives_json(tmp_path: Path) -> None:
-    card = training.train(kept(tmp_path, customers())).card
+def test_a_card_survives_json(trained: tuple[Frame, Trained]) -> None:
+    card = trained[1].card
     assert artifact.decode(artifact.encode(card)) == card
     assert set(card.report.figures()) == {"model", "baselines", "rows", "positive_rate"}
+    assert set(card.report.baselines) == {"base_rate", "recency", "rfm_logistic_regression", "bg_nbd", "rfm_rule"}
 
 
 @pytest.mark.parametrize(

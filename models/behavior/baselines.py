@@ -1,0 +1,60 @@
+"""What simpler means say of the same customers: the base rate, recency alone, RFM by logistic regression, BG/NBD,
+and the rule that scores until there is a champion."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from models.behavior import bgnbd
+from models.behavior.scorer import rule_probability
+from models.learner import Probabilities
+
+RECENCY = ("recency_days",)
+RFM = ("recency_days", "orders", "monetary")
+
+
+def baselines(
+    training: pl.DataFrame, labels: NDArray[np.int64], evaluation: pl.DataFrame, days: float
+) -> dict[str, Probabilities]:
+    """Probabilities of an order within `days`.
+
+    BG/NBD learns from the evaluated customers' own history up to the cutoff, as it would in use: it needs no labels.
+    """
+    rate = float(labels.mean())
+    return {
+        "base_rate": two_columns(np.full(evaluation.height, rate)),
+        "recency": _logistic(training, labels, evaluation, RECENCY),
+        "rfm_logistic_regression": _logistic(training, labels, evaluation, RFM),
+        "bg_nbd": two_columns(_bg_nbd(evaluation, days)),
+        "rfm_rule": two_columns(_rule(evaluation)),
+    }
+
+
+def two_columns(positive: NDArray[np.float64]) -> Probabilities:
+    return np.column_stack([1.0 - positive, positive])
+
+
+def _logistic(
+    training: pl.DataFrame, labels: NDArray[np.int64], evaluation: pl.DataFrame, columns: tuple[str, ...]
+) -> Probabilities:
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+    return model.fit(_logarithms(training, columns), labels).predict_proba(_logarithms(evaluation, columns))
+
+
+def _logarithms(table: pl.DataFrame, columns: tuple[str, ...]) -> NDArray[np.float64]:
+    return np.log1p(np.maximum(table.select(pl.col(columns).cast(pl.Float64).fill_null(0.0)).to_numpy(), 0.0))
+
+
+def _rule(table: pl.DataFrame) -> NDArray[np.float64]:
+    """What scores until there is a champion."""
+    return np.asarray([rule_probability(*row) for row in table.select("orders", "tenure_days", "recency_days").rows()])
+
+
+def _bg_nbd(table: pl.DataFrame, days: float) -> NDArray[np.float64]:
+    x = table["order_days"].cast(pl.Float64).to_numpy() - 1.0
+    t = table["tenure_days"].to_numpy()
+    t_x = t - table["recency_days"].to_numpy()
+    return bgnbd.fit(x, t_x, t).probability_of_order(x, t_x, t, days)

@@ -1,0 +1,45 @@
+"""The behaviour model's view of the features: columns of numbers, the same when training and when scoring."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+FEATURES = (
+    "orders",
+    "returns",
+    "monetary",
+    "recency_days",
+    "tenure_days",
+    "mean_gap_days",
+    "mean_basket_lines",
+    "order_days",
+    "last_gap_days",
+    "median_gap_days",
+    "longest_gap_days",
+)
+"""As in `contracts.features`; `monetary` in units of the currency."""
+DERIVED = ("day_gap_days", "overdue_mean", "overdue_median", "order_days_a_day")
+COLUMNS = FEATURES + DERIVED
+YOUNG_DAYS = 30.0
+"""Added to a customer's tenure, so that the first days of one do not make a rate without bounds."""
+
+Matrix = NDArray[np.float64]
+
+
+def matrix(table: pl.DataFrame) -> Matrix:
+    """One row for each of the table, in the columns of `COLUMNS`; NaN where a feature has no value.
+
+    day_gap_days       mean days from one order day to the next
+    overdue_mean       recency in such mean gaps, of a day at least; overdue_median: in median gaps
+    order_days_a_day   order days over tenure, the tenure being `YOUNG_DAYS` longer than it is
+    """
+    given = {name: table[name].cast(pl.Float64).to_numpy() for name in FEATURES}
+    recency, tenure, days = given["recency_days"], given["tenure_days"], given["order_days"]
+    gap = np.where(days > 1, (tenure - recency) / np.maximum(days - 1, 1), np.nan)
+    derived = (
+        gap,
+        recency / np.maximum(gap, 1.0),
+        recency / np.maximum(given["median_gap_days"], 1.0),
+        days / (tenure + YOUNG_DAYS),
+    )
+    return np.column_stack([*given.values(), *derived])

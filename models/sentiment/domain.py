@@ -1,0 +1,122 @@
+"""The sentiment model of one domain, posts or feedback: words, characters and VADER's scores under one regression.
+
+Reviews teach little about posts and can harm: in a review every word is about a product. So each domain is fitted on
+its own texts, and the other's count by a weight that cross-validation on its own texts chooses, which may be nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+
+from models.calibration import temperature, tempered
+from models.learner import Probabilities
+from models.metrics import macro_recall
+from models.sentiment.lexicon import Scores
+
+FOLDS = 3
+WEIGHTS = (0.0, 0.2)
+"""What a text of the other domain may count, beside 1 for one's own."""
+PLENTY = 4_000
+"""So many texts of its own need no others, and are enough without characters, which cost the most to count."""
+MAX_FEATURES = 60_000
+WORDS: dict[str, Any] = {
+    "ngram_range": (1, 2),
+    "min_df": 2,
+    "sublinear_tf": True,
+    "strip_accents": "unicode",
+    "token_pattern": r"(?u)\b\w[\w']*\b|[!?]+",
+    "max_features": MAX_FEATURES,
+}
+CHARACTERS: dict[str, Any] = {
+    "analyzer": "char_wb",
+    "ngram_range": (2, 5),
+    "min_df": 2,
+    "sublinear_tf": True,
+    "max_features": MAX_FEATURES,
+}
+REGRESSION: dict[str, Any] = {"C": 1.0, "max_iter": 300, "tol": 1e-3}
+
+Part = dict[str, Any]
+"""The fitted estimators of one domain."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Cleaned texts with VADER's scores and labels."""
+
+    texts: Sequence[str]
+    lexicon: Scores
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: NDArray[np.int64]) -> "Texts":
+        return Texts([self.texts[row] for row in rows.tolist()], self.lexicon[rows], self.labels[rows])
+
+
+def fit(own: Texts, other: Texts, seed: int) -> Part:
+    """Choose the other domain's weight and the temperature by cross-validation, then fit on everything."""
+    weights = WEIGHTS if len(other) and len(own) < PLENTY else WEIGHTS[:1]
+    unseen = {weight: _unseen(own, other, weight, seed) for weight in weights}
+    # Of weights that do equally well, the least.
+    best = max(weights, key=lambda weight: (round(macro_recall(own.labels, unseen[weight]), 3), -weight))
+    part = _fit(own, other, best, seed)
+    return part | {"weight": best, "temperature": temperature(own.labels, unseen[best])}
+
+
+def predict(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
+    return tempered(_raw(part, texts, lexicon), part["temperature"])
+
+
+def _unseen(own: Texts, other: Texts, weight: float, seed: int) -> Probabilities:
+    """What is said of each text by a fit that did not see it."""
+    said = np.empty((len(own), 3))
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    for fitting, left_out in folds.split(own.labels, own.labels):
+        held = own.take(left_out)
+        said[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), held.texts, held.lexicon)
+    return said
+
+
+def _fit(own: Texts, other: Texts, weight: float, seed: int) -> Part:
+    rows = _joined(own, other.take(_some(len(other), len(own), seed))) if weight else own
+    counts = np.concatenate([np.ones(len(own)), np.full(len(rows) - len(own), weight)])
+    part: Part = {"words": TfidfVectorizer(**WORDS).fit(own.texts), "lexicon": StandardScaler().fit(own.lexicon)}
+    if len(own) < PLENTY:
+        part["characters"] = TfidfVectorizer(**CHARACTERS).fit(own.texts)
+    regression = LogisticRegression(**REGRESSION)
+    features = _features(part, rows.texts, rows.lexicon)
+    return part | {"regression": regression.fit(features, rows.labels, sample_weight=counts)}
+
+
+def _raw(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
+    return part["regression"].predict_proba(_features(part, texts, lexicon))
+
+
+def _features(part: Part, texts: Sequence[str], lexicon: Scores) -> Any:
+    counted = [part[name].transform(texts) for name in ("words", "characters") if name in part]
+    return sparse.hstack([*counted, sparse.csr_matrix(part["lexicon"].transform(lexicon))], format="csr")
+
+
+def _some(size: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Rows of a larger set, no more than there are of one's own."""
+    if size <= most:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(seed).choice(size, most, replace=False))
+
+
+def _joined(own: Texts, other: Texts) -> Texts:
+    return Texts(
+        [*own.texts, *other.texts],
+        np.concatenate([own.lexicon, other.lexicon]),
+        np.concatenate([own.labels, other.labels]),
+    )

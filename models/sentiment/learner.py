@@ -1,0 +1,147 @@
+"""The sentiment model: negative, neutral or positive, for posts and feedback, each with a part of its own.
+
+A frame has a row for each text that a person has judged: `subject` (post or feedback), `subject_id`, `source`,
+`given_at`, `text`, `language` as declared, `label`. Texts are read as the scorer reads them (`models.sentiment.text`);
+one that it could not read, and one that is there already, is left out.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from contracts.data_science import Label
+from models.artifact import Fitted, Measure, Name, Refused, Span
+from models.learner import Probabilities, Split
+from models.sentiment import domain, lexicon
+from models.sentiment.domain import Texts
+from models.sentiment.text import read
+
+DOMAINS = ("post", "feedback")
+LATEST = 0.2
+MIN_ROWS, MIN_OF_A_CLASS = 200, 20
+_READ, _LEXICON = "_read", "_lexicon"
+
+
+class SentimentLearner:
+    """Both domains; one without texts enough of its own is fitted on all."""
+
+    name: Name = "sentiment"
+    classes: tuple[str, ...] = get_args(Label)
+    cutoff = "The text alone."
+    parameters: Mapping[str, Any] = {
+        "words": domain.WORDS,
+        "characters": domain.CHARACTERS,
+        "regression": domain.REGRESSION,
+        "weights": domain.WEIGHTS,
+    }
+
+    def columns(self, table: pl.DataFrame) -> tuple[str, ...]:  # noqa: ARG002
+        return ("words", "characters", *lexicon.COLUMNS)
+
+    def split(self, table: pl.DataFrame) -> Split:
+        """The latest fifth of the texts, against those before; texts of one time, as of an import, by their hash."""
+        table = prepared(table)
+        _require(table)
+        at = int((1.0 - LATEST) * table.height)
+        training, evaluation = table[:at], table[at:]
+        for part in (training, evaluation):
+            _require(part)
+        return Split(training, evaluation, table, (_span(training), _span(evaluation), _span(table)))
+
+    def fit(self, table: pl.DataFrame, seed: int) -> Fitted:
+        table = prepared(table)
+        everything = self._texts(table)
+        fitted: Fitted = {}
+        for name in DOMAINS:
+            is_own = (table["subject"] == name).to_numpy()
+            own, other = (everything.take(np.flatnonzero(rows)) for rows in (is_own, ~is_own))
+            enough = len(own) >= MIN_ROWS and np.bincount(own.labels, minlength=3).min() >= MIN_OF_A_CLASS
+            if enough or name == DOMAINS[-1]:
+                nothing = everything.take(np.arange(0))
+                fitted[name] = domain.fit(own, other, seed) if enough else domain.fit(everything, nothing, seed)
+        return fitted
+
+    def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
+        texts = table[_READ if _READ in table.columns else "text"].to_list()
+        values = _lexicon(table, texts)
+        said = np.empty((table.height, len(self.classes)))
+        subjects = table["subject"].to_numpy() if "subject" in table.columns else np.full(table.height, DOMAINS[0])
+        for name in DOMAINS:
+            rows = np.flatnonzero(subjects == name)
+            if len(rows):
+                part = fitted.get(name) or next(iter(fitted.values()))
+                said[rows] = domain.predict(part, [texts[row] for row in rows], values[rows])
+        return said
+
+    def labels(self, table: pl.DataFrame) -> NDArray[np.int64]:
+        codes = {label: number for number, label in enumerate(self.classes)}
+        return table["label"].replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+
+    def groups(self, table: pl.DataFrame) -> NDArray[np.str_]:
+        return table["subject_id"].to_numpy().astype(np.str_)
+
+    def sources(self, table: pl.DataFrame) -> NDArray[np.str_] | None:
+        return table["source"].to_numpy().astype(np.str_)
+
+    def baselines(self, training: pl.DataFrame, evaluation: pl.DataFrame, seed: int) -> dict[str, Probabilities]:  # noqa: ARG002
+        shares = np.bincount(self.labels(training), minlength=len(self.classes)) / training.height
+        window = prepared(evaluation)
+        return {
+            "base_rate": np.tile(shares, (evaluation.height, 1)),
+            "vader": lexicon.vader(_lexicon(window, window[_READ].to_list())),
+        }
+
+    def further(self, table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:  # noqa: ARG002
+        return {}
+
+    def _texts(self, table: pl.DataFrame) -> Texts:
+        texts = table[_READ].to_list()
+        return Texts(texts, _lexicon(table, texts), self.labels(table))
+
+
+def prepared(table: pl.DataFrame) -> pl.DataFrame:
+    """The texts as the scorer reads them with VADER's scores, each once, by time and then by hash; again the same."""
+    if _READ in table.columns:
+        return table
+    seen = [read(text, language) for text, language in table.select("text", "language").iter_rows()]
+    kept = table.with_columns(
+        pl.Series(_READ, [None if each.unreadable else each.text for each in seen], dtype=pl.String)
+    ).filter(pl.col(_READ).is_not_null())
+    kept = kept.with_columns(
+        pl.Series("_hash", [hashlib.sha256(text.encode()).hexdigest() for text in kept[_READ]], dtype=pl.String)
+    ).sort("given_at", "_hash", "subject_id")
+    kept = kept.unique(_READ, keep="first", maintain_order=True).drop("_hash")
+    values = lexicon.scores(kept[_READ].to_list())
+    return kept.with_columns(pl.Series(_LEXICON, values.tolist(), dtype=pl.List(pl.Float64)))
+
+
+def _lexicon(table: pl.DataFrame, texts: list[str]) -> lexicon.Scores:
+    if _LEXICON not in table.columns:
+        return lexicon.scores(texts)
+    return np.asarray(table[_LEXICON].to_list(), dtype=np.float64).reshape(table.height, len(lexicon.COLUMNS))
+
+
+def _require(part: pl.DataFrame) -> None:
+    counts = {label: int((part["label"] == label).sum()) for label in get_args(Label)}
+    if part.height < MIN_ROWS or min(counts.values()) < MIN_OF_A_CLASS:
+        found = ", ".join(f"{count} {label}" for label, count in counts.items())
+        raise Refused(
+            f"{part.height} readable texts ({found}) are too few to learn or to judge from: it takes {MIN_ROWS} with"
+            f" {MIN_OF_A_CLASS} of each class, and a fifth of them is put aside.",
+            remedy="Import labelled texts (`headrace replay labelled`), or wait for more feedback with ratings.",
+        )
+
+
+def _span(table: pl.DataFrame) -> Span:
+    first, last = table["given_at"].min(), table["given_at"].max()
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        raise TypeError("texts have times")
+    return Span(first, last, table.height)
+
+
+LEARNER = SentimentLearner()
