@@ -10,6 +10,7 @@ from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS
 from headrace import stack
 from headrace.stack import Progress
+from headrace.terminal import uninterrupted
 from orchestration.reconciliation import reconcile_when_settled
 from orchestration.run import build
 from streaming.landing.progress import committed_ends, wait_until_landed
@@ -134,4 +135,5 @@ def demo_stack(settings: Settings, progress: Progress) -> Iterator[None]:
     try:
         yield
     finally:
-        stack.down(settings, progress=progress)
+        with uninterrupted():
+            stack.down(settings, progress=progress)

@@ -1,6 +1,7 @@
 """What commands share in talking to a terminal: progress, tables, and ending by a signal."""
 
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,27 @@ _UNLIMITED = 10_000
 
 @contextmanager
 def terminable() -> "Iterator[None]":
-    """SIGTERM ends the block as Ctrl-C does."""
-
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """SIGTERM ends the block as Ctrl-C does. Ctrl-C counts even where a script's shell has had it ignored."""
+    former = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> "Iterator[None]":
+    """One Ctrl-C is enough: in this block, which clears up and takes its few seconds, another one is not heard."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -37,17 +52,21 @@ def progress() -> "Iterator[Progress]":
 
     console = Console(stderr=True)
     waiting: dict[str, str] = {}
-    with console.status("headrace") as live:
+    live = console.status("")
 
-        def show(subject: str, state: str) -> None:
-            if state.startswith(("ready", "stopped")):
-                waiting.pop(subject, None)
-                console.print(f"[green]✓[/green] {subject} {state}")
-            else:
-                waiting[subject] = state
-            live.update(", ".join(f"{name} {doing}" for name, doing in waiting.items()) or "headrace")
+    def show(subject: str, state: str) -> None:
+        if state.startswith(("ready", "stopped")):
+            waiting.pop(subject, None)
+            console.print(f"[green]✓[/green] {subject} {state}")
+        else:
+            waiting[subject] = state
+        live.update(", ".join(f"{name} {doing}" for name, doing in waiting.items()))
+        live.start() if waiting else live.stop()
 
+    try:
         yield show
+    finally:
+        live.stop()
 
 
 def printable(text: str) -> str:

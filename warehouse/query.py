@@ -86,7 +86,7 @@ def _explained(lake: Lake, error: duckdb.Error) -> Exception:
     except duckdb.Error:
         # Without the excerpt of the statement that DuckDB adds.
         said = " ".join(str(error).split("\n\nLINE ", 1)[0].split())
-        return Terminal(f"{said.rstrip('.!?')}.", remedy="`show all tables` lists what there is.")
+        return Terminal(f"{said.rstrip('.!?')}.", remedy="`show tables from marts` (or `core`, `raw`) lists tables.")
     except Exception as translated:  # noqa: BLE001  it is returned, to be raised
         return translated
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from contracts.settings import Settings
     from headrace.demo import Outcome, Sample
 
-MAX_COLUMNS = 12
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -57,7 +55,7 @@ def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for sample in outcome.samples:
-        console.print(_sample_table(sample))
+        console.print(_sample_table(sample, console.width))
     table = Table("topic", "sent now", "in the topic", "landed", "in the warehouse", "", title="Events")
     for row in outcome.topics:
         counts = (f"{count:,}" for count in (row.sent, row.in_topic, row.landed, row.in_warehouse))
@@ -70,12 +68,19 @@ def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
     console.print(f"Plain file: {settings.warehouse_file}", markup=False, soft_wrap=True)
 
 
-def _sample_table(sample: "Sample") -> "Table":
+def _sample_table(sample: "Sample", width: int) -> "Table":
+    """As many columns as fit uncut into the width."""
     from rich.table import Table
 
-    cut = len(sample.columns) > MAX_COLUMNS
-    columns = (*sample.columns[:MAX_COLUMNS], *(("…",) if cut else ()))
-    table = Table(*columns, title=f"{sample.table}, {sample.rows:,} rows", title_justify="left")
+    room = width - len("┃ … ┃")
+    shown = 0
+    for column in zip(sample.columns, *sample.sample, strict=True):
+        room -= len("┃  ") + max(map(len, column))
+        if room < 0:
+            break
+        shown += 1
+    more = ("…",) if shown < len(sample.columns) else ()
+    table = Table(*sample.columns[:shown], *more, title=f"{sample.table}, {sample.rows:,} rows", title_justify="left")
     for row in sample.sample:
-        table.add_row(*row[:MAX_COLUMNS], *(("",) if cut else ()))
+        table.add_row(*row[:shown], *more)
     return table

@@ -1,13 +1,12 @@
 """Commands of the local stack: `setup`, `doctor`, `up`, `down`, `status`."""
 
 import json
-import signal
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.terminal import print_table, progress, terminable
+from headrace.terminal import print_table, progress, terminable, uninterrupted
 
 if TYPE_CHECKING:
     from contracts.settings import Settings
@@ -72,19 +71,19 @@ def up(
     from headrace import stack
 
     settings = Settings()
-    with terminable(), progress() as tell:
-        started = stack.up(settings, progress=tell)
-    _print_addresses(settings, "The stack is up." if started else "The stack is already up.")
-    if detach or not started:
-        return
-    typer.echo("Ctrl-C stops it.")
-    try:
-        with terminable():
-            _watch(settings)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one Ctrl-C is enough: stopping takes its few seconds
+    with terminable():
         with progress() as tell:
-            stack.down(settings, progress=tell)
+            started = stack.up(settings, progress=tell)
+        if detach or not started:
+            _print_addresses(settings, "The stack is up." if started else "The stack is already up.")
+            return
+        try:
+            _print_addresses(settings, "The stack is up.")
+            typer.echo("Ctrl-C stops it.")
+            _watch(settings)
+        finally:
+            with uninterrupted(), progress() as tell:
+                stack.down(settings, progress=tell)
 
 
 def down() -> None:

@@ -20,6 +20,7 @@ from headrace.stack.kafka.broker import prepare_broker
 from headrace.stack.kafka.java import find_java
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
+from headrace.terminal import uninterrupted
 from streaming.runtime.health import broker_answers, quiet_admin, wait_for_topics
 
 START_SECONDS = 120.0
@@ -194,7 +195,8 @@ def _up(settings: Settings, parts: Collection[str] | None, progress: Progress) -
         start.run(parts)
     except BaseException:
         if not was_running:
-            supervisor.shut_down()
+            with uninterrupted():
+                supervisor.shut_down()
         raise
     return bool(wanted)
 

@@ -23,6 +23,7 @@ from streaming.runtime.health import require_broker
 MAX_KEY_BYTES = 16_384
 """Together with the largest value this stays below the topics' `max.message.bytes`."""
 MAX_REASON_LENGTH = 300
+_LOG_ERRORS = 3
 CONNECT_TIMEOUT_SECONDS = 10.0
 SETTLING_SECONDS = 5.0
 DELIVERY_TIMEOUT_SECONDS = 120.0
@@ -97,6 +98,7 @@ class Publisher:
                 "on_delivery": _collect_into(self._failures),
                 "delivery.report.only.error": True,
                 "message.timeout.ms": int(DELIVERY_TIMEOUT_SECONDS * 1000),
+                "log_level": _LOG_ERRORS,  # a broker that has just started is asked again: no news for a person
             },
         )
 

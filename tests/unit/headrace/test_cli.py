@@ -1,15 +1,19 @@
 """The command line's own promises: it is quick, it explains itself, and it fails in one sentence."""
 
+import io
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from contracts.errors import Terminal
 from headrace import cli
+from headrace.commands.demo import _sample_table  # pyright: ignore[reportPrivateUsage]
+from headrace.demo import Sample
 from headrace.terminal import print_table
 
 
@@ -40,6 +44,38 @@ def test_every_command_is_summed_up_in_a_line_of_the_help() -> None:
 def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("name", "remark"), [("a" * 100, "b" * 100)])
     assert capsys.readouterr().out.splitlines()[1] == "a" * 100 + "  " + "b" * 100
+
+
+def test_ctrl_c_ends_what_a_script_started_in_the_background_and_is_not_heard_twice() -> None:
+    code = (
+        "import os, signal, time\n"
+        "from headrace.terminal import terminable, uninterrupted\n"
+        "with terminable():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        with uninterrupted():\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            time.sleep(0.1)\n"
+        "        print('cleared up')\n"
+    )
+    command = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh", sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (run.returncode, run.stdout) == (0, "cleared up\n"), run.stderr
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_the_demos_samples_show_what_fits_and_cut_no_value(width: int) -> None:
+    sample = Sample("marts.wide", 1, tuple(f"column_{n}" for n in range(14)), [tuple(str(n) * 10 for n in range(14))])
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(_sample_table(sample, width))
+    head, *_ = [line for line in console.export_text().splitlines() if "column_0" in line]
+    shown = [cell.strip() for cell in head.strip("┃").split("┃")]
+    assert shown[-1] == "…" or len(shown) == 14
+    assert all(name == f"column_{place}" for place, name in enumerate(shown[:-1]))
+    assert len(shown) >= width // 20
 
 
 def app_that_raises(error: BaseException) -> typer.Typer:
