@@ -87,23 +87,28 @@ def _dates(axes: "Axes") -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def by_series(rows: Rows) -> dict[str, tuple[list[Any], list[float]]]:
-    """Rows of x, series and value, as the x and the values of each series; the smaller ones together as `other`."""
+def by_series(rows: Rows, *, adds_up: bool) -> dict[str, tuple[list[Any], list[float]]]:
+    """Rows of x, series and value, as the x and the values of each series.
+
+    Of many series the largest are kept. Where values add up, the rest is `other`; of means it would mean nothing.
+    """
     sizes: dict[str, float] = {}
     for _, name, value in rows:
-        sizes[name] = sizes.get(name, 0.0) + abs(float(value))
-    kept = sorted(sizes, key=lambda name: -sizes[name])[: SERIES if len(sizes) <= SERIES else SERIES - 1]
+        sizes[name] = sizes.get(name, 0.0) + (abs(float(value)) if adds_up else 1)
+    most = SERIES if len(sizes) <= SERIES or not adds_up else SERIES - 1
+    kept = sorted(sizes, key=lambda name: -sizes[name])[:most]
     points: dict[str, dict[Any, float]] = {name: {} for name in kept}
     for x, name, value in rows:
-        of = points.setdefault(name if name in kept else "other", {})
-        of[x] = of.get(x, 0.0) + float(value)
+        if name in kept or adds_up:
+            of = points.setdefault(name if name in kept else "other", {})
+            of[x] = of.get(x, 0.0) + float(value)
     return {name: (sorted(of), [of[x] for x in sorted(of)]) for name, of in points.items()}
 
 
 def stacked_bars(axes: "Axes", rows: Rows) -> None:
     """Rows of day, series and value, as bars above each other."""
     total: dict[Any, float] = {}
-    for (name, (days, values)), colour in zip(by_series(rows).items(), COLOURS, strict=False):
+    for (name, (days, values)), colour in zip(by_series(rows, adds_up=True).items(), COLOURS, strict=False):
         axes.bar(days, values, bottom=[total.get(day, 0.0) for day in days], label=name, color=colour, width=0.85)
         total |= {day: total.get(day, 0.0) + value for day, value in zip(days, values, strict=True)}
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -113,7 +118,7 @@ def stacked_bars(axes: "Axes", rows: Rows) -> None:
 
 def lines_over_time(axes: "Axes", rows: Rows) -> None:
     """Rows of day, series and value, as lines."""
-    for (name, (days, values)), colour in zip(by_series(rows).items(), COLOURS, strict=False):
+    for (name, (days, values)), colour in zip(by_series(rows, adds_up=False).items(), COLOURS, strict=False):
         axes.plot(days, values, label=name, color=colour, marker="o", markersize=3, linewidth=1.5)
     axes.yaxis.set_major_formatter("{x:,g}")
     _dates(axes)

@@ -24,7 +24,7 @@ from warehouse.lake import Lake
 from warehouse.lock import is_followed
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 150.0
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def orders(settings: Settings) -> int:
         return -1
 
 
+@pytest.mark.timeout(500)
 def test_what_lands_is_built_across_a_restart_of_postgresql_and_reported(
     fresh: Settings, follower: Callable[[], subprocess.Popen[str]], server_control: ServerControl
 ) -> None:

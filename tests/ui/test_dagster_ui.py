@@ -30,7 +30,7 @@ def page(browser: Browser, whole_stack: Settings) -> Iterator[Page]:
     context.close()
 
 
-def _wait_for_run(settings: Settings, job: str, *statuses: dg.DagsterRunStatus) -> dg.DagsterRun:
+def wait_for_run(settings: Settings, job: str, *statuses: dg.DagsterRunStatus) -> dg.DagsterRun:
     deadline = time.monotonic() + BUILD_SECONDS
     with opened(settings) as instance:
         while not (runs := instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(statuses) or None))):
@@ -39,8 +39,8 @@ def _wait_for_run(settings: Settings, job: str, *statuses: dg.DagsterRunStatus) 
     return runs[0]
 
 
-def _wait_for_build(settings: Settings) -> None:
-    _wait_for_run(settings, BUILD_JOB, dg.DagsterRunStatus.SUCCESS)
+def wait_for_build(settings: Settings) -> None:
+    wait_for_run(settings, BUILD_JOB, dg.DagsterRunStatus.SUCCESS)
 
 
 def _wait_for_landing_observed(settings: Settings, topic: str) -> None:
@@ -58,7 +58,7 @@ def _observed(instance: dg.DagsterInstance, topic: str) -> set[str]:
 
 
 def test_the_asset_graph_shows_both_cases_from_topic_to_mart(page: Page, whole_stack: Settings, tmp_path: Path) -> None:
-    _wait_for_build(whole_stack)
+    wait_for_build(whole_stack)
     page.goto("/asset-groups")
     graph = page.locator("foreignObject")
     for case in ("ecommerce", "data_science"):
@@ -70,10 +70,10 @@ def test_the_asset_graph_shows_both_cases_from_topic_to_mart(page: Page, whole_s
 
 
 def test_an_asset_materialized_in_the_ui_succeeds(page: Page, whole_stack: Settings, tmp_path: Path) -> None:
-    _wait_for_build(whole_stack)
+    wait_for_build(whole_stack)
     page.goto("/assets/marts/sales_daily")
     page.get_by_role("button", name="Materialize").first.click()
-    run = _wait_for_run(whole_stack, BY_HAND_JOB)
+    run = wait_for_run(whole_stack, BY_HAND_JOB)
     assert run.asset_selection == {table_key("marts.sales_daily")}
     page.goto(f"/runs/{run.run_id}")
     expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=BUILD_SECONDS * 1_000)

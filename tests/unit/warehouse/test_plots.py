@@ -33,7 +33,14 @@ def test_plots_are_of_tables_that_there_are() -> None:
 
 def test_many_series_are_told_as_the_largest_and_the_rest_without_losing_any() -> None:
     rows = [(DAYS[0], f"s{number}", number) for number in range(20)]
-    found = by_series(rows)
+    found = by_series(rows, adds_up=True)
     assert len(found) == SERIES
     assert next(iter(found)) == "s19"
     assert sum(values[0] for _, values in found.values()) == sum(range(20))
+
+
+def test_means_of_many_series_are_never_added_up() -> None:
+    rows = [(DAYS[0], f"s{number}", 10.0) for number in range(20)]
+    found = by_series(rows, adds_up=False)
+    assert len(found) == SERIES
+    assert {values[0] for _, values in found.values()} == {10.0}

@@ -39,13 +39,17 @@ async function show(statement, chart, title = "Answer") {
     const answer = await askSql(statement, "arrow", waiting.signal);
     const [rows, truncated, elapsed, snapshot] =
       ["x-rows", "x-truncated", "x-elapsed-ms", "x-snapshot"].map((name) => answer.headers.get(name));
-    const former = table;
+    const former = { viewer, table };
     const name = `answer_${asked++}`;
     table = await client.table(await answer.arrayBuffer(), { name });
+    // A viewer for each answer: a chart that stays would look for the columns of the answer before.
+    viewer = document.createElement("perspective-viewer");
+    element("answer").replaceChildren(viewer);
     await viewer.load(client);
     await viewer.restore({ table: name, title, plugin: "Datagrid", group_by: [], split_by: [], sort: [], filter: [],
       expressions: {}, columns: await table.columns(), aggregates: {}, settings: false, theme: "Pro Light", ...chart });
-    if (former) await former.delete();
+    await former.viewer?.delete();
+    await former.table?.delete();
     const count = Number(rows).toLocaleString("en");
     outcome.textContent = `${truncated === "true" ? "The first " : ""}${count} rows in ${elapsed} ms, as of snapshot ${snapshot}`;
   } catch (error) {
@@ -140,7 +144,5 @@ element("login").onclose = () => {
 await listExamples();
 await ready;
 client = await worker();
-viewer = document.createElement("perspective-viewer");
-element("answer").append(viewer);
 status.textContent = "";
 await listTables().catch((error) => { status.textContent = error.message; });
