@@ -10,12 +10,13 @@ from typing import Any
 import dagster as dg
 
 from contracts.settings import HOST, Settings
-from orchestration.checks import check_key, key_check_spec
+from orchestration.checks import check_result, own_check_specs
 from orchestration.instance import WAREHOUSE_POOL
-from orchestration.keys import FILE_KEY, table_key, topic_key
+from orchestration.keys import FILE_KEY, source_key, table_key, topic_key
 from orchestration.resources import BuildOptions
 from orchestration.retrying import retried
 from warehouse.build import BuildResult, build, register, take
+from warehouse.engine import Blocked
 from warehouse.lake import Lake
 from warehouse.plots import plot
 from warehouse.publish import PublishResult, publish
@@ -27,12 +28,10 @@ from warehouse.tables import Table, all_tables
 def warehouse_assets() -> list[dg.AssetsDefinition]:
     """Every asset that a build makes, in no particular order."""
     raw, tables = raw_tables(), all_tables()
-    # A topic's quarantine is registered together with its records.
-    origins = {each.quarantine: table_key(each.qualified) for each in raw if each.quarantine}
     return [
         *(_raw_asset(each) for each in raw),
         *(_staged_asset(each) for each in STAGED_TABLES.values()),
-        *(_table_asset(each, origins) for each in tables),
+        *(_table_asset(each) for each in tables),
         _file_asset([table_key(each.qualified) for each in tables if each.published]),
     ]
 
@@ -65,34 +64,39 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
         kinds={"postgres", "duckdb"},
         description=f"{table.grain}\n\n{table.description}",
         metadata={"key": ", ".join(table.key), "staging": staged.delivery.qualified},
-        check_specs=[key_check_spec(table)],
+        check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
     def taken(lake: dg.ResourceParam[Lake]):
         with retried():
-            result = take(lake, table.qualified)
-        return dg.MaterializeResult(metadata=build_metadata(result), check_results=[check_key(lake, table)])
+            return _materialization(table, take(lake, table.qualified))
 
     return taken
 
 
-def _table_asset(table: Table, origins: Mapping[str, dg.AssetKey]) -> dg.AssetsDefinition:
+def _table_asset(table: Table) -> dg.AssetsDefinition:
     @dg.asset(
         key=table_key(table.qualified),
-        deps=[origins.get(source, table_key(source)) for source in table.inputs],
+        deps=list(dict.fromkeys(source_key(source) for source in table.inputs)),
         group_name=f"{table.case}/{table.schema}",
         kinds={"duckdb", "sql"},
         description=f"{table.grain}\n\n{table.description}",
-        metadata={"key": ", ".join(table.key), "sql": dg.MetadataValue.md(f"```sql\n{table.sql}\n```")},
-        check_specs=[key_check_spec(table)],
+        metadata={
+            "key": ", ".join(table.key),
+            "quarantine": table.quarantine or "",
+            "sql": dg.MetadataValue.md(f"```sql\n{table.sql}\n```"),
+        },
+        check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
     def built(lake: dg.ResourceParam[Lake], options: BuildOptions):
-        with retried():
-            result = build(lake, table.qualified, full=options.full)
-        return dg.MaterializeResult(
-            metadata=build_metadata(result) | plot_metadata(lake, result), check_results=[check_key(lake, table)]
-        )
+        try:
+            with retried():
+                result = build(lake, table.qualified, full=options.full)
+        except Blocked as blocked:
+            yield from (check_result(table.qualified, each) for each in blocked.checks)
+            raise
+        yield _materialization(table, result, plot_metadata(lake, result))
 
     return built
 
@@ -114,6 +118,15 @@ def _file_asset(published: list[dg.AssetKey]) -> dg.AssetsDefinition:
     return warehouse_file
 
 
+def _materialization(
+    table: Table, result: BuildResult, shown: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult[Any]:
+    return dg.MaterializeResult(
+        metadata=build_metadata(result) | dict(shown or {}),
+        check_results=[check_result(table.qualified, each) for each in result.checks],
+    )
+
+
 def build_metadata(result: BuildResult) -> dict[str, Any]:
     """What Dagster shows of one build of a table; Dagster's own names where it has a place for them."""
     return {
@@ -121,9 +134,16 @@ def build_metadata(result: BuildResult) -> dict[str, Any]:
         "dagster/column_schema": dg.TableSchema(
             [dg.TableColumn(name, kind, description=description) for name, kind, description in result.columns]
         ),
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {
+                column: [dg.TableColumnDep(source_key(source), name) for source, name in origins]
+                for column, origins in result.lineage.items()
+            }
+        ),
         "inserted": result.inserted,
         "updated": result.updated,
         "deleted": result.deleted,
+        "quarantined": result.quarantined,
         "snapshot": result.snapshot,
         "duration_s": result.seconds,
     }

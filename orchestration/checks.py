@@ -1,6 +1,6 @@
-"""Asset checks: keys and references of the tables as they are built, and the reconciliation of the topics.
+"""Asset checks: what the tables promise of themselves and of each other, and the reconciliation of the topics.
 
-The check of a table's key is part of the table's step, so it sees what was just built and costs no step of its own.
+A table's own checks are part of its build, so they are part of its step; blocking ones fail it, and undo what it wrote.
 References are checked once both ends are built. `verify` reads all that a topic retains, so it is a step and a job of
 its own; it stands on the topic, which no build makes.
 """
@@ -10,34 +10,23 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from contracts.settings import Settings
-from contracts.topics import TOPICS
+from contracts.topics import EVENT_TOPICS, TOPICS
 from orchestration.keys import table_key, topic_key
 from orchestration.reconciliation import reconcile_stack
-from warehouse.checks import CheckResult, key_check, reference_checks
+from warehouse.audit import ALL_KEYS, TOLD_ONCE, audit_table, audit_topic
+from warehouse.checks import Check, CheckResult, checks_of, reference_check_of, reference_checks
 from warehouse.lake import Lake
+from warehouse.raw import raw_table
 from warehouse.reconcile import Reconciliation
-from warehouse.tables import Reference, Table, comes_apart
+from warehouse.tables import Table, all_tables, comes_apart
 
-KEY_CHECK = "key_is_unique"
 VERIFY_CHECK = "verify"
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 
-def reference_name(reference: Reference) -> str:
-    """Name of the check of a reference."""
-    return f"{'_and_'.join(reference.columns)}_in_{reference.to.replace('.', '_')}"
-
-
-def key_check_spec(table: Table) -> dg.AssetCheckSpec:
-    """The check that a table's own step reports."""
-    return dg.AssetCheckSpec(
-        KEY_CHECK, asset=table_key(table.qualified), description=f"No two rows have the same {', '.join(table.key)}."
-    )
-
-
-def check_key(lake: Lake, table: Table) -> dg.AssetCheckResult:
-    """Check the key of a table that was just built."""
-    return _result(KEY_CHECK, key_check(lake, table))
+def own_check_specs(table: Table) -> list[dg.AssetCheckSpec]:
+    """The checks that a table's own step reports."""
+    return [_spec(table, check) for check in checks_of(table)]
 
 
 def reference_check_definitions(tables: Iterable[Table]) -> list[dg.AssetChecksDefinition]:
@@ -49,28 +38,34 @@ def _references_of(table: Table) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"references_of_{table.schema}_{table.name}",
         specs=[
-            dg.AssetCheckSpec(
-                reference_name(each),
-                asset=table_key(table.qualified),
-                additional_deps=[table_key(each.to)] if each.to != table.qualified else None,
-                description=f"Every {', '.join(each.columns)} is found in {each.to}.",
-            )
+            _spec(table, reference_check_of(each), [table_key(each.to)] if each.to != table.qualified else None)
             for each in table.references
         ],
     )
     def references(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
         for reference, result in zip(table.references, reference_checks(lake, table), strict=True):
-            severity = WARN if comes_apart(table, reference) else ERROR
-            yield _result(reference_name(reference), result, severity)
+            yield check_result(table.qualified, result, is_warning=comes_apart(table, reference))
 
     return references
 
 
-def _result(name: str, result: CheckResult, severity: dg.AssetCheckSeverity = ERROR) -> dg.AssetCheckResult:
+def _spec(table: Table, check: Check, additional_deps: list[dg.AssetKey] | None = None) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        check.name,
+        asset=table_key(table.qualified),
+        description=check.description,
+        blocking=check.is_blocking,
+        additional_deps=additional_deps,
+    )
+
+
+def check_result(qualified: str, result: CheckResult, *, is_warning: bool = False) -> dg.AssetCheckResult:
+    """What Dagster is told of a check."""
     return dg.AssetCheckResult(
-        check_name=name,
+        asset_key=table_key(qualified),
+        check_name=result.check.name,
         passed=result.passed,
-        severity=severity,
+        severity=WARN if is_warning or result.check.is_warning else ERROR,
         description=result.description,
         metadata={"violations": result.violations, **result.metadata},
     )
@@ -119,3 +114,25 @@ def verification(topic: str, outcome: Reconciliation) -> dg.AssetCheckResult:
         description=description,
         metadata={name: outcome.total(name) for name in (*counts, *faults)},
     )
+
+
+@dg.multi_asset_check(
+    name="audit_rows",
+    specs=[
+        *(
+            dg.AssetCheckSpec(
+                TOLD_ONCE.name, asset=table_key(raw_table(topic.name).qualified), description=TOLD_ONCE.description
+            )
+            for topic in EVENT_TOPICS
+        ),
+        *(
+            dg.AssetCheckSpec(ALL_KEYS.name, asset=table_key(table.qualified), description=ALL_KEYS.description)
+            for table in all_tables()
+        ),
+    ],
+)
+def audit_rows(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
+    for topic in EVENT_TOPICS:
+        yield check_result(raw_table(topic.name).qualified, audit_topic(lake, topic.name))
+    for table in all_tables():
+        yield check_result(table.qualified, audit_table(lake, table))

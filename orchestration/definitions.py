@@ -8,7 +8,7 @@ import dagster as dg
 from contracts.settings import Settings
 from orchestration.assets_topics import topic_specs
 from orchestration.assets_warehouse import warehouse_assets
-from orchestration.checks import reference_check_definitions, verify_topics
+from orchestration.checks import audit_rows, reference_check_definitions, verify_topics
 from orchestration.jobs import JOBS
 from orchestration.resources import build_resources
 from orchestration.schedules import SCHEDULES
@@ -20,7 +20,7 @@ def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> d
     """The definitions of the stack that `settings` describe; `resources` replace those of the same name."""
     return dg.Definitions(
         assets=[*topic_specs(), *(_kept_fresh(each, settings) for each in warehouse_assets())],
-        asset_checks=[*reference_check_definitions(all_tables()), verify_topics],
+        asset_checks=[*reference_check_definitions(all_tables()), verify_topics, audit_rows],
         jobs=JOBS,
         sensors=SENSORS,
         schedules=SCHEDULES,

@@ -2,6 +2,9 @@
 
 import dagster as dg
 
+from contracts.landing import QUARANTINE_SUFFIX
+
+_QUARANTINE = QUARANTINE_SUFFIX.replace(".", "_")
 FILE_KEY = dg.AssetKey(["warehouse_file"])
 """The published file."""
 
@@ -14,6 +17,11 @@ def topic_key(name: str) -> dg.AssetKey:
 def table_key(qualified: str) -> dg.AssetKey:
     """The asset of a table, by its name with schema."""
     return dg.AssetKey(qualified.split("."))
+
+
+def source_key(qualified: str) -> dg.AssetKey:
+    """The asset that makes a table: a topic's quarantine is registered together with its records."""
+    return table_key(qualified.removesuffix(_QUARANTINE) if qualified.startswith("raw.") else qualified)
 
 
 def table_name(key: dg.AssetKey) -> str:

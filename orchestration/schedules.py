@@ -2,9 +2,10 @@
 
 import dagster as dg
 
-from orchestration.jobs import BUILD, MAINTENANCE, RETENTION, VERIFY, build_in_hand
+from orchestration.jobs import AUDIT, BUILD, MAINTENANCE, RETENTION, VERIFY, build_in_hand
 
 FALLBACK_CRON = "*/30 * * * *"
+AUDIT_CRON = "41 3 * * *"
 VERIFY_CRON = "17 * * * *"
 """Hourly: a verification reads all that the topics retain."""
 MAINTENANCE_CRON = "40 */6 * * *"
@@ -47,5 +48,12 @@ retention_nightly = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Keeps Dagster's own history bounded.",
 )
+audit_daily = dg.ScheduleDefinition(
+    name="audit_daily",
+    cron_schedule=AUDIT_CRON,
+    target=AUDIT,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Checks all rows, whatever changed: keys of whole tables, and events that were told in two ways.",
+)
 
-SCHEDULES = (build_fallback, verify_hourly, maintenance_regularly, retention_nightly)
+SCHEDULES = (build_fallback, verify_hourly, audit_daily, maintenance_regularly, retention_nightly)

@@ -5,7 +5,7 @@ date. One step each.
 # ruff: noqa: S608  the only names put into SQL are those of the tables declared in this package
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -14,16 +14,23 @@ from contracts.errors import Terminal
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
 from warehouse import engine, holds, raw, staged
+from warehouse.checks import CheckResult, key_check, last_results
 from warehouse.lake import Lake, first_line
+from warehouse.lineage import Column, kept
+from warehouse.lineage import ensure as ensure_lineage
+from warehouse.merging import Changes
 from warehouse.raw import described
+from warehouse.tables import Table
 from warehouse.tables import table as table_named
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a step did. `rows` counts the table after it, `columns` are names, types and descriptions.
+    """What a step did. `rows` counts the table after it, `quarantined` those refused by its rules that are not in it.
 
-    A table that is `held` was not built: it was rolled back (`warehouse.holds`).
+    `columns` are names, types and descriptions, `lineage` tells what each of them is made from; `checks` are the
+    results of the table's own checks, as they stand. A table that is `held` was not built: it was rolled back
+    (`warehouse.holds`).
     """
 
     table: str
@@ -34,6 +41,9 @@ class BuildResult:
     snapshot: int
     seconds: float
     columns: list[tuple[str, str, str]]
+    lineage: dict[str, tuple[Column, ...]]
+    quarantined: int = 0
+    checks: tuple[CheckResult, ...] = ()
     held: bool = False
 
 
@@ -46,7 +56,8 @@ def register(lake: Lake, topic_name: str) -> BuildResult:
     with lake.translated_errors():
         inserted = raw.register(lake, topic_name)
     about = {field.name: described(field) for field in landing_schema(TOPICS[topic_name])}
-    return _result(lake, raw.raw_table(topic_name).qualified, about, started, engine.Changes(inserted=inserted))
+    with lake.transaction():
+        return _result(lake, raw.raw_table(topic_name).qualified, about, started, Changes(inserted=inserted), {})
 
 
 def take(lake: Lake, table_name: str) -> BuildResult:
@@ -60,8 +71,10 @@ def take(lake: Lake, table_name: str) -> BuildResult:
     known = staged.STAGED_TABLES[table_name]
     with lake.translated_errors():
         taken = staged.take(lake, known)
-    changes = engine.Changes(inserted=taken.inserted, updated=taken.updated)
-    return _result(lake, table_name, known.table.columns, started, changes)
+    changes = Changes(inserted=taken.inserted, updated=taken.updated)
+    checked = [key_check(lake, known.table)]
+    with lake.transaction():
+        return _result(lake, table_name, known.table.columns, started, changes, {}, checks=checked)
 
 
 def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
@@ -69,31 +82,49 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
 
     Raises:
         Transient: PostgreSQL is away, or other writers were in the way at every attempt.
+        Blocked: its rows would break what it promises; it tells the results of the checks.
         Terminal: the table cannot be built as it is written.
         KeyError: there is no such table.
     """
     started = time.monotonic()
     table = table_named(table_name)
     raw.ensure(lake)
+    ensure_lineage(lake)
     try:
-        with lake.translated_errors():
+        # All questions in one transaction: outside of one, each would first ask the catalog which snapshot it is.
+        with lake.transaction():
             held = holds.is_held(lake, table)
-            waits = not held and (full or engine.has_work(lake, table))
-        changes = engine.Changes()
-        if waits:
-            changes = lake.write(lambda: engine.bring_up_to_date(lake, table, full=full))
+            if held or not (full or engine.has_work(lake, table)):
+                return replace(_built(lake, table, started, Changes()), held=held)
+        built = lake.write(lambda: engine.bring_up_to_date(lake, table, full=full))
+        with lake.transaction():
+            return _built(lake, table, started, built.changes)
     except duckdb.Error as error:
         raise Terminal(
             f"Building {table_name} failed: {first_line(error)}",
             remedy="Its rows are as they were; correct the cause and build again.",
         ) from error
-    return replace(_result(lake, table_name, table.columns, started, changes), held=held)
 
 
-def _result(lake: Lake, name: str, about: Mapping[str, str], started: float, changes: engine.Changes) -> BuildResult:
-    with lake.transaction():
-        types = lake.columns()[name]
-        rows, snapshot = lake.value(f"select count(*) from {name}"), lake.snapshot()
+def _built(lake: Lake, table: Table, started: float, changes: Changes) -> BuildResult:
+    origins = kept(lake, table)
+    refused = lake.value(f"select count(*) from {table.quarantine}") if table.quarantine else 0
+    checks = last_results(lake, table)
+    return _result(lake, table.qualified, table.columns, started, changes, origins, refused, checks)
+
+
+def _result(
+    lake: Lake,
+    name: str,
+    about: Mapping[str, str],
+    started: float,
+    changes: Changes,
+    lineage: dict[str, tuple[Column, ...]],
+    quarantined: int = 0,
+    checks: Sequence[CheckResult] = (),
+) -> BuildResult:
+    types = lake.columns()[name]
+    rows, snapshot = lake.value(f"select count(*) from {name}"), lake.snapshot()
     return BuildResult(
         table=name,
         rows=rows,
@@ -102,5 +133,8 @@ def _result(lake: Lake, name: str, about: Mapping[str, str], started: float, cha
         deleted=changes.deleted,
         snapshot=snapshot,
         seconds=time.monotonic() - started,
+        lineage=lineage,
+        quarantined=quarantined,
+        checks=tuple(checks),
         columns=[(column, kind, about.get(column, "")) for column, kind in types.items()],
     )

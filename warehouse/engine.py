@@ -1,93 +1,111 @@
 """How a table is brought up to date with its inputs, in one transaction, from what changed since the last time.
 
 Both ways write only rows that really differ, so a build that learns nothing new changes nothing. A full build is the
-same with all rows for the changed ones. Nothing here knows of any particular table.
+same with all rows for the changed ones. Rows that break a rule of the table are written in the same way, to its
+quarantine. Nothing here knows of any particular table.
 """
 
-# ruff: noqa: S608  names and expressions come from the tables' own files; dates in bounds are rendered, not quoted
+# ruff: noqa: S608  names and expressions come from the tables' own files
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from contracts.errors import Terminal
-from warehouse import watermarks
+from warehouse import lineage, watermarks
+from warehouse.checks import CheckResult, evaluate
 from warehouse.lake import CATALOG, Lake, quoted
-from warehouse.tables import Table
+from warehouse.merging import NOTHING, REASONS, Changes, Target, names_of, replace_rows, same_identity
+from warehouse.scopes import find_touched, has_spans, only_scope, time_ranges, within_scope
+from warehouse.tables import Grouping, Table
 
-READ_AHEAD = 100
+READ_AHEAD = 1_000
 """A watermark is moved without any change once it lags this many snapshots, so that old snapshots can expire."""
+ARRIVAL = "received_at"
+"""The column by which, of an event told twice with different times, the first is known."""
+TOLD_AGAIN = "told again with another time"
+
+
+class Blocked(Terminal):
+    """What a table requires of its rows would not hold, so its build was undone."""
+
+    def __init__(self, table: Table, checks: list[CheckResult]) -> None:
+        failed = [each for each in checks if each.check.is_blocking and not each.passed]
+        super().__init__(
+            f"{table.qualified} would break {', '.join(f'{each.check.name} ({each.description})' for each in failed)}.",
+            remedy="Its rows are as they were; correct the input or the file and build again.",
+        )
+        self.checks = checks
 
 
 @dataclass(frozen=True)
-class Changes:
-    """Rows written by a build."""
+class Built:
+    """What a build wrote, to the table and to its quarantine."""
 
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Names and types of the columns that a table's SELECT yields."""
-
-    types: dict[str, str]
-
-    @property
-    def names(self) -> str:
-        return ", ".join(map(_name, self.types))
+    changes: Changes = NOTHING
+    quarantined: Changes = NOTHING
 
 
 def has_work(lake: Lake, table: Table) -> bool:
     """Whether `bring_up_to_date` might write anything. A quick look from outside, without the lock."""
     marks = watermarks.read(lake, table.qualified)
-    if table.qualified not in lake.columns() or not _as_built(table, marks):
+    if table.qualified not in lake.columns() or not _as_built(lake, table, marks) or not _documented(table, marks):
         return True
     oldest = min(mark.snapshot_id for mark in marks.values())
     return lake.snapshot() - oldest >= READ_AHEAD or bool(lake.changed_since(oldest) & set(table.inputs))
 
 
-def bring_up_to_date(lake: Lake, table: Table, *, full: bool) -> Changes:
+def bring_up_to_date(lake: Lake, table: Table, *, full: bool) -> Built:
     """Read what changed in the inputs and write the rows that differ, within the transaction that is open.
 
-    Reads everything where `full`, on the first build, after the table's file changed, and after an input was created
-    anew.
+    Reads everything where `full`, on the first build, after the table's SQL changed, after an input was created anew,
+    and when snapshots since its last build have expired.
 
     Raises:
+        Blocked: the rows would break what the table requires.
         Terminal: an input does not exist, or the SELECT yields a key twice.
     """
     present = lake.columns()
     _require_inputs(table, present)
     snapshot = lake.snapshot()
     marks = watermarks.read(lake, table.qualified)
-    columns = _described(lake, table.sql)
+    columns = described(lake, table.sql)
     existing = present.get(table.qualified)
-    as_built = _as_built(table, marks)
-    if existing != columns.types:
+    if existing != columns:
         _create(lake, table, columns, replacing=existing is not None)
-    if full or not as_built or existing != columns.types:
-        if existing == columns.types and not as_built:
-            _comment(lake, table, columns)
-        changes = _recompute(lake, table, columns, scoped=False)
+    elif not _documented(table, marks):
+        _comment(lake, table, columns)
+    built: Built | None = None
+    if existing != columns or not _documented(table, marks) or not _as_built(lake, table, marks):
+        lineage.keep(lake, table)
+    if full or existing != columns or not _as_built(lake, table, marks):
+        built = _write(lake, table, columns, table.sql, of_scope=False)
     else:
         since = {name: marks[name].snapshot_id for name in table.inputs}
-        found = _append(lake, table, columns, since, snapshot) if table.append else None
-        if not table.append and _touched(lake, table, since, snapshot):
-            found = _recompute(lake, table, columns, scoped=True)
-        if found is None and snapshot - min(since.values()) < READ_AHEAD:
-            return Changes()
-        changes = found or Changes()
-    watermarks.move(lake, table.qualified, table.inputs, snapshot, table.definition)
-    return changes
+        if table.append:
+            built = _append(lake, table, columns, since, snapshot)
+        elif find_touched(lake, table, since, snapshot):
+            built = _recompute(lake, table, columns)
+        if built is None and snapshot - min(since.values()) < READ_AHEAD and _documented(table, marks):
+            return Built()
+    if built is not None:
+        _check(lake, table)
+    watermarks.move(lake, table.qualified, table.inputs, snapshot, f"{table.definition} {table.documentation}")
+    return built or Built()
 
 
-def _as_built(table: Table, marks: dict[str, watermarks.Watermark]) -> bool:
-    """Whether the table was built from all its inputs by its file as it is now."""
-    return all(name in marks and marks[name].definition == table.definition for name in table.inputs)
+def _as_built(lake: Lake, table: Table, marks: dict[str, watermarks.Watermark]) -> bool:
+    """Whether the table was built from all its inputs by its SQL as it is now, and all changes since can be read."""
+    if not all(name in marks and marks[name].definition.split()[0] == table.definition for name in table.inputs):
+        return False
+    return lake.remembers_all_since(min(mark.snapshot_id for mark in marks.values()))
 
 
-def _append(lake: Lake, table: Table, columns: _Columns, since: dict[str, int], snapshot: int) -> Changes | None:
+def _documented(table: Table, marks: dict[str, watermarks.Watermark]) -> bool:
+    return all(mark.definition.endswith(f" {table.documentation}") for mark in marks.values())
+
+
+def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, int], snapshot: int) -> Built | None:
     """Run the SELECT over the new rows of the input and insert the events that are not there yet.
 
     None where the input has no new rows.
@@ -102,115 +120,93 @@ def _append(lake: Lake, table: Table, columns: _Columns, since: dict[str, int], 
     )
     if not lake.value(f'select exists (from temp."{source}")'):
         return None
-    lake.connection.execute(f"create or replace temp table result as {_over_views(table)}")
-    _require_unique_key(lake, table)
-    bounds = _bounds(lake, "result", {column: _name(column) for column in table.append}, columns.types)
-    same = _equal("result", "present", table.append)
-    lake.connection.execute(
-        f"create or replace temp table added as select * from result anti join"
-        f" (select {_names(table.append)} from {table.qualified} {bounds}) present on {same}"
+    _compute(lake, table, _over_views(table))
+    computed = " union all ".join(
+        f"select {names_of(table.append)} from {rows}" for _, rows in _targets(table, columns)
     )
-    return _insert(lake, table, columns, "added")
-
-
-def _touched(lake: Lake, table: Table, since: dict[str, int], snapshot: int) -> bool:
-    """Find the groups that changes of the inputs touch, into the temporary table `scope`; False when there are none."""
-    parts: list[str] = []
-    for source, expressions in table.scopes.items():
-        if since[source] >= snapshot:
-            continue
-        schema, name = source.split(".")
-        values = ", ".join(f"{expression} as _scope_{number}" for number, expression in enumerate(expressions))
-        parts.append(
-            f"select {values} from ducklake_table_changes('{CATALOG}', '{schema}', '{name}',"
-            f" {since[source] + 1}, {snapshot})"
-        )
-    if not parts:
-        return False
-    lake.connection.execute(f"create or replace temp table scope as {' union '.join(parts)}")
-    return lake.value("select exists (from scope)")
-
-
-def _recompute(lake: Lake, table: Table, columns: _Columns, *, scoped: bool) -> Changes:
-    """Compute the groups in `scope` again, or all of them, and write the rows that differ."""
-    if scoped:
-        for source, expressions in table.scopes.items():
-            restricted = _restricted(lake, source, expressions)
-            lake.connection.execute(f'create or replace temp view "{source}" as {restricted}')
-        before = _restricted(lake, table.qualified, tuple(map(_name, table.scope)))
-    else:
-        before = f"select * from {table.qualified}"
-    lake.connection.execute(f"create or replace temp table result as {_over_views(table) if scoped else table.sql}")
-    _require_unique_key(lake, table)
-    if not lake.value(f"select exists ({before})"):
-        return _insert(lake, table, columns, "result")
-    lake.connection.execute(f"create or replace temp table before as select {columns.names} from ({before})")
-    lake.connection.execute("create or replace temp table added as from result except from before")
-    lake.connection.execute("create or replace temp table gone as from before except from result")
-    return _merge(lake, table, columns)
-
-
-def _merge(lake: Lake, table: Table, columns: _Columns) -> Changes:
-    """Replace the rows in `gone` by those in `added`: equal keys are updated, the others deleted and inserted."""
-    identity = table.append or table.key
-    same = _equal("added", "gone", identity)
-    updated = lake.value(f"select count(*) from added semi join gone on {same}")
-    lake.connection.execute(f"create or replace temp table removed as from gone anti join added on {same}")
-    deleted = lake.value("select count(*) from removed")
-    added = lake.value("select count(*) from added")
-    here = _equal("target", "source", identity)
-    if deleted:
+    within = time_ranges(lake, f"({computed})", {column: columns[column] for column in table.append})
+    bounds = f"where {within}" if within else ""
+    identity = dict.fromkeys((*table.key, *table.append))
+    lake.connection.execute(
+        f"create or replace temp table known as select {names_of(identity)} from {table.qualified} {bounds}"
+    )
+    other_time = f"{same_identity('result', 'known', table.key)} and not ({same_identity('result', 'known', identity)})"
+    lake.connection.execute(
+        f"insert into refused select *, [{quoted(TOLD_AGAIN)}] from result semi join known on {other_time}"
+    )
+    lake.connection.execute(f"delete from result using known where {other_time}")
+    if table.quarantine is not None:
+        # What was refused once stays so when it comes again.
+        same = same_identity("result", "known", table.append)
+        lake.connection.execute(f"delete from result using (from {table.quarantine} {bounds}) known where {same}")
+    same = same_identity("result", "present", table.append)
+    written: list[Changes] = []
+    for target, rows in _targets(table, columns):
+        present = f"select {names_of(table.append)} from {target.qualified} {bounds}"
         lake.connection.execute(
-            f"merge into {table.qualified} target using removed source on {here} when matched then delete"
+            f"create or replace temp table added as select * from {rows} result anti join ({present}) present on {same}"
         )
-    if updated:
-        rest = [_name(name) for name in columns.types if name not in identity]
-        assignments = ", ".join(f"{name} = source.{name}" for name in rest)
+        written.append(target.insert(lake, "added"))
+    return Built(*written)
+
+
+def _recompute(lake: Lake, table: Table, columns: dict[str, str]) -> Built:
+    """Compute the groups in `scope` again and write the rows that differ."""
+    for source, groupings in table.scopes.items():
+        lake.connection.execute(f'create or replace temp view "{source}" as {within_scope(lake, source, groupings)}')
+    sql = _over_views(table)
+    return _write(lake, table, columns, only_scope(table, sql) if has_spans(table) else sql, of_scope=True)
+
+
+def _write(lake: Lake, table: Table, columns: dict[str, str], sql: str, *, of_scope: bool) -> Built:
+    """Compute rows and write them in the place of all those there are, or of those in `scope`."""
+    _compute(lake, table, sql)
+    own_scope = [Grouping(f'"{column}"') for column in table.scope]
+    written: list[Changes] = []
+    for target, rows in _targets(table, columns):
+        before = within_scope(lake, target.qualified, own_scope) if of_scope else f"select * from {target.qualified}"
+        written.append(replace_rows(lake, target, before, rows))
+    return Built(*written)
+
+
+def _compute(lake: Lake, table: Table, sql: str) -> None:
+    """The rows of the SELECT as `result`, those that break a rule apart from them as `refused`."""
+    lake.connection.execute(f"create or replace temp table result as {sql}")
+    if table.quarantine is not None:
+        broken = {"key is not set": " or ".join(f'"{column}" is null' for column in table.identity)}
+        broken |= {name: f"not ({rule})" for name, rule in table.rules.items()}
+        if table.append:
+            order = names_of(dict.fromkeys((ARRIVAL, *table.append)))
+            broken[TOLD_AGAIN] = f"row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
+        reasons = ", ".join(f"case when {test} then {quoted(name)} end" for name, test in broken.items())
         lake.connection.execute(
-            f"merge into {table.qualified} target using (from added semi join gone on {same}) source on {here}"
-            f" when matched then update set {assignments}"
+            f"create or replace temp table refused as select * from (select *, list_filter([{reasons}],"
+            f" lambda each: each is not null) as {REASONS} from result) where len({REASONS}) > 0"
         )
-    if added > updated:
-        lake.connection.execute(f"create or replace temp table fresh as from added anti join gone on {same}")
-        _insert(lake, table, columns, "fresh")
-    return Changes(inserted=added - updated, updated=updated, deleted=deleted)
-
-
-def _insert(lake: Lake, table: Table, columns: _Columns, rows: str) -> Changes:
-    count = lake.value(f"select count(*) from {rows}")
-    if count:
-        order = f" order by {_names(table.append or table.key)}"
-        lake.connection.execute(
-            f"insert into {table.qualified} ({columns.names}) select {columns.names} from {rows}{order}"
+        same = same_identity("result", "refused", table.identity)
+        lake.connection.execute(f"delete from result using refused where {same}")
+    identity = names_of(table.identity)
+    twice = lake.value(f"select count(*) from (select 1 from result group by {identity} having count(*) > 1)")
+    if twice:
+        raise Terminal(
+            f"The SELECT of {table.qualified} yields {twice} keys ({identity}) more than once.",
+            remedy=f"Correct {table.schema}/{table.name}.sql; the table is as it was.",
         )
-    return Changes(inserted=count)
 
 
-def _restricted(lake: Lake, source: str, expressions: tuple[str, ...]) -> str:
-    """A query for the rows of a table that belong to the groups in `scope`."""
-    scope_columns = {f"_scope_{number}": expression for number, expression in enumerate(expressions)}
-    types = _described(lake, "from scope").types
-    bounds = _bounds(lake, "scope", scope_columns, types)
-    same = " and ".join(f"scope.{column} is not distinct from ({value})" for column, value in scope_columns.items())
-    return f"select source.* from (select * from {CATALOG}.{source} {bounds}) source semi join scope on {same}"
+def _targets(table: Table, columns: dict[str, str]) -> list[tuple[Target, str]]:
+    """What is written to: the table from `result` and, where it has one, its quarantine from `refused`."""
+    targets = [(Target(table.qualified, table.identity, columns), "result")]
+    if table.quarantine is not None:
+        targets.append((Target(table.quarantine, table.identity, columns | {REASONS: "VARCHAR[]"}), "refused"))
+    return targets
 
 
-def _bounds(lake: Lake, rows: str, values: dict[str, str], types: dict[str, str]) -> str:
-    """A WHERE clause that repeats the range of times in `rows` as constants, by which files are left unopened.
-
-    `values` maps the columns of `rows` to the expressions that the clause is about.
-    """
-    clauses: list[str] = []
-    for column, expression in values.items():
-        if types[column] not in ("DATE", "TIMESTAMP WITH TIME ZONE"):
-            continue
-        low, high, nulls = lake.connection.execute(
-            f"select min({column})::varchar, max({column})::varchar, count(*) - count({column}) from {rows}"
-        ).fetchall()[0]
-        if low is not None and not nulls:
-            kind = types[column]
-            clauses.append(f"{expression} between {kind} {quoted(low)} and {kind} {quoted(high)}")
-    return f"where {' and '.join(clauses)}" if clauses else ""
+def _check(lake: Lake, table: Table) -> None:
+    """Hold what was written against what the table promises."""
+    results = evaluate(lake, table)
+    if any(each.check.is_blocking and not each.passed for each in results):
+        raise Blocked(table, results)
 
 
 def _over_views(table: Table) -> str:
@@ -229,47 +225,37 @@ def _require_inputs(table: Table, present: Collection[str]) -> None:
         )
 
 
-def _require_unique_key(lake: Lake, table: Table) -> None:
-    identity = _names(table.append or table.key)
-    twice = lake.value(f"select count(*) from (select 1 from result group by {identity} having count(*) > 1)")
-    if twice:
-        raise Terminal(
-            f"The SELECT of {table.qualified} yields {twice} keys ({identity}) more than once.",
-            remedy=f"Correct {table.schema}/{table.name}.sql; the table is as it was.",
-        )
+def described(lake: Lake, query: str) -> dict[str, str]:
+    """Names and types of the columns that a query yields."""
+    return {row[0]: row[1] for row in lake.connection.execute(f"describe {query}").fetchall()}
 
 
-def _described(lake: Lake, query: str) -> _Columns:
-    return _Columns({row[0]: row[1] for row in lake.connection.execute(f"describe {query}").fetchall()})
-
-
-def _create(lake: Lake, table: Table, columns: _Columns, *, replacing: bool) -> None:
-    lake.connection.execute(f"create schema if not exists {table.schema}")
+def _create(lake: Lake, table: Table, columns: dict[str, str], *, replacing: bool) -> None:
+    """Create the table, empty, and its quarantine, with the columns as they are now."""
+    names = [table.qualified] + ([table.quarantine] if table.quarantine else [])
+    for name in names:
+        kinds = columns if name == table.qualified else columns | {REASONS: "VARCHAR[]"}
+        lake.connection.execute(f"create schema if not exists {name.split('.')[0]}")
+        if replacing:
+            lake.connection.execute(f"drop table if exists {name}")
+        definitions = ", ".join(f'"{column}" {kind}' for column, kind in kinds.items())
+        lake.connection.execute(f"create table {name} ({definitions})")
+        if table.partition is not None:
+            lake.connection.execute(f"alter table {name} set partitioned by ({table.partition})")
     if replacing:
-        lake.connection.execute(f"drop table {table.qualified}")
         watermarks.forget_readers(lake, table.qualified)
-    definitions = ", ".join(f"{_name(name)} {kind}" for name, kind in columns.types.items())
-    lake.connection.execute(f"create table {table.qualified} ({definitions})")
-    if table.partition is not None:
-        lake.connection.execute(f"alter table {table.qualified} set partitioned by ({table.partition})")
     _comment(lake, table, columns)
 
 
-def _comment(lake: Lake, table: Table, columns: _Columns) -> None:
+def _comment(lake: Lake, table: Table, columns: dict[str, str]) -> None:
     about = f"{table.grain} {table.description}"
     lake.connection.execute(f"comment on table {table.qualified} is {quoted(about)}")
-    for name in columns.types:
+    for name in columns:
         description = quoted(table.columns.get(name, ""))
-        lake.connection.execute(f"comment on column {table.qualified}.{_name(name)} is {description}")
-
-
-def _equal(left: str, right: str, columns: Iterable[str]) -> str:
-    return " and ".join(f"{left}.{_name(name)} is not distinct from {right}.{_name(name)}" for name in columns)
-
-
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(map(_name, columns))
-
-
-def _name(column: str) -> str:
-    return f'"{column}"'
+        lake.connection.execute(f'comment on column {table.qualified}."{name}" is {description}')
+    if table.quarantine is not None:
+        about = f"Rows that {table.qualified} would hold if they did not break its rules."
+        lake.connection.execute(f"comment on table {table.quarantine} is {quoted(about)}")
+        lake.connection.execute(
+            f"comment on column {table.quarantine}.{REASONS} is {quoted('Names of the rules that the row breaks.')}"
+        )

@@ -54,6 +54,7 @@ class Lake:
         self.lock = BuilderLock(self.postgres)
         self._postgres: psycopg.Connection | None = None
         self._remembered: dict[str, tuple[int, Any]] = {}
+        self._last_changes: tuple[int, dict[str, int]] = (-1, {})
         self.is_prepared = False
         """Whether this process has made sure that the tables every build needs exist."""
 
@@ -141,18 +142,37 @@ class Lake:
 
     def changed_since(self, snapshot: int) -> set[str]:
         """Names of the tables that anything was done to after a snapshot, even if their content is the same."""
+        seen, last = self._last_changes
+        current = self.snapshot()
+        if seen != current:
+            last |= self._changes_after(min(seen, current))
+            self._last_changes = (current, last)
+        return {name for name, changed in last.items() if changed > snapshot}
+
+    def _changes_after(self, snapshot: int) -> dict[str, int]:
+        """The last snapshot that did anything to a table, by its name, of the snapshots after this one."""
         rows = self.connection.execute(
             f"""
-            select distinct schemas.schema_name || '.' || tables.table_name
+            select schemas.schema_name || '.' || tables.table_name, max(changes.snapshot_id)
             from (
-                select unnest(regexp_extract_all(changes_made, '[0-9]+'))::bigint as table_id
+                select snapshot_id, unnest(regexp_extract_all(changes_made, '[0-9]+'))::bigint as table_id
                 from {METADATA}.ducklake_snapshot_changes where snapshot_id > {snapshot}
             ) changes
             join {METADATA}.ducklake_table tables using (table_id)
             join {METADATA}.ducklake_schema schemas using (schema_id)
+            group by 1
             """  # noqa: S608  a number, and names of this module
         ).fetchall()
-        return {row[0] for row in rows}
+        return dict(rows)
+
+    def remembers_all_since(self, snapshot: int) -> bool:
+        """Whether no snapshot after this one has expired, so that the changes since can be told."""
+        kept = self.remembered("snapshots", self._snapshots)
+        return sum(each > snapshot for each in kept) == self.snapshot() - snapshot
+
+    def _snapshots(self) -> list[int]:
+        rows = self.connection.execute(f"select snapshot_id from {METADATA}.ducklake_snapshot").fetchall()  # noqa: S608
+        return [row[0] for row in rows]
 
     def write(self, work: Callable[[], T]) -> T:
         """Run `work` as one transaction under the builder's lock and return what it returns.

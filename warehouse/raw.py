@@ -18,7 +18,7 @@ from contracts.accounts import RegisteredAccount
 from contracts.errors import Terminal
 from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
 from contracts.topics import TOPICS, Case, Topic
-from warehouse import watermarks
+from warehouse import checks, watermarks
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.landed import CommittedFile, Landed, landed_since
 
@@ -58,6 +58,7 @@ def ensure(lake: Lake) -> None:
     if lake.is_prepared:
         return
     watermarks.ensure(lake)
+    checks.ensure(lake)
     if _behind(lake):
         lake.write(lambda: _create(lake, _behind(lake)))
     lake.is_prepared = True

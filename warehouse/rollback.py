@@ -184,5 +184,5 @@ def _to_hold(lake: Lake, to: int, names: Sequence[str]) -> list[Table]:
         lake.connection.execute(f"select table_name, max(definition) from {as_of('meta.watermarks', to)} group by all")
         .fetchall()
     )  # fmt: skip
-    changed = [each for each in tables if former.get(each.qualified) != each.definition]
+    changed = [each for each in tables if former.get(each.qualified, "").split(" ")[0] != each.definition]
     return changed or tables

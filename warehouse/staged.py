@@ -189,7 +189,7 @@ def _attached(lake: Lake) -> Iterator[None]:
             raise
 
 
-def _types(staged: StagedTable) -> dict[str, str]:
+def types_of(staged: StagedTable) -> dict[str, str]:
     """DuckDB types of the table's columns, by name."""
     kinds = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
     kinds |= {"time": "TIMESTAMP WITH TIME ZONE"}
@@ -198,12 +198,12 @@ def _types(staged: StagedTable) -> dict[str, str]:
 
 def _lacking(lake: Lake, staged: StagedTable) -> list[str]:
     present = lake.columns().get(staged.table.qualified, {})
-    return [name for name in _types(staged) if name not in present]
+    return [name for name in types_of(staged) if name not in present]
 
 
 def _create(lake: Lake) -> None:
     for staged in STAGED_TABLES.values():
-        table, types, lacking = staged.table, _types(staged), _lacking(lake, staged)
+        table, types, lacking = staged.table, types_of(staged), _lacking(lake, staged)
         if table.qualified not in lake.columns():
             lake.connection.execute(f"create schema if not exists {table.schema}")
             declared = ", ".join(f'"{name}" {kind}' for name, kind in types.items())

@@ -14,6 +14,8 @@ def register(app: typer.Typer) -> None:
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
     """Write the reference pages that are made from the code."""
     from contracts.reference import topics_page
+    from warehouse.reference import tables_page
 
-    (folder / "topics.md").write_text(topics_page())
-    typer.echo(f"Wrote {folder / 'topics.md'}.")
+    for name, page in (("topics.md", topics_page()), ("warehouse-tables.md", tables_page())):
+        (folder / name).write_text(page)
+        typer.echo(f"Wrote {folder / name}.")

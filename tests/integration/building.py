@@ -30,6 +30,14 @@ def staged_from(*topics: str) -> list[str]:
     return [name for name, staged in STAGED_TABLES.items() if staged.delivery.topic in topics]
 
 
+def build_all(lake: Lake, full: bool = False) -> dict[str, BuildResult]:
+    """Register and take everything and build every table, on a lake that is open; results by table."""
+    results = [register(lake, table.topic) for table in raw_tables()]
+    results += [take(lake, name) for name in STAGED_TABLES]
+    results += [build(lake, table.qualified, full) for table in all_tables()]
+    return {result.table: result for result in results}
+
+
 def tables_from(*topics: str) -> list[Table]:
     """The tables that read nothing but these topics, directly or not, in order."""
     known = {raw_table(topic).qualified for topic in topics} | set(staged_from(*topics))

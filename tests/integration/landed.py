@@ -36,7 +36,7 @@ class Landing:
         self._settings = settings
         self._topic_ids: dict[str, uuid.UUID] = {}
         self._next: dict[tuple[str, int], int] = {}
-        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+        self._now = datetime(2026, 6, 1, tzinfo=UTC)
 
     def topic_id(self, topic: str) -> uuid.UUID:
         return self._topic_ids.setdefault(topic, uuid.uuid4())

@@ -73,9 +73,10 @@ def weather(*, time: datetime = START, version: int = 1, **fields: Any) -> Weath
 def hit(event_id: str, *, time: datetime = START, **fields: Any) -> WebLog:
     told: dict[str, Any] = {
         "visitor_id": "V1",
+        "client": "c",
         "path": "/",
         "status": 200,
         "device": "desktop",
         "is_bot": False,
     } | fields
-    return WebLog(event_id=event_id, event_time=time, source="test", client="c", **told)
+    return WebLog(event_id=event_id, event_time=time, source="test", **told)

@@ -20,7 +20,7 @@ from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
 from warehouse import watermarks
 from warehouse.build import build, register
-from warehouse.checks import key_check
+from warehouse.checks import unique_key
 from warehouse.lake import Lake
 from warehouse.publish import publish
 from warehouse.query import run
@@ -45,7 +45,7 @@ def assert_all_there_once(settings: Settings, flushes: int) -> None:
         assert lake.value("select sum(revenue) from marts.sales_daily") == Decimal(1000 * flushes)
         assert lake.value("select count(*) from core.web_events") == flushes * ORDERS_PER_FLUSH
         for each in tables_from(*TOPICS):
-            assert key_check(lake, each).passed, each.qualified
+            assert unique_key(lake, each, each.qualified).passed, each.qualified
 
 
 def finish(processes: list[subprocess.Popen[str]]) -> None:

@@ -18,7 +18,7 @@ from tests.integration.samples import at, hit, order
 from warehouse import build as builds
 from warehouse import tables, watermarks
 from warehouse.build import build
-from warehouse.checks import key_check
+from warehouse.checks import unique_key
 from warehouse.history import diff, differing_rows, snapshots
 from warehouse.holds import release
 from warehouse.lake import Lake
@@ -166,7 +166,7 @@ def test_builds_after_a_rollback_to_anywhere_lose_and_double_nothing(fresh: Sett
     assert len(after["core.orders"]) == len(built["core.orders"]) + 1
     assert after["core.web_events"] == built["core.web_events"]
     with Lake.open(fresh, read_only=True) as lake:
-        assert all(key_check(lake, each).passed for each in tables_from(*TOPICS))
+        assert all(unique_key(lake, each, each.qualified).passed for each in tables_from(*TOPICS))
         assert lake.value("select (count(*), count(distinct _offset)) from raw.orders") == (16, 16)
 
 

@@ -2,20 +2,26 @@
 
 import random
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from contracts.delivery import STAGING
 from contracts.settings import Settings
 from contracts.types import Event
-from tests.integration.building import build_from, tables_from
+from tests.integration.building import build_all, build_from, tables_from
+from tests.integration.delivered import deliver, prepare
+from tests.integration.drawn import BATCH
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
+from warehouse.audit import audit_table, audit_topic
 from warehouse.build import BuildResult, build
-from warehouse.checks import key_check, reference_checks
+from warehouse.checks import reference_checks
 from warehouse.lake import Lake
 from warehouse.query import run
-from warehouse.tables import all_tables
+from warehouse.tables import Table, all_tables
 
 Changes = tuple[int, int, int]
 
@@ -30,80 +36,79 @@ def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     return run(settings, sql).rows
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_full_build_gives_the_same_rows_as_incremental_ones(fresh: Settings, seed: int) -> None:
-    chance = random.Random(seed)
-    landing = Landing(fresh)
-    events = _story(chance)
-    for topic in events:
-        events[topic] += chance.choices(events[topic], k=len(events[topic]) // 3)
-        chance.shuffle(events[topic])
-    for _ in range(2):
-        for topic, left in events.items():
-            taken = [left.pop() for _ in range(min(len(left), chance.randint(10, 25)))]
-            landing.land(topic, taken, quarantined=chance.randint(0, 2), partition=chance.randint(0, 1))
-        build_from(fresh)
-    for topic, left in events.items():
-        landing.land(topic, left)
-    build_from(fresh)
-    assert written(build_from(fresh)) == {}
-    assert written(build_from(fresh, full=True)) == {}
-    with Lake.open(fresh, read_only=True) as lake:
+class _Story:
+    """What was told so far in one lake. An event id always stands for the same event."""
+
+    examples: ClassVar[int] = 2
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._landing = Landing(settings)
+        self._known: dict[str, dict[str, Event]] = {}
+        self._delivered = 0
+        self.left = self.examples
+        prepare(settings, STAGING)
+
+    def tell(self, batch: dict[str, list[Event]], chance: random.Random) -> None:
+        """Land what was drawn, and some of what was told before, on both partitions."""
+        for topic, drawn in batch.items():
+            known = self._known.setdefault(topic, {})
+            again = chance.sample(sorted(known), min(2, len(known)))
+            told = [known.setdefault(event.event_id, event) for event in drawn] + [known[each] for each in again]
+            half = len(told) // 2
+            self._landing.land(topic, told[:half], quarantined=chance.randint(0, 1), partition=0)
+            self._landing.land(topic, told[half:], partition=1)
+            if topic == STAGING.topic:
+                deliver(self._settings, STAGING, told, first=self._delivered)
+                self._delivered += len(told)
+
+
+_STORIES: dict[str, _Story] = {}
+
+
+@settings(
+    max_examples=_Story.examples,
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+@given(batches=st.lists(BATCH, min_size=2, max_size=2), seed=st.integers(0, 99))
+def test_whatever_comes_in_whatever_order_incremental_builds_give_what_a_full_one_would(
+    fresh: Settings, batches: list[dict[str, list[Event]]], seed: int
+) -> None:
+    # One lake for all examples: each goes on from what the ones before it left.
+    story = _STORIES.setdefault(fresh.database, _Story(fresh))
+    story.left -= 1
+    with Lake.open(fresh) as lake:
+        for batch in batches:
+            story.tell(batch, random.Random(seed))
+            build_all(lake)
         for table in all_tables():
-            assert key_check(lake, table).passed, table.qualified
-            assert lake.value(f"select count(*) from {table.qualified}"), table.qualified
+            assert audit_table(lake, table).passed, table.qualified
+        assert story.left or audit_topic(lake, "web_logs").passed
+        build_all(lake)
+        for table in all_tables():
+            assert differing(lake, table) == [], table.qualified
+        assert written(build_all(lake, full=not story.left)) == {}
+        if not story.left:
+            empty = {
+                table.qualified for table in all_tables() if not lake.value(f"select count(*) from {table.qualified}")
+            }
+            assert empty <= {"marts.basket_affinity"}
 
 
-def _story(chance: random.Random) -> dict[str, list[Event]]:
-    """Orders told twice and corrected, customers who move and leave, posts edited and deleted, and so on."""
-
-    def when() -> Any:
-        return at(days=chance.randint(0, 5), minutes=chance.randint(0, 300))
-
-    def lines() -> list[tuple[str, int, str]]:
-        return [(chance.choice("ABCD"), chance.randint(-3, 9), f"{chance.randint(0, 99)}.125") for _ in range(2)]
-
-    events: dict[str, list[Event]] = {}
-    times = {str(number): when() for number in range(25)}
-    events["orders"] = [
-        order(
-            number,
-            *lines(),
-            time=times[number],
-            channel=chance.choice(["web", "store"]),
-            customer_id=chance.choice(["C1", "C2", None]),
-            country=chance.choice(["France", None]),
-            version=version,
-        )
-        for number in times
-        for version in range(chance.randint(1, 2))
-    ]
-    events["customers"] = [
-        customer(f"C{chance.randint(1, 4)}", time=when(), country=chance.choice("FG"), deleted=chance.random() < 0.2)
-        for _ in range(20)
-    ]
-    events["social_media"] = [
-        post(f"p{chance.randint(1, 12)}", time=when(), deleted=chance.random() < 0.3) for _ in range(25)
-    ]
-    events["customer_feedback"] = [
-        feedback(f"f{chance.randint(1, 12)}", time=when(), rating=chance.randint(1, 5)) for _ in range(20)
-    ]
-    events["weather_data"] = [
-        weather(time=at(minutes=60 * chance.randint(0, 30)), version=version, temperature_c=chance.random() * 30)
-        for version in range(30)
-    ]
-    events["web_logs"] = [
-        hit(
-            f"e{number}",
-            time=when(),
-            visitor_id=f"V{chance.randint(1, 3)}",
-            session_id=chance.choice([None, None, "s1"]),
-            pixel_event=chance.choice([None, "add_to_cart", "purchase"]),
-        )
-        for number in range(60)
-    ]
-    # The same id with another content would be another event; keep the first told.
-    return {topic: list({event.event_id: event for event in told}.values()) for topic, told in events.items()}
+def differing(lake: Lake, table: Table) -> list[tuple[Any, ...]]:
+    """Rows that the table's SELECT over all its inputs yields and neither table nor quarantine has, or the reverse."""
+    names = ", ".join(table.columns)
+    held = f"select {names} from {table.qualified}"
+    if table.quarantine:
+        held += f" union all select {names} from {table.quarantine}"
+    lake.connection.execute(f"create or replace temp table wanted as {table.sql}")
+    both = (
+        f"(select {names} from wanted except all ({held})) union all (({held}) except all select {names} from wanted)"
+    )
+    return lake.connection.execute(both).fetchall()
 
 
 def test_replaying_a_source_changes_no_row_and_no_snapshot_of_core_or_marts(fresh: Settings) -> None:
@@ -133,6 +138,7 @@ def test_replaying_a_source_changes_no_row_and_no_snapshot_of_core_or_marts(fres
         "watermarks",
         "landing_offsets",
         "fence",
+        "checks",
     }
     assert rows(fresh, "select count(*), sum(revenue) from core.orders") == [(1, Decimal("5.1000"))]
 
@@ -158,6 +164,22 @@ def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:
     landing.land("orders", [order("1", ("A", 9, "2.00"), channel="web", version=2)])
     assert written(build_from(fresh, "orders")) == {}
     assert rows(fresh, "select channel, orders, revenue from marts.sales_daily") == [("store", 1, Decimal("2.5000"))]
+
+
+def test_a_sale_is_in_the_windows_of_the_next_28_days_of_its_product_and_no_others(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    days = (0, 1, 26, 27, 28, 60)
+    landing.land(
+        "orders",
+        [order(f"{sku}{day}", (sku, 1, "2.00"), time=at(days=day)) for sku in ("A", "B") for day in days],
+    )
+    build_from(fresh, "orders")
+    landing.land("orders", [order("late", ("A", 5, "2.00"), time=at(days=0, minutes=1))])
+    assert written(build_from(fresh, "orders"))["marts.product_trends"] == (0, 4, 0)
+    trend = (
+        "select units_7d, units_28d, days_since_last_sale from marts.product_trends where sku = 'A' order by sale_date"
+    )
+    assert rows(fresh, trend) == [(6, 6, None), (7, 7, 1), (1, 8, 25), (2, 9, 1), (3, 4, 1), (1, 1, None)]
 
 
 def test_a_deleted_post_leaves_nothing_but_that_it_was_there(fresh: Settings) -> None:
@@ -214,15 +236,15 @@ def test_visits_go_by_session_id_else_by_half_an_hour_without_a_request(fresh: S
     landing.land(
         "web_logs",
         [
-            hit("1", path="/a"),
+            hit("1", path="/a", referrer="https://www.google.com/"),
             hit("2", time=at(10), session_id="s", pixel_event="add_to_cart"),
             hit("3", time=at(12)),
             hit("4", time=at(50), path="/b"),
             hit("5", time=at(75)),
-            hit("6", time=at(1), visitor_id="bot", is_bot=True, device="bot"),
+            hit("6", time=at(1), visitor_id="bot", client="b", is_bot=True, device="bot"),
         ],
     )
-    build_from(fresh, "web_logs")
+    build_from(fresh, "web_logs", "orders")
     visits = (
         "select session_id, requests, carts, landing_path from core.web_sessions where not is_bot order by started_at"
     )
@@ -230,8 +252,9 @@ def test_visits_go_by_session_id_else_by_half_an_hour_without_a_request(fresh: S
     assert rows(fresh, "select sessions, sessions_with_cart, abandonment_pct from marts.conversion_funnel") == [
         (2, 1, Decimal("100.00"))
     ]
+    assert rows(fresh, "select traffic_source from core.web_sessions where session_id = 's'") == [("search",)]
     landing.land("web_logs", [hit("7", time=at(30))])  # joins the two visits
-    build_from(fresh, "web_logs")
+    build_from(fresh, "web_logs", "orders")
     assert rows(fresh, visits) == [("s", 6, 1, "/a")]
 
 
@@ -263,7 +286,7 @@ def test_checks_find_what_refers_to_nothing(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "1.00"), customer_id="unknown"), order("2", customer_id=None)])
     build_from(fresh, "orders", "customers")
-    with Lake.open(fresh, read_only=True) as lake:
+    with Lake.open(fresh) as lake:
         failed = [
             check
             for table in tables_from("orders", "customers")

@@ -1,8 +1,6 @@
 """`headrace sql`, and the figures that the real order book is known to have."""
 
 import json
-from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import typer
@@ -10,15 +8,10 @@ from typer.testing import CliRunner
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from contracts.types import Event
 from headrace.commands import warehouse
-from streaming.sources.online_retail import outcomes, read_lines
-from streaming.sources.outcomes import Accepted
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, order
-from tests.shared_data import shared
-from warehouse.query import run
 
 
 @pytest.fixture
@@ -71,39 +64,3 @@ def test_what_is_wrong_is_one_clear_message(fresh: Settings, command: typer.Type
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
     assert result.stdout == ""
-
-
-def test_the_real_order_book_sums_to_the_last_digit_and_a_replay_changes_nothing(fresh: Settings) -> None:
-    landing = Landing(fresh)
-    told = _events(shared("online-retail/online_retail_to_2011-08.parquet"))
-    for topic, events in told.items():
-        landing.land(topic, events)
-    build_from(fresh, *told)
-    assert run(fresh, "select sum(revenue), sum(gross_revenue) from marts.sales_daily").rows == [
-        (Decimal("5761931.3820"), Decimal("6293764.0020"))
-    ]
-    by_kind = "select kind, count(*), sum(revenue) from core.orders group by kind order by kind"
-    assert [row[2] for row in run(fresh, by_kind).rows] == [
-        Decimal("-11062.0600"),
-        Decimal("6293764.0020"),
-        Decimal("-520770.5600"),
-    ]
-    counts = "select (select count(*) from core.orders), (select count(distinct customer_id) from core.customers)"
-    assert run(fresh, counts).rows == [(16_459, 3_360)]
-    assert run(fresh, "select count(*), sum(revenue) from core.order_lines").rows == [
-        (320_705, Decimal("5761931.3820"))
-    ]
-    assert run(fresh, "select sum(revenue) from marts.product_trends").rows == [(Decimal("5761931.3820"),)]
-    for topic, events in told.items():
-        landing.land(topic, events)
-    again = build_from(fresh, *told)
-    assert {name for name, result in again.items() if result.inserted} == {"raw.orders", "raw.customers"}
-    assert not any(result.updated or result.deleted for result in again.values())
-
-
-def _events(path: Path) -> dict[str, list[Event]]:
-    events: dict[str, list[Event]] = {"orders": [], "customers": []}
-    for outcome in outcomes(read_lines(path)):
-        assert isinstance(outcome, Accepted)
-        events[outcome.topic].append(outcome.event)
-    return events

@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from tests.integration.building import start_building
 from tests.integration.delivered import deliver, prepare, sentiment
 from warehouse.build import take
-from warehouse.checks import key_check
+from warehouse.checks import unique_key
 from warehouse.lake import Lake
 from warehouse.staged import SENTIMENT
 
@@ -50,7 +50,7 @@ def test_rows_are_taken_once_and_a_later_record_of_an_event_replaces_its_row(sta
             ("sentiment-3", "positive", 1, 7),
             ("sentiment-4", "positive", 0, 2),
         ]
-        assert key_check(lake, SENTIMENT.table).passed
+        assert unique_key(lake, SENTIMENT.table, SENTIMENT.table.qualified).passed
 
 
 def test_records_delivered_again_change_nothing_and_older_ones_do_not_win(staging: Settings) -> None:
@@ -99,4 +99,4 @@ def test_a_build_killed_anywhere_takes_every_row_once(staging: Settings) -> None
             for n in range(turn * 500, turn * 500 + 520)
         }
         assert {event: offset for event, _, _, offset in lake.value(ALL)} == expected
-        assert key_check(lake, SENTIMENT.table).passed
+        assert unique_key(lake, SENTIMENT.table, SENTIMENT.table.qualified).passed

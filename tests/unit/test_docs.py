@@ -6,12 +6,17 @@ from pathlib import Path
 from contracts.reference import topics_page
 from contracts.settings import Settings
 from headrace.cli import build_app
+from warehouse.reference import tables_page
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_reference_page_of_the_topics_is_what_the_contracts_say() -> None:
     assert (ROOT / "docs" / "topics.md").read_text() == topics_page(), "run `make docs`"
+
+
+def test_the_reference_page_of_the_tables_is_what_their_files_say() -> None:
+    assert (ROOT / "docs" / "warehouse-tables.md").read_text() == tables_page(), "run `make docs`"
 
 
 def test_every_command_is_documented() -> None:

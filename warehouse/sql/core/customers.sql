@@ -1,8 +1,10 @@
 -- One row per customer and span of time in which the customer's row did not change.
 -- key: customer_id, valid_from
 -- case: ecommerce
--- description: Type-2 dimension: join on customer_id and valid_from <= t < valid_to. A closed account has no current row.
+-- description: Type-2 dimension: join on customer_id and valid_from <= t < valid_to. A closed account has no current
+--     row.
 -- dimension: true
+-- rule not from the future: valid_from <= received_at + interval 1 day
 -- scope: customer_id
 -- input raw.customers: coalesce(customer_id, try(decode(_key)))
 -- column customer_id: The shop's own id.
@@ -11,6 +13,7 @@
 -- column valid_from: From when on the row holds.
 -- column valid_to: Until when the row holds, exclusive; empty while it is current.
 -- column is_current: Whether the row holds now.
+-- column received_at: When Kafka took the row.
 with states as (
     select
         coalesce(customer_id, try(decode(_key))) as customer_id,
@@ -51,6 +54,13 @@ spans as (
     select *, lead(valid_from) over (partition by customer_id order by valid_from) as valid_to
     from changes
 )
-select customer_id, country, registered_at, valid_from, valid_to, valid_to is null as is_current
+select
+    customer_id,
+    country,
+    registered_at,
+    valid_from,
+    valid_to,
+    valid_to is null as is_current,
+    _kafka_time as received_at
 from spans
 where not is_deleted

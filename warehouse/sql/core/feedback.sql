@@ -3,6 +3,9 @@
 -- case: data_science
 -- description: Latest state of each filled-in form or review.
 -- partition: year(given_date), month(given_date)
+-- rule rating is 1 to 5 stars: rating between 1 and 5
+-- rule not from the future: given_at <= received_at + interval 1 day
+-- volume: given_date
 -- scope: source, feedback_id
 -- input raw.customer_feedback: source, feedback_id
 -- column source: The source that sent it.
@@ -18,6 +21,7 @@
 -- column subject: What it is about: a product group or place.
 -- column product_id: The product, when it is about one.
 -- column label: Sentiment given by a person, in labelled sets only.
+-- column received_at: When Kafka took it.
 with first_arrivals as (
     select *
     from raw.customer_feedback
@@ -39,7 +43,8 @@ select
     text,
     subject,
     product_id,
-    label
+    label,
+    _kafka_time as received_at
 from first_arrivals
 qualify row_number() over (
     partition by source, feedback_id

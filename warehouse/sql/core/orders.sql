@@ -3,6 +3,9 @@
 -- case: ecommerce
 -- description: Where the order database and the web log both tell of an order, the order database is believed.
 -- partition: year(order_date), month(order_date)
+-- rule currency is an ISO 4217 code: regexp_full_match(currency, '[A-Z]{3}')
+-- rule not from the future: ordered_at <= received_at + interval 1 day
+-- volume: order_date
 -- scope: order_id
 -- input raw.orders: order_id
 -- reference customer_id: core.customers (customer_id)
@@ -20,6 +23,7 @@
 -- column revenue: Sum of quantity times unit price over the lines, exact, negative on a return.
 -- column stated_total: The total as the source states it.
 -- column source: The source that sent it.
+-- column received_at: When Kafka took the event.
 with first_arrivals as (
     select *
     from raw.orders
@@ -59,6 +63,7 @@ select
     coalesce(units, 0)::decimal(38, 0) as units,
     coalesce(revenue, 0)::decimal(38, 4) as revenue,
     total as stated_total,
-    source
+    source,
+    _kafka_time as received_at
 from believed
 left join amounts using (order_id)

@@ -2,6 +2,7 @@
 -- key: platform, post_id
 -- case: data_science
 -- description: Latest state of each post. Of a deleted post nothing is left but that it was there.
+-- volume: posted_date
 -- scope: platform, post_id
 -- input raw.social_media: platform, post_id
 -- column platform: Such as `bluesky`, `mastodon` or `twitter`.

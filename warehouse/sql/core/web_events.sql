@@ -4,11 +4,15 @@
 -- description: Requests and tracking-pixel hits, each once however often it was sent.
 -- partition: event_date
 -- append: event_id, event_time
+-- rule status is an HTTP status: status between 100 and 599
+-- rule not from the future: event_time <= received_at + interval 1 day
+-- volume: event_date
 -- column event_id: Stable under re-sending: derived from the line's own position and content.
 -- column event_time: When the request was made.
 -- column event_date: Day of the request, in UTC.
 -- column visitor_id: Tracking id of the visitor, or a hash of client and agent without one.
 -- column client: Pseudonym of the client's address.
+-- column browser_id: The same for all requests, pixel hits included, of one address and user agent.
 -- column user_id: Pseudonym of the authenticated user, where there was one.
 -- column method: HTTP method; empty for a request that is not HTTP.
 -- column path: Path of the request, without the query.
@@ -30,12 +34,14 @@
 -- column order_total: Total of a purchase event.
 -- column country: Country the shop gave in a purchase event.
 -- column source: The source that sent it.
+-- column received_at: When Kafka took it.
 select
     event_id,
     event_time,
     event_time::date as event_date,
     visitor_id,
     client,
+    left(sha256(concat(client, chr(1), user_agent)), 16) as browser_id,
     "user" as user_id,
     method,
     path,
@@ -56,7 +62,8 @@ select
     order_id,
     order_total,
     country,
-    source
+    source,
+    _kafka_time as received_at
 from raw.web_logs
 where not _is_tombstone
 qualify row_number() over (

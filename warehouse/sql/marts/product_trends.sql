@@ -3,8 +3,8 @@
 -- case: ecommerce
 -- description: How each product moves: what was sold on the day, and over the weeks that end with it.
 -- partition: year(sale_date), month(sale_date)
--- scope: sku
--- input core.order_lines: sku
+-- scope: sku, sale_date
+-- input core.order_lines: sku, order_date for 28 days
 -- reference sku: core.products (sku)
 -- column sku: Product code.
 -- column currency: ISO 4217 code of the amounts.
@@ -14,9 +14,10 @@
 -- column revenue: Revenue of orders, returns and adjustments together, exact.
 -- column units_7d: Units of the 7 days that end with this one.
 -- column units_previous_7d: Units of the 7 days before those.
+-- column movement_7d_pct: How much more these are than those, percent; empty where those are nothing or negative.
 -- column units_28d: Units of the 28 days that end with this one.
 -- column revenue_28d: Revenue of the 28 days that end with this one.
--- column days_since_last_sale: Days since the product was last sold or returned; empty on its first day.
+-- column days_since_last_sale: Days since the product was last sold or returned; empty where that is 28 days or more.
 with daily as (
     select
         sku,
@@ -27,6 +28,21 @@ with daily as (
         sum(revenue)::decimal(38, 4) as revenue
     from core.order_lines
     group by all
+),
+windows as (
+    select
+        *,
+        sum(units) over (product range between interval 6 days preceding and current row)::decimal(38, 0) as units_7d,
+        coalesce(
+            sum(units) over (product range between interval 13 days preceding and interval 7 days preceding), 0
+        )::decimal(38, 0) as units_previous_7d,
+        sum(units) over (product range between interval 27 days preceding and current row)::decimal(38, 0) as units_28d,
+        sum(revenue) over (product range between interval 27 days preceding and current row)::decimal(38, 4)
+            as revenue_28d,
+        max(sale_date) over (product range between interval 27 days preceding and interval 1 day preceding)
+            as sold_before
+    from daily
+    window product as (partition by sku, currency order by sale_date)
 )
 select
     sku,
@@ -35,12 +51,11 @@ select
     orders,
     units,
     revenue,
-    sum(units) over (product range between interval 6 days preceding and current row)::decimal(38, 0) as units_7d,
-    coalesce(
-        sum(units) over (product range between interval 13 days preceding and interval 7 days preceding), 0
-    )::decimal(38, 0) as units_previous_7d,
-    sum(units) over (product range between interval 27 days preceding and current row)::decimal(38, 0) as units_28d,
-    sum(revenue) over (product range between interval 27 days preceding and current row)::decimal(38, 4) as revenue_28d,
-    date_diff('day', lag(sale_date) over product, sale_date) as days_since_last_sale
-from daily
-window product as (partition by sku, currency order by sale_date)
+    units_7d,
+    units_previous_7d,
+    if(units_previous_7d > 0, 100 * (units_7d::double / units_previous_7d::double - 1), null)::decimal(18, 2)
+        as movement_7d_pct,
+    units_28d,
+    revenue_28d,
+    date_diff('day', sold_before, sale_date) as days_since_last_sale
+from windows

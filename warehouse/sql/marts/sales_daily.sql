@@ -2,6 +2,7 @@
 -- key: sale_date, country, channel, currency
 -- case: ecommerce
 -- description: Sales by day and country. Revenue is net: orders plus the negative amounts of returns and adjustments.
+-- require all orders are counted: sum(revenue) is not distinct from (select sum(revenue) from core.orders)
 -- scope: sale_date
 -- input core.orders: order_date
 -- column sale_date: Day the document was made, in UTC.
@@ -13,7 +14,9 @@
 -- column adjustments: Adjustments booked.
 -- column customers: Customers who placed an order; guests are not counted.
 -- column units: Units ordered less those returned.
--- column gross_revenue: Revenue of the orders alone.
+-- column gross_revenue: Revenue of the orders alone, exact.
+-- column returned_revenue: Revenue of the returns, negative, exact.
+-- column adjusted_revenue: Amount of the adjustments, exact.
 -- column revenue: Revenue of orders, returns and adjustments together, exact.
 select
     order_date as sale_date,
@@ -26,6 +29,8 @@ select
     count(distinct customer_id) filter (where kind = 'order') as customers,
     sum(units)::decimal(38, 0) as units,
     coalesce(sum(revenue) filter (where kind = 'order'), 0)::decimal(38, 4) as gross_revenue,
+    coalesce(sum(revenue) filter (where kind = 'return'), 0)::decimal(38, 4) as returned_revenue,
+    coalesce(sum(revenue) filter (where kind = 'adjustment'), 0)::decimal(38, 4) as adjusted_revenue,
     sum(revenue)::decimal(38, 4) as revenue
 from core.orders
 group by all

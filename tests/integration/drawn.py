@@ -1,0 +1,118 @@
+"""Random events of every topic, small and full of trouble: told twice, late, corrected, moved, deleted."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from contracts.data_science import CustomerSentiment, Label
+from contracts.ecommerce import CustomerBehavior
+from contracts.types import Event
+from tests.integration.samples import at, customer, feedback, hit, order, post, weather
+
+TIMES = st.builds(at, days=st.integers(0, 70), minutes=st.integers(0, 40))
+NAMES = st.sampled_from("ABC")
+CUSTOMERS = st.sampled_from(["C1", "C2", None])
+LINES = st.lists(st.tuples(NAMES, st.integers(-3, 9), st.sampled_from(["0.125", "2.55", "7"])), max_size=4)
+
+
+@st.composite
+def _order(draw: st.DrawFn) -> Event:
+    told = {
+        "channel": draw(st.sampled_from(["web", "store"])),
+        "kind": draw(st.sampled_from(["order", "order", "return", "adjustment"])),
+        "customer_id": draw(CUSTOMERS),
+        "country": draw(st.sampled_from(["France", None])),
+        "currency": draw(st.sampled_from(["GBP", "GBP", "EUR", "pounds"])),
+    }
+    number = draw(st.integers(1, 9))
+    sent = order(f"{number}", *draw(LINES), time=draw(TIMES), version=draw(st.integers(1, 2)), **told)
+    return msgspec.structs.replace(sent, session_id="s1") if told["channel"] == "web" else sent
+
+
+@st.composite
+def _score(draw: st.DrawFn) -> Event:
+    time: datetime = draw(TIMES)
+    number = draw(st.integers(1, 9))
+    return CustomerBehavior(
+        event_id=f"behavior-{number}-{time:%m%dT%H%M}",
+        event_time=time,
+        source="test",
+        customer_id=draw(NAMES),
+        feature_cutoff=time,
+        orders=1,
+        returns=0,
+        monetary="1",
+        repurchase_probability=0.5,
+        segment=draw(st.sampled_from(["new", "loyal", "lapsing"])),
+        model_version="rfm-rule",
+        scored_at=at(days=100 + number),
+    )
+
+
+@st.composite
+def _sentiment(draw: st.DrawFn) -> Event:
+    time: datetime = draw(TIMES)
+    number = draw(st.integers(1, 6))
+    labels: list[Label | None] = ["negative", "neutral", "positive", None]
+    label = draw(st.sampled_from(labels))
+    return CustomerSentiment(
+        event_id=f"sentiment-{number}-{time:%m%dT%H%M}",
+        event_time=time,
+        source="test",
+        subject_id=f"bluesky/{number}",
+        subject="post",
+        platform="bluesky",
+        language="en",
+        label=label,
+        positive=0.5 if label else None,
+        model_version="vader",
+        scored_at=at(days=100),
+        deleted=draw(st.booleans()) and label is None,
+    )
+
+
+def _posts(number: int, time: datetime, deleted: bool) -> Event:
+    return post(f"p{number}", time=time, deleted=deleted, text=None if deleted else "said")
+
+
+def _hits(number: int, time: datetime, client: str, session: str | None, pixel: str | None) -> Event:
+    told: dict[str, Any] = {"client": client, "session_id": session if pixel else None, "pixel_event": pixel}
+    return hit(f"e{number}-{time:%m%dT%H%M}", time=time, **told)
+
+
+EVENTS: dict[str, st.SearchStrategy[Event]] = {
+    "orders": _order(),
+    "customers": st.builds(
+        customer, st.sampled_from(["C1", "C2"]), time=TIMES, country=st.sampled_from("FG"), deleted=st.booleans()
+    ),
+    "customer_behavior": _score(),
+    "customer_sentiment": _sentiment(),
+    "social_media": st.builds(_posts, st.integers(1, 6), TIMES, st.booleans()),
+    "customer_feedback": st.builds(
+        lambda number, time, **told: feedback(f"f{number}", time=time, **told),
+        st.integers(1, 6),
+        TIMES,
+        rating=st.sampled_from([1, 4, None]),
+        text=st.sampled_from(["the fabric is soft", "late delivery", ""]),
+        customer_id=CUSTOMERS,
+    ),
+    "weather_data": st.builds(
+        weather,
+        time=st.builds(at, days=st.integers(0, 70)),
+        version=st.integers(1, 9),
+        temperature_c=st.sampled_from([-4.5, 7.25, 19.0, 1_000.0]),
+        precipitation_mm=st.sampled_from([0.0, 3.5, None]),
+    ),
+    "web_logs": st.builds(
+        _hits,
+        st.integers(1, 9),
+        TIMES,
+        NAMES,
+        st.sampled_from(["s1", None]),
+        st.sampled_from(["page_view", "add_to_cart", "purchase", None]),
+    ),
+}
+BATCH = st.fixed_dictionaries({topic: st.lists(event, min_size=1, max_size=9) for topic, event in EVENTS.items()})
+"""What lands of each topic between two builds."""

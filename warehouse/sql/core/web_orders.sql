@@ -1,0 +1,44 @@
+-- One row per order that the web log tells of.
+-- key: order_id
+-- case: ecommerce
+-- description: Orders as they were extracted from the visits, whoever else tells of them; `core.orders` says who is
+--     believed.
+-- partition: year(order_date), month(order_date)
+-- append: event_id, ordered_at
+-- column order_id: Number of the order.
+-- column event_id: The event that told of it.
+-- column ordered_at: When the purchase was made.
+-- column order_date: Day of the purchase, in UTC.
+-- column customer_id: The customer; empty for guests.
+-- column session_id: The visit's session id, or its visitor without one.
+-- column session_s: Seconds from the visit's first pixel hit to the purchase.
+-- column session_pages: Pages seen before the purchase.
+-- column line_count: Lines in the cart.
+-- column currency: ISO 4217 code of the amounts.
+-- column revenue: Sum of quantity times unit price over the cart, exact.
+-- column stated_total: The total as the purchase states it.
+-- column flag: What is odd about it: `total mismatch` or `empty cart`; empty where nothing is.
+-- column received_at: When Kafka took the event.
+select
+    order_id,
+    event_id,
+    event_time as ordered_at,
+    event_time::date as order_date,
+    customer_id,
+    session_id,
+    session_s,
+    session_pages,
+    len(lines) as line_count,
+    currency,
+    coalesce(
+        list_sum(list_transform(lines, lambda line: (line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4))),
+        0
+    )::decimal(38, 4) as revenue,
+    total as stated_total,
+    flag,
+    _kafka_time as received_at
+from raw.orders
+where not _is_tombstone and channel = 'web'
+qualify row_number() over (
+    partition by event_id, event_time order by _kafka_time, _topic_id, _partition, _offset
+) = 1

@@ -1,0 +1,29 @@
+-- One row per month in which customers first ordered, and month since in which any of them ordered.
+-- key: cohort_month, months_since_first
+-- case: ecommerce
+-- description: Of the customers who first ordered in a month, how many ordered again so many months later.
+-- scope: cohort_month
+-- input core.customer_orders: cohort_month
+-- column cohort_month: Month of the first order, by its first day.
+-- column months_since_first: Calendar months since then; 0 is the month itself.
+-- column cohort_size: Customers whose first order was in that month.
+-- column customers: Those of them who ordered in this month.
+-- column retention_pct: These in percent of the cohort.
+-- column orders: Their orders in this month.
+-- column revenue: Revenue of these orders, exact, returns not deducted; in the currency of the orders.
+-- column currency: ISO 4217 code of the revenue; empty where there are several.
+select
+    cohort_month,
+    months_since_first,
+    any_value(cohort_size) as cohort_size,
+    count(distinct customer_id) as customers,
+    (100 * count(distinct customer_id)::decimal(18, 0) / any_value(cohort_size))::decimal(5, 2) as retention_pct,
+    count(*) as orders,
+    sum(revenue)::decimal(38, 4) as revenue,
+    if(count(distinct currency) = 1, min(currency), null) as currency
+from (
+    select *, count(*) filter (where order_number = 1) over (partition by cohort_month) as cohort_size
+    from core.customer_orders
+    where kind = 'order'
+)
+group by cohort_month, months_since_first

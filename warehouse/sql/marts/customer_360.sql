@@ -1,0 +1,93 @@
+-- One row per customer with an account, an order or a return.
+-- key: customer_id
+-- case: ecommerce
+-- description: What is known of a customer. Amounts are in the currency of their orders.
+-- scope: customer_id
+-- input core.customers: customer_id
+-- input core.customer_orders: customer_id
+-- input core.customer_features: customer_id
+-- input core.behavior_scores: customer_id
+-- input core.feedback: customer_id
+-- column customer_id: The customer.
+-- column residence: Country of residence, as known last; empty where the customer database does not know them.
+-- column registered_at: When the account was opened, or the first order was seen.
+-- column has_account: Whether the account is open.
+-- column first_order_at: First order; empty without any.
+-- column last_order_at: Last order; empty without any.
+-- column orders: Orders placed.
+-- column returns: Returns made.
+-- column currency: ISO 4217 code of the amounts; empty where there are several.
+-- column gross_revenue: Revenue of the orders alone, exact.
+-- column returned_revenue: Revenue of the returns, negative, exact.
+-- column revenue: Orders and returns together, exact.
+-- column units: Units ordered less those returned.
+-- column mean_order_value: Revenue an order, returns not deducted; empty without any.
+-- column mean_gap_days: Mean days between orders; empty before the second one.
+-- column mean_basket_lines: Mean number of lines an order; empty without an order.
+-- column repurchase_probability: Probability of another order within 30 days of the latest one, as scored last.
+-- column segment: Segment, as scored last; empty where never scored.
+-- column model_version: Version of the model that said so.
+-- column scored_at: When it was scored.
+-- column feedback_given: Forms and reviews with the customer's id.
+-- column mean_rating: Mean of their ratings, 1 to 5; empty without any.
+with accounts as (
+    select customer_id, country, registered_at, is_current
+    from core.customers
+    qualify row_number() over (partition by customer_id order by valid_from desc) = 1
+),
+bought as (
+    select
+        customer_id,
+        min(ordered_at) filter (where kind = 'order') as first_order_at,
+        max(ordered_at) filter (where kind = 'order') as last_order_at,
+        count(*) filter (where kind = 'order') as orders,
+        count(*) filter (where kind = 'return') as returns,
+        if(count(distinct currency) = 1, min(currency), null) as currency,
+        coalesce(sum(revenue) filter (where kind = 'order'), 0)::decimal(38, 4) as gross_revenue,
+        coalesce(sum(revenue) filter (where kind = 'return'), 0)::decimal(38, 4) as returned_revenue,
+        sum(revenue)::decimal(38, 4) as revenue,
+        sum(units)::decimal(38, 0) as units
+    from core.customer_orders
+    group by customer_id
+),
+scored as (
+    select customer_id, repurchase_probability, segment, model_version, scored_at
+    from core.behavior_scores
+    qualify row_number() over (
+        partition by customer_id order by feature_cutoff desc, scored_at desc, event_id desc
+    ) = 1
+),
+said as (
+    select customer_id, count(*) as feedback_given, (sum(rating) / count(rating))::decimal(5, 3) as mean_rating
+    from core.feedback
+    where customer_id is not null
+    group by customer_id
+)
+select
+    customer_id,
+    accounts.country as residence,
+    accounts.registered_at,
+    coalesce(accounts.is_current, false) as has_account,
+    bought.first_order_at,
+    bought.last_order_at,
+    coalesce(bought.orders, 0) as orders,
+    coalesce(bought.returns, 0) as returns,
+    bought.currency,
+    coalesce(bought.gross_revenue, 0)::decimal(38, 4) as gross_revenue,
+    coalesce(bought.returned_revenue, 0)::decimal(38, 4) as returned_revenue,
+    coalesce(bought.revenue, 0)::decimal(38, 4) as revenue,
+    coalesce(bought.units, 0)::decimal(38, 0) as units,
+    (bought.gross_revenue / nullif(bought.orders, 0))::decimal(18, 2) as mean_order_value,
+    features.mean_gap_days::decimal(12, 2) as mean_gap_days,
+    features.mean_basket_lines::decimal(12, 2) as mean_basket_lines,
+    scored.repurchase_probability,
+    scored.segment,
+    scored.model_version,
+    scored.scored_at,
+    coalesce(said.feedback_given, 0) as feedback_given,
+    said.mean_rating
+from accounts
+full join bought using (customer_id)
+left join core.customer_features as features using (customer_id)
+left join scored using (customer_id)
+left join said using (customer_id)

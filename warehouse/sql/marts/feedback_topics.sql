@@ -1,0 +1,76 @@
+-- One row per month, channel and topic that feedback is about.
+-- key: given_month, channel, topic
+-- case: data_science
+-- description: What people write about and how they rate when they do. A text is about a topic when it holds one of its
+--     words, so it may be about several; `other` are those about none.
+-- scope: given_month
+-- input core.feedback: date_trunc('month', given_date)::date
+-- column given_month: The month, by its first day.
+-- column channel: Where it was given.
+-- column topic: `delivery`, `price`, `quality`, `fit and size`, `looks`, `comfort`, `service`, `food`, `battery and
+--     sound` or `other`.
+-- column texts: Forms and reviews with a text about it.
+-- column share_pct: These in percent of all with a text, in that month and channel.
+-- column rated: Those of them with a rating.
+-- column mean_rating: Mean of their ratings, 1 to 5; empty without any.
+-- column negative_pct: Ratings of 1 and 2, percent of those rated; empty without any.
+-- column negative_low_pct: Low end of the 95% interval of that share (Wilson 1927).
+-- column negative_high_pct: High end of that interval.
+with words (topic, pattern) as (
+    values
+        ('delivery', '\b(deliver|ship|arriv|package|parcel|courier|late)'),
+        ('price', '\b(price|pricey|cheap|expensive|cost|money|worth|value|afford|bargain|overpriced)'),
+        ('quality', '\b(quality|broke|broken|defect|fell apart|durable|sturdy|flimsy|thin|material|fabric|seam)'),
+        ('fit and size', '\b(fit|fits|fitted|size|sizes|sized|sizing|small|large|tight|loose|petite|length)\b'),
+        ('looks', '\b(colou?r|look|looks|style|stylish|design|pattern|beautiful|pretty|ugly|cute)\b'),
+        ('comfort', '\b(comfort|comfy|soft|itchy|scratchy|cozy|cosy)'),
+        ('service', '\b(service|staff|waiter|waitress|server|support|rude|friendly|refund|return|customer)'),
+        ('food', '\b(food|taste|tasty|delicious|flavou?r|meal|menu|dish|burger|pizza|chicken|dessert|bland)'),
+        ('battery and sound', '\b(battery|charge|charger|charging|sound|volume|headset|bluetooth|reception|signal)')
+),
+texts as (
+    select
+        source,
+        feedback_id,
+        date_trunc('month', given_date)::date as given_month,
+        channel,
+        rating,
+        lower(concat_ws(' ', title, text)) as said
+    from core.feedback
+    where trim(concat_ws(' ', title, text)) <> ''
+),
+about as (
+    select texts.*, coalesce(words.topic, 'other') as topic
+    from texts
+    left join words on regexp_matches(texts.said, words.pattern)
+),
+totals as (
+    select given_month, channel, count(*) as texts from texts group by all
+),
+counted as (
+    select
+        given_month,
+        channel,
+        topic,
+        count(*) as texts,
+        count(rating) as rated,
+        sum(rating) as stars,
+        count(*) filter (where rating <= 2) as negative,
+        -- 1.96 is the normal quantile of 97.5%, 3.8416 its square.
+        1.96 * sqrt(negative * (rated - negative) / nullif(rated, 0) + 0.9604) as reach
+    from about
+    group by all
+)
+select
+    given_month,
+    channel,
+    topic,
+    counted.texts,
+    (100 * counted.texts / totals.texts)::decimal(5, 2) as share_pct,
+    rated,
+    (stars / nullif(rated, 0))::decimal(5, 3) as mean_rating,
+    (100 * negative / nullif(rated, 0))::decimal(5, 2) as negative_pct,
+    (100 * (negative + 1.9208 - reach) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2) as negative_low_pct,
+    (100 * (negative + 1.9208 + reach) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2) as negative_high_pct
+from counted
+inner join totals using (given_month, channel)

@@ -1,0 +1,28 @@
+-- One row per segment and day on which a customer entered or left it.
+-- key: segment, changed_date
+-- case: ecommerce
+-- description: Segments over time: how many customers came, went and were in it at the end of the day. A day without a
+--     row is as the day before.
+-- scope: segment
+-- input core.segment_changes: segment
+-- column segment: Named segment.
+-- column changed_date: The day, in UTC.
+-- column entered: Customers who entered it.
+-- column left_it: Customers who left it.
+-- column customers: Customers in it at the end of the day.
+with daily as (
+    select
+        segment,
+        changed_date,
+        count(*) filter (where change = 1) as entered,
+        count(*) filter (where change = -1) as left_it
+    from core.segment_changes
+    group by segment, changed_date
+)
+select
+    segment,
+    changed_date,
+    entered,
+    left_it,
+    sum(entered - left_it) over (partition by segment order by changed_date)::bigint as customers
+from daily

@@ -1,0 +1,57 @@
+-- One row per station, subject and kind of weather.
+-- key: station, subject, weather
+-- case: data_science
+-- description: Whether people write more gladly on some days than on others. Days are what is compared, not texts:
+--     those of one day share all else that happened on it. So intervals are over the days, and below 5 days there are
+--     none. Weather goes with the season, so a difference here says nothing of its cause.
+-- scope: station, subject
+-- input marts.sentiment_weather_daily: station, subject
+-- column station: Station or place of the weather.
+-- column subject: `post` or `feedback`.
+-- column weather: `wet` or `dry`, by precipitation; `freezing`, `cool` or `warm`, by temperature.
+-- column days: Days with such weather and with texts.
+-- column scored: Texts of these days that the model read.
+-- column mean_daily_positive_pct: Mean over the days of the positive percent of each.
+-- column positive_low_pct: Low end of the 95% interval of that mean; empty below 5 days.
+-- column positive_high_pct: High end of it; empty below 5 days.
+-- column mean_daily_negative_pct: Mean over the days of the negative percent of each.
+-- column positive_pct: Positive texts in percent of all, for comparison: days with many texts weigh more.
+with kinds as (
+    select *, unnest([precipitation, temperature]) as weather
+    from marts.sentiment_weather_daily
+),
+-- By exact sums: a running variance would depend on the order of the days.
+summed as (
+    select
+        station,
+        subject,
+        weather,
+        count(*) as days,
+        sum(scored)::bigint as scored,
+        sum(positive)::bigint as positive,
+        avg(positive_pct) as mean,
+        avg(negative_pct) as mean_negative,
+        if(
+            count(*) >= 5,
+            1.96 * sqrt(
+                (count(*) * sum(positive_pct::decimal(18, 4) * positive_pct) - sum(positive_pct) * sum(positive_pct))
+                ::double / (count(*) * (count(*) - 1))
+            ) / sqrt(count(*)),
+            null
+        ) as reach
+    from kinds
+    where weather is not null
+    group by all
+)
+select
+    station,
+    subject,
+    weather,
+    days,
+    scored,
+    mean::decimal(9, 2) as mean_daily_positive_pct,
+    (mean - reach)::decimal(9, 2) as positive_low_pct,
+    (mean + reach)::decimal(9, 2) as positive_high_pct,
+    mean_negative::decimal(9, 2) as mean_daily_negative_pct,
+    (100 * positive / scored)::decimal(5, 2) as positive_pct
+from summed

@@ -1,0 +1,64 @@
+-- One row per day, platform and subject.
+-- key: said_date, platform, subject
+-- case: data_science
+-- description: How posts and feedback feel, with 95% intervals (Wilson 1927, "Probable Inference, the Law of
+--     Succession, and Statistical Inference"): of few texts one cannot say much. Deleted ones are left out.
+-- scope: said_date
+-- input core.subject_sentiment: said_date
+-- column said_date: Day it was posted or given, in UTC.
+-- column platform: Platform of the posts, or channel of the feedback.
+-- column subject: `post` or `feedback`.
+-- column scored: Texts that the model read.
+-- column unreadable: Texts that it could not read.
+-- column negative: Texts with the label `negative`.
+-- column neutral: Texts with the label `neutral`.
+-- column positive: Texts with the label `positive`.
+-- column positive_pct: Percent of those read; empty without any, as all that follows.
+-- column positive_low_pct: Low end of its interval.
+-- column positive_high_pct: High end of its interval.
+-- column negative_pct: Percent of those read.
+-- column negative_low_pct: Low end of its interval.
+-- column negative_high_pct: High end of its interval.
+-- column net_pct: Positive less negative percent, from -100 to 100.
+-- column mean_positive: Mean probability of `positive`.
+with counted as (
+    select
+        said_date,
+        platform,
+        subject,
+        count(label) as scored,
+        count(unreadable_reason) as unreadable,
+        count(*) filter (where label = 'negative') as negative,
+        count(*) filter (where label = 'neutral') as neutral,
+        count(*) filter (where label = 'positive') as positive,
+        avg(positive) filter (where label is not null) as mean_positive
+    from core.subject_sentiment
+    where not is_deleted
+    group by all
+),
+-- 1.96 is the normal quantile of 97.5%, 3.8416 its square.
+intervals as (
+    select
+        *,
+        1.96 * sqrt(positive * (scored - positive) / nullif(scored, 0) + 0.9604) as positive_reach,
+        1.96 * sqrt(negative * (scored - negative) / nullif(scored, 0) + 0.9604) as negative_reach
+    from counted
+)
+select
+    said_date,
+    platform,
+    subject,
+    scored,
+    unreadable,
+    negative,
+    neutral,
+    positive,
+    (100 * positive / nullif(scored, 0))::decimal(5, 2) as positive_pct,
+    (100 * (positive + 1.9208 - positive_reach) / (scored + 3.8416))::decimal(5, 2) as positive_low_pct,
+    (100 * (positive + 1.9208 + positive_reach) / (scored + 3.8416))::decimal(5, 2) as positive_high_pct,
+    (100 * negative / nullif(scored, 0))::decimal(5, 2) as negative_pct,
+    (100 * (negative + 1.9208 - negative_reach) / (scored + 3.8416))::decimal(5, 2) as negative_low_pct,
+    (100 * (negative + 1.9208 + negative_reach) / (scored + 3.8416))::decimal(5, 2) as negative_high_pct,
+    (100 * (positive - negative) / nullif(scored, 0))::decimal(5, 2) as net_pct,
+    mean_positive::decimal(9, 4) as mean_positive
+from intervals

@@ -1,0 +1,61 @@
+-- One row per day, station and subject, where both the weather and texts of the day are known.
+-- key: said_date, station, subject
+-- case: data_science
+-- description: The sentiment of each day beside its weather. Texts carry no place, so each station is held against all
+--     of them: choose the station where the people are.
+-- scope: said_date
+-- input core.subject_sentiment: said_date
+-- input marts.weather_daily: observed_date
+-- column said_date: The day, in UTC.
+-- column station: Station or place of the weather.
+-- column subject: `post` or `feedback`.
+-- column scored: Texts of the day that the model read.
+-- column positive: Those with the label `positive`.
+-- column negative: Those with the label `negative`.
+-- column positive_pct: Positive, percent of those read.
+-- column negative_pct: Negative, percent of those read.
+-- column mean_temperature_c: Mean air temperature, degrees Celsius.
+-- column precipitation_mm: Precipitation, millimetres; empty where none was measured at all.
+-- column mean_wind_speed_ms: Mean wind speed, metres per second.
+-- column precipitation: `wet` from 1 mm on, `dry` below it; empty where not measured.
+-- column temperature: `freezing` below 0 degrees, `cool` below 15, `warm` from there on; empty where not measured.
+with texts as (
+    select
+        said_date,
+        subject,
+        count(*) as scored,
+        count(*) filter (where label = 'positive') as positive,
+        count(*) filter (where label = 'negative') as negative
+    from core.subject_sentiment
+    where label is not null and not is_deleted
+    group by all
+),
+-- Hourly observations of a station say more about a day than daily ones, where it has both.
+weather as (
+    select *
+    from marts.weather_daily
+    qualify row_number() over (partition by observed_date, station order by period_s) = 1
+)
+select
+    texts.said_date,
+    weather.station,
+    texts.subject,
+    texts.scored,
+    texts.positive,
+    texts.negative,
+    (100 * texts.positive / texts.scored)::decimal(9, 4) as positive_pct,
+    (100 * texts.negative / texts.scored)::decimal(9, 4) as negative_pct,
+    weather.mean_temperature_c,
+    weather.precipitation_mm,
+    weather.mean_wind_speed_ms,
+    case
+        when weather.precipitation_mm >= 1 then 'wet'
+        when weather.precipitation_mm < 1 then 'dry'
+    end as precipitation,
+    case
+        when weather.mean_temperature_c < 0 then 'freezing'
+        when weather.mean_temperature_c < 15 then 'cool'
+        when weather.mean_temperature_c >= 15 then 'warm'
+    end as temperature
+from texts
+inner join weather on texts.said_date = weather.observed_date
