@@ -18,7 +18,9 @@ help:  ## Show what there is to make
 
 setup: $(READY)  ## Set up .venv with everything in it; skips what is there
 
-$(READY): requirements.lock pyproject.toml headrace/stack/kafka/pom.xml headrace/stack/kafka/jars.sha256
+JAVA_PARTS := $(wildcard headrace/stack/kafka/*.xml headrace/stack/kafka/*.sha256 headrace/stack/kafka/*.java)
+
+$(READY): requirements.lock pyproject.toml $(JAVA_PARTS)
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install it, or name it with PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "setup: virtual environment"; $(PYTHON) -m venv .venv; }
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock

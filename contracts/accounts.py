@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 Offsets = npt.NDArray[np.int64]
+Place = tuple[int, int]
+"""A partition and an offset in it."""
 
 
 def no_offsets() -> Offsets:
@@ -79,3 +81,38 @@ class ProcessorAccount:
     drops: dict[str, int]
     dead_letters: dict[str, int]
     notes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DeliveryAccount:
+    """What a topic holds of each key, and what Connect has stored of it.
+
+    `live` is the latest record of each key that was not refused, `gone` that of a key that ends in a tombstone.
+    `rows` are the topic id and the place of each row. `bounds` are the first offset retained and the end of the scan;
+    below `committed` everything is delivered or refused.
+    """
+
+    topic: str
+    table: str
+    topic_id: UUID
+    bounds: dict[int, Place]
+    committed: dict[int, int]
+    live: dict[str, Place]
+    gone: dict[str, Place]
+    refused: int
+    rows: dict[str, tuple[UUID, Place]]
+
+
+@dataclass(frozen=True)
+class StagedAccount:
+    """A table that is taken from what Connect delivers, against the landed copy of the same topic. Counts events.
+
+    missing: landed, below the watermark of what was taken, and not in the table as landed. unexpected: in the table,
+    below the watermark of what was landed, and not landed. pending: not taken or not landed yet.
+    """
+
+    table: str
+    rows: int
+    missing: int
+    unexpected: int
+    pending: int

@@ -18,6 +18,8 @@ PORTS = {
     "dagster": 3,
     "dagster-code": 4,
     "supervisor": 5,
+    "connect": 6,
+    "connect-watcher": 7,
     "sql": 8,
     "lander-metrics": 10,
     "processor-metrics": 26,
@@ -44,6 +46,18 @@ class Settings(BaseSettings):
             description="libpq string, without dbname, of a PostgreSQL of your own; give the password by `passfile`."
         ),
     ] = None
+    connect: Annotated[bool, Field(description="Whether Kafka Connect is part of the stack.")] = True
+    connect_url: Annotated[
+        str | None, Field(description="REST address of a Connect of your own; the built-in one is not started then.")
+    ] = None
+    connect_password: Annotated[
+        str | None,
+        Field(
+            description="What connectors name as PostgreSQL's password, for a Connect of your own: a reference that one"
+            " of its config providers resolves."
+        ),
+    ] = None
+    shop_database: Annotated[str, Field(pattern="[a-z][a-z0-9_]{0,30}", description="Database of the shop.")] = "shop"
     database: Annotated[str, Field(description="Database of the landing accounts and the warehouse's catalog.")] = (
         "headrace"
     )
@@ -119,6 +133,15 @@ class Settings(BaseSettings):
     def secrets(self) -> Path:
         """Folder of generated secrets, readable by its owner only."""
         return self.root / "secrets"
+
+    @property
+    def connect_secrets(self) -> Path:
+        """Properties file with the one secret that Connect's connectors may read."""
+        return self.secrets / "connect" / "connect.properties"
+
+    @property
+    def connect_address(self) -> str:
+        return (self.connect_url or f"http://{HOST}:{self.port('connect')}").rstrip("/")
 
     @property
     def bootstrap_servers(self) -> str:

@@ -9,7 +9,7 @@ import typer
 from contracts.errors import HeadraceError
 
 COMMANDS = (
-    *("demo", "stack", "sources", "landing", "processing", "dead_letters"),
+    *("demo", "stack", "sources", "landing", "processing", "connect", "dead_letters"),
     *("build", "warehouse", "lineage", "history", "serve", "docs"),
 )
 """Modules of `headrace.commands`, in the order that `--help` shows them."""

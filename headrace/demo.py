@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import psycopg
+
+from contracts.delivery import SERVING
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS
@@ -13,6 +16,7 @@ from headrace.stack import Progress
 from headrace.terminal import uninterrupted
 from orchestration.reconciliation import reconcile_when_settled
 from orchestration.run import build
+from streaming.connect.delivered import wait_until_delivered
 from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.processing.progress import wait_until_processed
@@ -20,11 +24,13 @@ from streaming.sources.simulator.run import Plan, simulate
 from warehouse.lake import Lake
 from warehouse.query import as_text, ask
 from warehouse.reconcile import Reconciliation
+from warehouse.staged import STAGED_TABLES
 from warehouse.tables import all_tables
 
 DAYS = 30
 SEED = 1
 LANDING_SECONDS = 120.0
+DELIVERY_SECONDS = 120.0
 PROCESSING_SECONDS = 120.0
 SAMPLE_ROWS = 3
 
@@ -84,6 +90,14 @@ def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) 
                     f"{name} did not catch up in {PROCESSING_SECONDS:.0f} s.",
                     remedy=f"Look into {settings.logs}/{name}-0.log.",
                 )
+    if settings.connect:
+        with _told(progress, "delivery by Connect"):
+            left = wait_until_delivered(settings, timeout=DELIVERY_SECONDS)
+        if left:
+            raise Terminal(
+                f"{left} records were not delivered in {DELIVERY_SECONDS:.0f} s.",
+                remedy="See `headrace connect status`.",
+            )
     with _told(progress, "landing"):
         behind = wait_until_landed(settings, committed_ends(settings), timeout=LANDING_SECONDS)
     if behind:
@@ -96,7 +110,8 @@ def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) 
     with _told(progress, "reconciliation"):
         result = reconcile_when_settled(settings, wait_seconds=60.0)
     with Lake.open(settings, read_only=True) as lake:
-        samples = [_sample(lake, table.qualified) for table in all_tables() if table.schema == "marts"]
+        names = [*STAGED_TABLES, *(table.qualified for table in all_tables() if table.schema == "marts")]
+        samples = [*_served(settings), *(_sample(lake, name) for name in names)]
     topics = [_topic_row(topic.name, sent.by_topic[topic.name], result) for topic in EVENT_TOPICS]
     return Outcome(topics, samples, result, summary.success)
 
@@ -117,6 +132,17 @@ def _sample(lake: Lake, table: str) -> Sample:
     ((rows,),) = counted
     columns, _, shown = ask(lake, f"select * from {table} order by all desc limit {SAMPLE_ROWS}")  # noqa: S608
     return Sample(table, rows, columns, [tuple(as_text(value) for value in row) for row in shown])
+
+
+def _served(settings: Settings) -> list[Sample]:
+    """What Connect keeps up to date in PostgreSQL for applications; nothing where it is turned off."""
+    if not settings.connect:
+        return []
+    with psycopg.connect(settings.conninfo(), options="-c timezone=UTC") as db:
+        ((rows,),) = db.execute(f"select count(*) from {SERVING.qualified}".encode()).fetchall()  # noqa: S608
+        found = db.execute(f"select * from {SERVING.qualified} order by 1 desc limit {SAMPLE_ROWS}".encode())  # noqa: S608
+        columns = tuple(column.name for column in found.description or ())
+        return [Sample(SERVING.qualified, rows, columns, [tuple(as_text(value) for value in row) for row in found])]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from contracts.settings import Settings
 from contracts.topics import TOPICS
+from streaming.connect.delivered import delivery_accounts
 from streaming.landing.audit import audit_topics
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import require_broker
@@ -12,6 +13,7 @@ from streaming.runtime.processing.progress import processor_accounts
 from warehouse.lake import Lake
 from warehouse.raw import registered_accounts
 from warehouse.reconcile import Reconciliation, reconcile
+from warehouse.staged import staged_accounts
 
 POLL_SECONDS = 1.0
 
@@ -27,10 +29,13 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
     # The warehouse first: what is registered after this moment is still in the files that the audit reads.
     with Lake.open(settings) as lake:
         registered = [account for name in names for account in registered_accounts(lake, name)]
+        staged = staged_accounts(lake)
     # The processors' ledgers before the topics: the scan then finds all that they say they have read.
     processors = processor_accounts(settings, [made() for made in PROCESSORS.values()])
     positions = {(account.topic_id, account.partition): account.position for account in registered}
-    return reconcile(audit_topics(settings, positions, topics=names), registered, processors)
+    topics_now = audit_topics(settings, positions, topics=names)
+    deliveries = delivery_accounts(settings) if settings.connect else []
+    return reconcile(topics_now, registered, processors, deliveries, staged)
 
 
 def reconcile_when_settled(

@@ -17,6 +17,7 @@ from orchestration.jobs import BUILD, build_in_hand
 from orchestration.processes import fail_abandoned_runs
 from streaming.landing.accounts import TopicState, last_commit_id, topic_states
 from warehouse.lock import is_followed
+from warehouse.staged import last_stored_at
 
 TICK_SECONDS = 5
 OBSERVE_EVERY_SECONDS = 60
@@ -27,6 +28,7 @@ class Cursor(msgspec.Struct, frozen=True):
     """What the sensor remembers: the commit that the last build was started for, and what it last reported."""
 
     commit_id: int = 0
+    stored_at: str | None = None
     observed_at: float = 0.0
     observed: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -45,13 +47,21 @@ def read_cursor(text: str | None) -> Cursor:
     return msgspec.json.decode(text, type=Cursor) if text else Cursor()
 
 
-def decide(cursor: Cursor, *, commit_id: int, in_hand: bool, states: Sequence[TopicState], now: float) -> Decision:
+def decide(
+    cursor: Cursor,
+    *,
+    commit_id: int,
+    stored_at: str | None,
+    in_hand: bool,
+    states: Sequence[TopicState],
+    now: float,
+) -> Decision:
     """Start a build when there are commits since the last one started for and none is in hand; report what changed.
 
     A build in hand may have read the accounts before the newest commit, so the cursor stays until one can be started.
     """
-    build = commit_id != cursor.commit_id and not in_hand
-    kept = msgspec.structs.replace(cursor, commit_id=commit_id) if build else cursor
+    build = (commit_id, stored_at) != (cursor.commit_id, cursor.stored_at) and not in_hand
+    kept = msgspec.structs.replace(cursor, commit_id=commit_id, stored_at=stored_at) if build else cursor
     if now - cursor.observed_at < OBSERVE_EVERY_SECONDS:
         return Decision(build, (), kept)
     prints = {state.topic: repr(state) for state in states}
@@ -72,6 +82,7 @@ def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourcePa
     decision = decide(
         read_cursor(context.cursor),
         commit_id=last_commit_id(conninfo),
+        stored_at=last_stored_at(conninfo),
         in_hand=build_in_hand(context.instance) or is_followed(conninfo),
         states=topic_states(conninfo),
         now=datetime.now(UTC).timestamp(),

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from contracts.accounts import Offsets, PartitionAccount, ProcessorAccount, RegisteredAccount, no_offsets
+from contracts.accounts import (
+    DeliveryAccount,
+    Offsets,
+    PartitionAccount,
+    ProcessorAccount,
+    RegisteredAccount,
+    StagedAccount,
+    no_offsets,
+)
 
 
 @dataclass(frozen=True)
@@ -90,19 +98,47 @@ class ProcessorResult:
 
 
 @dataclass(frozen=True)
-class Reconciliation:
-    """The results of all partitions, and of all processors by input partition."""
+class DeliveryResult:
+    """How a table that is filled by Connect adds up. Every number counts keys, and so rows, but for `refused`.
 
-    partitions: list[PartitionResult] = field(default_factory=list)
-    processors: list[ProcessorResult] = field(default_factory=list)
+    live: in the topic, the latest record of the key being no tombstone. rows: in the table.
+    lost: below what the delivery has committed, and not in the table as in the topic. pending: not delivered yet.
+    unexpected: in the table, and not live in what the topic retains. older: rows of records that it retains no more.
+    refused: records in the dead letters.
+    """
+
+    table: str
+    live: int
+    rows: int
+    lost: int
+    pending: int
+    unexpected: int
+    older: int
+    refused: int
 
     @property
     def sound(self) -> bool:
-        return all(result.sound for result in (*self.partitions, *self.processors))
+        return not self.lost and not self.unexpected
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """The results of all partitions, of processors by input partition, and of what Connect delivers and is taken."""
+
+    partitions: list[PartitionResult] = field(default_factory=list)
+    processors: list[ProcessorResult] = field(default_factory=list)
+    deliveries: list[DeliveryResult] = field(default_factory=list)
+    staged: list[StagedAccount] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        taken = all(not each.missing and not each.unexpected for each in self.staged)
+        return taken and all(each.sound for each in (*self.partitions, *self.processors, *self.deliveries))
 
     @property
     def complete(self) -> bool:
-        return self.sound and all(result.complete for result in self.partitions)
+        delivered = not any(each.pending for each in (*self.deliveries, *self.staged))
+        return self.sound and delivered and all(result.complete for result in self.partitions)
 
     def total(self, name: str) -> int:
         """Sum of one of the counts over all partitions."""
@@ -126,6 +162,8 @@ class Reconciliation:
             "totals": {name: self.total(name) for name in names},
             "partitions": [asdict(result) for result in self.partitions],
             "processors": [asdict(result) | {"unaccounted": result.unaccounted} for result in self.processors],
+            "deliveries": [asdict(result) for result in self.deliveries],
+            "staged": [asdict(account) for account in self.staged],
         }
 
 
@@ -133,15 +171,56 @@ def reconcile(
     topics: Iterable[PartitionAccount],
     registered: Iterable[RegisteredAccount],
     processors: Iterable[ProcessorAccount] = (),
+    deliveries: Iterable[DeliveryAccount] = (),
+    staged: Iterable[StagedAccount] = (),
 ) -> Reconciliation:
-    """Compare what the topics hold with what was landed, with what was registered, and with what processors did."""
+    """Compare what the topics hold with what was landed and registered, with what processors did and Connect stored."""
     found = list(topics)
     accounts = {(account.topic_id, account.partition): account for account in registered}
     held = {(topic.topic_id, topic.partition): topic for topic in found}
     return Reconciliation(
         [_compare(topic, accounts.get((topic.topic_id, topic.partition))) for topic in found],
         [_processed(account, held.get((account.topic_id, account.partition))) for account in processors],
+        [_delivered(account) for account in deliveries],
+        list(staged),
     )
+
+
+def _delivered(account: DeliveryAccount) -> DeliveryResult:
+    lost = pending = unexpected = older = 0
+    # A row may be of a record that came after the scan of the topic.
+    ahead = {
+        key
+        for key, (topic_id, (partition, offset)) in account.rows.items()
+        if topic_id == account.topic_id and offset >= account.bounds[partition][1]
+    }
+    for key, (partition, offset) in account.live.items():
+        if key not in ahead and account.rows.get(key) != (account.topic_id, (partition, offset)):
+            lost, pending = _counted(lost, pending, offset >= account.committed[partition])
+    for key, (topic_id, (partition, offset)) in account.rows.items():
+        if key in account.live or key in ahead:
+            continue
+        if key in account.gone:
+            gone_partition, gone_at = account.gone[key]
+            unexpected, pending = _counted(unexpected, pending, gone_at >= account.committed[gone_partition])
+        elif topic_id != account.topic_id or offset < account.bounds[partition][0]:
+            older += 1
+        else:
+            unexpected += 1
+    return DeliveryResult(
+        table=account.table,
+        live=len(account.live),
+        rows=len(account.rows),
+        lost=lost,
+        pending=pending,
+        unexpected=unexpected,
+        older=older,
+        refused=account.refused,
+    )
+
+
+def _counted(fault: int, pending: int, on_its_way: bool) -> tuple[int, int]:
+    return (fault, pending + 1) if on_its_way else (fault + 1, pending)
 
 
 def _processed(account: ProcessorAccount, topic: PartitionAccount | None) -> ProcessorResult:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 import psycopg
 
+from contracts.accounts import StagedAccount
 from contracts.delivery import OFFSET, PARTITION, POSITION_COLUMNS, STAGING, STORED_AT, TOPIC_ID, Delivery
 from contracts.errors import Transient
 from contracts.fields import fields_of
@@ -67,15 +68,23 @@ class Taken:
     updated: int = 0
 
 
-def last_stored_at(postgres: psycopg.Connection) -> str | None:
-    """When Connect last stored a row for the warehouse, as text to compare; None where it never did."""
+def last_stored_at(conninfo: str) -> str | None:
+    """When Connect last stored a row for the warehouse, as text to compare; None where it never did.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
     latest: list[str] = []
-    for staged in STAGED_TABLES.values():
-        if _delivered(postgres, staged.delivery):
-            row = postgres.execute(
-                f"select max({STORED_AT})::text from {staged.delivery.qualified}".encode()
-            ).fetchone()
-            latest += [row[0]] if row is not None and row[0] is not None else []
+    try:
+        with psycopg.connect(
+            conninfo, autocommit=True, connect_timeout=10, application_name="headrace warehouse"
+        ) as db:
+            for staged in STAGED_TABLES.values():
+                if _delivered(db, staged.delivery):
+                    newest = f"select max({STORED_AT})::text from {staged.delivery.qualified}".encode()
+                    latest += [row[0] for row in db.execute(newest) if row[0] is not None]
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     return max(latest, default=None)
 
 
@@ -97,6 +106,54 @@ def take(lake: Lake, staged: StagedTable) -> Taken:
         return Taken()
     with _attached(lake):
         return lake.write(lambda: _take(lake, staged))
+
+
+def staged_accounts(lake: Lake) -> list[StagedAccount]:
+    """Each table held against the landed copy of its topic; of one snapshot. Those never built are left out."""
+    present = [staged for staged in STAGED_TABLES.values() if staged.table.qualified in lake.columns()]
+    with lake.transaction():
+        return [_account(lake, staged) for staged in present]
+
+
+def _account(lake: Lake, staged: StagedTable) -> StagedAccount:
+    table, key, topic = staged.table.qualified, staged.delivery.key, staged.delivery.topic
+    taken = _offsets_sql(watermarks.staging_offsets(lake, topic))
+    landed = _offsets_sql(watermarks.landing_offsets(lake, topic))
+    place = f"{TOPIC_ID}, {PARTITION}, {OFFSET}"
+    counted = lake.connection.execute(
+        f"""
+        with taken as ({taken}), landed as ({landed}),
+        copies as (
+            select {key}, {place} from raw.{topic} where not _is_tombstone
+            qualify row_number() over (partition by {key} order by _landed_at desc, {OFFSET} desc) = 1
+        ),
+        compared as (
+            select
+                copy.{key} is not null and stored.{OFFSET} is null as is_missing,
+                copy.{OFFSET} >= coalesce(taken.next_offset, 0) as not_taken,
+                stored.{key} is not null and copy.{OFFSET} is null as is_unexpected,
+                stored.{OFFSET} >= coalesce(landed.next_offset, 0) as not_landed
+            from copies copy
+            full join {table} stored using ({key}, {place})
+            left join taken on (taken.topic_id, taken.partition) = (copy.{TOPIC_ID}, copy.{PARTITION})
+            left join landed on (landed.topic_id, landed.partition) = (stored.{TOPIC_ID}, stored.{PARTITION})
+        )
+        select
+            count(*) filter (where is_missing and not not_taken),
+            count(*) filter (where is_unexpected and not not_landed),
+            count(*) filter (where (is_missing and not_taken) or (is_unexpected and not_landed))
+        from compared
+        """
+    ).fetchall()
+    missing, unexpected, pending = counted[0]
+    rows = lake.value(f"select count(*) from {table}")
+    return StagedAccount(table, rows, missing, unexpected, pending)
+
+
+def _offsets_sql(offsets: dict[tuple[str, int], int]) -> str:
+    rows = ", ".join(f"({quoted(topic_id)}, {partition}, {next_})" for (topic_id, partition), next_ in offsets.items())
+    values = f"values {rows}" if rows else "select null::varchar, null::integer, null::bigint where false"
+    return f"select * from ({values}) as offsets (topic_id, partition, next_offset)"
 
 
 def _take(lake: Lake, staged: StagedTable) -> Taken:

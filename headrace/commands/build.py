@@ -79,3 +79,19 @@ def _wait_for_landing(settings: "Settings", seconds: float) -> None:
     if behind:
         late = f"{behind} records have not landed in {seconds:.0f} s (see `headrace status`)"
         typer.echo(f"{late}: building the rest.", err=True)
+    if settings.connect:
+        _wait_for_delivery(settings, seconds)
+
+
+def _wait_for_delivery(settings: "Settings", seconds: float) -> None:
+    """What Connect is still to deliver belongs in the build, too."""
+    from streaming.connect.delivered import wait_until_delivered
+    from streaming.runtime.health import connect_answers
+
+    if not connect_answers(settings):
+        typer.echo("Connect is not up: building what it has delivered.", err=True)
+        return
+    left = wait_until_delivered(settings, timeout=seconds)
+    if left:
+        late = f"{left} records were not delivered in {seconds:.0f} s (see `headrace connect status`)"
+        typer.echo(f"{late}: building the rest.", err=True)

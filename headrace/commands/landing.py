@@ -10,7 +10,8 @@ import typer
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
-    from warehouse.reconcile import PartitionResult, ProcessorResult, Reconciliation
+    from contracts.accounts import StagedAccount
+    from warehouse.reconcile import DeliveryResult, PartitionResult, ProcessorResult, Reconciliation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -131,6 +132,8 @@ def verify(
 
 
 _FAULTS = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")
+_DELIVERY_HEADER = ("delivered to", "live keys", "rows", "refused", "behind", "remarks")
+_STAGED_HEADER = ("taken into", "rows", "behind", "remarks")
 _PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "remarks")
 _HEADER = ("partition", "held", "landed", "registered", "quarantined", "behind", "remarks")
 
@@ -140,7 +143,23 @@ def _print(result: "Reconciliation") -> None:
     print_table(_HEADER, rows)
     if result.processors:
         print_table(_PROCESSOR_HEADER, [_processor_row(row) for row in result.processors])
+    if result.deliveries:
+        print_table(_DELIVERY_HEADER, [_delivery_row(row) for row in result.deliveries])
+    if result.staged:
+        print_table(_STAGED_HEADER, [_staged_row(row) for row in result.staged])
     typer.echo(_verdict(result))
+
+
+def _delivery_row(row: "DeliveryResult") -> tuple[str, ...]:
+    named = [name for name in ("lost", "unexpected", "older") if getattr(row, name)]
+    remarks = "; ".join(f"{getattr(row, name):,} {name}" for name in named)
+    return (row.table, *(f"{count:,}" for count in (row.live, row.rows, row.refused, row.pending)), remarks)
+
+
+def _staged_row(row: "StagedAccount") -> tuple[str, ...]:
+    named = [name for name in ("missing", "unexpected") if getattr(row, name)]
+    remarks = "; ".join(f"{getattr(row, name):,} {name}" for name in named)
+    return (row.table, f"{row.rows:,}", f"{row.pending:,}", remarks)
 
 
 def _processor_row(row: "ProcessorResult") -> tuple[str, ...]:
@@ -169,8 +188,12 @@ def _verdict(result: "Reconciliation") -> str:
     if not result.sound:
         faults = [f"{result.total(name)} {name.replace('_', ' ')}" for name in _FAULTS if result.total(name)]
         faults += [f"{row.processor} of {row.topic}-{row.partition}" for row in result.processors if not row.sound]
+        faults += [f"{row.table}" for row in result.deliveries if not row.sound]
+        faults += [f"{row.table}" for row in result.staged if row.missing or row.unexpected]
         return f"It does not add up: {', '.join(faults) or 'partitions are stopped'}."
     behind = f"{result.total('pending')} records are not landed yet, {result.total('unregistered')} not registered yet"
+    if on_their_way := sum(row.pending for row in (*result.deliveries, *result.staged)):
+        behind += f", {on_their_way} not delivered or taken yet"
     return (
         f"Nothing is lost or repeated, but {behind}. Is the lander running (`headrace status`)? Then `headrace build`."
     )

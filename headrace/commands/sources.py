@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streaming.sources.outcomes import Counts
 
 INTERRUPTED = 130
+SHOP_DATABASE = "shop-db"
 PROGRESS_SECONDS = 1.0
 SOURCE_NAMES = ("access-log", "online-retail", "reviews", "labelled", "weather", "jetstream", "mastodon")
 
@@ -44,6 +45,9 @@ def replay(
     event_time: Annotated[
         datetime | None, typer.Option(help="reviews, labelled: the time of all events (UTC), instead of 2000-01-01.")
     ] = None,
+    into: Annotated[
+        str | None, typer.Option(help="online-retail: `shop-db`, the shop's database, instead of the topics.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish the events of a file, and count them."""
@@ -60,7 +64,10 @@ def replay(
     )
     stop = _stop_on_signals()
     try:
-        counts = run(Settings(), source, path, options=options, rate=rate, stop=stop, progress=_progress())
+        if into is None:
+            counts = run(Settings(), source, path, options=options, rate=rate, stop=stop, progress=_progress())
+        else:
+            counts = _fill(into, source, path, options, rate, stop)
     except IncompleteInput as incomplete:
         _show(incomplete.counts, as_json=as_json)
         raise
@@ -68,6 +75,21 @@ def replay(
     # To stop is the only way for a follower to end; of anything else it is an interruption.
     if stop.is_set() and not follow:
         raise typer.Exit(INTERRUPTED)
+
+
+def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, stop: Flag) -> "Counts":
+    """Replay into a database, from where change data capture brings it to the topics."""
+    from contracts.errors import Terminal
+    from streaming.connect.filling import fill
+    from streaming.sources.replay import outcomes_of
+
+    if into != SHOP_DATABASE:
+        raise typer.BadParameter(f"choose {SHOP_DATABASE}", param_hint="--into")
+    if source != "online-retail" or rate is not None:
+        raise Terminal(f"Only online-retail goes into {SHOP_DATABASE}, and at once.", remedy="Leave `--rate` out.")
+    settings = Settings()
+    outcomes = outcomes_of(settings, source, path, options, stop)
+    return fill(settings, outcomes, source=source, origin=path.name, stop=stop, progress=_progress())
 
 
 def simulate(

@@ -26,15 +26,20 @@ def register(app: typer.Typer) -> None:
 
 
 def setup() -> None:
-    """Fetch Kafka's jars by Maven, unless they are there."""
-    from headrace.stack.kafka.jars import JARS, KAFKA_VERSION, fetch_jars, jars_present
+    """Fetch the jars of Kafka and Connect's plugins by Maven, unless they are there."""
+    from contracts.settings import Settings
+    from headrace.stack.kafka.jars import BUNDLES, compile_converter, fetch, plugins_present
+    from headrace.stack.kafka.java import find_java
 
-    if jars_present():
-        typer.echo(f"Kafka {KAFKA_VERSION} is there.")
-        return
-    typer.echo(f"Fetching Kafka {KAFKA_VERSION} by Maven ...")
-    fetch_jars()
-    typer.echo(f"Kafka {KAFKA_VERSION} is in {JARS}.")
+    for bundle in BUNDLES:
+        if bundle.present():
+            typer.echo(f"{bundle.title} is there.")
+            continue
+        typer.echo(f"Fetching {bundle.title} by Maven ...")
+        fetch(bundle)
+    if not plugins_present():
+        typer.echo("Compiling Connect's converter ...")
+        compile_converter(find_java(Settings()))
 
 
 def doctor(as_json: Json = False) -> None:

@@ -14,16 +14,16 @@ import psutil
 
 from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
-from headrace.stack.kafka.jars import JARS, KAFKA_VERSION, jars_present
+from headrace.stack.kafka.jars import DEBEZIUM_VERSION, JARS, KAFKA, KAFKA_VERSION, PLUGINS, plugins_present
 from headrace.stack.kafka.java import find_java
-from headrace.stack.postgres import ACCOUNT, binaries, server_answers
+from headrace.stack.postgres import ACCOUNT, binaries, server_answers, wal_level
 from headrace.stack.programs import built_in_parts
 from streaming.processors.registry import PROCESSORS
-from streaming.runtime.health import broker_answers
+from streaming.runtime.health import broker_answers, connect_answers
 
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK_BYTES = 2_000_000_000
-LEAST_MEMORY_BYTES = 2_500_000_000
+LEAST_MEMORY_BYTES = 3_500_000_000
 
 Verdict = Literal["ok", "warning", "failed"]
 
@@ -50,9 +50,11 @@ def examine(settings: Settings, *, wanted: Collection[str] | None = None, runnin
     yield _home(settings)
     yield _disk(settings)
     yield _memory(running)
-    if "kafka" in parts:
+    if "kafka" in parts or "connect" in parts:
         yield _java(settings)
         yield _jars()
+    if "connect" in parts:
+        yield _plugins()
     if "postgres" in parts:
         yield _postgres()
     if not running:
@@ -62,6 +64,10 @@ def examine(settings: Settings, *, wanted: Collection[str] | None = None, runnin
     if settings.postgres_conninfo is not None and (wanted is None or "postgres" in wanted):
         address = _without_password(settings.postgres_conninfo)
         yield _external("PostgreSQL", address, lambda: server_answers(settings), "HEADRACE_POSTGRES_CONNINFO")
+        if "connectors" in parts:
+            yield _logical_replication(settings)
+    if settings.connect_url is not None and "connectors" in parts:
+        yield _external("Connect", settings.connect_url, lambda: connect_answers(settings), "HEADRACE_CONNECT_URL")
 
 
 def _python() -> Check:
@@ -97,7 +103,7 @@ def _memory(running: bool) -> Check:
     available = psutil.virtual_memory().available
     found = f"{available / 1e9:.1f} GB are available"
     if available < LEAST_MEMORY_BYTES and not running:
-        return Check("memory", "warning", f"Only {found}", "The whole stack takes up to 2.5 GB: expect it to be slow.")
+        return Check("memory", "warning", f"Only {found}", "The whole stack takes up to 3.5 GB: expect it to be slow.")
     return Check("memory", "ok", found)
 
 
@@ -110,9 +116,16 @@ def _java(settings: Settings) -> Check:
 
 
 def _jars() -> Check:
-    if not jars_present():
+    if not KAFKA.present():
         return Check("Kafka", "failed", f"Kafka's jars are not in {JARS}", "Run `headrace setup`.")
     return Check("Kafka", "ok", f"{KAFKA_VERSION} ({JARS})")
+
+
+def _plugins() -> Check:
+    if not plugins_present():
+        remedy = "Run `headrace setup`, or turn Connect off with HEADRACE_CONNECT=false."
+        return Check("Connect", "failed", f"Connect's plugins are not in {PLUGINS}", remedy)
+    return Check("Connect", "ok", f"Debezium {DEBEZIUM_VERSION} ({PLUGINS})")
 
 
 def _postgres() -> Check:
@@ -128,7 +141,13 @@ def _postgres() -> Check:
 
 
 def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
-    names = {"kafka": ("kafka", "kafka-controller"), "postgres": ("postgres",), "dagster": ("dagster", "dagster-code")}
+    names = {
+        "kafka": ("kafka", "kafka-controller"),
+        "postgres": ("postgres",),
+        "connect": ("connect",),
+        "connectors": ("connect-watcher",),
+        "dagster": ("dagster", "dagster-code"),
+    }
     wanted = [(name, settings.port(name)) for part in parts for name in names.get(part, ())]
     if "landers" in parts:
         first = settings.port("lander-metrics")
@@ -166,6 +185,14 @@ def _listener(port: int) -> str:
             except psutil.NoSuchProcess:
                 return ""
     return ""
+
+
+def _logical_replication(settings: Settings) -> Check:
+    level = wal_level(settings)
+    if level is not None and level != "logical":
+        remedy = "Set wal_level = logical and restart it, or turn Connect off with HEADRACE_CONNECT=false."
+        return Check("own PostgreSQL's log", "failed", f"wal_level is {level}, not logical", remedy)
+    return Check("own PostgreSQL's log", "ok", f"wal_level is {level or 'not known yet'}")
 
 
 def _external(name: str, address: str, answers: Callable[[], bool], variable: str) -> Check:

@@ -17,6 +17,7 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from headrace.stack import doctor, postgres
 from headrace.stack.kafka.broker import prepare_broker
+from headrace.stack.kafka.connect import prepare_worker
 from headrace.stack.kafka.java import find_java
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
@@ -253,10 +254,13 @@ class _Start:
         if "dagster-code" in self._wanted:
             self._prepare_dagster()
             self._begin("dagster-code")
-        # 4. Topics, then whoever reads them.
+        # 4. Topics, then whoever reads them. Connect's worker takes longest to start.
         if parts is None or "kafka" in parts:
             self._await("kafka", lambda: broker_answers(settings, 1.0))
             self._prepare_topics()
+        if "connect" in self._wanted:
+            prepare_worker(settings)
+            self._begin("connect")
         consumers = [name for name, program in self._wanted.items() if program.part in ("landers", "processors")]
         self._begin(*consumers)
         # 5. The webserver and the daemon ask the code server.
@@ -264,6 +268,11 @@ class _Start:
         self._begin("dagster-webserver", "dagster-daemon")
         for name in consumers:
             self._await(name, lambda name=name: _listens(self._wanted[name]))
+        # 6. Connectors, as soon as there is a worker. The watcher listens once they are as declared.
+        if "connect" in self._wanted:
+            self._await("connect", lambda: _serves(self._wanted["connect"], "/connectors"))
+        self._begin("connect-watcher")
+        self._await("connect-watcher", lambda: _listens(self._wanted["connect-watcher"]))
         self._await("dagster-webserver", lambda: _serves(self._wanted["dagster-webserver"], "/server_info"))
         self._await("dagster-daemon", lambda: True)
         self._await("sql", lambda: _listens(self._wanted["sql"]))

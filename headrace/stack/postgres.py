@@ -84,7 +84,8 @@ def prepare_databases(settings: Settings) -> None:
     """
     from orchestration.instance import DATABASE as DAGSTER_DATABASE
 
-    for database in (settings.database, DAGSTER_DATABASE):
+    shop = (settings.shop_database,) if settings.connect else ()
+    for database in (settings.database, DAGSTER_DATABASE, *shop):
         create_database(settings, database)
 
 
@@ -113,6 +114,16 @@ def server_answers(settings: Settings) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def wal_level(settings: Settings) -> str | None:
+    """How much the server logs; None where it does not answer."""
+    try:
+        with psycopg.connect(settings.conninfo("postgres"), connect_timeout=_CONNECT_TIMEOUT_SECONDS) as db:
+            row = db.execute("show wal_level").fetchone()
+    except psycopg.OperationalError:
+        return None
+    return None if row is None else str(row[0])
 
 
 def _data(settings: Settings) -> Path:

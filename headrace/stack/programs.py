@@ -8,13 +8,15 @@ from typing import Literal
 
 from contracts.settings import HOST, Settings
 from headrace.stack.kafka.broker import broker_command
+from headrace.stack.kafka.connect import worker_command
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import server_command
 from orchestration import instance as dagster
 from streaming.processors.registry import PROCESSORS
 
-Part = Literal["kafka", "postgres", "landers", "processors", "dagster", "sql"]
-PARTS: tuple[Part, ...] = ("kafka", "postgres", "landers", "processors", "dagster", "sql")
+Part = Literal["kafka", "postgres", "connect", "landers", "processors", "connectors", "dagster", "sql"]
+PARTS: tuple[Part, ...] = ("kafka", "postgres", "connect", "landers", "processors", "connectors", "dagster", "sql")
+"""`connect` is the worker, `connectors` what keeps its connectors as declared, be the worker the stack's or not."""
 SUPERVISED_ENV = "HEADRACE_SUPERVISED_ROOT"
 """Set in every supervised process to the root of its stack: how leftovers of a killed supervisor are known."""
 
@@ -46,9 +48,14 @@ class Program:
 
 
 def built_in_parts(settings: Settings, wanted: Collection[str] | None = None) -> tuple[Part, ...]:
-    """The parts to start: those wanted (all, when None), without servers of the user's own."""
-    external = {"kafka": settings.kafka_bootstrap, "postgres": settings.postgres_conninfo}
-    return tuple(part for part in PARTS if (wanted is None or part in wanted) and external.get(part) is None)
+    """The parts to start: those wanted (all, when None), without what is turned off and servers of the user's own."""
+    external = {
+        "kafka": settings.kafka_bootstrap is not None,
+        "postgres": settings.postgres_conninfo is not None,
+        "connect": settings.connect_url is not None or not settings.connect,
+        "connectors": not settings.connect,
+    }
+    return tuple(part for part in PARTS if (wanted is None or part in wanted) and not external.get(part))
 
 
 def programs(settings: Settings) -> list[Program]:
@@ -82,7 +89,21 @@ def programs(settings: Settings) -> list[Program]:
     sql = Program(
         *("sql", "sql", "platform"), [sys.executable, "-m", "headrace", "serve"], settings.port("sql"), stop_seconds=8
     )
-    return [*found, *_processor_programs(settings), *_dagster_programs(settings), sql]
+    return [*found, *_connect_programs(settings), *_processor_programs(settings), *_dagster_programs(settings), sql]
+
+
+def _connect_programs(settings: Settings) -> list[Program]:
+    """The worker, and the watcher that keeps its connectors as declared."""
+    parts = built_in_parts(settings)
+    found: list[Program] = []
+    if "connect" in parts:
+        command = worker_command(settings, find_java(settings))
+        # Both ends survive a kill, so nobody waits long for its tasks.
+        found.append(Program("connect", "connect", "platform", command, settings.port("connect"), stop_seconds=8))
+    if "connectors" in parts:
+        command = [sys.executable, "-m", "headrace", "connect", "watch"]
+        found.append(Program("connect-watcher", "connectors", "platform", command, settings.port("connect-watcher")))
+    return found
 
 
 def _processor_programs(settings: Settings) -> list[Program]:

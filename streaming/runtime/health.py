@@ -1,4 +1,4 @@
-"""Whether a broker is there, asked quietly: for start-up and diagnosis, when a broker may well be away."""
+"""Whether a broker or a Connect worker is there, asked quietly, at start-up and in diagnosis: it may well be away."""
 
 import time
 from collections.abc import Mapping
@@ -33,6 +33,14 @@ def require_broker(settings: Settings) -> None:
     """Raise `Transient` unless a broker answers, before clients are made that would go on asking for it."""
     if not broker_answers(settings, _PATIENCE_SECONDS):
         raise Transient(f"Kafka at {settings.bootstrap_servers} does not answer. Is the stack up (`headrace up`)?")
+
+
+def connect_answers(settings: Settings) -> bool:
+    """Whether the Connect worker is there."""
+    from streaming.connect.worker import Worker
+
+    with Worker(settings.connect_address) as worker:
+        return worker.answers()
 
 
 def wait_for_topics(client: AdminClient, topics: Mapping[str, Topic], timeout_seconds: float = 30.0) -> None:

@@ -23,12 +23,14 @@ from contracts.topics import TOPICS
 from headrace import stack
 from headrace.stack.postgres import create_database, server_answers
 from headrace.stack.supervision import Supervisor
+from streaming.connect.applying import apply, configure
 from streaming.landing.accounts import prepare
 from streaming.runtime.clients import admin
-from streaming.runtime.health import broker_answers, wait_for_topics
+from streaming.runtime.health import broker_answers, connect_answers, wait_for_topics
 from streaming.runtime.topics import create_topics
 
-Server = Literal["kafka", "postgres"]
+Server = Literal["kafka", "postgres", "connect"]
+_FULL_NAMES = {"kafka": "servers:kafka", "postgres": "servers:postgres", "connect": "platform:connect"}
 _DEADLINE_SECONDS = 60.0
 
 
@@ -55,6 +57,7 @@ def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) 
         kafka_bootstrap=servers.bootstrap_servers,
         postgres_conninfo=f"host={HOST} port={servers.port('postgres')} user=headrace passfile='{passfile}'",
         database=f"test_{secrets.token_hex(6)}",
+        connect=False,
     )
     create_database(settings, settings.database)
     prepare(settings.conninfo())
@@ -62,6 +65,32 @@ def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) 
     yield settings
     with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
         db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.database)))
+
+
+@pytest.fixture(scope="session")
+def connect_worker(servers: Settings) -> Settings:
+    """Settings of the session's servers, Connect's worker now among them."""
+    stack.up(servers, parts={"connect"})
+    return servers
+
+
+@pytest.fixture
+def connected(fresh: Settings, connect_worker: Settings) -> Iterator[Settings]:
+    """`fresh`, with a shop's database of its own, and the connectors as declared on the session's worker."""
+    settings = fresh.model_copy(
+        update={
+            "connect": True,
+            "connect_url": connect_worker.connect_address,
+            "connect_password": f"${{file:{connect_worker.connect_secrets}:password}}",
+            "shop_database": f"shop_{secrets.token_hex(6)}",
+        }
+    )
+    create_database(settings, settings.shop_database)
+    apply(settings)
+    yield settings
+    configure(settings, {})
+    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
+        db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.shop_database)))
 
 
 def recreate_topics(client: AdminClient) -> None:
@@ -72,7 +101,7 @@ def recreate_topics(client: AdminClient) -> None:
 
 
 def _empty_broker(client: AdminClient) -> None:
-    """Delete every topic but Kafka's own, and wait until they are gone."""
+    """Delete every topic but Kafka's and Connect's own, and wait until they are gone."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while names := [name for name in client.list_topics(timeout=10).topics if not name.startswith("__")]:
         assert time.monotonic() < deadline, f"topics do not go away: {names}"
@@ -93,7 +122,7 @@ class ServerControl:
 
     def pid(self, server: Server) -> int:
         """Process id of the server as it runs now; 0 where it does not."""
-        return int(Supervisor(self.settings).processes()[f"servers:{server}"]["pid"])
+        return int(Supervisor(self.settings).processes()[_FULL_NAMES[server]]["pid"])
 
     def kill9(self, server: Server) -> None:
         """Kill the server. The supervisor starts it again."""
@@ -109,16 +138,16 @@ class ServerControl:
 
     def stop(self, server: Server) -> None:
         """Stop the server in order; it stays away until `start`."""
-        Supervisor(self.settings).stop(f"servers:{server}")
+        Supervisor(self.settings).stop(_FULL_NAMES[server])
 
     def start(self, server: Server) -> None:
         """Start a stopped server and wait until it answers."""
-        Supervisor(self.settings).start(f"servers:{server}")
+        Supervisor(self.settings).start(_FULL_NAMES[server])
         self.wait_until_up(server)
 
     def wait_until_up(self, server: Server) -> None:
         """Wait until the server answers."""
-        answers = broker_answers if server == "kafka" else server_answers
+        answers = {"kafka": broker_answers, "postgres": server_answers, "connect": connect_answers}[server]
         deadline = time.monotonic() + _DEADLINE_SECONDS
         while not answers(self.settings):
             assert time.monotonic() < deadline, f"{server} does not come back"

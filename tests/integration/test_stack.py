@@ -262,8 +262,11 @@ def test_the_whole_stack_comes_up_small_and_ctrl_c_leaves_nothing(new_stack: Cal
         told = json.loads(status.stdout)
         names = {program["name"] for program in told["programs"]}
         dagster = {"dagster-code", "dagster-webserver", "dagster-daemon"}
-        assert names == {"kafka", "postgres", "lander-0", *(f"{name}-0" for name in PROCESSORS), *dagster, "sql"}
-        assert told["memory_bytes"] < 2_500_000_000
+        connect = {"connect", "connect-watcher"}
+        processors = {f"{name}-0" for name in PROCESSORS}
+        assert names == {"kafka", "postgres", "lander-0", "sql"} | connect | processors | dagster
+        assert told["memory_bytes"] < 3_500_000_000
+        print(f"the idle stack takes {told['memory_bytes'] / 1e9:.2f} GB")
         assert all(program["memory_bytes"] > 0 for program in told["programs"])
     finally:
         up.send_signal(signal.SIGINT)

@@ -22,7 +22,7 @@ _SMALL_PROCESS = (
     "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",  # the supervisor restarts it; a broker half out of memory serves nobody
 )
-_QUIET_LOG = (
+QUIET_LOG = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
@@ -116,4 +116,4 @@ def _properties_file(settings: Settings) -> Path:
 
 
 def _java(java: Java) -> list[str]:
-    return [java.command, *_SMALL_PROCESS, *_QUIET_LOG, "-cp", str(JARS / "*")]
+    return [java.command, *_SMALL_PROCESS, *QUIET_LOG, "-cp", str(JARS / "*")]

@@ -13,7 +13,7 @@ from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 from headrace.stack.files import secret, write_file
 from headrace.stack.kafka.broker import broker_properties, new_cluster_id
-from headrace.stack.kafka.jars import KAFKA_VERSION, expected_jars
+from headrace.stack.kafka.jars import BUNDLES, KAFKA, KAFKA_VERSION
 from headrace.stack.kafka.java import find_java, java_version
 from headrace.stack.programs import PARTS, Program, built_in_parts, environment
 from headrace.stack.supervision import configuration
@@ -66,7 +66,11 @@ def test_no_cluster_id_begins_with_a_dash(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_servers_of_the_users_own_are_no_part_of_the_stack(tmp_path: Path) -> None:
     own_kafka = Settings(home=tmp_path, kafka_bootstrap="127.0.0.1:9092")
-    assert built_in_parts(own_kafka) == ("postgres", "landers", "processors", "dagster", "sql")
+    assert built_in_parts(own_kafka) == tuple(part for part in PARTS if part != "kafka")
+    off = built_in_parts(Settings(home=tmp_path, connect=False))
+    assert set(PARTS) - set(off) == {"connect", "connectors"}
+    own_connect = built_in_parts(Settings(home=tmp_path, connect_url="http://127.0.0.1:8083"))
+    assert set(PARTS) - set(own_connect) == {"connect"}
     assert built_in_parts(own_kafka, {"kafka"}) == ()
     assert built_in_parts(Settings(home=tmp_path)) == PARTS
 
@@ -132,7 +136,8 @@ def test_the_java_wheel_serves_a_machine_without_java(monkeypatch: pytest.Monkey
     assert java.version >= 17
 
 
-def test_kafkas_jars_are_pinned_by_name_and_content() -> None:
-    jars = expected_jars()
-    assert f"kafka_2.13-{KAFKA_VERSION}.jar" in jars
-    assert all(len(digest) == 64 for digest in jars.values())
+def test_the_jars_are_pinned_by_name_and_content() -> None:
+    assert f"kafka_2.13-{KAFKA_VERSION}.jar" in KAFKA.expected()
+    for bundle in BUNDLES:
+        assert bundle.expected()
+        assert all(len(digest) == 64 for digest in bundle.expected().values())

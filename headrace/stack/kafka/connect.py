@@ -1,0 +1,90 @@
+"""One Kafka Connect worker: its settings, the secret its connectors may read, and the command that runs it."""
+
+from pathlib import Path
+
+import psycopg
+
+from contracts.errors import Transient
+from contracts.settings import HOST, Settings
+from headrace.stack.files import PRIVATE, write_file
+from headrace.stack.kafka.broker import QUIET_LOG
+from headrace.stack.kafka.jars import JARS, PLUGINS
+from headrace.stack.kafka.java import Java
+
+_GROUP = "headrace-connect"
+_INTERNAL_TOPICS = "__headrace-connect"
+"""Prefix of the topics in which the worker keeps configurations, offsets and states; Kafka's own begin alike."""
+_SMALL_PROCESS = (
+    "-Xms64m",
+    "-Xmx320m",
+    "-XX:+UseSerialGC",
+    "-XX:MaxMetaspaceSize=192m",
+    # A worker moves few records and starts often: the quick compiler alone takes less time and memory.
+    "-XX:TieredStopAtLevel=1",
+    "-XX:ReservedCodeCacheSize=64m",
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",
+)
+
+
+def worker_command(settings: Settings, java: Java) -> list[str]:
+    """The command that runs the worker in the foreground."""
+    main = "org.apache.kafka.connect.cli.ConnectDistributed"
+    return [java.command, *_SMALL_PROCESS, *QUIET_LOG, "-cp", str(JARS / "*"), main, str(_properties_file(settings))]
+
+
+def prepare_worker(settings: Settings) -> None:
+    """Write the worker's settings, and the password where its connectors may read it. PostgreSQL must be up.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    try:
+        # libpq finds the password, in whatever file or variable it is.
+        with psycopg.connect(settings.conninfo("postgres"), connect_timeout=10) as db:
+            password = db.info.password
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    escaped = password.replace("\\", "\\\\")
+    settings.connect_secrets.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_file(settings.connect_secrets, f"password={escaped}\n", mode=PRIVATE)
+    properties = worker_properties(settings)
+    write_file(_properties_file(settings), "".join(f"{name}={value}\n" for name, value in properties.items()))
+
+
+def worker_properties(settings: Settings) -> dict[str, str | int]:
+    """The worker's settings: loopback only, exactly-once sources, and plugins found by their service files."""
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "group.id": _GROUP,
+        "listeners": f"http://{HOST}:{settings.port('connect')}",
+        "rest.advertised.host.name": HOST,
+        "plugin.path": str(PLUGINS),
+        "plugin.discovery": "service_load",
+        "exactly.once.source.support": "enabled",
+        "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "false",
+        "config.providers": "file",
+        "config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
+        "config.providers.file.param.allowed.paths": str(settings.connect_secrets.parent),
+        "config.storage.topic": f"{_INTERNAL_TOPICS}-configs",
+        "offset.storage.topic": f"{_INTERNAL_TOPICS}-offsets",
+        "offset.storage.partitions": 1,
+        "status.storage.topic": f"{_INTERNAL_TOPICS}-status",
+        "status.storage.partitions": 1,
+        # One node holds one copy of everything.
+        "config.storage.replication.factor": 1,
+        "offset.storage.replication.factor": 1,
+        "status.storage.replication.factor": 1,
+        "offset.flush.interval.ms": 2_000,
+        # A worker that comes back after a kill takes its tasks at once; by default they wait five minutes.
+        "scheduled.rebalance.max.delay.ms": 0,
+        "session.timeout.ms": 6_000,
+        "heartbeat.interval.ms": 2_000,
+        "task.shutdown.graceful.timeout.ms": 5_000,
+    }
+
+
+def _properties_file(settings: Settings) -> Path:
+    return settings.root / "connect" / "worker.properties"

@@ -1,0 +1,1 @@
+"""Kafka Connect: its connectors, declared from the contracts, and keeping a worker's connectors as declared."""

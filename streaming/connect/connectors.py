@@ -1,0 +1,180 @@
+"""The connectors, declared: what each is to be configured as. Pure; nothing here talks to a worker.
+
+Passwords stand in no configuration, since the REST API shows these: they name one that a config provider resolves.
+"""
+
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from psycopg.conninfo import conninfo_to_dict
+
+from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery, connect_schema
+from contracts.settings import HOST, Settings
+from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PUBLICATION
+
+Config = dict[str, str]
+
+PREFIX = "headrace."
+"""Connectors of this name are ours, and removed when no longer declared. A worker may have others."""
+CONVERTER = "headrace.connect.ContractConverter"
+_JSON = "org.apache.kafka.connect.json.JsonConverter"
+_TEXT = "org.apache.kafka.connect.storage.StringConverter"
+_DEFAULT_PORT = "5432"
+_TRANSACTION_TIMEOUT_MS = 10_000
+
+
+def sink_name(delivery: Delivery) -> str:
+    """The connector that delivers a topic."""
+    return f"{PREFIX}{delivery.schema}.{delivery.table}"
+
+
+def consumer_group(delivery: Delivery) -> str:
+    """The group whose offsets say how far a delivery is; Connect names it so."""
+    return f"connect-{sink_name(delivery)}"
+
+
+CUSTOMERS_SOURCE, ORDERS_SOURCE = f"{PREFIX}shop.customers", f"{PREFIX}shop.orders"
+SLOTS = {CUSTOMERS_SOURCE: "customers", ORDERS_SOURCE: "orders"}
+
+
+def slot_name(settings: Settings, connector: str) -> str:
+    """The replication slot that a source reads; slots are a server's, so the database is part of the name."""
+    return f"headrace_{settings.shop_database}_{SLOTS[connector]}"
+
+
+def declared(settings: Settings, topic_ids: Mapping[str, UUID]) -> dict[str, Config]:
+    """Every connector by name. `topic_ids` of the delivered topics: each row says which incarnation it is from."""
+    sinks = {
+        sink_name(delivery): _sink(settings, delivery, topic_ids[delivery.topic]) for delivery in DELIVERIES.values()
+    }
+    return sinks | {CUSTOMERS_SOURCE: _customers(settings), ORDERS_SOURCE: _orders(settings)}
+
+
+def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
+    server = _server(settings, settings.database)
+    # Texts are sent without a type, and PostgreSQL makes of them what the column is: numeric, timestamptz, uuid.
+    url = f"jdbc:postgresql://{server['host']}:{server['port']}/{server['dbname']}?stringtype=unspecified"
+    dead_letters = TOPICS[delivery.topic].dead_letter
+    by_record_key = delivery is SERVING
+    return {
+        "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
+        "topics": delivery.topic,
+        "tasks.max": "1",
+        "connection.url": url,
+        "connection.username": server["user"],
+        "connection.password": _password(settings),
+        "connection.pool.min_size": "1",
+        "connection.pool.max_size": "2",
+        "collection.name.format": delivery.qualified,
+        "schema.evolution": "none",
+        "insert.mode": "upsert",
+        # A tombstone has nothing but its key.
+        "primary.key.mode": "record_key" if by_record_key else "record_value",
+        "primary.key.fields": delivery.key,
+        "delete.enabled": str(by_record_key).lower(),
+        "key.converter": CONVERTER,
+        "key.converter.field": delivery.key,
+        "value.converter": CONVERTER,
+        "value.converter.schema.content": json.dumps(connect_schema(delivery.contract), separators=(",", ":")),
+        "transforms": "position",
+        "transforms.position.type": "org.apache.kafka.connect.transforms.InsertField$Value",
+        "transforms.position.partition.field": PARTITION,
+        "transforms.position.offset.field": OFFSET,
+        "transforms.position.static.field": TOPIC_ID,
+        "transforms.position.static.value": str(topic_id),
+        "errors.tolerance": "all",
+        "errors.deadletterqueue.topic.name": dead_letters,
+        "errors.deadletterqueue.topic.replication.factor": "1",
+        "errors.deadletterqueue.context.headers.enable": "true",
+        # What a processor aborted was never said.
+        "consumer.override.isolation.level": "read_committed",
+        "consumer.override.auto.offset.reset": "earliest",
+        "producer.override.max.request.size": str(MAX_DEAD_LETTER_BYTES),
+    }
+
+
+def _customers(settings: Settings) -> Config:
+    """Rows as they are after each change; of a delete, the tombstone. Columns that no contract names stay at home."""
+    server = "shop_customers"
+    return _source(settings, CUSTOMERS_SOURCE, server, "public.customers") | {
+        "column.include.list": ",".join(f"public.customers.{name}" for name in CUSTOMER_COLUMNS),
+        "key.converter": _TEXT,
+        "value.converter": _JSON,
+        "value.converter.schemas.enable": "false",
+        "predicates": "row",
+        "predicates.row.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+        "predicates.row.pattern": rf"{server}\.public\.customers",
+        "transforms": "state,key,route",
+        "transforms.state.type": "io.debezium.transforms.ExtractNewRecordState",
+        "transforms.state.delete.tombstone.handling.mode": "delete-to-tombstone",
+        "transforms.state.predicate": "row",
+        "transforms.key.type": "org.apache.kafka.connect.transforms.ExtractField$Key",
+        "transforms.key.field": "customer_id",
+        "transforms.key.predicate": "row",
+        "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.route.regex": rf"{server}\.public\.customers",
+        "transforms.route.replacement": "customers",
+    }
+
+
+def _orders(settings: Settings) -> Config:
+    """Documents as they were written to the outbox, byte for byte what PostgreSQL shows of them."""
+    server = "shop_orders"
+    return _source(settings, ORDERS_SOURCE, server, f"public.{ORDERS_TABLE}") | {
+        "key.converter": _TEXT,
+        "value.converter": _TEXT,
+        "predicates": "document",
+        "predicates.document.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+        "predicates.document.pattern": rf"{server}\.public\.{ORDERS_TABLE}",
+        "transforms": "outbox",
+        "transforms.outbox.type": "io.debezium.transforms.outbox.EventRouter",
+        "transforms.outbox.predicate": "document",
+        "transforms.outbox.table.field.event.id": "event_id",
+        "transforms.outbox.table.field.event.key": "key",
+        "transforms.outbox.table.field.event.payload": "document",
+        "transforms.outbox.route.by.field": "topic",
+        "transforms.outbox.route.topic.replacement": "${routedByValue}",
+    }
+
+
+def _source(settings: Settings, name: str, prefix: str, table: str) -> Config:
+    server = _server(settings, settings.shop_database)
+    return {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "tasks.max": "1",
+        "database.hostname": server["host"],
+        "database.port": server["port"],
+        "database.user": server["user"],
+        "database.password": _password(settings),
+        "database.dbname": server["dbname"],
+        "topic.prefix": prefix,
+        "plugin.name": "pgoutput",
+        "publication.name": PUBLICATION,
+        "publication.autocreate.mode": "disabled",
+        "slot.name": slot_name(settings, name),
+        "table.include.list": table,
+        "decimal.handling.mode": "string",
+        "time.precision.mode": "isostring",
+        "poll.interval.ms": "100",
+        # Each batch and its place in the database's log are one transaction.
+        "exactly.once.support": "required",
+        "producer.override.transaction.timeout.ms": str(_TRANSACTION_TIMEOUT_MS),
+        # Without a change of its own now and then a slot would keep the whole server's log.
+        "heartbeat.interval.ms": "10000",
+        "heartbeat.action.query": HEARTBEAT,
+        "topic.creation.default.partitions": "1",
+        "topic.creation.default.replication.factor": "1",
+        "errors.max.retries": "-1",
+        "retriable.restart.connector.wait.ms": "2000",
+    }
+
+
+def _server(settings: Settings, database: str) -> dict[str, str]:
+    given = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo(database)).items()}
+    return {"host": HOST, "port": _DEFAULT_PORT, "user": "", **given}
+
+
+def _password(settings: Settings) -> str:
+    return settings.connect_password or f"${{file:{settings.connect_secrets}:password}}"

@@ -1,0 +1,138 @@
+"""What Connect has delivered: how much of a topic is still on its way, and the account that reconciliation compares."""
+
+import time
+from collections.abc import Iterator, Mapping
+
+import msgspec
+import psycopg
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message
+
+from contracts.accounts import DeliveryAccount, Place
+from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.connect.connectors import consumer_group, sink_name
+from streaming.runtime.dead_letters import letters
+from streaming.runtime.health import quiet_admin
+from streaming.runtime.reading import committed_records
+from streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, topic_ids
+
+POLL_SECONDS = 0.3
+
+
+def committed_offsets(settings: Settings, delivery: Delivery) -> dict[int, int]:
+    """How far a delivery has committed, by partition; 0 where it has not begun.
+
+    Raises:
+        Transient: Kafka is away.
+    """
+    request = ConsumerGroupTopicPartitions(consumer_group(delivery))
+    # The client must live for as long as its futures do: without it they never end.
+    admin = quiet_admin(settings)
+    futures = admin.list_consumer_group_offsets([request], request_timeout=TIMEOUT_SECONDS)
+    try:
+        (found,) = (future.result() for future in futures.values())
+    except KafkaException as error:
+        raise Transient(f"Kafka did not tell the offsets of {request.group_id}: {error.args[0].str()}.") from error
+    known = {place.partition: place.offset for place in found.topic_partitions or () if place.topic == delivery.topic}
+    return {partition: max(known.get(partition, 0), 0) for partition in range(TOPICS[delivery.topic].partitions)}
+
+
+def undelivered(settings: Settings, delivery: Delivery) -> int:
+    """Records that the topic holds now and that are neither delivered nor refused."""
+    waiting = {place for place, _ in _read(settings, delivery.topic, committed_offsets(settings, delivery))}
+    return len(waiting - refused(settings, delivery)) if waiting else 0
+
+
+def wait_until_delivered(settings: Settings, *, timeout: float) -> int:
+    """Wait, for so many seconds at most, until all that the topics hold is delivered; returns what is not."""
+    deadline = time.monotonic() + timeout
+    while True:
+        left = sum(undelivered(settings, delivery) for delivery in DELIVERIES.values())
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(POLL_SECONDS)
+
+
+def refused(settings: Settings, delivery: Delivery) -> set[Place]:
+    """The records that Connect has put into the dead letters. It may do so more than once."""
+    _, start, end = letters.bounds(quiet_admin(settings), delivery.topic)
+    stage = f"connect:{sink_name(delivery)}"
+    origins = [
+        letter.origin.split("/")
+        for letter in letters.read(settings, delivery.topic, start, end)
+        if letter.stage == stage
+    ]
+    return {(int(partition), int(offset)) for _, partition, offset in origins}
+
+
+def delivery_accounts(settings: Settings) -> list[DeliveryAccount]:
+    """The account of every delivery whose table exists.
+
+    Raises:
+        Transient: Kafka or PostgreSQL is away.
+    """
+    try:
+        with psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db:
+            return [
+                _account(settings, db, delivery)
+                for delivery in DELIVERIES.values()
+                if db.execute("select to_regclass(%s)", (delivery.qualified,)).fetchone() != (None,)
+            ]
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+
+
+def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> DeliveryAccount:
+    admin = quiet_admin(settings)
+    topic_id = topic_ids(admin, [delivery.topic])[delivery.topic]
+    partitions = range(TOPICS[delivery.topic].partitions)
+    # 1. Commits first: what is below them is in the table by now. 2. The topic. 3. The table, which may be ahead of it.
+    committed = committed_offsets(settings, delivery)
+    bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
+    dead = refused(settings, delivery)
+    latest: dict[str, tuple[Place, bool]] = {}
+    for place, message in _read(settings, delivery.topic, {}):
+        key = _key(delivery, message)
+        if place not in dead and key is not None:
+            latest[key] = (place, message.value() is None)
+    query = f"select {delivery.key}, {TOPIC_ID}, {PARTITION}, {OFFSET} from {delivery.qualified}"  # noqa: S608
+    rows = {row[0]: (row[1], (row[2], row[3])) for row in db.execute(query.encode())}
+    return DeliveryAccount(
+        topic=delivery.topic,
+        table=delivery.qualified,
+        topic_id=topic_id,
+        bounds=bounds,
+        committed=committed,
+        live={key: place for key, (place, gone) in latest.items() if not gone},
+        gone={key: place for key, (place, gone) in latest.items() if gone},
+        refused=len(dead),
+        rows=rows,
+    )
+
+
+class _Keyed(msgspec.Struct):
+    event_id: str
+
+
+_keyed = msgspec.json.Decoder(_Keyed)
+
+
+def _key(delivery: Delivery, message: Message) -> str | None:
+    """The key of the row that a record becomes; None where it becomes none."""
+    try:
+        if delivery is SERVING:
+            return (message.key() or b"").decode() or None
+        return None if message.value() is None else _keyed.decode(message.value() or b"").event_id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _read(settings: Settings, topic: str, starts: Mapping[int, int]) -> Iterator[tuple[Place, Message]]:
+    """Partition and offset, and the record, of all that a topic holds now from `starts` on (its beginning without)."""
+    wanted = [(topic, partition) for partition in range(TOPICS[topic].partitions)]
+    for (_, partition), (first, end) in offset_bounds(quiet_admin(settings), wanted).items():
+        start = max(first, starts.get(partition, 0))
+        for message in committed_records(settings, topic, partition, end, start) if start < end else ():
+            yield (partition, int(message.offset() or 0)), message

@@ -1,0 +1,107 @@
+"""Filling the shop's database from an order book: what the sources then capture is what the book says.
+
+Rows that are no order or customer go to the topics' dead letters, as in any replay.
+"""
+
+from collections.abc import Callable, Iterable
+from threading import Event as Flag
+from typing import cast
+
+import psycopg
+
+from contracts.decoding import InvalidRecord
+from contracts.ecommerce import Customer
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from streaming.connect import shop
+from streaming.runtime.publishing import DeadLetter, Publisher, check_size, encode_event
+from streaming.sources.online_retail import CUSTOMERS
+from streaming.sources.outcomes import Accepted, Counts, Outcome, Rejected
+
+COMMIT_EVERY = 500
+_CUSTOMER = """
+insert into customers (customer_id, country, registered_at, event_id, event_time, source)
+values (%(customer_id)s, %(country)s, %(registered_at)s, %(event_id)s, %(event_time)s, %(source)s)
+on conflict (customer_id) do update set country = excluded.country, registered_at = excluded.registered_at,
+    event_id = excluded.event_id, event_time = excluded.event_time, source = excluded.source
+where customers.event_time < excluded.event_time
+"""
+_ORDER = "insert into order_outbox (event_id, key, document) values (%s, %s, %s::jsonb) on conflict do nothing"
+
+
+def fill(
+    settings: Settings,
+    outcomes: Iterable[Outcome],
+    *,
+    source: str,
+    origin: str,
+    stop: Flag | None = None,
+    progress: Callable[[Counts], None] | None = None,
+) -> Counts:
+    """Write customers and orders, in the order given. Doing it again changes nothing.
+
+    Raises:
+        Transient: PostgreSQL or Kafka is away; what was committed before stays.
+        Terminal: the database is not the shop's.
+    """
+    stop = stop or Flag()
+    publisher = Publisher(settings)
+    publisher.check((CUSTOMERS, "orders"))
+    counts = Counts()
+    try:
+        with shop.connect(settings) as db:
+            for number, outcome in enumerate(outcomes, 1):
+                _take(db, publisher, outcome, counts, f"source:{source}", origin)
+                if number % COMMIT_EVERY == 0:
+                    db.commit()
+                    if progress is not None:
+                        progress(counts)
+                if stop.is_set():
+                    break
+    except psycopg.OperationalError as error:
+        raise Transient(f"The shop's database went away: {str(error).strip()}") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise Terminal("The shop's database has no tables yet.", remedy="`headrace up` makes them.") from error
+    publisher.flush()
+    return counts
+
+
+def _take(
+    db: psycopg.Connection, publisher: Publisher, outcome: Outcome, counts: Counts, stage: str, origin: str
+) -> None:
+    if isinstance(outcome, Accepted):
+        try:
+            value = encode_event(outcome.event)
+            check_size(outcome.key, value)
+        except InvalidRecord as invalid:
+            outcome = Rejected(outcome.topic, str(invalid), outcome.raw, outcome.position, outcome.key)
+        else:
+            _write(db, outcome, value)
+            counts.accepted += 1
+            counts.by_topic[outcome.topic] += 1
+            return
+    if isinstance(outcome, Rejected):
+        publisher.dead_letter(
+            DeadLetter(
+                topic=outcome.topic,
+                value=outcome.raw,
+                reason=outcome.reason,
+                stage=stage,
+                position=f"{origin}:{outcome.position}",
+                key=outcome.key,
+                size=outcome.size,
+            )
+        )
+        counts.rejected += 1
+        counts.rejected_reasons[outcome.reason] += 1
+    else:
+        counts.ignored += 1
+        counts.ignored_reasons[outcome.reason] += 1
+
+
+def _write(db: psycopg.Connection, accepted: Accepted, value: bytes) -> None:
+    if accepted.topic == CUSTOMERS:
+        customer = cast("Customer", accepted.event)
+        db.execute(_CUSTOMER, {name: getattr(customer, name) for name in shop.CUSTOMER_COLUMNS})
+    else:
+        db.execute(_ORDER, (accepted.event.event_id, accepted.key.decode(), value.decode()))

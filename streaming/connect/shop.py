@@ -1,0 +1,58 @@
+"""The shop's database: what change data capture reads, and how it is filled from an order book."""
+
+from importlib.resources import files
+
+import psycopg
+from psycopg import sql
+
+from contracts.ecommerce import Customer
+from contracts.errors import Terminal, Transient
+from contracts.fields import fields_of
+from contracts.settings import Settings
+
+PUBLICATION = "headrace"
+ORDERS_TABLE = "order_outbox"
+TABLES = ("customers", ORDERS_TABLE, "heartbeat")
+CUSTOMER_COLUMNS = tuple(field.name for field in fields_of(Customer) if field.name != "deleted")
+"""What leaves the database of a customer; whether the account is closed is said by the row being gone."""
+HEARTBEAT = (
+    "insert into heartbeat values ('shop', clock_timestamp())"
+    " on conflict (connector) do update set beat_at = excluded.beat_at"
+)
+_CONNECT_TIMEOUT_SECONDS = 10
+
+
+def connect(settings: Settings) -> psycopg.Connection:
+    """A connection to the shop's database.
+
+    Raises:
+        Transient: PostgreSQL is away, or has no such database yet.
+    """
+    try:
+        return psycopg.connect(
+            settings.conninfo(settings.shop_database),
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            application_name="headrace-shop",
+        )
+    except psycopg.OperationalError as error:
+        raise Transient(f"The shop's database does not answer: {str(error).strip()}") from error
+
+
+def prepare(settings: Settings) -> None:
+    """Create the tables and the publication where they do not exist yet.
+
+    Raises:
+        Terminal: the server does not do logical replication.
+    """
+    with connect(settings) as db:
+        db.execute("select pg_advisory_xact_lock(hashtext('headrace shop'))")
+        db.execute(files("streaming.connect").joinpath("shop.sql").read_bytes())
+        if not db.execute("select 1 from pg_publication where pubname = %s", (PUBLICATION,)).fetchone():
+            tables = sql.SQL(", ").join(map(sql.Identifier, TABLES))
+            db.execute(sql.SQL("create publication {} for table {}").format(sql.Identifier(PUBLICATION), tables))
+        level = db.execute("show wal_level").fetchone()
+    if level != ("logical",):
+        raise Terminal(
+            f"PostgreSQL runs with wal_level {level[0] if level else ''}, from which changes cannot be captured.",
+            remedy="Set wal_level = logical and restart it, or turn Connect off with HEADRACE_CONNECT=false.",
+        )

@@ -1,0 +1,61 @@
+"""How each connector is, and how far behind what it reads."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import psycopg
+
+from contracts.delivery import DELIVERIES
+from contracts.errors import Transient
+from contracts.settings import Settings
+from streaming.connect import shop
+from streaming.connect.connectors import PREFIX, SLOTS, sink_name, slot_name
+from streaming.connect.delivered import undelivered
+from streaming.connect.worker import ConnectorState, Worker
+
+
+@dataclass(frozen=True)
+class ConnectorStatus:
+    """A connector and its lag: records of a sink, bytes of PostgreSQL's log of a source."""
+
+    state: ConnectorState
+    lag: int | None
+    lag_unit: Literal["records", "bytes"]
+
+    @property
+    def running(self) -> bool:
+        return self.state.running
+
+
+def connector_statuses(settings: Settings) -> list[ConnectorStatus]:
+    """Every connector of ours.
+
+    Raises:
+        Transient: the worker, Kafka or PostgreSQL is away.
+    """
+    with Worker(settings.connect_address) as worker:
+        states = [state for state in worker.states() if state.name.startswith(PREFIX)]
+    sinks = {sink_name(delivery): delivery for delivery in DELIVERIES.values()}
+    statuses: list[ConnectorStatus] = []
+    for state in states:
+        if state.name in sinks:
+            statuses.append(ConnectorStatus(state, undelivered(settings, sinks[state.name]), "records"))
+        else:
+            statuses.append(ConnectorStatus(state, _source_lag(settings, state.name), "bytes"))
+    return statuses
+
+
+def _source_lag(settings: Settings, name: str) -> int | None:
+    """Bytes of PostgreSQL's log that a source has not confirmed; None where it has not begun."""
+    if name not in SLOTS:
+        return None
+    try:
+        with shop.connect(settings) as db:
+            row = db.execute(
+                "select pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint"
+                " from pg_replication_slots where slot_name = %s",
+                (slot_name(settings, name),),
+            ).fetchone()
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    return None if row is None else row[0]

@@ -1,0 +1,143 @@
+"""A Connect worker over its REST API."""
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from contracts.errors import Terminal, Transient
+
+TIMEOUT_SECONDS = 60.0
+_CONFLICT = 409
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task as its worker sees it. `error` is the first line of what ended it."""
+
+    number: int
+    state: str
+    error: str | None
+
+
+@dataclass(frozen=True)
+class ConnectorState:
+    """A connector and its tasks, in Connect's words (`RUNNING`, `FAILED`, `PAUSED`, …)."""
+
+    name: str
+    kind: str
+    state: str
+    error: str | None
+    tasks: tuple[TaskState, ...]
+
+    @property
+    def failed(self) -> bool:
+        return self.state == "FAILED" or any(task.state == "FAILED" for task in self.tasks)
+
+    @property
+    def running(self) -> bool:
+        return self.state == "RUNNING" and bool(self.tasks) and all(task.state == "RUNNING" for task in self.tasks)
+
+    @property
+    def first_error(self) -> str | None:
+        return next((error for error in (self.error, *(task.error for task in self.tasks)) if error), None)
+
+
+class Worker:
+    """A client of one worker. Every method raises `Transient` while the worker is away or rebalancing."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._client = httpx.Client(base_url=address, timeout=TIMEOUT_SECONDS, trust_env=False)
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def answers(self) -> bool:
+        """Whether the worker is there and knows its connectors."""
+        try:
+            self._ask("GET", "/connectors")
+        except Transient:
+            return False
+        return True
+
+    def plugins(self) -> set[str]:
+        """Class names of the connectors that the worker can run."""
+        return {plugin["class"] for plugin in self._ask("GET", "/connector-plugins")}
+
+    def configs(self) -> dict[str, dict[str, str]]:
+        """The configuration of every connector, by name."""
+        found = self._ask("GET", "/connectors", expand="info")
+        return {name: entry["info"]["config"] for name, entry in found.items()}
+
+    def states(self) -> list[ConnectorState]:
+        """How every connector is, by name."""
+        found = self._ask("GET", "/connectors", expand="status")
+        return [_state(entry["status"]) for _, entry in sorted(found.items())]
+
+    def put(self, name: str, config: dict[str, str]) -> None:
+        """Create a connector, or configure it anew.
+
+        Raises:
+            Terminal: the worker refuses the configuration.
+        """
+        self._ask("PUT", f"/connectors/{name}/config", body=config)
+
+    def restart(self, name: str) -> None:
+        """Restart a connector and those of its tasks that failed."""
+        self._ask("POST", f"/connectors/{name}/restart", includeTasks="true", onlyFailed="true")
+
+    def stop(self, name: str) -> None:
+        """Stop a connector's tasks. They are gone some time after."""
+        self._ask("PUT", f"/connectors/{name}/stop")
+
+    def forget_offsets(self, name: str) -> None:
+        """Forget how far a stopped connector is."""
+        self._ask("DELETE", f"/connectors/{name}/offsets")
+
+    def delete(self, name: str) -> None:
+        """Remove a connector."""
+        self._ask("DELETE", f"/connectors/{name}")
+
+    def _ask(self, method: str, path: str, body: dict[str, str] | None = None, **query: str) -> Any:
+        try:
+            answer = self._client.request(method, path, json=body, params=query)
+        except httpx.HTTPError as error:
+            raise Transient(f"Connect at {self._address} does not answer: {error or type(error).__name__}") from error
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        said = _message(answer)
+        if answer.is_server_error or answer.status_code in (_CONFLICT, _NOT_FOUND):
+            raise Transient(f"Connect at {self._address} cannot do {method} {path} now: {said}")
+        raise Terminal(f"Connect refuses {method} {path}: {said}.", remedy="See docs/connect.md.")
+
+
+def _message(answer: httpx.Response) -> str:
+    """What the worker says, in one line."""
+    try:
+        said = str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        said = answer.text
+    return " ".join(said.split()).removesuffix(".")
+
+
+def _state(status: dict[str, Any]) -> ConnectorState:
+    connector = status["connector"]
+    tasks = tuple(TaskState(task["id"], task["state"], _first_line(task)) for task in status["tasks"])
+    return ConnectorState(status["name"], status["type"], connector["state"], _first_line(connector), tasks)
+
+
+def _first_line(state: dict[str, Any]) -> str | None:
+    """The innermost cause in a stack trace: Connect wraps what went wrong several times."""
+    trace = str(state.get("trace") or "")
+    causes = [
+        line.removeprefix("Caused by: ") for line in trace.splitlines() if line and not line.startswith(("\t", " "))
+    ]
+    return causes[-1] if causes else None

@@ -1,0 +1,443 @@
+"""Kafka Connect between real topics and a real PostgreSQL: all arrives as the contracts say, whatever is killed."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from contracts.decoding import InvalidRecord, decode, encode
+from contracts.delivery import DELIVERIES, SERVING, STAGING
+from contracts.ecommerce import Customer, CustomerBehavior, Order
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from contracts.types import Event
+from orchestration.reconciliation import reconcile_stack
+from streaming.connect import shop
+from streaming.connect.applying import apply
+from streaming.connect.connectors import CUSTOMERS_SOURCE, ORDERS_SOURCE, sink_name
+from streaming.connect.delivered import delivery_accounts, refused, undelivered, wait_until_delivered
+from streaming.connect.filling import fill
+from streaming.connect.status import connector_statuses
+from streaming.connect.watching import Watcher
+from streaming.runtime import clients
+from streaming.runtime.dead_letters import letters
+from streaming.sources.replay import Options, outcomes_of
+from tests.integration.conftest import ServerControl
+from tests.integration.delivered import sentiment
+from tests.integration.landers import landed_and_registered, landing
+from tests.integration.processor_slots import read_all
+from tests.integration.samples import at
+from warehouse.build import build, take
+from warehouse.lake import Lake
+from warehouse.reconcile import DeliveryResult, reconcile
+
+DEADLINE_SECONDS = 90.0
+BEHAVIOR = CustomerBehavior(
+    event_id="b",
+    event_time=at(),
+    source="behavior-scorer",
+    customer_id="c",
+    feature_cutoff=at(),
+    orders=1,
+    returns=0,
+    monetary="12.3400",
+    repurchase_probability=0.25,
+    segment="new",
+    model_version="rfm-rule",
+    scored_at=at(),
+)
+
+
+def behavior(number: int, customer: str, **changes: object) -> CustomerBehavior:
+    return msgspec.structs.replace(BEHAVIOR, event_id=f"b-{number}", customer_id=customer, orders=number, **changes)
+
+
+def send(
+    settings: Settings, topic: str, records: list[tuple[bytes | str | None, bytes | None]], *, commit: bool = True
+) -> None:
+    """Send in one transaction, which is then committed or aborted."""
+    producer = clients.producer(
+        settings, **{"transactional.id": f"test-{topic}", "batch.size": 1, "linger.ms": 0, "log_level": 0}
+    )
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for key, value in records:
+        producer.produce(topic, key=key, value=value)
+        producer.flush(10)
+    producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+
+
+def eventually(found: Callable[[], object], wanted: object, seconds: float = DEADLINE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while (last := found()) != wanted:
+        assert time.monotonic() < deadline, f"{last} is not {wanted}"
+        time.sleep(0.3)
+
+
+def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(settings.conninfo(), options="-c timezone=UTC") as db:
+        return db.execute(query.encode()).fetchall()
+
+
+@contextmanager
+def watching(settings: Settings) -> Iterator[None]:
+    """The watcher for the length of a block."""
+    watcher = Watcher(settings)
+    thread = threading.Thread(target=watcher.run, args=(lambda: None,))
+    thread.start()
+    try:
+        yield
+    finally:
+        watcher.stop()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def deliveries(settings: Settings) -> dict[str, DeliveryResult]:
+    return {each.table: each for each in reconcile([], [], deliveries=delivery_accounts(settings)).deliveries}
+
+
+def _with(**changes: object) -> bytes:
+    return json.dumps(json.loads(encode(BEHAVIOR)) | changes).encode()
+
+
+VALUES: list[tuple[str, bytes]] = [
+    ("plain", encode(BEHAVIOR)),
+    ("unknown fields, nested", _with(more={"a": [1, None]})),
+    ("a whole number with a point", _with(orders=7.0)),
+    ("no time finer than microseconds", _with(event_time="2026-01-01T00:00:00.123456Z")),
+    ("offset zero", _with(event_time="2026-01-01T00:00:00+00:00")),
+    ("an optional field that is null", _with(recency_days=None)),
+    ("a key given twice, the last one good", b'{"orders":1,' + encode(BEHAVIOR)[1:]),
+    ("four decimals", _with(monetary="-99999999999999.9999")),
+    ("text beyond the basic plane", _with(segment="\N{GRINNING FACE}")),
+    ("malformed", b"not json"),
+    ("cut", encode(BEHAVIOR)[:-1]),
+    ("followed by more", encode(BEHAVIOR) + b"{}"),
+    ("empty", b""),
+    ("a list", b"[]"),
+    ("null as text", b"null"),
+    ("not UTF-8", b"\xff\xfe{}"),
+    ("UTF-16", encode(BEHAVIOR).decode().encode("utf-16-le")),
+    ("too deep", b"[" * 200_000),
+    ("too long", b'{"pad":"' + b"x" * 1_000_000 + b'"}'),
+    ("text for a number", _with(orders="7")),
+    ("a fraction for a whole number", _with(orders=1.5)),
+    ("a number for a boolean's place", _with(repurchase_probability=True)),
+    ("out of range", _with(repurchase_probability=1.5)),
+    ("negative count", _with(orders=-1)),
+    ("beyond 64 bits", _with(orders=2**63)),
+    ("NaN", encode(BEHAVIOR).replace(b"0.25", b"NaN")),
+    ("too large for a float", encode(BEHAVIOR).replace(b"0.25", b"1e999")),
+    ("money as a number", _with(monetary=12.5)),
+    ("a fifth decimal", _with(monetary="1.23456")),
+    ("money with a line end", _with(monetary="1.23\n")),
+    ("an escaped NUL", _with(segment="a\0b")),
+    ("a raw NUL", encode(BEHAVIOR).replace(b'"new"', b'"n\x00w"')),
+    ("a lone surrogate", _with(segment="x\ud800")),
+    ("a time of another zone", _with(event_time="2026-01-01T00:00:00+02:00")),
+    ("a time without zone", _with(event_time="2026-01-01T00:00:00")),
+    ("no time", _with(event_time="yesterday")),
+    ("a year of five digits", _with(event_time="+12026-01-01T00:00:00Z")),
+    ("a required field that is null", _with(segment=None)),
+    ("an empty identifier", _with(segment="")),
+]
+
+
+def test_rows_are_the_latest_records_and_what_the_contract_refuses_is_in_the_dead_letters(connected: Settings) -> None:
+    good = [(f"c{number % 5}", encode(behavior(number, f"c{number % 5}"))) for number in range(20)]
+    send(connected, "customer_behavior", [*good, ("c3", None)])
+    send(connected, "customer_behavior", [("c1", encode(behavior(99, "c1")))], commit=False)
+    cases = [(f"case-{number}", value) for number, (_, value) in enumerate(VALUES)]
+    no_keys = [(b"", good[0][1]), (b"c\0", good[0][1]), (b"\xff", good[0][1])]
+    send(connected, "customer_behavior", [*cases, *no_keys])
+    send(connected, "customer_sentiment", [("p/1", encode(sentiment(1))), ("p/1", encode(sentiment(1, deleted=True)))])
+    assert wait_until_delivered(connected, timeout=DEADLINE_SECONDS) == 0
+
+    stored = dict(
+        rows(connected, "select customer_id, orders from serving.customer_behavior where customer_id ~ '^c[0-9]'")
+    )
+    assert stored == {"c0": 15, "c1": 16, "c2": 17, "c4": 19}, "the latest of each, none aborted, none deleted"
+    taken = {str(row[0]) for row in rows(connected, "select customer_id from serving.customer_behavior")}
+    verdicts = {name: _accepts(value) for name, value in VALUES}
+    assert {name: f"case-{number}" in taken for number, (name, _) in enumerate(VALUES)} == verdicts
+    assert len(refused(connected, SERVING)) == sum(not valid for valid in verdicts.values()) + len(no_keys)
+    assert rows(connected, "select event_id, deleted from staging.customer_sentiment") == [("sentiment-1", True)]
+    letters = read_all(connected, "customer_behavior.dlq", 1)
+    assert {value for _, _, value in letters} >= {b"not json", b""}
+    found = deliveries(connected)
+    assert all(each.sound and not each.pending for each in found.values())
+    assert found["serving.customer_behavior"].live == found["serving.customer_behavior"].rows == len(taken)
+
+
+def _accepts(value: bytes) -> bool:
+    try:
+        decode(CustomerBehavior, value)
+    except InvalidRecord:
+        return False
+    return True
+
+
+def test_values_arrive_exactly(connected: Settings) -> None:
+    event = behavior(
+        7,
+        "exact",
+        monetary="-0.1000",
+        recency_days=1 / 3,
+        event_time=at() + timedelta(microseconds=123456),
+        segment="Zoë \\ '\n",
+    )
+    send(connected, "customer_behavior", [("exact", encode(event))])
+    assert wait_until_delivered(connected, timeout=DEADLINE_SECONDS) == 0
+    query = (
+        "select monetary::text, recency_days, event_time, segment, tenure_days, orders from serving.customer_behavior"
+    )
+    assert rows(connected, query) == [("-0.1000", 1 / 3, event.event_time, event.segment, None, 7)]
+
+
+def test_applying_again_changes_nothing_and_passwords_are_shown_nowhere(
+    connected: Settings, connect_worker: Settings
+) -> None:
+    assert {change.action for change in apply(connected)} == {"keep"}
+    assert {change.name for change in apply(connected)} == {
+        *(sink_name(delivery) for delivery in DELIVERIES.values()),
+        CUSTOMERS_SOURCE,
+        ORDERS_SOURCE,
+    }
+    password = (connect_worker.secrets / "postgres").read_text().strip()
+    import httpx
+
+    shown = httpx.get(f"{connect_worker.connect_address}/connectors?expand=info&expand=status", trust_env=False).text
+    assert "${file:" in shown
+    assert password not in shown
+    assert not [log for log in connect_worker.logs.iterdir() if password in log.read_text(errors="replace")]
+
+
+def customers_now(settings: Settings) -> dict[str, str | None]:
+    """The latest state of each key of `customers`: the country, or `gone`."""
+    found: dict[str, str | None] = {}
+    for _, key, value in read_all(settings, "customers", TOPICS["customers"].partitions):
+        assert key is not None
+        found[key.decode()] = "gone" if value is None else decode(Customer, value).country
+    return found
+
+
+def document(order_id: str, customer: str, **changes: object) -> bytes:
+    """An order as the shop writes it."""
+    lines = [
+        {"sku": "A", "quantity": 2, "unit_price": "2.5500"},
+        {"sku": "B", "description": "é", "quantity": 1, "unit_price": "0.10"},
+    ]
+    event = {
+        "event_id": f"shop-{order_id}",
+        "event_time": "2026-03-01T12:00:00Z",
+        "source": "shop-db",
+        "order_id": order_id,
+    }
+    event |= {
+        "channel": "store",
+        "kind": "order",
+        "customer_id": customer,
+        "currency": "GBP",
+        "lines": lines,
+        "total": "5.20",
+    }
+    return json.dumps(event | changes).encode()
+
+
+def place(db: psycopg.Connection, order_id: str, customer: str) -> None:
+    db.execute(
+        "insert into order_outbox (event_id, key, document) values (%s, %s, %s::jsonb)",
+        (f"shop-{order_id}", customer, document(order_id, customer).decode()),
+    )
+
+
+def test_the_shops_changes_become_events_of_the_contracts(connected: Settings) -> None:
+    with shop.connect(connected) as db:
+        db.execute("insert into customers (customer_id, country) values ('A', 'UK'), ('B', 'FR'), ('C', null)")
+        place(db, "1", "A")
+    # A source that begins now would see nothing of a row that is gone by then.
+    eventually(lambda: customers_now(connected), {"A": "UK", "B": "FR", "C": None})
+    with shop.connect(connected) as db:
+        db.execute("update customers set country = 'DE' where customer_id = 'A'")
+        db.execute("delete from customers where customer_id = 'B'")
+    with shop.connect(connected) as db:
+        db.execute("alter table customers add column email text default 'nobody@example.org'")
+        db.execute("insert into customers (customer_id, country, email) values ('D', 'NL', 'd@example.org')")
+        place(db, "2", "D")
+        db.execute("delete from order_outbox where event_id = 'shop-1'")
+    eventually(lambda: customers_now(connected), {"A": "DE", "B": "gone", "C": None, "D": "NL"})
+    eventually(lambda: len(read_all(connected, "orders", TOPICS["orders"].partitions)), 2)
+    records = read_all(connected, "orders", TOPICS["orders"].partitions)
+    orders = {key: decode(Order, value) for _, key, value in records if value is not None}
+    assert {key: (order.order_id, order.total, order.lines[0].unit_price) for key, order in orders.items()} == {
+        b"A": ("1", "5.20", "2.5500"),
+        b"D": ("2", "5.20", "2.5500"),
+    }
+    everything = read_all(connected, "customers", TOPICS["customers"].partitions)
+    assert not [value for _, _, value in everything if value is not None and b"example.org" in value]
+    ids = [decode(Customer, value).event_id for _, _, value in everything if value is not None]
+    assert len(ids) == len(set(ids))
+
+
+def test_an_order_told_by_log_and_order_database_counts_once_with_the_databases_values(connected: Settings) -> None:
+    told = msgspec.json.decode(
+        document("9", "A", event_id="web-9", channel="web", source="order-extractor", total="7.00")
+    )
+    told["lines"] = [{"sku": "A", "quantity": 7, "unit_price": "1.00"}]
+    send(connected, "orders", [("A", json.dumps(told).encode())])
+    with shop.connect(connected) as db:
+        place(db, "9", "A")
+    eventually(lambda: len(read_all(connected, "orders", TOPICS["orders"].partitions)), 2)
+    with landing(connected):
+        landed_and_registered(connected)
+    with Lake.open(connected) as lake:
+        build(lake, "core.orders")
+        build(lake, "core.order_lines")
+        assert lake.value("select list((order_id, channel, revenue::varchar, line_count)) from core.orders") == [
+            ("9", "store", "5.2000", 2)
+        ]
+        assert lake.value("select list(sku order by line_number) from core.order_lines") == ["A", "B"]
+
+
+def test_an_order_book_in_the_shops_database_arrives_whole_and_once(connected: Settings, tmp_path: Path) -> None:
+    book = tmp_path / "book.csv"
+    lines = [
+        f"{536000 + n // 2},SKU{n},Thing,{n + 1},12/1/2010 8:{n % 60:02},2.55,{17000 + n // 4},United Kingdom"
+        for n in range(400)
+    ]
+    book.write_text(
+        "\n".join(
+            [
+                "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country",
+                *lines,
+                "1,X,,many,,,,",
+            ]
+        )
+    )
+
+    def filled() -> object:
+        outcomes = outcomes_of(connected, "online-retail", book, Options(), threading.Event())
+        return fill(connected, outcomes, source="online-retail", origin=book.name).as_json()
+
+    assert filled() == {"input": 301, "accepted": 300, "rejected": 1, "ignored": 0}
+    assert filled() == {"input": 301, "accepted": 300, "rejected": 1, "ignored": 0}
+    eventually(lambda: len(read_all(connected, "orders", TOPICS["orders"].partitions)), 200)
+    values = [value for _, _, value in read_all(connected, "orders", TOPICS["orders"].partitions)]
+    assert sorted(decode(Order, value).order_id for value in values if value) == sorted(
+        str(536000 + n) for n in range(200)
+    )
+    assert len(customers_now(connected)) == 100
+
+
+class Feed:
+    """Sends records of both delivered topics, and changes the shop's rows, so that every kind of arrow is in use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.count = 0
+        self.customers: dict[str, str] = {}
+
+    def topics(self, records: int = 60) -> None:
+        numbers = range(self.count, self.count + records)
+        self.count += records
+        for topic, made in (("customer_behavior", self._behavior), ("customer_sentiment", self._sentiment)):
+            producer = clients.producer(self.settings)
+            for number in numbers:
+                key, event = made(number)
+                producer.produce(topic, key=key, value=encode(event))
+            assert producer.flush(60) == 0
+
+    def shop(self, changes: int = 20) -> None:
+        with shop.connect(self.settings) as db:
+            for number in range(len(self.customers), len(self.customers) + changes):
+                customer = f"k{number}"
+                db.execute("insert into customers (customer_id, country) values (%s, 'UK')", (customer,))
+                place(db, str(number), customer)
+                self.customers[customer] = "UK"
+
+    def _behavior(self, number: int) -> tuple[str, Event]:
+        return f"c{number % 40}", behavior(number, f"c{number % 40}")
+
+    def _sentiment(self, number: int) -> tuple[str, Event]:
+        return f"bluesky/{number}", sentiment(number)
+
+    def assert_all_arrived(self) -> None:
+        """Every arrow ends where it should: rows = live keys, `core.sentiment` = what landed, orders once each."""
+        settings = self.settings
+        eventually(lambda: sum(undelivered(settings, each) for each in DELIVERIES.values()), 0)
+        found = deliveries(settings)
+        assert {
+            name: (each.live, each.rows, each.lost, each.pending, each.unexpected) for name, each in found.items()
+        } == {
+            SERVING.qualified: (min(40, self.count),) * 2 + (0, 0, 0),
+            STAGING.qualified: (self.count,) * 2 + (0, 0, 0),
+        }
+        latest = dict(rows(settings, "select customer_id, orders from serving.customer_behavior"))
+        assert latest == {f"c{n % 40}": n for n in range(max(0, self.count - 40), self.count)}
+        eventually(lambda: customers_now(settings), self.customers)
+        wanted = sorted(f"shop-{n}" for n in range(len(self.customers)))
+        eventually(self._order_ids, wanted)
+
+    def _order_ids(self) -> list[str]:
+        values = (value for _, _, value in read_all(self.settings, "orders", TOPICS["orders"].partitions))
+        return sorted(decode(Order, value).event_id for value in values if value is not None)
+
+
+def test_killed_workers_and_databases_and_a_stopped_one_lose_and_repeat_nothing(
+    connected: Settings, server_control: ServerControl
+) -> None:
+    feed = Feed(connected)
+    with watching(connected):
+        feed.topics()
+        feed.shop()
+        server_control.kill9("connect")
+        feed.topics()
+        feed.shop()
+        server_control.wait_until_up("connect")
+        feed.topics()
+        server_control.kill9("postgres")
+        server_control.wait_until_up("postgres")
+        feed.shop()
+        server_control.stop("postgres")
+        feed.topics()
+        time.sleep(8)
+        server_control.start("postgres")
+        feed.shop()
+        feed.assert_all_arrived()
+        eventually(lambda: [each.running for each in connector_statuses(connected)], [True] * 4)
+    with landing(connected):
+        landed_and_registered(connected)
+    with Lake.open(connected) as lake:
+        assert take(lake, "core.sentiment").rows == feed.count
+    (account,) = reconcile_stack(connected).staged
+    assert (account.rows, account.missing, account.unexpected, account.pending) == (feed.count, 0, 0, 0)
+
+
+def test_a_failed_task_is_named_and_started_again_once_the_cause_is_gone(connected: Settings) -> None:
+    with psycopg.connect(connected.conninfo(), autocommit=True) as db:
+        db.execute("alter table serving.customer_behavior add constraint no_room check (customer_id <> 'c1')")
+        send(connected, "customer_behavior", [("c1", encode(behavior(1, "c1")))])
+
+        def error() -> bool:
+            (status,) = [each for each in connector_statuses(connected) if each.state.name == sink_name(SERVING)]
+            return "no_room" in (status.state.first_error or "") and not status.running
+
+        with watching(connected):
+            eventually(error, True)
+            db.execute("alter table serving.customer_behavior drop constraint no_room")
+            eventually(lambda: rows(connected, "select orders from serving.customer_behavior"), [(1,)])
+
+
+def test_connects_dead_letters_read_like_all_others(connected: Settings) -> None:
+    send(connected, "customer_sentiment", [("p/1", b"\xff")])
+    eventually(lambda: len(refused(connected, STAGING)), 1)
+    letter = letters.read_one(connected, "customer_sentiment", 0)
+    assert (letter.stage, letter.detail, letter.value) == (f"connect:{sink_name(STAGING)}", "not UTF-8", b"\xff")
