@@ -121,6 +121,11 @@ class Settings(BaseSettings):
         return self.root / "warehouse.duckdb"
 
     @property
+    def frames_root(self) -> Path:
+        """Training frames, kept so that a training can be repeated."""
+        return self.root / "frames"
+
+    @property
     def models_root(self) -> Path:
         """Files of the registered models."""
         return self.root / "models"

@@ -6,9 +6,11 @@ from typing import Any
 import dagster as dg
 
 from contracts.settings import Settings
+from orchestration.assets_models import model_assets
 from orchestration.assets_topics import topic_specs
 from orchestration.assets_warehouse import warehouse_assets
 from orchestration.checks import audit_rows, reference_check_definitions, verify_topics
+from orchestration.checks_models import model_checks
 from orchestration.jobs import JOBS
 from orchestration.resources import build_resources
 from orchestration.schedules import SCHEDULES
@@ -19,8 +21,8 @@ from warehouse.tables import all_tables
 def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> dg.Definitions:
     """The definitions of the stack that `settings` describe; `resources` replace those of the same name."""
     return dg.Definitions(
-        assets=[*topic_specs(), *(_kept_fresh(each, settings) for each in warehouse_assets())],
-        asset_checks=[*reference_check_definitions(all_tables()), verify_topics, audit_rows],
+        assets=[*topic_specs(), *(_kept_fresh(each, settings) for each in warehouse_assets()), *model_assets()],
+        asset_checks=[*reference_check_definitions(all_tables()), verify_topics, audit_rows, *model_checks()],
         jobs=JOBS,
         sensors=SENSORS,
         schedules=SCHEDULES,

@@ -26,6 +26,8 @@ LOCATION = "headrace"
 MODULE = "orchestration.definitions"
 WAREHOUSE_POOL = "warehouse"
 """The pool of everything that writes to the warehouse; the instance lets one run of it go at a time."""
+MODELS_POOL = "models"
+"""The pool of trainings, which take all of a processor: one run of it at a time."""
 MAX_CONCURRENT_RUNS = 4
 MAX_RUNTIME_SECONDS = 6 * 3_600
 START_TIMEOUT_SECONDS = 120

@@ -3,7 +3,10 @@
 import dagster as dg
 
 from orchestration.checks import audit_rows, verify_topics
+from orchestration.checks_models import model_checks
+from orchestration.keys import model_key
 from orchestration.processes import UNFINISHED
+from orchestration.training import SOURCES
 from orchestration.upkeep import clear_run_history, maintain_warehouse
 
 BUILD_JOB = "build"
@@ -14,10 +17,16 @@ IN_HAND = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
 # failed step is not (`instance.py`): it tries transient errors again itself (`retrying.py`), and others stay.
 RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
 
+MODEL_CHECKS = dg.AssetSelection.checks(*model_checks())
+MODEL_ASSETS = dg.AssetSelection.key_prefixes("models")
+
 # In one process: Dagster's multiprocess executor takes seconds to start each step, and builds take turns anyway.
 BUILD = dg.define_asset_job(
     BUILD_JOB,
-    selection=dg.AssetSelection.all() - dg.AssetSelection.checks(verify_topics, audit_rows),
+    selection=dg.AssetSelection.all()
+    - MODEL_ASSETS
+    - dg.AssetSelection.checks(verify_topics, audit_rows)
+    - MODEL_CHECKS,
     executor_def=dg.in_process_executor,
     run_tags=RETRIES,
     description="Registers what landed, builds core and marts from what changed, and publishes warehouse.duckdb.",
@@ -55,9 +64,38 @@ def RETENTION() -> None:  # noqa: N802
     clear_run_history()
 
 
-JOBS = (BUILD, VERIFY, AUDIT, MAINTENANCE, RETENTION)
+CHECK_MODELS = dg.define_asset_job(
+    "check_models",
+    selection=MODEL_CHECKS,
+    executor_def=dg.in_process_executor,
+    description="Looks for drift since the champions were judged, and for skew between training and serving.",
+)
+
+
+RESCORING = dg.AssetSelection.assets(model_key("behavior", "rescoring"))
+RESCORE = dg.define_asset_job(
+    "rescore_behavior",
+    selection=RESCORING,
+    executor_def=dg.in_process_executor,
+    description="Scores the customers who went silent, so that they do not keep an old score.",
+)
+TRAIN = {
+    model: dg.define_asset_job(
+        f"train_{model}",
+        selection=dg.AssetSelection.key_prefixes(["models", model]) - RESCORING - MODEL_CHECKS,
+        executor_def=dg.in_process_executor,
+        description=f"Makes the frame of {model}, trains, judges, and promotes what is better.",
+    )
+    for model in SOURCES
+}
+JOBS = (BUILD, VERIFY, AUDIT, MAINTENANCE, RETENTION, CHECK_MODELS, RESCORE, *TRAIN.values())
 
 
 def build_in_hand(instance: dg.DagsterInstance) -> bool:
     """Whether a build is queued or running, by whomever started."""
-    return bool(instance.get_run_records(dg.RunsFilter(job_name=BUILD_JOB, statuses=IN_HAND), limit=1))
+    return in_hand(instance, BUILD_JOB)
+
+
+def in_hand(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of a job is queued or running, by whomever started."""
+    return bool(instance.get_run_records(dg.RunsFilter(job_name=job, statuses=IN_HAND), limit=1))

@@ -24,6 +24,11 @@ def source_key(qualified: str) -> dg.AssetKey:
     return table_key(qualified.removesuffix(_QUARANTINE) if qualified.startswith("raw.") else qualified)
 
 
+def model_key(model: str, part: str) -> dg.AssetKey:
+    """An asset of a model: `frame`, `version`, `evaluation`, `champion`, `rescoring`."""
+    return dg.AssetKey(["models", model, part])
+
+
 def table_name(key: dg.AssetKey) -> str:
     """A table's name with schema, by its asset."""
     return ".".join(key.path)

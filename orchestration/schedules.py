@@ -1,8 +1,23 @@
 """What runs by the clock: a build now and then in case the sensor missed something, reconciliation, and upkeep."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
-from orchestration.jobs import AUDIT, BUILD, MAINTENANCE, RETENTION, VERIFY, build_in_hand
+from models.artifact import Name
+from orchestration.assets_models import NEW_DATA_ONLY
+from orchestration.jobs import (
+    AUDIT,
+    BUILD,
+    CHECK_MODELS,
+    MAINTENANCE,
+    RESCORE,
+    RETENTION,
+    TRAIN,
+    VERIFY,
+    build_in_hand,
+    in_hand,
+)
 
 FALLBACK_CRON = "*/30 * * * *"
 AUDIT_CRON = "41 3 * * *"
@@ -56,4 +71,54 @@ audit_daily = dg.ScheduleDefinition(
     description="Checks all rows, whatever changed: keys of whole tables, and events that were told in two ways.",
 )
 
-SCHEDULES = (build_fallback, verify_hourly, audit_daily, maintenance_regularly, retention_nightly)
+TRAIN_CRONS: Mapping[Name, str] = {"behavior": "10 2 * * *", "intent": "30 2 * * *", "sentiment": "50 2 * * *"}
+"""Daily, one after the other."""
+RESCORE_CRON = "30 3 * * *"
+CHECK_MODELS_CRON = "47 * * * *"
+
+
+def train_daily(model: Name) -> dg.ScheduleDefinition:
+    """The daily training of a model, of today's partition."""
+
+    @dg.schedule(
+        name=f"train_{model}_daily",
+        cron_schedule=TRAIN_CRONS[model],
+        target=TRAIN[model],
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Trains anew where something has come since the last version. Skips while a training is in hand.",
+    )
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if in_hand(context.instance, TRAIN[model].name):
+            return dg.SkipReason("A training is queued or running.")
+        day = f"{context.scheduled_execution_time:%Y-%m-%d}"
+        return dg.RunRequest(partition_key=day, tags={NEW_DATA_ONLY: "yes"})
+
+    return daily
+
+
+check_models_hourly = dg.ScheduleDefinition(
+    name="check_models_hourly",
+    cron_schedule=CHECK_MODELS_CRON,
+    target=CHECK_MODELS,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Looks for drift since the champions were judged, and for skew between training and serving.",
+)
+
+rescore_daily = dg.ScheduleDefinition(
+    name="rescore_behavior_daily",
+    cron_schedule=RESCORE_CRON,
+    target=RESCORE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Scores the customers who went silent, after the training of the day.",
+)
+
+SCHEDULES = (
+    build_fallback,
+    verify_hourly,
+    audit_daily,
+    maintenance_regularly,
+    retention_nightly,
+    check_models_hourly,
+    rescore_daily,
+    *(train_daily(model) for model in TRAIN_CRONS),
+)

@@ -21,7 +21,10 @@ def lineage(
     downstream: Annotated[bool, typer.Option("--downstream", help="What is made from it instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the columns that a column is made from, back to the landed records. Read from the SQL; needs no stack."""
+    """Show the columns that a column is made from.
+
+    Back to the landed records; read from the SQL, so it needs no stack.
+    """
     from rich.console import Console
     from rich.tree import Tree
 

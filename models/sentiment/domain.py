@@ -60,7 +60,7 @@ class Texts:
         return len(self.texts)
 
     def take(self, rows: NDArray[np.int64]) -> "Texts":
-        return Texts([self.texts[row] for row in rows.tolist()], self.lexicon[rows], self.labels[rows])
+        return Texts([self.texts[int(row)] for row in rows], self.lexicon[rows], self.labels[rows])
 
 
 def fit(own: Texts, other: Texts, seed: int) -> Part:

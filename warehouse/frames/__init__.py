@@ -6,7 +6,7 @@ What a frame holds is in the SQL beside this; the models say what they make of i
 
 # ruff: noqa: S608  names and expressions are those of this package
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -18,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 
 from contracts.errors import Terminal
+from contracts.features import MONEY_UNITS, CustomerFeatures
 from warehouse.lake import Lake, quoted
 from warehouse.tables import table
 
@@ -28,6 +29,14 @@ STEP = timedelta(days=15)
 MAX_CUTOFFS = 50
 HISTORY = timedelta(days=28)
 """The least that must be known before a cutoff: before that every customer is new."""
+_TIMES = {
+    "core.orders": "ordered_at",
+    "core.web_events": "event_time",
+    "core.web_sessions": "ended_at",
+    "core.posts": "posted_at",
+    "core.feedback": "given_at",
+}
+"""The column that says when a row of a table was so."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,16 +49,18 @@ class Rows:
     snapshot: int
 
 
-def behavior(lake: Lake) -> Rows:
+def behavior(lake: Lake, until: datetime | None = None) -> Rows:
     """Customers at cutoffs `STEP` apart, the last being `LABEL` before the latest order.
+
+    `until` leaves out what came after it, here and in the other frames: the frame as it could have been made then.
 
     Raises:
         Terminal: there are no orders.
         Transient: PostgreSQL is away.
     """
     with _reading(lake, "core.orders"):
-        first, as_of = _range(lake, "ordered_at", "core.orders")
-        table = lake.connection.execute(behavior_sql(behavior_cutoffs(first, as_of))).pl()
+        first, as_of = _range(lake, "core.orders", until)
+        table = lake.connection.execute(_before(behavior_sql(behavior_cutoffs(first, as_of)), until)).pl()
         return Rows(table, as_of, lake.snapshot())
 
 
@@ -73,15 +84,63 @@ def behavior_cutoffs(first: datetime, as_of: datetime) -> list[datetime]:
 
 def behavior_sql(cutoffs: Sequence[datetime]) -> str:
     """The SELECT of a frame of the behaviour model."""
-    features = sqlglot.parse_one(table("core.customer_features").sql, dialect="duckdb")
-    moments = next(cte for cte in features.find_all(exp.CTE) if cte.alias == "moments")
-    moments.set("this", sqlglot.parse_one(_sql("behavior_moments"), dialect="duckdb"))
     values = ", ".join(f"(timestamptz {quoted(cutoff.isoformat())})" for cutoff in cutoffs)
-    rendered = features.sql(dialect="duckdb", comments=False)
-    return f"with cutoffs(cutoff) as (values {values}), features as ({rendered}), {_sql('behavior')}"
+    features = features_sql(_sql("behavior_moments"))
+    return f"with cutoffs(cutoff) as (values {values}), features as ({features}), {_sql('behavior')}"
 
 
-def intent(lake: Lake) -> Rows:
+def features_sql(moments: str) -> str:
+    """The statement of `core.customer_features` at other moments: a SELECT of `customer_id` and `feature_cutoff`."""
+    features = sqlglot.parse_one(table("core.customer_features").sql, dialect="duckdb")
+    replaced = next(cte for cte in features.find_all(exp.CTE) if cte.alias == "moments")
+    replaced.set("this", sqlglot.parse_one(moments, dialect="duckdb"))
+    return features.sql(dialect="duckdb", comments=False)
+
+
+def behavior_now(lake: Lake) -> Rows:
+    """Every customer at the latest order's time, with nothing known of what comes after: to be scored.
+
+    Raises:
+        Terminal: there are no orders.
+        Transient: PostgreSQL is away.
+    """
+    with _reading(lake, "core.orders"):
+        _, as_of = _range(lake, "core.orders", None)
+        table = lake.connection.execute(behavior_sql([as_of])).pl()
+        return Rows(table.drop("ordered", "spend"), as_of, lake.snapshot())
+
+
+def silent_customers(lake: Lake, days: float) -> list[tuple[str, CustomerFeatures]]:
+    """The features, as of the latest order of all, of customers who have not ordered for so many days.
+
+    Raises:
+        Terminal: there are no orders.
+        Transient: PostgreSQL is away.
+    """
+    rows = behavior_now(lake)
+    names = [name for name in CustomerFeatures.__dataclass_fields__ if name in rows.table.columns]
+    cutoff_us = (rows.as_of - _NEVER) // timedelta(microseconds=1)
+    silent = rows.table.filter(pl.col("recency_days") >= days).with_columns(
+        monetary_units=(pl.col("monetary") * MONEY_UNITS).round().cast(pl.Int64)
+    )
+    return [
+        (
+            row["customer_id"],
+            CustomerFeatures(
+                cutoff_us=cutoff_us, monetary_units=row["monetary_units"], **{name: row[name] for name in names}
+            ),
+        )
+        for row in silent.iter_rows(named=True)
+    ]
+
+
+def latest(lake: Lake, tables: Iterable[str]) -> datetime:
+    """The latest time that anything in these tables is of."""
+    with _reading(lake, *tables):
+        return max(_range(lake, name, None, required=False)[1] for name in tables)
+
+
+def intent(lake: Lake, until: datetime | None = None) -> Rows:
     """Visits of people, as they were at their third page.
 
     Raises:
@@ -89,11 +148,11 @@ def intent(lake: Lake) -> Rows:
         Transient: PostgreSQL is away.
     """
     with _reading(lake, "core.web_sessions"):
-        _, as_of = _range(lake, "event_time", "core.web_events")
-        return Rows(lake.connection.execute(_sql("intent")).pl(), as_of, lake.snapshot())
+        _, as_of = _range(lake, "core.web_events", until)
+        return Rows(lake.connection.execute(_before(_sql("intent"), until)).pl(), as_of, lake.snapshot())
 
 
-def sentiment(lake: Lake) -> Rows:
+def sentiment(lake: Lake, until: datetime | None = None) -> Rows:
     """Posts and feedback that a person has judged, by a label or by stars.
 
     Raises:
@@ -101,9 +160,9 @@ def sentiment(lake: Lake) -> Rows:
         Transient: PostgreSQL is away.
     """
     with _reading(lake, "core.posts", "core.feedback"):
-        table = lake.connection.execute(_sql("sentiment")).pl()
-        _, posts = _range(lake, "posted_at", "core.posts", required=False)
-        _, as_of = _range(lake, "given_at", "core.feedback", required=False)
+        table = lake.connection.execute(_before(_sql("sentiment"), until)).pl()
+        _, posts = _range(lake, "core.posts", until, required=False)
+        _, as_of = _range(lake, "core.feedback", until, required=False)
         return Rows(table, max(posts, as_of), lake.snapshot())
 
 
@@ -116,9 +175,25 @@ def _reading(lake: Lake, *tables: str) -> Iterator[None]:
         yield
 
 
-def _range(lake: Lake, column: str, source: str, *, required: bool = True) -> tuple[datetime, datetime]:
-    """The first and the last time in a column, in UTC."""
-    ends = lake.connection.execute(f"select min({column}), max({column}) from {source}").fetchone()
+def _before(sql: str, until: datetime | None) -> str:
+    """The statement over those rows alone that were there by `until`."""
+    if until is None:
+        return sql
+    parsed = sqlglot.parse_one(sql, dialect="duckdb")
+    for source in list(parsed.find_all(exp.Table)):
+        column = _TIMES.get(f"{source.db}.{source.name}")
+        if column is not None:
+            rows = exp.select("*").from_(f"{source.db}.{source.name}")
+            earlier = rows.where(f"{column} <= timestamptz {quoted(until.isoformat())}", dialect="duckdb")
+            source.replace(earlier.subquery(source.alias_or_name))
+    return parsed.sql(dialect="duckdb", comments=False)
+
+
+def _range(lake: Lake, source: str, until: datetime | None, *, required: bool = True) -> tuple[datetime, datetime]:
+    """The first and the last time in a table, in UTC."""
+    column = _TIMES[source]
+    sql = _before(f"select min({column}), max({column}) from {source}", until)
+    ends = lake.connection.execute(sql).fetchone()
     if ends is None or ends[1] is None:
         if required:
             raise Terminal(f"{source} is empty.", remedy="Replay or simulate something, and run `headrace build`.")

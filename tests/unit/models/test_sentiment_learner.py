@@ -11,7 +11,7 @@ from models import frames, training
 from models.artifact import Refused
 from models.registry import files
 from models.sentiment.learner import LEARNER, prepared
-from models.sentiment.scorer import Champion
+from models.sentiment.scorer import Champion, Subject
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SAYS = {
@@ -51,7 +51,8 @@ def test_it_learns_is_reported_by_source_and_survives_its_file(tmp_path: Path) -
     said = [training.score("sentiment", fitted, window) for fitted in (trained.serving, loaded)]
     assert said[0].tobytes() == said[1].tobytes()
     scorer = Champion("sentiment-1", loaded)
-    texts, subjects = ["i love this, it is great in house 7"] * 2, ("post", "feedback")
+    texts = ["i love this, it is great in house 7"] * 2
+    subjects: tuple[Subject, Subject] = ("post", "feedback")
     scores = scorer.score(texts, subjects)
     assert [score.label for score in scores] == ["positive", "positive"]
     assert scores[0] != scores[1]

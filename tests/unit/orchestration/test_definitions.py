@@ -8,12 +8,15 @@ import pytest
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from orchestration.definitions import build_defs
-from orchestration.jobs import BUILD_JOB, VERIFY_JOB
-from orchestration.keys import FILE_KEY, table_key, table_name, topic_key
+from orchestration.jobs import BUILD_JOB, TRAIN, VERIFY_JOB
+from orchestration.keys import FILE_KEY, model_key, table_key, table_name, topic_key
+from orchestration.training import SOURCES
 from warehouse.raw import raw_tables
 from warehouse.staged import STAGED_TABLES
 from warehouse.tables import CASES, all_tables
 
+MODEL_PARTS = ("frame", "version", "evaluation", "champion")
+RESCORING = model_key("behavior", "rescoring")
 SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
 
 
@@ -44,6 +47,8 @@ def test_every_topic_raw_table_and_warehouse_table_is_an_asset(defs: dg.Definiti
     wanted = {topic_key(name) for name in TOPICS} | {table_key(raw.qualified) for raw in raw_tables()}
     wanted |= {table_key(table.qualified) for table in all_tables()} | {FILE_KEY}
     wanted |= {table_key(name) for name in STAGED_TABLES}
+    wanted |= {model_key(name, part) for name in SOURCES for part in MODEL_PARTS}
+    wanted.add(RESCORING)
     assert {spec.key for spec in defs.resolve_all_asset_specs()} == wanted
 
 
@@ -60,12 +65,22 @@ def _upstream(parents: dict[dg.AssetKey, set[dg.AssetKey]], key: dg.AssetKey) ->
     return parents[key].union(*(_upstream(parents, parent) for parent in parents[key]))
 
 
-def test_a_build_runs_in_one_process_and_makes_everything_but_the_topics(defs: dg.Definitions) -> None:
+def test_a_build_runs_in_one_process_and_makes_everything_but_topics_and_models(defs: dg.Definitions) -> None:
     job = defs.resolve_job_def(BUILD_JOB)
     assert job.executor_def.name == dg.in_process_executor.name
-    topics = {topic_key(name) for name in TOPICS}
+    others = {topic_key(name) for name in TOPICS} | {model_key(name, part) for name in SOURCES for part in MODEL_PARTS}
     made = job.asset_layer.executable_asset_keys
-    assert made == {spec.key for spec in defs.resolve_all_asset_specs()} - topics
+    assert made == {spec.key for spec in defs.resolve_all_asset_specs()} - others - {RESCORING}
+    assert not [node.name for node in job.nodes if "champion" in node.name or "trained" in node.name]
+
+
+def test_a_model_is_trained_by_a_job_of_its_own_one_at_a_time(defs: dg.Definitions) -> None:
+    for model, trained in TRAIN.items():
+        job = defs.resolve_job_def(trained.name)
+        assert job.asset_layer.executable_asset_keys == {model_key(model, part) for part in MODEL_PARTS}
+        (step,) = [node.definition for node in job.nodes]
+        assert isinstance(step, dg.OpDefinition)
+        assert step.pool == "models"
 
 
 def test_a_build_checks_the_references_and_only_a_verification_reads_the_topics(defs: dg.Definitions) -> None:
@@ -88,6 +103,7 @@ def test_sensor_and_schedules_run_without_being_switched_on(defs: dg.Definitions
     assert {s.name: s.default_status for s in repository.sensor_defs} == {
         "landing_commits": dg.DefaultSensorStatus.RUNNING,
         "alert_on_failure": dg.DefaultSensorStatus.RUNNING,
+        "drift_retrains": dg.DefaultSensorStatus.RUNNING,
     }
     assert {s.name: s.default_status for s in repository.schedule_defs} == {
         "build_fallback": dg.DefaultScheduleStatus.RUNNING,
@@ -95,6 +111,9 @@ def test_sensor_and_schedules_run_without_being_switched_on(defs: dg.Definitions
         "maintenance_regularly": dg.DefaultScheduleStatus.RUNNING,
         "retention_nightly": dg.DefaultScheduleStatus.RUNNING,
         "audit_daily": dg.DefaultScheduleStatus.RUNNING,
+        "rescore_behavior_daily": dg.DefaultScheduleStatus.RUNNING,
+        "check_models_hourly": dg.DefaultScheduleStatus.RUNNING,
+        **{f"train_{model}_daily": dg.DefaultScheduleStatus.RUNNING for model in SOURCES},
     }
 
 
@@ -108,5 +127,5 @@ def test_every_table_shows_its_grain_and_its_sql(defs: dg.Definitions) -> None:
 
 def test_every_table_turns_stale_when_no_build_brings_it_up_to_date(defs: dg.Definitions) -> None:
     for spec in defs.resolve_all_asset_specs():
-        is_topic = spec.key.path[0] == "kafka"
-        assert (spec.freshness_policy is None) == is_topic, spec.key
+        is_no_table = spec.key.path[0] in ("kafka", "models")
+        assert (spec.freshness_policy is None) == is_no_table, spec.key

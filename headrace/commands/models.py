@@ -1,0 +1,187 @@
+"""`headrace models`: the registered versions, who is champion and why, promotion by hand, and going back."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.terminal import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from models.artifact import Card, Measure
+    from models.registry.store import Registry, Version
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Model = Annotated[str, typer.Argument(help="Name of the model, such as `behavior`.")]
+Number = Annotated[int | None, typer.Argument(help="Number of the version; the champion when left out.")]
+Reason = Annotated[str, typer.Option(help="Why; it is written down.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    models = typer.Typer(name="models", help="Registered models: who scores, and why.", no_args_is_help=True)
+    models.command("list")(list_versions)
+    models.command()(show)
+    models.command()(promote)
+    models.command()(rollback)
+    models.command()(reproduce)
+    app.add_typer(models)
+
+
+def list_versions(
+    model: Annotated[str | None, typer.Argument(help="Name of a model; all when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the versions, the latest first, with what was decided about each."""
+    from models.artifact import NAMES
+
+    with _registry() as registry:
+        found = [version for name in ([model] if model else NAMES) for version in registry.versions(name)]
+    if as_json:
+        typer.echo(json.dumps([_version(each) for each in found]))
+        return
+    rows = [
+        (each.name, f"{each.registered_at:%Y-%m-%d %H:%M}", ", ".join(each.aliases), each.decision, each.reason)
+        for each in found
+    ]
+    print_table(("version", "registered", "alias", "decision", "reason"), rows)
+
+
+def show(model: Model, version: Number = None, as_json: Json = False) -> None:
+    """Show one version: its data, parameters, figures with intervals beside the baselines, and the decision."""
+    from models.registry import champions
+
+    with _registry() as registry:
+        shown = _chosen(registry, model, version)
+        card = registry.card(shown)
+        history = champions.reigns(registry.settings.conninfo(), model)
+    if as_json:
+        reigns = [{"version": reign.version, "since": reign.since.isoformat()} for reign in history]
+        typer.echo(json.dumps({**_version(shown), "card": _plain(card), "champions": reigns}))
+        return
+    print_table(("", ""), [(name, value) for name, value in _facts(shown, card)])
+    measures = {"model": card.report.model, **card.report.baselines}
+    names = list(card.report.model)
+    print_table(("", *names), [(who, *(_measure(said.get(name)) for name in names)) for who, said in measures.items()])
+    for reign in history:
+        typer.echo(
+            f"{reign.since:%Y-%m-%d %H:%M:%S}  {f'{model}-{reign.version}' if reign.version else 'none'} champion"
+        )
+
+
+def promote(
+    model: Model,
+    version: Annotated[int, typer.Argument(help="Number of the version.")],
+    force: Annotated[bool, typer.Option("--force", help="Without comparing it with the champion.")] = False,
+    reason: Reason = "by the command line",
+    as_json: Json = False,
+) -> None:
+    """Promote a version if it is better than the champion by more than chance; exit 1 where it is refused."""
+    from models import frames
+    from models.registry import succession
+
+    with _registry() as registry:
+        wanted = registry.version(model, version)
+        if force:
+            succession.promote(registry, wanted, reason)
+            promoted, said = True, f"by hand: {reason}"
+        else:
+            card = registry.card(wanted)
+            frame = frames.load(Path(card.frame.path), card.name, card.frame.sha256)
+            verdict = succession.consider(registry, wanted, frame)
+            promoted, said = verdict.promoted, verdict.reason
+    outcome = {"version": wanted.name, "promoted": promoted, "reason": said}
+    _tell(outcome, f"{wanted.name} {'is the champion' if promoted else 'was refused'}: {said}", as_json)
+    raise typer.Exit(int(not promoted))
+
+
+def rollback(model: Model, reason: Reason = "by the command line", as_json: Json = False) -> None:
+    """Make the former champion the champion again. Scorers take it within half a minute."""
+    from models.registry import succession
+
+    with _registry() as registry:
+        restored = succession.rollback(registry, model, reason)
+    _tell({"champion": restored.name, "reason": reason}, f"{restored.name} is the champion again.", as_json)
+
+
+def reproduce(model: Model, version: Number = None, as_json: Json = False) -> None:
+    """Train a version once more from its kept frame; exit 1 unless it says the same to the last bit."""
+    from models import frames, training
+
+    with _registry() as registry:
+        wanted = _chosen(registry, model, version)
+        card = registry.card(wanted)
+    frame = frames.load(Path(card.frame.path), card.name, card.frame.sha256)
+    again = training.reproduce(card, frame)
+    outcome = {"version": wanted.name, "predictions_sha256": again.card.predictions_sha256, "frame": card.frame.path}
+    _tell(outcome, f"{wanted.name} trained again says the same, to the last bit.", as_json)
+
+
+@contextmanager
+def _registry() -> "Iterator[Registry]":
+    """The registry for the length of a command, whether the stack is up or down."""
+    from contracts.settings import Settings
+    from headrace.stack import postgres_for_call
+    from models.registry.store import Registry
+
+    settings = Settings()
+    with postgres_for_call(settings):
+        yield Registry.open(settings)
+
+
+def _chosen(registry: "Registry", model: str, number: int | None) -> "Version":
+    from contracts.errors import Terminal
+
+    if number is not None:
+        return registry.version(model, number)
+    champion = registry.champion(model)
+    if champion is None:
+        raise Terminal(f"There is no champion of {model}.", remedy=f"Train one: `headrace train {model}`.")
+    return champion
+
+
+def _tell(outcome: dict[str, Any], sentence: str, as_json: bool) -> None:
+    typer.echo(json.dumps(outcome) if as_json else sentence)
+
+
+def _version(version: "Version") -> dict[str, Any]:
+    return {
+        "model": version.model,
+        "version": version.number,
+        "name": version.name,
+        "registered_at": version.registered_at.isoformat(),
+        "aliases": list(version.aliases),
+        "decision": version.decision,
+        "reason": version.reason,
+        "verdict": json.loads(version.verdict) if version.verdict else None,
+        "run_id": version.run_id,
+        "sha256": version.sha256,
+    }
+
+
+def _plain(card: "Card") -> dict[str, Any]:
+    from models import artifact
+
+    return json.loads(artifact.encode(card))
+
+
+def _facts(version: "Version", card: "Card") -> list[tuple[str, str]]:
+    spans = {"trained on": card.training, "judged on": card.evaluation, "serving was fitted on": card.serving}
+    return [
+        ("version", f"{version.name} {', '.join(version.aliases)}"),
+        ("registered", f"{version.registered_at:%Y-%m-%d %H:%M:%S}"),
+        ("decision", f"{version.decision}: {version.reason}"),
+        *((name, f"{span.rows:,} rows, {span.start:%Y-%m-%d} to {span.end:%Y-%m-%d}") for name, span in spans.items()),
+        ("frame", f"{card.frame.path}, {card.frame.rows:,} rows, snapshot {card.frame.snapshot}"),
+        ("code", card.code),
+        ("libraries", ", ".join(f"{name} {number}" for name, number in card.libraries.items())),
+        ("parameters", ", ".join(f"{name}={value}" for name, value in card.parameters.items())),
+    ]
+
+
+def _measure(measure: "Measure | None") -> str:
+    return "" if measure is None else f"{measure.value:.4f} ({measure.low:.4f} to {measure.high:.4f})"

@@ -1,0 +1,226 @@
+"""The models as assets: each one's frame, the version trained from it, its evaluation, and the champion.
+
+All four are one step, since a training that is refused half-way has nothing to hand on; partitions are days, and the
+frame of a day holds nothing that came after it, so that past cutoffs can be backfilled. Plots are in the metadata as
+pictures. What is shown is put together by the pure functions at the end.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from contracts.settings import Settings
+from contracts.topics import Case
+from models.artifact import Measure, Name, Refused, Trained
+from orchestration.instance import MODELS_POOL
+from orchestration.keys import model_key, table_key
+from orchestration.rescoring import rescore
+from orchestration.training import SOURCES, enrol, make_frame
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from models.drift import Drift
+    from models.frames import Frame
+    from models.promotion import Verdict
+    from models.registry.store import Registry, Version
+
+DAYS = dg.DailyPartitionsDefinition(start_date="2009-01-01", end_offset=1)
+"""A day's frame is of what was known at its end; the end of today is now."""
+TRAINED_CHECK = "training_is_possible"
+CASES: Mapping[Name, Case] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
+NEW_DATA_ONLY = "headrace/new_data_only"
+"""Tag of runs that have nothing to do where nothing has come since the last version."""
+
+Yielded = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
+
+
+def model_assets() -> list[dg.AssetsDefinition]:
+    """The assets of every model that is trained from the warehouse."""
+    return [*(_model(name) for name in SOURCES), rescoring]
+
+
+@dg.asset(
+    key=model_key("behavior", "rescoring"),
+    deps=[model_key("behavior", "champion"), table_key("core.orders")],
+    group_name="ecommerce/models",
+    kinds={"kafka"},
+    description="Scores of customers who went silent, as of the latest order, to the topic `customer_behavior`.",
+    pool=MODELS_POOL,
+)
+def rescoring(settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]):
+    version, customers = rescore(settings, lake)
+    return dg.MaterializeResult(metadata={"version": version, "customers": customers})
+
+
+def _model(name: Name) -> dg.AssetsDefinition:
+    frame, version, evaluation, champion = (
+        model_key(name, part) for part in ("frame", "version", "evaluation", "champion")
+    )
+
+    @dg.multi_asset(
+        name=f"{name}_training",
+        specs=[
+            _spec(name, frame, [table_key(each) for each in SOURCES[name]], "Rows of features, and what came after."),
+            _spec(name, version, [frame], "The model trained from the frame, registered as a version."),
+            _spec(name, evaluation, [version], "How it does on the later window, beside the baselines."),
+            _spec(name, champion, [evaluation], "Whether it became champion, and why."),
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                TRAINED_CHECK, asset=version, description="There is enough data, of every outcome, in time."
+            )
+        ],
+        partitions_def=DAYS,
+        pool=MODELS_POOL,
+    )
+    def trained(
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
+    ) -> Yielded:
+        from models import training
+        from models.registry.store import Registry
+
+        made = make_frame(settings, lake, name, end_of(context.partition_key))
+        yield dg.MaterializeResult(asset_key=frame, metadata=frame_metadata(made))
+        registry = Registry.open(settings)
+        try:
+            model = training.train(made, newer_than=_last_seen(registry, name, context.run.tags))
+        except Refused as refused:
+            yield _possible(version, refused)
+            return
+        yield _possible(version, None)
+        result = enrol(registry, lake, made, model)
+        yield dg.MaterializeResult(asset_key=version, metadata=version_metadata(result.version, model))
+        yield dg.MaterializeResult(asset_key=evaluation, metadata=evaluation_metadata(model, made))
+        yield dg.MaterializeResult(asset_key=champion, metadata=verdict_metadata(result.version, result.verdict))
+
+    return trained
+
+
+def _spec(name: Name, key: dg.AssetKey, deps: list[dg.AssetKey], description: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        deps=deps,
+        skippable=True,
+        group_name=f"{CASES[name]}/models",
+        kinds={"parquet" if key == model_key(name, "frame") else "scikitlearn"},
+        description=description,
+    )
+
+
+def end_of(day: str) -> datetime | None:
+    """The moment up to which a day's frame knows; None, which is now, for a day that is not over."""
+    end = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
+    return end if end <= datetime.now(UTC) else None
+
+
+def _last_seen(registry: "Registry", model: Name, tags: Mapping[str, str]) -> datetime | None:
+    """Where a run is for new data only: the time that the latest version knew up to."""
+    versions = registry.versions(model) if NEW_DATA_ONLY in tags else []
+    return registry.card(versions[0]).frame.as_of if versions else None
+
+
+def _possible(version: dg.AssetKey, refused: Refused | None) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=version,
+        check_name=TRAINED_CHECK,
+        passed=refused is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None if refused is None else str(refused),
+    )
+
+
+def frame_metadata(frame: "Frame") -> dict[str, Any]:
+    """What Dagster shows of a frame."""
+    record = frame.record
+    return {
+        "dagster/row_count": record.rows,
+        "path": dg.MetadataValue.path(record.path),
+        "sha256": record.sha256,
+        "as_of": dg.MetadataValue.timestamp(record.as_of),
+        "snapshot": record.snapshot if record.snapshot is not None else dg.MetadataValue.null(),
+    }
+
+
+def version_metadata(version: "Version", trained: Trained) -> dict[str, Any]:
+    """What Dagster shows of a version: where it came from, and what it was made with."""
+    card = trained.card
+    spans = {"trained_on": card.training, "judged_on": card.evaluation, "serving_fitted_on": card.serving}
+    return {
+        "version": version.name,
+        "code": card.code,
+        "parameters": dg.MetadataValue.json(dict(card.parameters)),
+        "sha256": dg.MetadataValue.json(dict(version.sha256.items())),
+        **{name: f"{each.rows:,} rows, {each.start:%Y-%m-%d} to {each.end:%Y-%m-%d}" for name, each in spans.items()},
+    }
+
+
+def evaluation_metadata(trained: Trained, frame: "Frame") -> dict[str, Any]:
+    """What Dagster shows of an evaluation: figures beside the baselines', and the plots as pictures."""
+    from models import plots, training
+    from models.importance import importance
+
+    card = trained.card
+    window = training.split(frame).evaluation
+    outcomes = training.evaluate(card.name, trained.judged, window).outcomes
+    pictures = plots.evaluation_plots(card.report, outcomes, importance(card, trained.judged, window))
+    figures = {name: measure.value for name, measure in card.report.model.items()}
+    return {
+        **figures,
+        "rows": card.report.rows,
+        "positive_rate": card.report.positive_rate,
+        "figures": dg.MetadataValue.md(figures_table({"model": card.report.model, **card.report.baselines})),
+        **{name: _picture(png, name) for name, png in pictures.items()},
+    }
+
+
+def figures_table(said: Mapping[str, Mapping[str, Measure]]) -> str:
+    """Figures with their intervals, a line for each model."""
+    names = list(next(iter(said.values())))
+    lines = [f"| {' | '.join(['', *names])} |", "|---" * (len(names) + 1) + "|"]
+    for who, measures in said.items():
+        cells = [
+            f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})" if (each := measures.get(name)) else ""
+            for name in names
+        ]
+        lines.append(f"| {' | '.join([who, *cells])} |")
+    return "\n".join(lines)
+
+
+def verdict_metadata(version: "Version", verdict: "Verdict") -> dict[str, Any]:
+    """What Dagster shows of a decision."""
+    return {
+        "version": version.name,
+        "promoted": verdict.promoted,
+        "reason": verdict.reason,
+        "rival": verdict.rival,
+        "rows": verdict.rows,
+        "differences": dg.MetadataValue.md(figures_table({"in favour": verdict.differences}))
+        if verdict.differences
+        else dg.MetadataValue.null(),
+    }
+
+
+def drift_metadata(found: "list[Drift]") -> dict[str, Any]:
+    """What Dagster shows of drift: a line for each column, and a picture."""
+    from models import plots
+
+    if not found:
+        return {"columns": 0}
+    lines = ["| column | index | most by chance | mean then | mean now |", "|---|---|---|---|---|"]
+    for each in found:
+        means = f"{each.reference_mean:.4g} | {each.current_mean:.4g}"
+        lines.append(f"| {each.column} | {each.psi:.4f} | {each.threshold:.4f} | {means} |")
+    return {
+        "columns": len(found),
+        "moved": sum(each.has_moved for each in found),
+        "drift": dg.MetadataValue.md("\n".join(lines)),
+        "plot": _picture(plots.drifts(found), "drift"),
+    }
+
+
+def _picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:
+    from models import plots
+
+    return dg.MetadataValue.md(plots.as_markdown(png, name.replace("_", " ")))

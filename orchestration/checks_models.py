@@ -1,0 +1,56 @@
+"""Checks of the champions: whether the data has moved since they were judged, and whether the stream serves what they
+were trained on. They read a lot, so they are a job of their own; `sensors` looks at what they found.
+"""
+
+import dagster as dg
+
+from contracts.settings import Settings
+from models.artifact import Name
+from orchestration.assets_models import drift_metadata
+from orchestration.keys import model_key
+from orchestration.training import SOURCES, drift_of
+from warehouse.lake import Lake
+from warehouse.served import skew
+
+DRIFT_CHECK = "scores_have_not_moved"
+SKEW_CHECK = "stream_serves_what_was_trained_on"
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
+
+def model_checks() -> list[dg.AssetChecksDefinition]:
+    """The drift check of every model, and the skew check of the one whose features the stream computes."""
+    return [*(_drift_check(name) for name in SOURCES), serves_what_was_trained_on]
+
+
+def _drift_check(name: Name) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=model_key(name, "champion"),
+        name=DRIFT_CHECK,
+        description="Population stability of scores and features, against what chance gives for so many rows.",
+    )
+    def drifted(settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        found = drift_of(settings, lake, name)
+        moved = [each.column for each in found if each.has_moved]
+        return dg.AssetCheckResult(
+            passed=not any(each.has_moved and each.of_scores for each in found),
+            severity=WARN,
+            description=f"Moved: {', '.join(moved)}." if moved else None,
+            metadata=drift_metadata(found),
+        )
+
+    return drifted
+
+
+@dg.asset_check(
+    asset=model_key("behavior", "champion"),
+    name=SKEW_CHECK,
+    description="Features of the latest scores, recomputed in the warehouse as of the moments that they name.",
+)
+def serves_what_was_trained_on(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    found = skew(lake)
+    return dg.AssetCheckResult(
+        passed=found.sound,
+        severity=ERROR,
+        description=", ".join(f"{name}: {count}" for name, count in found.differing.items() if count) or None,
+        metadata={"rows": found.rows, **found.differing},
+    )

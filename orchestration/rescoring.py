@@ -1,0 +1,26 @@
+"""The daily rescoring of silent customers: their features from the warehouse, the champion, and the topic of scores."""
+
+from datetime import UTC, datetime
+
+from contracts.settings import Settings
+from warehouse.lake import Lake
+
+SILENT_DAYS = 1.0
+"""Whoever ordered later than that was scored by the stream; what it says of them is newer than the warehouse."""
+
+
+def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
+    """Score the silent customers as of the latest order, and publish; returns the model's version and how many.
+
+    Raises:
+        Transient: PostgreSQL or Kafka is away.
+        Terminal: there are no orders.
+    """
+    from models.behavior.scorer import SERVING
+    from streaming.rescoring import Customer, publish
+    from warehouse.frames import silent_customers
+
+    SERVING.follow(settings)
+    scorer = SERVING.current()
+    customers = [Customer(*each) for each in silent_customers(lake, SILENT_DAYS)]
+    return scorer.version, publish(settings, customers, scorer, datetime.now(UTC))

@@ -1,0 +1,127 @@
+"""A training from the warehouse to the registry, in steps, for Dagster's assets and for the command line alike.
+
+Frames come from `warehouse`, everything else from `models`; this brings the two together and computes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from models.artifact import NAMES, Name, Trained
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from models.drift import Drift
+    from models.frames import Frame
+    from models.promotion import Verdict
+    from models.registry.store import Registry, Version
+    from warehouse.frames import Rows
+
+# scikit-learn, polars and MLflow are imported in the functions: Dagster's code server holds the definitions all the
+# time, and needs none of them.
+
+SOURCES: Mapping[Name, tuple[str, ...]] = {
+    "behavior": ("core.orders",),
+    "intent": ("core.web_events", "core.web_sessions"),
+    "sentiment": ("core.posts", "core.feedback"),
+}
+"""The models that are trained from the warehouse, and the tables that their rows are read from."""
+TIMES: Mapping[Name, str] = {"behavior": "cutoff", "intent": "cutoff", "sentiment": "given_at"}
+"""The column that says when a row is of."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training came to."""
+
+    frame: "Frame"
+    trained: Trained
+    version: "Version"
+    verdict: "Verdict"
+
+
+def make_frame(settings: Settings, lake: Lake, model: str, until: datetime | None = None) -> "Frame":
+    """Read a model's frame from the warehouse as it is now, and keep it. With `until`, as if nothing came after it.
+
+    Raises:
+        Terminal: there is no such model, or the tables it needs are not built or empty.
+    """
+    from models import frames
+
+    name = _trained_here(model)
+    rows = _rows(lake, name, until)
+    return frames.save(settings.frames_root, name, rows.table, as_of=rows.as_of, snapshot=rows.snapshot)
+
+
+def train(settings: Settings, lake: Lake, model: str) -> Training:
+    """Make the frame, train, register, and let the version challenge the champion.
+
+    Raises:
+        Refused: the data does not allow a training, and why.
+    """
+    from models import training
+    from models.registry.store import Registry
+
+    frame = make_frame(settings, lake, model)
+    trained = training.train(frame)
+    return enrol(Registry.open(settings), lake, frame, trained)
+
+
+def enrol(registry: "Registry", lake: Lake, frame: "Frame", trained: Trained) -> Training:
+    """Register what was trained, and let it challenge the champion."""
+    from models.registry import succession
+
+    version = registry.register(trained)
+    verdict = succession.consider(registry, version, frame, newest(lake, frame.name))
+    return Training(frame, trained, registry.version(version.model, version.number), verdict)
+
+
+def newest(lake: Lake, model: Name) -> datetime:
+    """The time of the newest event that the warehouse holds for a model."""
+    from warehouse import frames
+
+    return frames.latest(lake, SOURCES[model])
+
+
+def drift_of(settings: Settings, lake: Lake, model: Name) -> "list[Drift]":
+    """How the data has moved since the champion was judged; nothing without a champion, or with too few rows since."""
+    import polars as pl
+
+    from models import drift, frames, training
+    from models.registry.store import Registry
+    from warehouse.frames import behavior_now
+
+    registry = Registry.open(settings)
+    champion = registry.champion(model)
+    if champion is None:
+        return []
+    card = registry.card(champion)
+    frame = frames.load(Path(card.frame.path), model, card.frame.sha256)
+    if model == "behavior":
+        current = behavior_now(lake).table
+    else:
+        current = _rows(lake, model, None).table.filter(pl.col(TIMES[model]) > card.frame.as_of)
+    reference = training.split(frame).evaluation
+    return drift.since_judged(card, registry.load(champion, "judged"), reference, current)
+
+
+def _rows(lake: Lake, model: Name, until: datetime | None) -> "Rows":
+    from warehouse import frames
+
+    made = {"behavior": frames.behavior, "intent": frames.intent, "sentiment": frames.sentiment}
+    return made[model](lake, until)
+
+
+def _trained_here(model: str) -> Name:
+    for name in SOURCES:
+        if name == model:
+            return name
+    known = model in NAMES
+    raise Terminal(
+        f"{model} is not trained from the warehouse." if known else f"There is no model {model}.",
+        remedy="Give it a file (docs/models.md)." if known else f"There are: {', '.join(SOURCES)}.",
+    )

@@ -1,0 +1,56 @@
+"""The daily rescoring: customers who went silent get a new score, once, whatever happens meanwhile."""
+
+import subprocess
+import sys
+
+from contracts.decoding import decode
+from contracts.ecommerce import CustomerBehavior
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from orchestration.rescoring import rescore
+from streaming.rescoring import TOPIC
+from tests.integration.building import ROOT, build_from
+from tests.integration.landed import Landing
+from tests.integration.landers import environment
+from tests.integration.processor_slots import read_all, wait_for_settled
+from tests.integration.samples import at, order
+from warehouse.lake import Lake
+
+_KILLED = "from contracts.settings import Settings; from orchestration.rescoring import rescore; \
+from warehouse.lake import Lake; settings = Settings(); rescore(settings, Lake.open(settings))"
+
+
+def _scores(settings: Settings) -> list[tuple[bytes | None, CustomerBehavior]]:
+    rows = read_all(settings, TOPIC, TOPICS[TOPIC].partitions)
+    return [(key, decode(CustomerBehavior, value)) for _, key, value in rows if value is not None]
+
+
+def test_silent_customers_are_scored_as_of_the_latest_order_all_or_none_and_once(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    line = ("A", 2, "2.50")
+    told = [
+        order("1", line, customer_id="silent", time=at(days=0)),
+        order("2", line, line, customer_id="silent", time=at(days=10)),
+        order("3", line, customer_id="active", time=at(days=40)),
+        order("4", line, customer_id=None, time=at(days=5)),
+    ]
+    landing.land("orders", told)
+    build_from(fresh, "orders")
+
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED],
+        env=environment(fresh, HEADRACE_FAILPOINTS="rescoring.flushed=kill", PYTHONPATH=str(ROOT)),
+        cwd=ROOT,
+        check=False,
+    )
+    assert killed.returncode == -9
+    with Lake.open(fresh) as lake:
+        assert rescore(fresh, lake) == ("rfm-rule", 1)
+        assert rescore(fresh, lake) == ("rfm-rule", 1)
+    wait_for_settled(fresh, TOPIC)
+    scores = _scores(fresh)
+    assert [key for key, _ in scores] == [b"silent", b"silent"], "nothing of the one that was killed"
+    (first, again) = (event for _, event in scores)
+    assert first.event_id == again.event_id
+    assert (first.orders, first.recency_days, first.tenure_days, first.monetary) == (2, 30.0, 40.0, "15.0000")
+    assert first.feature_cutoff == first.event_time == at(days=40)
