@@ -55,7 +55,10 @@ class PartitionAccount:
 
 @dataclass(frozen=True)
 class RegisteredAccount:
-    """What the warehouse registered of one partition: landed and quarantined rows together, below `position`."""
+    """What the warehouse registered of one partition: landed and quarantined rows together, below `position`.
+
+    `damaged` names files of the topic that are missing or have another size; their rows are not among `offsets`.
+    """
 
     topic: str
     topic_id: UUID
@@ -63,6 +66,7 @@ class RegisteredAccount:
     position: int
     offsets: Offsets
     quarantined: int
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ those of the landing schema; a column that a contract gains is added.
 
 # ruff: noqa: S608  the only names put into SQL are those of the topics and fields declared in `contracts`
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -79,17 +79,42 @@ def register(lake: Lake, topic: str) -> int:
     return lake.write(lambda: _register(lake, raw_table(topic)))
 
 
-def registered_offsets(lake: Lake, topic: str) -> pa.Table:
-    """Every record registered: columns `topic_id`, `partition`, `offset`, and `quarantined`, which says where it is."""
+def registered_offsets(lake: Lake, topic: str, damaged: Collection[str] = ()) -> pa.Table:
+    """Every record registered: columns `topic_id`, `partition`, `offset`, and `quarantined`, which says where it is.
+
+    What is in `damaged` files is left out.
+    """
     table = raw_table(topic)
-    accounts = [(table.qualified, False)] + ([(table.quarantine, True)] if table.quarantine else [])
+    sources = [(_without(lake, table.qualified, damaged), False)]
+    if table.quarantine is not None:
+        sources.append((_without(lake, table.quarantine, damaged), True))
     query = " union all ".join(
         f'select _topic_id as topic_id, _partition as partition, _offset as "offset", {quarantined} as quarantined'
-        f" from {name}"
-        for name, quarantined in accounts
+        f" from {source}"
+        for source, quarantined in sources
     )
     with lake.translated_errors():
         return lake.connection.execute(query).to_arrow_table()
+
+
+def _without(lake: Lake, qualified: str, damaged: Collection[str]) -> str:
+    """What to select from: the table, or its files that are left."""
+    left = [path for path, _ in _files(lake, qualified) if path not in damaged] if damaged else []
+    return f"read_parquet([{', '.join(map(quoted, left))}], union_by_name => true)" if left else qualified
+
+
+def damaged_files(lake: Lake, topic: str) -> list[str]:
+    """The registered files of a topic that are missing, or not as long as they were."""
+    table = raw_table(topic)
+    files = [*_files(lake, table.qualified), *(_files(lake, table.quarantine) if table.quarantine else ())]
+    return [path for path, size in files if not Path(path).is_file() or Path(path).stat().st_size != size]
+
+
+def _files(lake: Lake, qualified: str) -> list[tuple[str, int]]:
+    """Path and bytes of every file of a table."""
+    name = quoted(qualified.removeprefix(f"{SCHEMA}."))
+    listed = f"ducklake_list_files('{CATALOG}', {name}, schema => '{SCHEMA}')"
+    return lake.connection.execute(f"select data_file, data_file_size_bytes from {listed}").fetchall()
 
 
 def registered_accounts(lake: Lake, topic: str) -> list[RegisteredAccount]:
@@ -97,13 +122,16 @@ def registered_accounts(lake: Lake, topic: str) -> list[RegisteredAccount]:
     ensure(lake)
     accounts: list[RegisteredAccount] = []
     with lake.transaction():
-        lake.connection.register("registered", registered_offsets(lake, topic))
+        damaged = damaged_files(lake, topic)
+        lake.connection.register("registered", registered_offsets(lake, topic, damaged))
         for (topic_id, partition), position in sorted(watermarks.landing_offsets(lake, topic).items()):
             of_partition = f"from registered where topic_id = {quoted(topic_id)} and partition = {partition}"
             numbers = lake.connection.execute(f'select "offset" {of_partition} order by "offset"').fetchnumpy()
             quarantined = lake.value(f"select count(*) {of_partition} and quarantined")
             offsets = np.asarray(numbers["offset"], dtype=np.int64)
-            accounts.append(RegisteredAccount(topic, UUID(topic_id), partition, position, offsets, quarantined))
+            accounts.append(
+                RegisteredAccount(topic, UUID(topic_id), partition, position, offsets, quarantined, tuple(damaged))
+            )
     lake.connection.unregister("registered")
     return accounts
 

@@ -28,6 +28,7 @@ class PartitionResult:
     pending: held from the position on, not landed yet. unregistered: landed, not registered yet.
     expired: landed, below the log's start: only the commit chain tells of them. given_up: in accepted gaps.
     chain_breaks: commits that do not begin where the one before ended, or whose counts differ from what landed.
+    damaged_files: files of the topic, whatever partitions they hold, that are missing or altered; `damaged` names them.
     """
 
     topic: str
@@ -48,6 +49,7 @@ class PartitionResult:
     chain_breaks: int
     damaged_files: int
     stopped_reason: str | None
+    damaged: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -139,6 +141,11 @@ class Reconciliation:
     def complete(self) -> bool:
         delivered = not any(each.pending for each in (*self.deliveries, *self.staged))
         return self.sound and delivered and all(result.complete for result in self.partitions)
+
+    @property
+    def damaged(self) -> list[str]:
+        """The files that are missing or altered, of all topics."""
+        return sorted({path for result in self.partitions for path in result.damaged})
 
     def total(self, name: str) -> int:
         """Sum of one of the counts over all partitions."""
@@ -250,6 +257,7 @@ def _compare(topic: PartitionAccount, account: RegisteredAccount | None) -> Part
     due = topic.held[(topic.held >= topic.start) & (topic.held < topic.position)]
     missing = np.setdiff1d(due, distinct, assume_unique=True)
     given_up = _within(missing, topic.gaps)
+    damaged = tuple(sorted({*topic.damaged, *(account.damaged if account else ())}))
     return PartitionResult(
         topic=topic.topic,
         partition=topic.partition,
@@ -267,8 +275,9 @@ def _compare(topic: PartitionAccount, account: RegisteredAccount | None) -> Part
         expired=int((distinct < topic.log_start).sum()),
         given_up=given_up,
         chain_breaks=_chain_breaks(topic, landed),
-        damaged_files=len(topic.damaged),
+        damaged_files=len(damaged),
         stopped_reason=topic.stopped_reason,
+        damaged=damaged,
     )
 
 

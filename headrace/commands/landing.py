@@ -190,7 +190,10 @@ def _verdict(result: "Reconciliation") -> str:
         faults += [f"{row.processor} of {row.topic}-{row.partition}" for row in result.processors if not row.sound]
         faults += [f"{row.table}" for row in result.deliveries if not row.sound]
         faults += [f"{row.table}" for row in result.staged if row.missing or row.unexpected]
-        return f"It does not add up: {', '.join(faults) or 'partitions are stopped'}."
+        restore = (
+            f" Missing or altered: {', '.join(result.damaged)}. Restore them from a backup." if result.damaged else ""
+        )
+        return f"It does not add up: {', '.join(faults) or 'partitions are stopped'}.{restore}"
     behind = f"{result.total('pending')} records are not landed yet, {result.total('unregistered')} not registered yet"
     if on_their_way := sum(row.pending for row in (*result.deliveries, *result.staged)):
         behind += f", {on_their_way} not delivered or taken yet"

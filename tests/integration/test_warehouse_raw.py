@@ -66,6 +66,27 @@ def test_a_missing_or_altered_file_stops_registration_and_is_named(fresh: Settin
         assert register(lake, "orders").inserted == 2
 
 
+@pytest.mark.parametrize("damage", ["removed", "cut short", "appended to"])
+def test_a_registered_file_that_was_damaged_is_named_and_the_rest_is_accounted_for(
+    fresh: Settings, damage: str
+) -> None:
+    landing = Landing(fresh)
+    paths = [landing.land("orders", [order(str(number))], quarantined=1) for number in range(3)]
+    file = fresh.landing_root / str(paths[1])
+    with Lake.open(fresh) as lake:
+        register(lake, "orders")
+        content = file.read_bytes()
+        file.unlink()
+        if damage != "removed":
+            file.write_bytes(content[:-1] if damage == "cut short" else content + b"x")
+        (account,) = raw.registered_accounts(lake, "orders")
+        assert account.offsets.tolist() == [0, 1, 3, 4, 5]
+        assert account.damaged == (str(file),)
+        file.write_bytes(content)
+        (account,) = raw.registered_accounts(lake, "orders")
+        assert (account.offsets.tolist(), account.damaged) == ([0, 1, 2, 3, 4, 5], ())
+
+
 def test_a_column_that_a_contract_gains_is_added(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1", country="France")])
