@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from contracts.settings import Settings
     from headrace.demo import Outcome, Sample
+    from warehouse.reconcile import Reconciliation
 
 
 def register(app: typer.Typer) -> None:
@@ -61,11 +62,26 @@ def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
         counts = (f"{count:,}" for count in (row.sent, row.in_topic, row.landed, row.in_warehouse))
         table.add_row(row.topic, *counts, "[green]agree[/]" if row.agrees else "[red]differ[/]")
     console.print(table)
+    if outcome.reconciliation.deliveries:
+        console.print(_delivery_table(outcome.reconciliation))
     verdict = "All counts agree" if outcome.counts_agree else "The counts do not agree: run `headrace verify`"
     console.print(f"{verdict}, after {seconds:.0f} s.")
     console.print(f"Dagster:    http://127.0.0.1:{settings.port('dagster')}")
     console.print('SQL:        .venv/bin/headrace sql "from marts.sales_daily limit 5"', markup=False)
     console.print(f"Plain file: {settings.warehouse_file}", markup=False, soft_wrap=True)
+
+
+def _delivery_table(result: "Reconciliation") -> "Table":
+    from rich.table import Table
+
+    table = Table("table", "live keys of the topic", "rows", "", title="Delivered by Kafka Connect")
+    for row in result.deliveries:
+        agrees = row.sound and not row.pending
+        table.add_row(row.table, f"{row.live:,}", f"{row.rows:,}", "[green]agree[/]" if agrees else "[red]differ[/]")
+    for taken in result.staged:
+        agrees = not (taken.missing or taken.unexpected or taken.pending)
+        table.add_row(taken.table, "as landed", f"{taken.rows:,}", "[green]agree[/]" if agrees else "[red]differ[/]")
+    return table
 
 
 def _sample_table(sample: "Sample", width: int) -> "Table":
