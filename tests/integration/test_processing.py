@@ -4,8 +4,10 @@ import random
 import signal
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -215,6 +217,30 @@ def test_a_broker_that_dies_under_a_slot_costs_nothing(fresh: Settings, server_c
         # An unknown outcome, or a group that has forgotten it, ends a slot; the supervisor would start it again.
         with slot(fresh, 1):
             assert_each_input_had_its_effect_once(fresh, count)
+
+
+def test_restoring_waits_for_what_a_former_owner_may_still_commit(fresh: Settings, tmp_path: Path) -> None:
+    admin, topic = clients.admin(fresh), changelog.changelog_topic(Numbering.name, "orders").name
+    ids = changelog.create(admin, Numbering.name, Numbering.inputs)
+    former = clients.producer(fresh, **{"transactional.id": "former"})
+    former.init_transactions(30)
+
+    def write(key: bytes, value: bytes) -> None:
+        former.begin_transaction()
+        former.produce(topic, value, key, partition=0)
+        assert former.flush(30) == 0
+
+    write(b"aborted", b"1")
+    former.abort_transaction(30)
+    write(b"committed", b"2")
+    with changelog.Restorer(fresh, admin, Numbering.name, ids) as restorer, ThreadPoolExecutor(1) as thread:
+        opening = thread.submit(restorer.open, "orders", 0, tmp_path / "store")
+        time.sleep(2)
+        assert not opening.done()
+        former.commit_transaction(30)
+        store, replayed = opening.result(30)
+    assert (store.entries(b"a", b"z"), replayed) == ({b"committed": b"2"}, 1)
+    store.close()
 
 
 def test_a_lost_or_foreign_store_is_built_again_from_the_changelog(fresh: Settings) -> None:
