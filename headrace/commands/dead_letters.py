@@ -45,12 +45,11 @@ def list_letters(
     as_json: Json = False,
 ) -> None:
     """Count the dead letters of every topic, or list those of one. Payloads are shown by `dlq show` alone."""
-    from contracts.settings import Settings
     from contracts.topics import EVENT_TOPICS
     from streaming.runtime.dead_letters.letters import topic_of
 
     wanted = _criteria(reason, stage, since, until)
-    settings = Settings()
+    settings = _settings()
     if topic is None:
         _tell_all([_overview(settings, each.name, wanted) for each in EVENT_TOPICS], as_json=as_json)
         return
@@ -64,10 +63,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one dead letter with its payload and headers."""
-    from contracts.settings import Settings
     from streaming.runtime.dead_letters.letters import read_one, topic_of
 
-    letter = read_one(Settings(), topic_of(topic), offset)
+    letter = read_one(_settings(), topic_of(topic), offset)
     if raw:
         sys.stdout.buffer.write(letter.value or b"")
         return
@@ -100,12 +98,11 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Send dead letters into their topic again, each at most once, if the contract takes them now."""
-    from contracts.settings import Settings
     from streaming.runtime.dead_letters import replay as replaying
     from streaming.runtime.dead_letters.letters import topic_of
 
     wanted = _criteria(reason, stage, since, until, offset)
-    result = replaying.replay(Settings(), topic_of(topic), wanted, dry_run=dry_run)
+    result = replaying.replay(_settings(), topic_of(topic), wanted, dry_run=dry_run)
     if as_json:
         told = {"topic": result.topic, "dry_run": dry_run, "replayed": result.replayed, "left": dict(result.left)}
         typer.echo(json.dumps(told))
@@ -114,6 +111,16 @@ def replay(
     typer.echo(f"{result.replayed:,} dead letters of {result.topic} {done}.")
     for why, count in result.left.most_common():
         typer.echo(f"{count:,} not: {printable(why)}.")
+
+
+def _settings() -> "Settings":
+    """The settings, once a broker answers: clients that find none would go on asking for it."""
+    from contracts.settings import Settings
+    from streaming.runtime.health import require_broker
+
+    settings = Settings()
+    require_broker(settings)
+    return settings
 
 
 def _criteria(

@@ -1,0 +1,24 @@
+"""What ends a consumer is noticed, however it is told."""
+
+import pytest
+from confluent_kafka import KafkaError
+
+from contracts.errors import Terminal
+from streaming.runtime.clients import FatalErrors
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaError(KafkaError._FATAL, "fenced"),  # what consume() gives in the place of a record
+        KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced"),
+        KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "any", fatal=True),
+    ],
+)
+def test_an_error_that_ends_a_consumer_ends_its_process(error: KafkaError) -> None:
+    noticed = FatalErrors()
+    noticed.noticed(KafkaError(KafkaError._TRANSPORT, "the broker is away"))
+    noticed.check()
+    noticed.noticed(error)
+    with pytest.raises(Terminal, match="supervisor starts it again"):
+        noticed.check()
