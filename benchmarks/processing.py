@@ -22,6 +22,8 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar, cast
 from uuid import uuid4
 
+import psutil
+
 from benchmarks import kafka_streams
 from benchmarks.backlog import RECORD_BYTES, TOPIC, fill
 from benchmarks.measuring import servers
@@ -66,10 +68,11 @@ class OneOut:
 
 @dataclass(frozen=True)
 class Run:
-    """One run over the whole backlog, in records a second."""
+    """One run over the whole backlog, in records a second; and the CPU time that the process took for a record."""
 
     whole: float
     second_half: float
+    cpu_us: float
     outputs: int
 
 
@@ -89,19 +92,19 @@ def process_all(settings: Settings, name: str) -> None:
 
 
 @contextmanager
-def slot(settings: Settings, name: str) -> Iterator[None]:
+def slot(settings: Settings, name: str) -> Iterator[int]:
     """The runtime in a process of its own, for the length of a block."""
     process = multiprocessing.get_context("spawn").Process(target=process_all, args=(settings, name))
     process.start()
     try:
-        yield
+        yield process.pid or 0
     finally:
         process.terminate()
         process.join()
 
 
-def watched(settings: Settings, group: str, records: int) -> tuple[float, float]:
-    """Records a second that a group commits: of the whole run, and of its second half."""
+def watched(settings: Settings, group: str, records: int, pid: int) -> tuple[float, float, float]:
+    """Records a second that a group commits, of the whole run and of its second half; and its CPU time for a record."""
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
     from streaming.runtime import clients
@@ -113,6 +116,8 @@ def watched(settings: Settings, group: str, records: int) -> tuple[float, float]
         )
     ]
     seen: list[tuple[float, int]] = []
+    process = psutil.Process(pid)
+    cpu: list[float] = []
     deadline = time.perf_counter() + DEADLINE_SECONDS
     while not seen or seen[-1][1] < records:
         try:
@@ -122,10 +127,13 @@ def watched(settings: Settings, group: str, records: int) -> tuple[float, float]
         done = sum(max(each.offset, 0) for each in offsets)
         if done and (not seen or done > seen[-1][1]):
             seen.append((time.perf_counter(), done))
+            used = process.cpu_times()
+            cpu.append(used.user + used.system)
         assert time.perf_counter() < deadline, f"{group}: {done} of {records} records after {DEADLINE_SECONDS:.0f} s"
         time.sleep(LOOK_SECONDS)
     half = next(each for each in seen if each[1] >= records / 2)
-    return _rate(seen[0], seen[-1]), _rate(half, seen[-1])
+    cpu_us = (cpu[-1] - cpu[0]) / (seen[-1][1] - seen[0][1]) * 1e6
+    return _rate(seen[0], seen[-1]), _rate(half, seen[-1]), cpu_us
 
 
 def _rate(begin: tuple[float, int], end: tuple[float, int]) -> float:
@@ -164,12 +172,12 @@ def count_outputs(settings: Settings) -> int:
     return count
 
 
-def measure(settings: Settings, records: int, group: str, running: AbstractContextManager[object]) -> Run:
+def measure(settings: Settings, records: int, group: str, running: AbstractContextManager[int]) -> Run:
     """Measure what runs in a context, under the group's name."""
     fresh_output(settings)
-    with running:
-        whole, second_half = watched(settings, group, records)
-    return Run(whole, second_half, count_outputs(settings))
+    with running as pid:
+        whole, second_half, cpu_us = watched(settings, group, records, pid)
+    return Run(whole, second_half, cpu_us, count_outputs(settings))
 
 
 def compare(settings: Settings, records: int, runs: int, threads: int) -> dict[str, object]:
@@ -206,6 +214,10 @@ def compare(settings: Settings, records: int, runs: int, threads: int) -> dict[s
             "headrace_records_per_second": round(statistics.median(run.second_half for run in mine)),
             "peer_records_per_second": round(statistics.median(run.second_half for run in theirs)),
             "ratio": _ratio([run.second_half for run in mine], [run.second_half for run in theirs]),
+        },
+        "cpu_us_per_record": {
+            "headrace": round(statistics.median(run.cpu_us for run in mine), 2),
+            "peer": round(statistics.median(run.cpu_us for run in theirs), 2),
         },
     }
 

@@ -175,14 +175,14 @@ def main() -> None:
 
 
 def _when_the_group_is_empty(act: Callable[[], None]) -> None:
-    """A killed slot stays a member of its group for ten seconds."""
-    from contracts.errors import Terminal
+    """A killed slot stays a member of its group for ten seconds, and a new broker needs a moment for its groups."""
+    from contracts.errors import Terminal, Transient
 
     deadline = time.monotonic() + 30
     while True:
         try:
             return act()
-        except Terminal:
+        except (Terminal, Transient):
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)

@@ -5,9 +5,11 @@ that. Unknown fields are ignored, so that a producer may be upgraded before its 
 last value counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -77,8 +79,36 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
     return decode_one
 
 
+def are_valid(contract: type[Event], encoded: Sequence[bytes]) -> bool:
+    """Whether values that `encode` made are all valid events, by one look at all of them.
+
+    For no other values: two that are malformed might make a valid one together.
+    """
+    joined = b"[%b]" % b",".join(encoded)
+    try:
+        events = _list_decoder(contract).decode(joined)
+    except msgspec.DecodeError:
+        return False
+    names = [field.name for field in fields_of(contract) if field.kind == "time"]
+    times = chain.from_iterable(map(attrgetter(name), events) for name in names)
+    return (
+        max(map(len, encoded), default=0) <= MAX_RECORD_BYTES
+        and b"\\u0000" not in joined
+        and all(time is None or _is_valid_time(time) for time in times)
+    )
+
+
+@cache
+def _list_decoder(contract: type[Event]) -> msgspec.json.Decoder[list[Event]]:
+    return msgspec.json.Decoder(list[contract])
+
+
+def _is_valid_time(time: datetime) -> bool:
+    return time.tzinfo is UTC and FIRST_YEAR <= time.year <= LAST_YEAR
+
+
 def _check_time(name: str, time: datetime) -> None:
-    if not (time.tzinfo is UTC and FIRST_YEAR <= time.year <= LAST_YEAR):
+    if not _is_valid_time(time):
         reason = f"not a time in UTC between {FIRST_YEAR} and {LAST_YEAR} - at `$.{name}`"
         raise InvalidRecord("invalid field", reason)
 

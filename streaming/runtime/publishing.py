@@ -4,15 +4,14 @@ Counting, pacing and the reading of input belong to the sources.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from contracts import dead_letters
-from contracts.decoding import InvalidRecord, encode, strict_decoder
+from contracts.decoding import InvalidRecord, are_valid, decode, encode
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
@@ -50,25 +49,29 @@ def encode_event(event: Event) -> bytes:
     Raises:
         InvalidRecord: the strict decoder refuses what the event would be on the wire.
     """
-    return event_encoder(type(event))(event)
+    try:
+        value = encode(event)
+    except UnicodeEncodeError:
+        raise InvalidRecord("not UTF-8", "holds a lone surrogate, which UTF-8 cannot express") from None
+    except OverflowError:
+        raise InvalidRecord("invalid field", "holds an integer out of range") from None
+    decode(type(event), value)
+    return value
 
 
-@cache
-def event_encoder(contract: type[Event]) -> Callable[[Event], bytes]:
-    """`encode_event` for the events of one contract."""
-    check = strict_decoder(contract)
+def encode_events(contract: type[Event], events: Sequence[Event]) -> list[bytes]:
+    """`encode_event` for many events of one contract, which costs much less for each.
 
-    def encode_one(event: Event) -> bytes:
-        try:
-            value = encode(event)
-        except UnicodeEncodeError:
-            raise InvalidRecord("not UTF-8", "holds a lone surrogate, which UTF-8 cannot express") from None
-        except OverflowError:
-            raise InvalidRecord("invalid field", "holds an integer out of range") from None
-        check(value)
-        return value
-
-    return encode_one
+    Raises:
+        InvalidRecord: every reader would refuse one of them.
+    """
+    try:
+        values = list(map(encode, events))
+    except (UnicodeEncodeError, OverflowError):
+        values = None
+    if values is None or not are_valid(contract, values):
+        return list(map(encode_event, events))  # which tells what is wrong
+    return values
 
 
 def check_size(key: bytes, value: bytes) -> None:

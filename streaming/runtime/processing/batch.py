@@ -20,9 +20,11 @@ from contracts.types import Event
 from streaming.processors.processor import Output, Processor, Record, Result
 from streaming.runtime import logs
 from streaming.runtime.processing.store import RESERVED, Base, View
-from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, event_encoder
+from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, encode_event, encode_events
 
 TOMBSTONE = "tombstone"
+CHUNK_RECORDS = 500
+"""Records decoded, processed and encoded in one go: few enough that they are still in the cache of the processor."""
 
 Headers = list[tuple[str, bytes | None]]
 Changes = dict[bytes, bytes | None]
@@ -73,17 +75,16 @@ def process(processor: Processor, topic: str, inputs: Inputs, base: Base, now: d
     """
     view = View(base)
     share = Share(inputs.offsets[-1] + 1, len(inputs.offsets), view.changes)
-    records = _decoded(topic, inputs, share)
-    try:
-        attempt = _attempt(processor, topic, records, base, now)
-    except (Transient, Terminal):
-        raise
-    except Exception as error:  # noqa: BLE001  whatever a processor raises, the stream goes on
-        _log_error(processor, topic, error)
-        _one_by_one(processor, topic, records, inputs.offsets, view, now, share)
-        share.refused.sort()
-        return share
-    _take(attempt, share)
+    for begin in range(0, len(inputs.offsets), CHUNK_RECORDS):
+        records = _decoded(topic, inputs, begin, share)
+        try:
+            _take(_attempt(processor, topic, records, view, now), share)
+        except (Transient, Terminal):
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a processor raises, the stream goes on
+            _log_error(processor, topic, error)
+            _one_by_one(processor, topic, records, inputs.offsets, view, now, share)
+    share.refused.sort()
     return share
 
 
@@ -118,10 +119,12 @@ class _Attempt(NamedTuple):
     changes: Changes
 
 
-def _decoded(topic: str, inputs: Inputs, share: Share) -> list[Record]:
+def _decoded(topic: str, inputs: Inputs, begin: int, share: Share) -> list[Record]:
+    """Decode a chunk of the inputs."""
     decode = strict_decoder(cast("type[Event]", TOPICS[topic].contract))
     records: list[Record] = []
-    for place, (offset, key, value) in enumerate(zip(*inputs, strict=True)):
+    chunk = zip(*(column[begin : begin + CHUNK_RECORDS] for column in inputs), strict=True)
+    for place, (offset, key, value) in enumerate(chunk, begin):
         if value is None:
             share.drops[TOMBSTONE] += 1
             continue
@@ -149,12 +152,16 @@ def _attempt(processor: Processor, topic: str, records: Sequence[Record], base: 
 
 
 def _encoded(topic: str, outputs: Sequence[Output]) -> list[Encoded]:
-    encode = event_encoder(cast("type[Event]", TOPICS[topic].contract))
-    encoded = [(key, None if event is None else encode(event)) for key, event in outputs]
-    for key, value in encoded:
-        if len(key) > MAX_KEY_BYTES:
-            check_size(key, value or b"")
-    return encoded
+    contract = cast("type[Event]", TOPICS[topic].contract)
+    keys = [key for key, _ in outputs]
+    events = [event for _, event in outputs]
+    if max(map(len, keys), default=0) > MAX_KEY_BYTES:
+        raise InvalidRecord("too long", f"key longer than {MAX_KEY_BYTES} bytes")
+    if None in events:
+        values = [None if event is None else encode_event(event) for event in events]
+    else:
+        values = encode_events(contract, cast("list[Event]", events))
+    return list(zip(keys, values, strict=True))
 
 
 def _take(attempt: _Attempt, share: Share) -> None:
