@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def setup() -> None:
-    """Fetch the jars of Kafka and Connect's plugins by Maven, unless they are there."""
+    """Fetch what is missing of Kafka and Connect, by Maven."""
     from contracts.settings import Settings
     from headrace.stack.kafka.jars import BUNDLES, compile_converter, fetch, plugins_present
     from headrace.stack.kafka.java import find_java
