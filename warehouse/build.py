@@ -69,6 +69,7 @@ def take(lake: Lake, table_name: str) -> BuildResult:
     """
     started = time.monotonic()
     known = staged.STAGED_TABLES[table_name]
+    raw.ensure(lake)
     with lake.translated_errors():
         taken = staged.take(lake, known)
     changes = Changes(inserted=taken.inserted, updated=taken.updated)
