@@ -69,8 +69,9 @@ bench-processing: setup  ## Measure processing, one out for one in, against Kafk
 bench-restore: setup  ## Measure how soon a killed processor with 1,000,000 keys is at work again, as JSON
 	@$(BIN)/python -m benchmarks.restoring
 
-bench-warehouse: setup  ## Measure how fresh the marts are at 1,000 events/s, as JSON
+bench-warehouse: setup  ## Measure how fresh the marts are, and what a batch costs with 1 M and 20 M events before it, as JSON
 	@$(BIN)/python -m benchmarks.freshness
+	@$(BIN)/python -m benchmarks.growth
 
 chaos: setup  ## Kill things at random for a long while, and verify
 	@$(BIN)/pytest tests/chaos --timeout=3600

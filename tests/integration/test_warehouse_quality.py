@@ -1,0 +1,133 @@
+"""Rows that break a rule are kept aside and come back; builds that break a promise are undone and hold back others."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.settings import Settings
+from tests.integration.building import build_from
+from tests.integration.landed import Landing
+from tests.integration.samples import START, at, customer, hit, order, weather
+from warehouse import build as build_module
+from warehouse.audit import audit_table, audit_topic
+from warehouse.build import build, register
+from warehouse.engine import Blocked
+from warehouse.lake import METADATA, Lake
+from warehouse.query import run
+from warehouse.tables import SQL_FOLDER, Table, parse, table
+
+
+def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    return run(settings, sql).rows
+
+
+def _changed(qualified: str, old: str, new: str) -> Table:
+    """A table as it would be with its file changed."""
+    schema, name = qualified.split(".")
+    text = (SQL_FOLDER / schema / f"{name}.sql").read_text()
+    assert old in text
+    return parse(schema, name, text.replace(old, new, 1))
+
+
+def test_a_row_that_breaks_a_rule_is_in_quarantine_until_it_is_corrected(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("weather_data", [weather(temperature_c=1_000.0, relative_humidity_pct=140.0), weather(time=at(60))])
+    landing.land("orders", [order("1", ("A", 1, "2.00"), currency="pounds"), order("2", ("A", 1, "3.00"))])
+    landing.land("customers", [customer("C1")])
+    results = build_from(fresh, "weather_data", "orders", "customers")
+    assert rows(fresh, "select _reasons from quarantine.core_weather") == [
+        (["temperature is of this planet", "humidity is a percentage"],)
+    ]
+    assert (results["core.weather"].rows, results["core.weather"].quarantined) == (1, 1)
+    (check,) = [each for each in results["core.weather"].checks if each.check.name == "no_row_in_quarantine"]
+    assert (check.passed, check.violations) == (False, 1)
+    assert rows(fresh, "select order_id from core.order_lines") == [("2",)]
+    landing.land("weather_data", [weather(version=2, temperature_c=7.5)])
+    landing.land("orders", [order("1", ("A", 1, "2.00"), version=2)])
+    results = build_from(fresh, "weather_data", "orders", "customers")
+    assert all(each.passed for each in results["core.weather"].checks)
+    assert rows(fresh, "select count(*) from quarantine.core_weather") == [(0,)]
+    assert rows(fresh, "select count(*), count(distinct order_id) from core.order_lines") == [(2, 2)]
+
+
+def test_a_build_that_would_break_a_requirement_is_undone_and_says_so(
+    fresh: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.00"))])
+    build_from(fresh, "orders")
+    wrong = _changed("marts.sales_daily", "from core.orders\ngroup", "from core.orders\nwhere order_id <> '2'\ngroup")
+    tables = {"core.orders": table("core.orders"), "marts.sales_daily": wrong}
+    monkeypatch.setattr(build_module, "table_named", tables.__getitem__)
+    landing.land("orders", [order("2", ("A", 1, "5.00"))])
+    with Lake.open(fresh) as lake:
+        register(lake, "orders")
+        build(lake, "core.orders")
+        with pytest.raises(Blocked, match="all_orders_are_counted") as blocked:
+            build(lake, "marts.sales_daily")
+        failed = [each.check.name for each in blocked.value.checks if not each.passed]
+        assert failed == ["all_orders_are_counted"]
+        assert lake.value("select sum(orders) from marts.sales_daily") == 1
+        tables["marts.sales_daily"] = table("marts.sales_daily")
+        assert all(each.passed for each in build(lake, "marts.sales_daily").checks)
+        assert lake.value("select sum(orders) from marts.sales_daily") == 2
+
+
+def test_an_event_told_again_with_another_time_or_payload_is_found_and_the_first_stays(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("web_logs", [hit("e1"), hit("e2", path="/a")])
+    build_from(fresh, "web_logs", "orders")
+    near, far = START + timedelta(minutes=1), START + timedelta(days=30)
+    landing.land("web_logs", [hit("e2", path="/b"), hit("e3"), hit("e3", time=near)])
+    build_from(fresh, "web_logs", "orders")
+    landing.land("web_logs", [hit("e1", time=far)])
+    build_from(fresh, "web_logs", "orders")
+    assert rows(fresh, "select event_time from core.web_events where event_id = 'e3'") == [(START,)]
+    with Lake.open(fresh) as lake:
+        told = audit_topic(lake, "web_logs")
+        assert (told.passed, told.violations) == (False, 3)
+        found = audit_table(lake, table("core.web_events"))
+        assert (found.passed, found.metadata["moved_to_quarantine"]) == (True, 1)
+        assert audit_table(lake, table("core.web_events")).metadata.get("moved_to_quarantine") is None
+    listed = "select event_id, differs from quarantine.conflicts order by event_id"
+    assert rows(fresh, listed) == [("e1", "time"), ("e2", "payload"), ("e3", "time")]
+    assert rows(fresh, "select event_time, path from core.web_events where event_id in ('e1', 'e2') order by path") == [
+        (START, "/"),
+        (START, "/a"),
+    ]
+    refused = "select event_id, event_time, _reasons from quarantine.core_web_events order by event_id"
+    again = ["told again with another time"]
+    assert rows(fresh, refused) == [("e1", far, again), ("e3", near, again)]
+    landing.land("web_logs", [hit("e1", time=far)])
+    build_from(fresh, "web_logs", "orders")
+    assert rows(fresh, "select count(*) from core.web_events") == [(3,)]
+    with Lake.open(fresh) as lake:
+        result = build(lake, "core.web_events", full=True)
+    assert (result.inserted, result.updated, result.deleted, result.quarantined) == (0, 0, 0, 2)
+
+
+def test_a_table_whose_changes_have_expired_is_rebuilt(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.00"))])
+    build_from(fresh, "orders")
+    landing.land("orders", [order("2", ("A", 1, "5.00"))])
+    with Lake.open(fresh) as lake:
+        register(lake, "orders")
+        build(lake, "core.orders")
+        # What expiry must never do: it passes the watermark of marts.sales_daily.
+        lake.connection.execute("call ducklake_expire_snapshots('lake', older_than => now())")
+        assert lake.value(f"select count(*) from {METADATA}.ducklake_snapshot") == 1
+        assert build(lake, "marts.sales_daily").updated == 1
+        assert lake.value("select orders from marts.sales_daily") == 2
+
+
+def test_what_did_not_change_is_not_checked_again(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.00"))])
+    first = build_from(fresh, "orders")
+    checked = "select max(checked_at) from meta.checks where table_name = 'core.orders'"
+    before = rows(fresh, checked)
+    again = build_from(fresh, "orders")
+    assert rows(fresh, checked) == before
+    assert again["core.orders"].checks == first["core.orders"].checks
