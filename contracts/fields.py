@@ -6,23 +6,17 @@ list, so a field is described in one place: its annotation.
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pyarrow as pa
 from msgspec import Struct, inspect
 
 from contracts.types import MONEY_DIGITS, MONEY_SCALE
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Kind = Literal["string", "integer", "number", "boolean", "money", "time", "list"]
 
-_ARROW: dict[Kind, pa.DataType] = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "number": pa.float64(),
-    "boolean": pa.bool_(),
-    "money": pa.decimal128(MONEY_DIGITS, MONEY_SCALE),
-    "time": pa.timestamp("us", tz="UTC"),
-}
 _KINDS: dict[type[inspect.Type], Kind] = {
     inspect.StrType: "string",
     inspect.LiteralType: "string",
@@ -51,11 +45,27 @@ class Field:
     children: tuple["Field", ...] = ()
 
     @property
-    def arrow_type(self) -> pa.DataType:
+    def arrow_type(self) -> "pa.DataType":
         """Type of the landed column."""
+        import pyarrow as pa  # which takes longer to import than a source takes to start
+
         if self.kind == "list":
             return pa.list_(pa.struct([pa.field(child.name, child.arrow_type) for child in self.children]))
-        return _ARROW[self.kind]
+        return _arrow_types()[self.kind]
+
+
+@cache
+def _arrow_types() -> "dict[Kind, pa.DataType]":
+    import pyarrow as pa
+
+    return {
+        "string": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "boolean": pa.bool_(),
+        "money": pa.decimal128(MONEY_DIGITS, MONEY_SCALE),
+        "time": pa.timestamp("us", tz="UTC"),
+    }
 
 
 @cache

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from contracts.source_settings import SourceSettings
 
 HOST = "127.0.0.1"
 PORTS = {
@@ -23,6 +25,8 @@ PORTS = {
     "sql": 8,
     "lander-metrics": 10,
     "processor-metrics": 26,
+    "source-metrics": 80,
+    "feedback": 96,
 }
 """Offsets from the port base. The ports for metrics are followed by one for each further process of the kind."""
 
@@ -30,7 +34,7 @@ PORTS = {
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
-class Settings(BaseSettings):
+class Settings(SourceSettings):
     """Settings of one stack, read from `HEADRACE_…` environment variables."""
 
     model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True)

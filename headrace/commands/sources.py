@@ -1,4 +1,4 @@
-"""Commands that feed the platform: `replay` a file, `simulate` a shop."""
+"""Commands that feed the platform: a live `source`, `replay` of a file, `simulate` a shop."""
 
 import json
 import signal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 SHOP_DATABASE = "shop-db"
 PROGRESS_SECONDS = 1.0
+LIVE_NAMES = ("access-log", "bluesky", "mastodon", "weather", "feedback")
 SOURCE_NAMES = ("access-log", "online-retail", "reviews", "labelled", "weather", "jetstream", "mastodon")
 
 Rate = Annotated[float | None, typer.Option(min=0.001, help="Events per second at most; as fast as possible without.")]
@@ -28,8 +29,60 @@ Json = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command()(source)
     app.command()(replay)
     app.command()(simulate)
+
+
+def source(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(LIVE_NAMES)}; your own as `module:class`.")],
+    status: Annotated[
+        bool, typer.Option("--status", help="Print where each stream stands and what became of its inputs, and end.")
+    ] = False,
+) -> None:
+    """Run a live source until it is told to stop. `headrace up` runs those that HEADRACE_SOURCES names."""
+    from streaming.runtime import logs, metrics
+    from streaming.sources.live.registry import FEEDBACK, configured, open_source
+
+    settings = Settings()
+    logs.configure(settings.log_level, console=sys.stderr.isatty())
+    if status:
+        _show_positions(settings, name)
+        return
+    names = configured(settings)
+    if name == FEEDBACK:
+        from streaming.sources.feedback.server import serve
+
+        metrics.serve(_metrics_port(settings, name, names))
+        serve(settings)
+        return
+    from streaming.runtime import process as tuning
+    from streaming.sources.live.runner import Runner
+
+    runner = Runner(settings, open_source(settings, name), _stop_on_signals())
+    metrics.serve(_metrics_port(settings, name, names))
+    tuning.tune()
+    runner.run()
+
+
+def _metrics_port(settings: Settings, name: str, names: list[str]) -> int:
+    """Each source of the stack has a port of its own; one that is run by hand besides has the one after them."""
+    return settings.port("source-metrics") + (names.index(name) if name in names else len(names))
+
+
+def _show_positions(settings: Settings, name: str) -> None:
+    from streaming.sources.live import positions
+
+    for stream, entry in sorted(positions.read(settings, name).items()):
+        told = {
+            "stream": stream,
+            "input": entry.inputs,
+            "accepted": entry.accepted,
+            "rejected": entry.rejected,
+            "ignored": entry.ignored,
+            "position": entry.position,
+        }
+        typer.echo(json.dumps(told))
 
 
 def replay(

@@ -20,6 +20,7 @@ from headrace.stack.postgres import ACCOUNT, binaries, server_answers, wal_level
 from headrace.stack.programs import built_in_parts
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import broker_answers, connect_answers
+from streaming.sources.live.registry import FEEDBACK, configured
 
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK_BYTES = 2_000_000_000
@@ -155,6 +156,12 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
     if "processors" in parts:
         first = settings.port("processor-metrics")
         wanted += [(f"processor-metrics {n}", first + n) for n in range(len(PROCESSORS) * settings.processors)]
+    if "sources" in parts:
+        first = settings.port("source-metrics")
+        names_of_sources = configured(settings)
+        wanted += [(f"metrics of {name}", first + place) for place, name in enumerate(names_of_sources)]
+        if FEEDBACK in names_of_sources:
+            wanted.append((FEEDBACK, settings.port("feedback")))
     return [*wanted, ("supervisor", settings.port("supervisor"))]
 
 

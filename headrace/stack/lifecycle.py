@@ -28,6 +28,7 @@ START_SECONDS = 120.0
 MOST_DEATHS = 3
 """How often a program may die during the start: PostgreSQL needs a second go where a killed one left children."""
 POLL_SECONDS = 0.1
+_CLIENTS = ("landers", "processors", "sources")
 
 
 class Progress(Protocol):
@@ -254,19 +255,19 @@ class _Start:
         if "dagster-code" in self._wanted:
             self._prepare_dagster()
             self._begin("dagster-code")
-        # 4. Topics, then whoever reads them. Connect's worker takes longest to start.
+        # 4. Topics, then whoever reads or fills them. Connect's worker takes longest to start.
         if parts is None or "kafka" in parts:
             self._await("kafka", lambda: broker_answers(settings, 1.0))
             self._prepare_topics()
         if "connect" in self._wanted:
             prepare_worker(settings)
             self._begin("connect")
-        consumers = [name for name, program in self._wanted.items() if program.part in ("landers", "processors")]
-        self._begin(*consumers)
+        clients = [name for name, program in self._wanted.items() if program.part in _CLIENTS]
+        self._begin(*clients)
         # 5. The webserver and the daemon ask the code server.
         self._await("dagster-code", lambda: _listens(self._wanted["dagster-code"]))
         self._begin("dagster-webserver", "dagster-daemon")
-        for name in consumers:
+        for name in clients:
             self._await(name, lambda name=name: _listens(self._wanted[name]))
         # 6. Connectors, as soon as there is a worker. The watcher listens once they are as declared.
         if "connect" in self._wanted:

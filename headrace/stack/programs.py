@@ -13,10 +13,13 @@ from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import server_command
 from orchestration import instance as dagster
 from streaming.processors.registry import PROCESSORS
+from streaming.sources.live.registry import configured
 
-Part = Literal["kafka", "postgres", "connect", "landers", "processors", "connectors", "dagster", "sql"]
-PARTS: tuple[Part, ...] = ("kafka", "postgres", "connect", "landers", "processors", "connectors", "dagster", "sql")
-"""`connect` is the worker, `connectors` what keeps its connectors as declared, be the worker the stack's or not."""
+Part = Literal["kafka", "postgres", "connect", "landers", "processors", "sources", "connectors", "dagster", "sql"]
+PARTS: tuple[Part, ...] = (
+    *("kafka", "postgres", "connect", "landers", "processors", "sources", "connectors", "dagster", "sql"),
+)
+"""`connect` is the worker, `connectors` what keeps its connectors as declared, be it the stack's worker or not."""
 SUPERVISED_ENV = "HEADRACE_SUPERVISED_ROOT"
 """Set in every supervised process to the root of its stack: how leftovers of a killed supervisor are known."""
 
@@ -89,7 +92,8 @@ def programs(settings: Settings) -> list[Program]:
     sql = Program(
         *("sql", "sql", "platform"), [sys.executable, "-m", "headrace", "serve"], settings.port("sql"), stop_seconds=8
     )
-    return [*found, *_connect_programs(settings), *_processor_programs(settings), *_dagster_programs(settings), sql]
+    found += [*_connect_programs(settings), *_processor_programs(settings), *_source_programs(settings)]
+    return [*found, *_dagster_programs(settings), sql]
 
 
 def _connect_programs(settings: Settings) -> list[Program]:
@@ -115,6 +119,18 @@ def _processor_programs(settings: Settings) -> list[Program]:
             settings.port("processor-metrics") + place,
         )
         for place, (name, index) in enumerate(slots)
+    ]
+
+
+def _source_programs(settings: Settings) -> list[Program]:
+    """Each listens at its port for metrics, which is ready once the source's own settings were found good."""
+    return [
+        Program(
+            *(f"source-{name.replace(':', '.')}", "sources", "platform"),
+            [sys.executable, "-m", "headrace", "source", name],
+            settings.port("source-metrics") + place,
+        )
+        for place, name in enumerate(configured(settings))
     ]
 
 

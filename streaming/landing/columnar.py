@@ -111,6 +111,9 @@ def _parse(contract: type[Event], values: Packed, text: "Survey") -> pl.DataFram
 
 
 def _read(joined: bytes, fields: Sequence[Field]) -> pl.DataFrame:
+    if not joined.startswith(b"{"):
+        # polars inflates what begins like a compressed file, and raises an `OSError` where it is none.
+        raise _NotVouchedFor
     try:
         return pl.read_ndjson(joined, schema={f.name: _wire_type(f) for f in fields})
     except PolarsError as error:

@@ -37,6 +37,13 @@ CHAMPION = Gauge(
 CHAMPION_FAILURES = Counter(
     "headrace_scorer_champion_failures", "Times the champion could not be asked for or taken.", ["model", "reason"]
 )
+SOURCE_INPUTS = Counter("headrace_source_inputs", "Inputs committed, by what became of them.", ["source", "outcome"])
+SOURCE_TRANSACTION_SECONDS = Histogram("headrace_source_transaction_seconds", "Committing what was read.", ["source"])
+SOURCE_LAST_COMMIT = Gauge(
+    "headrace_source_last_commit_timestamp_seconds", "When something read was last committed.", ["source"]
+)
+SOURCE_CONNECTIONS = Counter("headrace_source_connections", "Connections made to a server.", ["source"])
+SOURCE_FAILURES = Counter("headrace_source_failures", "Connections and requests that failed.", ["source", "reason"])
 
 
 def serve(port: int) -> None:

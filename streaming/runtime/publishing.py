@@ -6,7 +6,7 @@ Counting, pacing and the reading of input belong to the sources.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -28,6 +28,9 @@ SETTLING_SECONDS = 5.0
 DELIVERY_TIMEOUT_SECONDS = 120.0
 POLL_EVERY = 1_000
 """Records between two looks at delivery reports; failures are all that is reported."""
+
+
+Headers = list[tuple[str, str | bytes | None]]
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,35 @@ def check_size(key: bytes, value: bytes) -> None:
         raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
     if len(key) > MAX_KEY_BYTES:
         raise InvalidRecord("too long", f"key longer than {MAX_KEY_BYTES} bytes")
+
+
+def dead_letter_record(letter: DeadLetter) -> tuple[str, bytes, bytes | None, Headers]:
+    """Topic, value, key and headers of a dead letter; the value is cut where the topic takes no more."""
+    size = letter.size or len(letter.value)
+    value = letter.value[:MAX_DEAD_LETTER_BYTES]
+    headers = {
+        dead_letters.REASON: _one_line(letter.reason),
+        dead_letters.STAGE: letter.stage,
+        dead_letters.TOPIC: letter.topic,
+        dead_letters.POSITION: _one_line(letter.position),
+    }
+    if size > len(value):
+        headers[dead_letters.TRUNCATED_FROM_BYTES] = str(size)
+    key = letter.key if letter.key is not None and len(letter.key) <= MAX_KEY_BYTES else None
+    encoded: Headers = [(name, text.encode(errors="backslashreplace")) for name, text in headers.items()]
+    return TOPICS[letter.topic].dead_letter, value, key, encoded
+
+
+class Sink(Protocol):
+    """Takes the records that a source's outcomes come to."""
+
+    def publish(self, topic: str, key: bytes, value: bytes) -> None:
+        """Take one record. The caller has checked the value and `check_size`."""
+        ...
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Take what cannot become an event."""
+        ...
 
 
 class Publisher:
@@ -138,22 +170,9 @@ class Publisher:
         self._send(topic, value, key)
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        """Send input to the dead-letter topic of the topic it was meant for, cut where that takes no more."""
-        size = letter.size or len(letter.value)
-        value = letter.value[:MAX_DEAD_LETTER_BYTES]
-        headers = {
-            dead_letters.REASON: _one_line(letter.reason),
-            dead_letters.STAGE: letter.stage,
-            dead_letters.TOPIC: letter.topic,
-            dead_letters.POSITION: _one_line(letter.position),
-        }
-        if size > len(value):
-            headers[dead_letters.TRUNCATED_FROM_BYTES] = str(size)
-        key = letter.key if letter.key is not None and len(letter.key) <= MAX_KEY_BYTES else None
-        encoded: list[tuple[str, str | bytes | None]] = [
-            (name, text.encode(errors="backslashreplace")) for name, text in headers.items()
-        ]
-        self._send(TOPICS[letter.topic].dead_letter, value, key, headers=encoded)
+        """Send input to the dead-letter topic of the topic it was meant for."""
+        topic, value, key, headers = dead_letter_record(letter)
+        self._send(topic, value, key, headers=headers)
 
     def flush(self) -> None:
         """Wait until the broker has acknowledged everything sent."""

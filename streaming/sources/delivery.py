@@ -6,7 +6,7 @@ from threading import Event as Flag
 
 from contracts.decoding import InvalidRecord, encode
 from contracts.errors import Terminal
-from streaming.runtime.publishing import DeadLetter, Publisher, check_size, encode_event
+from streaming.runtime.publishing import DeadLetter, Publisher, Sink, check_size, encode_event
 from streaming.sources.outcomes import Accepted, Counts, Ignored, Outcome, Rejected
 
 PROGRESS_EVERY = 1_000
@@ -60,7 +60,7 @@ def deliver(
     stop = stop or Flag()
     pace = Pace(rate, stop) if rate else None
     counts = Counts()
-    edge = _Edge(publisher, counts, f"source:{source}", origin)
+    edge = Edge(publisher, counts, f"source:{source}", origin)
     failure: Terminal | None = None
     try:
         for number, outcome in enumerate(outcomes, 1):
@@ -79,14 +79,17 @@ def deliver(
     return counts
 
 
-class _Edge:
-    def __init__(self, publisher: Publisher, counts: Counts, stage: str, origin: str) -> None:
-        self._publisher = publisher
+class Edge:
+    """Hands the records of outcomes to a sink, and counts. What a reader would refuse becomes a dead letter."""
+
+    def __init__(self, sink: Sink, counts: Counts, stage: str, origin: str) -> None:
+        self._sink = sink
         self._counts = counts
         self._stage = stage
         self._origin = origin
 
     def take(self, outcome: Outcome) -> None:
+        """Hand over one outcome."""
         if isinstance(outcome, Accepted):
             self._publish(outcome)
         elif isinstance(outcome, Rejected):
@@ -102,12 +105,12 @@ class _Edge:
         except InvalidRecord as invalid:
             self._reject(Rejected(accepted.topic, str(invalid), accepted.raw, accepted.position, accepted.key))
             return
-        self._publisher.publish(accepted.topic, accepted.key, value)
+        self._sink.publish(accepted.topic, accepted.key, value)
         self._counts.accepted += 1
         self._counts.by_topic[accepted.topic] += 1
 
     def _reject(self, rejected: Rejected) -> None:
-        self._publisher.dead_letter(
+        self._sink.dead_letter(
             DeadLetter(
                 topic=rejected.topic,
                 value=rejected.raw,

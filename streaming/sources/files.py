@@ -46,12 +46,12 @@ Piece = Block | OversizedLine
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into pieces."""
+    """Cuts a stream of bytes into pieces; from the middle of a file, where told what came before."""
 
-    def __init__(self) -> None:
-        self._fingerprint: str | None = None
-        self._offset = 0
-        self._number = 1
+    def __init__(self, *, fingerprint: str | None = None, offset: int = 0, number: int = 1) -> None:
+        self._fingerprint = fingerprint
+        self._offset = offset
+        self._number = number
         self._tail = b""
         self._skipped = 0
 
@@ -59,6 +59,21 @@ class LineSplitter:
     def offset(self) -> int:
         """Where the first line that is not complete yet begins."""
         return self._offset
+
+    @property
+    def number(self) -> int:
+        """The number of that line."""
+        return self._number
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The file's identity; None before its first line."""
+        return self._fingerprint
+
+    @property
+    def fed(self) -> int:
+        """Where the next chunk begins."""
+        return self._offset + (self._skipped or len(self._tail))
 
     def feed(self, chunk: bytes) -> Iterator[Piece]:
         """The pieces that `chunk` completes."""
@@ -146,13 +161,19 @@ def read_chunks(path: Path) -> Iterator[bytes]:
     """The bytes of a file, uncompressed. Compression is told by the content, not by the name."""
     try:
         with path.open("rb") as handle:
-            compressed = handle.read(2) == GZIP_MAGIC
-            handle.seek(0)
-            yield from _inflate(handle, path) if compressed else iter(lambda: handle.read(CHUNK_BYTES), b"")
+            yield from open_chunks(handle, path)
     except OSError as error:
         raise Terminal(
             f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
         ) from error
+
+
+def open_chunks(handle: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The bytes of an open file, uncompressed, from its beginning. `path` is for messages."""
+    handle.seek(0)
+    compressed = handle.read(2) == GZIP_MAGIC
+    handle.seek(0)
+    yield from _inflate(handle, path) if compressed else iter(lambda: handle.read(CHUNK_BYTES), b"")
 
 
 def is_gzip(path: Path) -> bool:

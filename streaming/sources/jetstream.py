@@ -58,16 +58,22 @@ def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Ou
             yield Rejected(TOPIC, reason, item.head, item.number, size=item.size)
             continue
         number, raw = item
-        try:
-            yield _outcome(raw, number, pseudonymize)
-        except InvalidMessage as invalid:
-            yield Rejected(TOPIC, str(invalid), raw, number)
-        except RecursionError:
-            yield Rejected(TOPIC, "nested too deeply", raw, number)
-        except UnicodeDecodeError:
-            yield Rejected(TOPIC, "not UTF-8", raw, number)
-        except msgspec.DecodeError as error:
-            yield Rejected(TOPIC, str(error), raw, number)
+        yield read_message(raw, number, pseudonymize)
+
+
+def read_message(raw: bytes, number: int, pseudonymize: Pseudonymize) -> Outcome:
+    """What becomes of one message."""
+    try:
+        return _outcome(raw, number, pseudonymize)
+    except InvalidMessage as invalid:
+        reason = str(invalid)
+    except RecursionError:
+        reason = "nested too deeply"
+    except UnicodeDecodeError:
+        reason = "not UTF-8"
+    except msgspec.DecodeError as error:
+        reason = str(error)
+    return Rejected(TOPIC, reason, raw, number)
 
 
 def _outcome(raw: bytes, number: int, pseudonymize: Pseudonymize) -> Outcome:

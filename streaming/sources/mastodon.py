@@ -64,7 +64,7 @@ def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Ou
     for first in lines:
         if isinstance(first, OversizedLine) or first[1].strip():
             rest: Iterator[_Line] = chain([first], lines)
-            reader = _Reader(pseudonymize)
+            reader = Reader(pseudonymize)
             if _is_json(first):
                 yield from (Ignored("empty line") for _ in range(blank))
                 yield from map(reader.line, rest)
@@ -101,8 +101,8 @@ def read_messages(lines: Iterable[_Line]) -> Iterator[Message]:
         yield Message(number, event or "message", b"\n".join(data))
 
 
-class _Reader:
-    """Reads one recording: a delete names only the post's id, so authors and the latest time are remembered."""
+class Reader:
+    """Reads one stream: a delete names only the post's id, so authors and the latest time are remembered."""
 
     def __init__(self, pseudonymize: Pseudonymize) -> None:
         self._pseudonymize = pseudonymize
@@ -110,19 +110,21 @@ class _Reader:
         self._latest = UNDATED
 
     def line(self, item: _Line) -> Outcome:
+        """What becomes of a status on a line of its own."""
         if isinstance(item, OversizedLine):
             reason = f"line longer than {MAX_LINE_BYTES} bytes"
             return Rejected(TOPIC, reason, item.head, item.number, size=item.size)
         number, raw = item
-        return self._status(raw, number) if raw.strip() else Ignored("empty line")
+        return self.status(raw, number) if raw.strip() else Ignored("empty line")
 
     def message(self, message: Message) -> Outcome:
+        """What becomes of one message of the event stream."""
         if message.size is not None:
             reason = f"line longer than {MAX_LINE_BYTES} bytes"
             return Rejected(TOPIC, reason, message.data, message.number, size=message.size)
         match message.event:
             case "update" | "status.update":
-                return self._status(message.data, message.number)
+                return self.status(message.data, message.number)
             case "delete":
                 return self._delete(message.data, message.number)
             case "notification" | "conversation" | "filters_changed" | "announcement" | "encrypted_message":
@@ -130,7 +132,8 @@ class _Reader:
             case _:
                 return Ignored("event of another kind")
 
-    def _status(self, raw: bytes, number: int) -> Outcome:
+    def status(self, raw: bytes, number: int) -> Outcome:
+        """What becomes of one status."""
         try:
             status = _decode_status(raw)
             if status.visibility != PUBLIC:

@@ -57,6 +57,15 @@ class Counts:
     def input(self) -> int:
         return self.accepted + self.rejected + self.ignored
 
+    def add(self, more: "Counts") -> None:
+        """Count what `more` has counted, too."""
+        self.accepted += more.accepted
+        self.rejected += more.rejected
+        self.ignored += more.ignored
+        self.by_topic += more.by_topic
+        self.rejected_reasons += more.rejected_reasons
+        self.ignored_reasons += more.ignored_reasons
+
     def as_json(self) -> dict[str, int]:
         """The four numbers that `--json` prints."""
         return {"input": self.input, "accepted": self.accepted, "rejected": self.rejected, "ignored": self.ignored}

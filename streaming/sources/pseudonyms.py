@@ -31,11 +31,15 @@ def pseudonymizer(key: bytes) -> Pseudonymize:
 
 def load_key(settings: Settings) -> bytes:
     """This stack's key, generated on first use. The same key gives the same pseudonyms for good."""
-    path = settings.secrets / KEY_FILE
+    return bytes.fromhex(stored_secret(settings.secrets / KEY_FILE))
+
+
+def stored_secret(path: Path) -> str:
+    """The random hexadecimal digits in a file, for its owner only; made at the first use."""
     if not path.exists():
-        settings.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(path, secrets.token_hex(KEY_BYTES))
-    return bytes.fromhex(path.read_text("ascii").strip())
+    return path.read_text("ascii").strip()
 
 
 def _create(path: Path, text: str) -> None:

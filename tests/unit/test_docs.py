@@ -6,6 +6,8 @@ from pathlib import Path
 from contracts.reference import topics_page
 from contracts.settings import Settings
 from headrace.cli import build_app
+from headrace.commands.sources import LIVE_NAMES
+from streaming.sources.live.registry import NAMES
 from warehouse.reference import tables_page
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +40,14 @@ def test_every_command_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    page = (ROOT / "docs" / "running.md").read_text()
+    page = "".join((ROOT / "docs" / name).read_text() for name in ("running.md", "live-sources.md"))
     assert [name for name in Settings.model_fields if f"`HEADRACE_{name.upper()}`" not in page] == []
+
+
+def test_every_live_source_is_documented_and_offered_by_the_command() -> None:
+    page = (ROOT / "docs" / "live-sources.md").read_text()
+    assert LIVE_NAMES == NAMES
+    assert [name for name in NAMES if f"## {name}\n" not in page] == []
 
 
 def test_the_links_between_the_pages_lead_somewhere() -> None:

@@ -19,16 +19,12 @@ from streaming.runtime.failpoints import failpoint
 from streaming.runtime.processing.batch import Headers, Share, letter_headers, letter_key
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.store import LEDGER_KEY
-from streaming.runtime.processing.watchdog import Watchdog
+from streaming.runtime.transactions import CALL_SECONDS, OVERDUE_SECONDS, RESTART, TRANSACTION_TIMEOUT_MS
+from streaming.runtime.watchdog import Watchdog
 
 Key = tuple[str, int]
 """An input partition: topic and number."""
 
-TRANSACTION_TIMEOUT_MS = 10_000
-CALL_SECONDS = 30.0
-OVERDUE_SECONDS = 20.0
-"""Twice what the broker gives a transaction: one that takes longer was aborted by it, or nobody knows."""
-RESTART = "The supervisor starts it again, from the last commit."
 MAX_QUEUED = 500_000
 
 

@@ -5,9 +5,13 @@ allow (escaped quotes, spaces in names, requests that are none). Splitting by ha
 """
 
 import re
+from datetime import datetime
+
+Stamp = str | datetime
+"""A time as the log has it, in the form of the Common Log Format; or in UTC, where a format has other times."""
 
 LineFields = tuple[
-    str, str, str, str | None, str | None, str | None, str | None, str | None, str, str, str | None, str | None
+    str, str, Stamp, str | None, str | None, str | None, str | None, str | None, str, str, str | None, str | None
 ]
 """Client, user, time, method, path, query, protocol, raw request, status, size, referrer, agent."""
 
@@ -44,13 +48,16 @@ def match_general(line: str) -> LineFields | None:
     if match is None:
         return None
     client, user, stamp, request, status, size, referrer, agent = match.groups()
+    return (client, user, stamp, *split_request(request), status, size, _unescape(referrer), _unescape(agent))
+
+
+def split_request(request: str) -> tuple[str | None, str | None, str | None, str | None, str | None]:
+    """Method, path, query and protocol of a request line; of what is none, itself as the last."""
     found = _REQUEST.fullmatch(request)
-    method, path, query, protocol = found.groups() if found else (None, None, None, None)
-    raw_request = None if found else _unescape(request)
-    return (
-        *(client, user, stamp, method, path, query, protocol, raw_request, status, size),
-        *(_unescape(referrer), _unescape(agent)),
-    )
+    if found is None:
+        return None, None, None, None, _unescape(request)
+    method, path, query, protocol = found.groups()
+    return method, path, query, protocol, None
 
 
 def _unescape(text: str | None) -> str | None:

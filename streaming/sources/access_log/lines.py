@@ -15,6 +15,8 @@ from contracts.decoding import FIRST_YEAR, LAST_YEAR
 from contracts.ecommerce import WebLog
 from streaming.sources.access_log.agents import Device, classify
 from streaming.sources.access_log.fields import LineFields, match_general, match_plain
+from streaming.sources.access_log.formats import Match, match_json
+from streaming.sources.access_log.personal import MAYBE_PERSONAL, scrubber
 from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
 from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
 from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
@@ -23,6 +25,7 @@ from streaming.sources.pseudonyms import Pseudonymize
 TOPIC = "web_logs"
 SOURCE = "access-log"
 CACHED = 100_000
+NO_FORMAT = "not in Common or Combined Log Format"
 
 _TIME = re.compile(r"([0-9]{2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -64,14 +67,27 @@ def parse_time(stamp: str) -> datetime:
 class LineParser:
     """Parses lines, with the pseudonyms and the name of the source that go into each event."""
 
-    def __init__(self, pseudonymize: Pseudonymize, source: str = SOURCE) -> None:
+    def __init__(
+        self,
+        pseudonymize: Pseudonymize,
+        source: str = SOURCE,
+        *,
+        match: Match | None = None,
+        personal: bool = False,
+    ) -> None:
+        """`match` is a format of the user's own. With `personal` nothing but the visitor is pseudonymized."""
         self._source = source
-        self._user = lru_cache(maxsize=CACHED)(partial(pseudonymize, "user"))
+        self._match = match
+        self._personal = personal
+        plain: Pseudonymize = (lambda _kind, value: value) if personal else pseudonymize
+        self._user = lru_cache(maxsize=CACHED)(partial(plain, "user"))
+        self._scrub = lru_cache(maxsize=CACHED)(scrubber(pseudonymize))
 
         def visitor(client: str, agent: str | None) -> _Visitor:
             known = None if agent == "-" or not agent else agent
             visitor_id = pseudonymize("visitor", f"{client}\0{known or ''}")
-            return visitor_id, pseudonymize("client", client), known, *classify(known)
+            shown = known if personal or known is None else self._scrub(known)
+            return visitor_id, plain("client", client), shown, *classify(known)
 
         self._visitor = lru_cache(maxsize=CACHED)(visitor)
 
@@ -95,15 +111,15 @@ class LineParser:
             line = raw.decode()
         except UnicodeDecodeError:
             line = raw.decode("latin-1")
-        fields = match_plain(line)
+        fields = match_plain(line) if self._match is None else None
         if fields is None:
             if not line.strip():
                 return Ignored("empty line")
             if "\0" in line:
                 return Rejected(TOPIC, "binary: holds a NUL character", raw, number)
-            fields = match_general(line)
+            fields = self._odd(line)
             if fields is None:
-                return Rejected(TOPIC, "not in Common or Combined Log Format", raw, number)
+                return Rejected(TOPIC, "not in the format given" if self._match else NO_FORMAT, raw, number)
         try:
             event = self._event(raw, place, fields)
         except (InvalidLine, InvalidHit) as invalid:
@@ -111,13 +127,21 @@ class LineParser:
         # By session where there is one: a visitor who logs in on the way stays in one partition with the cart.
         return Accepted(TOPIC, (event.session_id or event.visitor_id).encode(), event, raw, number, True)
 
+    def _odd(self, line: str) -> LineFields | None:
+        if self._match is not None:
+            return self._match(line)
+        return match_json(line) if line.startswith("{") else match_general(line)
+
     def _event(self, raw: bytes, place: str, fields: LineFields) -> WebLog:
         client, user, stamp, method, path, query, protocol, raw_request, status, size, referrer, agent = fields
         visitor_id, client_pseudonym, known_agent, device, is_bot = self._visitor(client, agent)
+        if not self._personal and MAYBE_PERSONAL(raw):
+            scrub = self._scrub
+            path, query, referrer, raw_request = (text and scrub(text) for text in (path, query, referrer, raw_request))
         event = WebLog(
             # The checksum keeps apart what stands at the same place of two files that begin alike.
             event_id=f"{place}-{crc32(raw):08x}",
-            event_time=parse_time(stamp),
+            event_time=parse_time(stamp) if isinstance(stamp, str) else stamp,
             source=self._source,
             visitor_id=visitor_id,
             client=client_pseudonym,

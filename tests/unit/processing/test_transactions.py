@@ -15,7 +15,7 @@ from streaming.runtime import clients
 from streaming.runtime.processing.batch import Refused, Share
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.processing.transactions import Aborted, Part, Transactions
-from streaming.runtime.processing.watchdog import EXIT_CODE
+from streaming.runtime.watchdog import EXIT_CODE
 
 
 class Sent:
@@ -132,9 +132,7 @@ def test_what_the_broker_did_not_take_ends_the_process(monkeypatch: pytest.Monke
 )
 def test_a_transaction_that_does_not_end_ends_the_process(under_it: str, after_it: str, code: int) -> None:
     program = (
-        "import time; from streaming.runtime.processing.watchdog import Watchdog\n"
-        f"with Watchdog(0.2): {under_it}\n"
-        f"{after_it}"
+        f"import time; from streaming.runtime.watchdog import Watchdog\nwith Watchdog(0.2): {under_it}\n{after_it}"
     )
     run = subprocess.run([sys.executable, "-c", program], timeout=30, check=False, capture_output=True)
     assert run.returncode == code

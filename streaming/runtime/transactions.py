@@ -1,0 +1,93 @@
+"""The transactional producer that processors and live sources share: one transactional id, one transaction at a time.
+
+What goes into a transaction, and in which order, is its user's business. A call that fails in a way that can be aborted
+raises `KafkaException`, for `abort`; where the outcome is unknown the process has to end, and the `Terminal` says so:
+librdkafka has no KIP-890, so a producer may not be used after that. The supervisor starts the process again.
+"""
+
+import time
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from streaming.runtime import clients, logs
+from streaming.runtime.watchdog import Watchdog
+
+TRANSACTION_TIMEOUT_MS = 10_000
+CALL_SECONDS = 30.0
+OVERDUE_SECONDS = 20.0
+"""Twice what the broker gives a transaction: one that takes longer was aborted by it, or nobody knows."""
+RESTART = "The supervisor starts it again, from the last commit."
+
+
+class Transactions:
+    """The producer of one transactional id. Put whatever is done between `begin` and `commit` under its `watchdog`."""
+
+    def __init__(self, settings: Settings, transactional_id: str) -> None:
+        self._producer: Producer = clients.producer(
+            settings,
+            **{
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "linger.ms": 5,
+                "queue.buffering.max.messages": 500_000,
+            },
+        )
+        self._log = logs.logger(part="transactions", transactional_id=transactional_id)
+        self.watchdog = Watchdog(OVERDUE_SECONDS)
+
+    def start(self) -> None:
+        """Fence whoever had this transactional id before, and end what it left open.
+
+        Raises:
+            Terminal: the broker did not answer in time.
+        """
+        self._call("init_transactions", self._producer.init_transactions)
+
+    def begin(self) -> None:
+        self._producer.begin_transaction()
+
+    def send(self, topic: str, value: bytes | None, key: bytes | None, **more: object) -> None:
+        """Add a record; waits while the queue is full."""
+        while True:
+            try:
+                return self._producer.produce(topic, value, key, **more)  # pyright: ignore[reportArgumentType]
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def flush(self) -> None:
+        """Wait until the broker has all of it, and the delivery reports were served."""
+        if self._producer.flush(CALL_SECONDS):
+            raise Transient("Kafka did not take a batch in time.")
+
+    def send_offsets(self, offsets: list[TopicPartition], group: object) -> None:
+        """Add a consumer group's offsets, under the generation that `group`, its metadata, tells."""
+        self._producer.send_offsets_to_transaction(offsets, group, CALL_SECONDS)
+
+    def commit(self) -> None:
+        self._producer.commit_transaction(CALL_SECONDS)
+
+    def abort(self, error: KafkaException) -> None:
+        """Abort after `error`.
+
+        Raises:
+            Terminal: it cannot be aborted, so its outcome is unknown.
+        """
+        cause: KafkaError = error.args[0]
+        if not cause.txn_requires_abort():
+            raise Terminal(f"The outcome of a transaction is unknown: {cause.str()}.", remedy=RESTART) from error
+        self._log.warning("transaction aborted", code=cause.name())
+        self._call("abort_transaction", self._producer.abort_transaction)
+
+    def _call(self, name: str, call: Callable[[float], None]) -> None:
+        deadline = time.monotonic() + CALL_SECONDS
+        while True:
+            try:
+                return call(CALL_SECONDS)
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise Terminal(f"{name} failed: {error.args[0].str()}.", remedy=RESTART) from error
+                time.sleep(0.2)

@@ -1,0 +1,224 @@
+"""The HTTP surface: routes, limits, the token, and how a refusal is told. What is accepted goes to the `Intake`."""
+
+import asyncio
+import hmac
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from contracts.settings import Settings
+from streaming.runtime import logs, metrics
+from streaming.sources.feedback.description import PROBLEM_JSON, Problem, Receipt, openapi
+from streaming.sources.feedback.intake import Intake
+from streaming.sources.feedback.limits import RateLimit
+from streaming.sources.feedback.page import form_page, thanks_page
+from streaming.sources.feedback.submissions import (
+    MAX_BODY_BYTES,
+    SOURCE,
+    Record,
+    Refused,
+    event,
+    feedback,
+    form,
+    idempotency_key,
+)
+
+BODY_SECONDS = 15.0
+FORM_BURST = 10
+API_BURST_SECONDS = 2.0
+TRAP = "website"
+"""A field that people do not see: whoever fills it in is a program."""
+
+_encode = msgspec.json.Encoder().encode
+_TITLES = {
+    400: "Bad request", 401: "Unauthorized", 404: "Not found", 405: "Method not allowed", 408: "Request timeout",
+    413: "Content too large", 415: "Unsupported media type", 422: "Not valid", 429: "Too many requests",
+    503: "Service unavailable",
+}  # fmt: skip
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Service:
+    """The endpoints of one running service."""
+
+    def __init__(self, settings: Settings, token: str, intake: Intake) -> None:
+        self._token = token.encode()
+        self._intake = intake
+        self._frame_ancestors = " ".join(["'self'", *settings.feedback_frame_ancestors.split()])
+        self._form_limit = RateLimit(settings.feedback_rate / 60, FORM_BURST, time.monotonic)
+        rate = settings.feedback_api_rate
+        self._api_limit = RateLimit(rate, rate * API_BURST_SECONDS, time.monotonic)
+        self._description = _encode(openapi(version("headrace")))
+        self._log = logs.logger(part="source", source=SOURCE)
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/", self.page, methods=["GET"]),
+                Route("/", self.submit, methods=["POST"]),
+                Route("/api/feedback", self._counted(self.post_feedback), methods=["POST"]),
+                Route("/api/events/{topic}", self._counted(self.post_event), methods=["POST"]),
+                Route("/openapi.json", self.describe, methods=["GET"]),
+                Route("/health", self.health, methods=["GET"]),
+            ]
+        )
+
+    # --- the form -------------------------------------------------------------------------------------------------
+
+    async def page(self, request: Request) -> Response:
+        """The empty form. `subject` and `product_id` in the query go with what is sent."""
+        given = {name: request.query_params.get(name, "")[:200] for name in ("subject", "product_id")}
+        return self._html(200, lambda nonce: form_page(nonce, uuid4().hex, given))
+
+    async def submit(self, request: Request) -> Response:
+        """The filled-in form."""
+        fields: dict[str, str] = {}
+        try:
+            self._limit(self._form_limit, request.client.host if request.client else "")
+            if _media_type(request) != "application/x-www-form-urlencoded":
+                raise Refused(415, "The form is sent as application/x-www-form-urlencoded.")
+            body = await _body(request)
+            fields = _kept(body)
+            record, fields = form(body, _now())
+            if fields.get(TRAP):
+                metrics.SOURCE_INPUTS.labels(SOURCE, "ignored").inc()
+            else:
+                await self._intake.take(record)
+                metrics.SOURCE_INPUTS.labels(SOURCE, "accepted").inc()
+        except Refused as refused:
+            told = refused
+            metrics.SOURCE_INPUTS.labels(SOURCE, "rejected").inc()
+            key = fields.get("key") or uuid4().hex
+            return self._html(told.status, lambda nonce: form_page(nonce, key, fields, told.reason), told.headers)
+        return self._html(200, lambda nonce: thanks_page(nonce, fields["key"]))
+
+    def _html(self, status: int, page: Callable[[str], str], headers: dict[str, str] | None = None) -> Response:
+        nonce = secrets.token_urlsafe(16)
+        policy = (
+            f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; "
+            f"frame-ancestors {self._frame_ancestors}"
+        )
+        return HTMLResponse(
+            page(nonce),
+            status,
+            {
+                "Content-Security-Policy": policy,
+                "X-Content-Type-Options": "nosniff",
+                "Referrer-Policy": "no-referrer",
+                "Cache-Control": "no-store",
+                **(headers or {}),
+            },
+        )
+
+    # --- the API --------------------------------------------------------------------------------------------------
+
+    async def post_feedback(self, request: Request) -> Response:
+        """Feedback from a program."""
+        key = idempotency_key(request.headers.get("idempotency-key", "") or uuid4().hex)
+        return await self._store(feedback(await _json(request), key, _now()))
+
+    async def post_event(self, request: Request) -> Response:
+        """An event of any input topic; its `event_id` is the key."""
+        return await self._store(event(request.path_params["topic"], await _json(request)))
+
+    async def describe(self, _request: Request) -> Response:
+        """The API's own description."""
+        return Response(self._description, media_type="application/json")
+
+    async def health(self, _request: Request) -> Response:
+        """Whether the process answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def _store(self, record: Record) -> Response:
+        await self._intake.take(record)
+        receipt = _encode(Receipt(record.event.event_id, record.topic))
+        return Response(receipt, 202, media_type="application/json")
+
+    def _counted(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint behind the token and the limit, its refusals told as problems, and all of it counted."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                self._authorize(request)
+                self._limit(self._api_limit, "api")
+                response = await endpoint(request)
+            except Refused as refused:
+                metrics.SOURCE_INPUTS.labels(SOURCE, "rejected").inc()
+                metrics.SOURCE_FAILURES.labels(SOURCE, str(refused.status)).inc()
+                problem = Problem(_TITLES[refused.status], refused.status, refused.reason)
+                return Response(_encode(problem), refused.status, refused.headers, PROBLEM_JSON)
+            metrics.SOURCE_INPUTS.labels(SOURCE, "accepted").inc()
+            return response
+
+        return answer
+
+    def _authorize(self, request: Request) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
+            raise Refused(401, "Give the token as `Authorization: Bearer …`.", {"WWW-Authenticate": "Bearer"})
+
+    def _limit(self, limit: RateLimit, caller: str) -> None:
+        if wait := limit.wait(caller):
+            raise Refused(429, "Too many requests: wait a little.", {"Retry-After": str(math.ceil(wait))})
+
+
+async def _json(request: Request) -> bytes:
+    if _media_type(request) != "application/json":
+        raise Refused(415, "The body is sent as application/json.")
+    return await _body(request)
+
+
+async def _body(request: Request) -> bytes:
+    """The body, bounded in size and time.
+
+    Raises:
+        Refused: it is too long or too slow.
+    """
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        raise _too_long()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise _too_long()
+    except TimeoutError:
+        raise Refused(408, f"The body did not arrive in {BODY_SECONDS:.0f} s.", {"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise Refused(400, "The body ended early.") from None
+    return bytes(body)
+
+
+def _kept(body: bytes) -> dict[str, str]:
+    """What a person filled in, to be shown again where it cannot be taken."""
+    try:
+        return dict(parse_qsl(body.decode("ascii"), max_num_fields=20))
+    except ValueError:
+        return {}
+
+
+def _too_long() -> Refused:
+    return Refused(413, f"The body is longer than {MAX_BODY_BYTES} bytes.", {"Connection": "close"})
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,58 @@
+"""What is behind the door: each event is sent once, however often and however concurrently its request comes."""
+
+import asyncio
+from datetime import datetime
+
+from msgspec import structs
+
+from contracts.ecommerce import Customer
+from contracts.errors import Transient
+from streaming.sources.feedback.acknowledged import Sender
+from streaming.sources.feedback.seen import Seen, digest
+from streaming.sources.feedback.submissions import Record, Refused, content
+
+RETRY_AFTER_SECONDS = 5
+
+
+class Intake:
+    """Hands records to a sender, and knows those that it has handed over."""
+
+    def __init__(self, sender: Sender, seen: Seen) -> None:
+        self._sender = sender
+        self._seen = seen
+        self._under_way: dict[tuple[str, str], asyncio.Future[None]] = {}
+
+    async def take(self, record: Record) -> None:
+        """Return once the event is acknowledged, now or before.
+
+        Raises:
+            Refused: the key was used for another content, or the broker is away.
+        """
+        identity = (record.topic, record.event.event_id)
+        while (other := self._under_way.get(identity)) is not None:
+            await asyncio.wait([other])
+        known = self._seen.get(record)
+        if known is not None and known.content != digest(content(record)):
+            raise Refused(422, "This key was used for another content: use a new one.")
+        if known is not None and known.acknowledged:
+            return
+        if known is not None:
+            # It may have arrived the first time: the same event, so the same time.
+            record = _at(record, known.event_time)
+        known = self._seen.put(record, acknowledged=False)
+        self._under_way[identity] = done = asyncio.get_running_loop().create_future()
+        try:
+            await self._sender.send(record.topic, record.key, record.value)
+            if isinstance(record.event, Customer) and record.event.deleted:
+                await self._sender.send(record.topic, record.key, None)
+        except Transient as error:
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            raise Refused(503, "The event could not be stored just now: send it again.", headers) from error
+        finally:
+            del self._under_way[identity]
+            done.set_result(None)
+        known.acknowledged = True
+
+
+def _at(record: Record, time: datetime) -> Record:
+    return Record(record.topic, record.key, structs.replace(record.event, event_time=time))

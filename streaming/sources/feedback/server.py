@@ -1,0 +1,87 @@
+"""The feedback service as a process: its token, the memory of keys, the producer, and uvicorn around the app."""
+
+import asyncio
+import socket
+
+import uvicorn
+import uvloop
+
+from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
+from streaming.runtime import logs
+from streaming.sources.feedback.acknowledged import Acknowledged, Sender, Unsent
+from streaming.sources.feedback.app import Service
+from streaming.sources.feedback.intake import Intake
+from streaming.sources.feedback.seen import Seen, read_back
+from streaming.sources.feedback.submissions import SOURCE
+from streaming.sources.pseudonyms import stored_secret
+
+TOKEN_FILE = "feedback_token"  # noqa: S105  the name of a file
+MOST_CONNECTIONS = 2_000
+KEEP_ALIVE_SECONDS = 30
+STOP_SECONDS = 10
+
+
+def serve(settings: Settings, *, with_kafka: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is under way. Without Kafka, events are forgotten.
+
+    Raises:
+        Terminal: the token or the address cannot be used.
+    """
+    token, listener, seen = token_of(settings), _listen(settings), Seen()
+    log = logs.logger(part="source", source=SOURCE)
+    if with_kafka:
+        try:
+            log.info("keys read back", keys=read_back(settings, seen))
+        except Transient as error:
+            # It begins all the same, and answers 503 until the broker is back.
+            log.warning("keys not read back", reason=str(error))
+    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, token, listener, seen, with_kafka=with_kafka))
+    log.info("stopped")
+
+
+async def _serve(settings: Settings, token: str, listener: socket.socket, seen: Seen, *, with_kafka: bool) -> None:
+    sender: Sender = Acknowledged(settings) if with_kafka else Unsent()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Service(settings, token, Intake(sender, seen)).app(),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
+    logs.logger(part="source", source=SOURCE).info("started", address=listener.getsockname()[:2])
+    await server.serve([listener])
+    await sender.close()
+
+
+def token_of(settings: Settings) -> str:
+    """The token of the API, made at its first use unless a file of the user's own is named."""
+    path = settings.feedback_token_file
+    if path is None:
+        return stored_secret(settings.secrets / TOKEN_FILE)
+    try:
+        token = path.read_text("utf-8").strip()
+    except OSError as error:
+        raise Terminal(
+            f"The token file {path} cannot be read: {error.strerror}.", remedy="Correct HEADRACE_FEEDBACK_TOKEN_FILE."
+        ) from error
+    if not token:
+        raise Terminal(f"The token file {path} is empty.", remedy="Put a long random text into it.")
+    return token
+
+
+def _listen(settings: Settings) -> socket.socket:
+    address = (settings.feedback_host, settings.port("feedback"))
+    try:
+        return socket.create_server(address, backlog=1_024)
+    except OSError as error:
+        raise Terminal(
+            f"The feedback service cannot listen on {address[0]}:{address[1]}: {error.strerror}.",
+            remedy="End what listens there, or change HEADRACE_FEEDBACK_HOST or HEADRACE_PORT_BASE.",
+        ) from error

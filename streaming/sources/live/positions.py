@@ -1,0 +1,106 @@
+"""The positions that live sources have read up to: a compacted topic, keyed by source and stream.
+
+An entry is written in the same transaction as the events it covers, and carries how many inputs came to what so far.
+"""
+
+import time
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from confluent_kafka import KafkaError, TopicPartition
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import Topic
+from streaming.runtime import clients
+from streaming.runtime.health import wait_for_topics
+from streaming.runtime.topics import create_topics, uncommitted_end
+
+NAME = "headrace.source-positions"
+READ_SECONDS = 60.0
+_READ_RECORDS = 1_000
+
+
+class _PositionsTopic(Topic):
+    """A topic without a contract, that the lander does not know."""
+
+    @property
+    def config(self) -> dict[str, str]:
+        return {
+            "cleanup.policy": "compact",
+            # Small segments are soon compacted: a start reads the topic from its beginning.
+            "segment.bytes": str(16 << 20),
+            "min.cleanable.dirty.ratio": "0.1",
+            "max.message.bytes": super().config["max.message.bytes"],
+        }
+
+
+TOPIC = _PositionsTopic(NAME, "data_science", "source/stream", None, 8, -1, compacted=True)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Where a stream stands, and what became of all its inputs so far."""
+
+    position: Any
+    accepted: int = 0
+    rejected: int = 0
+    ignored: int = 0
+
+    @property
+    def inputs(self) -> int:
+        return self.accepted + self.rejected + self.ignored
+
+
+def key_of(source: str, stream: str) -> bytes:
+    return f"{source}/{stream}".encode()
+
+
+def partition_of(source: str) -> int:
+    """All streams of a source are in one partition, so that a start reads one."""
+    return crc32(source.encode()) % TOPIC.partitions
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def create(settings: Settings) -> None:
+    """Create the topic unless it is there."""
+    client = clients.admin(settings)
+    create_topics(client, [TOPIC])
+    wait_for_topics(client, {NAME: TOPIC})
+
+
+def read(settings: Settings, source: str) -> dict[str, Entry]:
+    """The entries of a source, by stream, as committed.
+
+    Reads to the end that a `read_uncommitted` reader sees, and waits until a `read_committed` one has passed it: the
+    transaction of another source may be open in the same partition, and hold up what was committed after it.
+
+    Raises:
+        Transient: the end was not reached in time.
+    """
+    partition = partition_of(source)
+    end = uncommitted_end(clients.admin(settings), NAME, partition)
+    consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
+    consumer.assign([TopicPartition(NAME, partition, 0)])
+    prefix = key_of(source, "")
+    found: dict[str, Entry] = {}
+    reached, deadline = 0, time.monotonic() + READ_SECONDS
+    try:
+        while reached < end:
+            for message in consumer.consume(_READ_RECORDS, 0.2):
+                error, key, value = message.error(), message.key() or b"", message.value()
+                if error is None:
+                    reached = (message.offset() or 0) + 1
+                    if key.startswith(prefix) and value is not None:
+                        found[key.removeprefix(prefix).decode()] = msgspec.json.decode(value, type=Entry)
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                    reached = message.offset() or 0
+                elif not error.retriable():
+                    raise Transient(f"The positions of {source} cannot be read: {error.str()}.")
+            if time.monotonic() > deadline:
+                raise Transient(f"The positions of {source} were not read to their end in {READ_SECONDS:.0f} s.")
+    finally:
+        consumer.close()
+    return found

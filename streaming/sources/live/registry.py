@@ -1,0 +1,62 @@
+"""The live sources that there are, by name; one of the user's own is named by `module:class`.
+
+Each is imported when it is asked for: a source that is killed is soon back.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import cast
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from streaming.sources.live.source import Source
+
+Open = Callable[[Settings], Sequence[Source]]
+
+FEEDBACK = "feedback"
+"""The one that is pushed to: a server, not a `Source`."""
+_OPENERS = {
+    "access-log": "streaming.sources.access_log.live",
+    "bluesky": "streaming.sources.live.bluesky",
+    "mastodon": "streaming.sources.live.mastodon",
+    "weather": "streaming.sources.live.weather",
+}
+NAMES = (*_OPENERS, FEEDBACK)
+
+
+def configured(settings: Settings) -> list[str]:
+    """The names of the sources that the stack runs.
+
+    Raises:
+        Terminal: a name that is none.
+    """
+    names = [name.strip() for name in settings.sources.split(",") if name.strip()]
+    for name in names:
+        if name not in NAMES and ":" not in name:
+            raise _unknown(name)
+    return names
+
+
+def open_source(settings: Settings, name: str) -> Sequence[Source]:
+    """The streams of a source, ready to be read.
+
+    Raises:
+        Terminal: no such source, or its settings do not do.
+    """
+    if name in _OPENERS:
+        return cast("Open", import_module(_OPENERS[name]).open_sources)(settings)
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise _unknown(name)
+    try:
+        return [cast("Callable[[], Source]", getattr(import_module(module), attribute))()]
+    except (ImportError, AttributeError) as error:
+        raise Terminal(
+            f"The source {name} cannot be imported: {error}.", remedy="Name it as `module:class`, on the Python path."
+        ) from error
+
+
+def _unknown(name: str) -> Terminal:
+    return Terminal(
+        f"There is no live source {name}.", remedy=f"There are: {', '.join(NAMES)}; your own as `module:class`."
+    )

@@ -1,0 +1,44 @@
+"""What a live source is: a class that reads on from a position. It knows nothing of Kafka."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+from msgspec import Struct
+
+from streaming.sources.outcomes import Outcome
+
+
+class Batch(Struct, frozen=True, gc=False):
+    """What was read at once, and the position after it: any value that JSON can hold.
+
+    `origin` is the input's name in dead letters, where the stream's does not say enough.
+    """
+
+    outcomes: Sequence[Outcome]
+    position: Any
+    origin: str | None = None
+
+
+class Source(Protocol):
+    """One stream of input. A program may read several of the same name, such as the time lines of one server."""
+
+    name: ClassVar[str]
+    """The source's name: goes into events, the stage of dead letters, and metrics."""
+    topics: ClassVar[tuple[str, ...]]
+    """The topics that its events go to."""
+
+    @property
+    def stream(self) -> str:
+        """Name of this stream, stable over restarts: with the source's it is the key of the position."""
+        ...
+
+    def read(self, position: Any) -> Iterator[Batch]:
+        """Read on from `position`, the one last committed, or None the first time; without an end, as a rule.
+
+        It runs in a thread of its own and may wait as long as it likes. What it yields is committed in order: the
+        events of a batch and its position in one transaction. So the same position must not stand for two places.
+
+        Raises:
+            Terminal: reading on is not possible. The process ends, and is started again.
+        """
+        ...
