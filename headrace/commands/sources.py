@@ -54,6 +54,7 @@ def source(
         from streaming.sources.feedback.server import serve
 
         metrics.serve(_metrics_port(settings, name, names))
+        _stop_on_signals()  # uvicorn hands the signal on once it has stopped
         serve(settings)
         return
     from streaming.runtime import process as tuning
@@ -66,8 +67,9 @@ def source(
 
 
 def _metrics_port(settings: Settings, name: str, names: list[str]) -> int:
-    """Each source of the stack has a port of its own; one that is run by hand besides has the one after them."""
-    return settings.port("source-metrics") + (names.index(name) if name in names else len(names))
+    """Each source of the stack has a port of its own, and so has each that is run by hand besides."""
+    by_hand = len(names) + (LIVE_NAMES.index(name) if name in LIVE_NAMES else len(LIVE_NAMES))
+    return settings.port("source-metrics") + (names.index(name) if name in names else by_hand)
 
 
 def _show_positions(settings: Settings, name: str) -> None:

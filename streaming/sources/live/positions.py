@@ -8,7 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from contracts.errors import Transient
 from contracts.settings import Settings
@@ -71,6 +71,18 @@ def create(settings: Settings) -> None:
     wait_for_topics(client, {NAME: TOPIC})
 
 
+def _end(settings: Settings, partition: int) -> int:
+    """The end that a `read_uncommitted` reader sees. A topic that was created just now may not have a leader yet."""
+    admin, deadline = clients.admin(settings), time.monotonic() + READ_SECONDS
+    while True:
+        try:
+            return uncommitted_end(admin, NAME, partition)
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > deadline:
+                raise Transient(f"The positions cannot be read: {error.args[0].str()}.") from error
+            time.sleep(0.1)
+
+
 def read(settings: Settings, source: str) -> dict[str, Entry]:
     """The entries of a source, by stream, as committed.
 
@@ -81,7 +93,7 @@ def read(settings: Settings, source: str) -> dict[str, Entry]:
         Transient: the end was not reached in time.
     """
     partition = partition_of(source)
-    end = uncommitted_end(clients.admin(settings), NAME, partition)
+    end = _end(settings, partition)
     consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
     consumer.assign([TopicPartition(NAME, partition, 0)])
     prefix = key_of(source, "")
