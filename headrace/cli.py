@@ -10,7 +10,7 @@ from contracts.errors import HeadraceError
 
 COMMANDS = (
     *("demo", "stack", "sources", "landing", "processing", "connect", "dead_letters"),
-    *("build", "warehouse", "lineage", "history", "serve", "models", "docs"),
+    *("build", "warehouse", "lineage", "history", "serve", "training", "models", "docs"),
 )
 """Modules of `headrace.commands`, in the order that `--help` shows them."""
 

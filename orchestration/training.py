@@ -71,6 +71,27 @@ def train(settings: Settings, lake: Lake, model: str) -> Training:
     return enrol(Registry.open(settings), lake, frame, trained)
 
 
+def train_on_sessions(settings: Settings, path: Path) -> Training:
+    """The same for `intent-shoppers`, from a file in the Online Shoppers form instead of the warehouse.
+
+    Raises:
+        Terminal: the file is of another form.
+        Refused: the data does not allow a training, and why.
+    """
+    from models import frames, training
+    from models.intent import shoppers
+    from models.registry import succession
+    from models.registry.store import Registry
+
+    table = shoppers.read(path)
+    frame = frames.save(settings.frames_root, "intent-shoppers", table, as_of=shoppers.as_of(table), snapshot=None)
+    trained = training.train(frame)
+    registry = Registry.open(settings)
+    version = registry.register(trained)
+    verdict = succession.consider(registry, version, frame)
+    return Training(frame, trained, registry.version(version.model, version.number), verdict)
+
+
 def enrol(registry: "Registry", lake: Lake, frame: "Frame", trained: Trained) -> Training:
     """Register what was trained, and let it challenge the champion."""
     from models.registry import succession

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.commands.training import evaluate
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     models = typer.Typer(name="models", help="Registered models: who scores, and why.", no_args_is_help=True)
     models.command("list")(list_versions)
     models.command()(show)
+    models.command()(evaluate)
     models.command()(promote)
     models.command()(rollback)
     models.command()(reproduce)

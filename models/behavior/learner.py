@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -82,11 +81,7 @@ class BehaviorLearner:
 
     def _pair(self, values: Matrix, labels: NDArray[np.int64], seed: int) -> Fitted:
         boosting = HistGradientBoostingClassifier(random_state=seed, **self.parameters["boosting"])
-        logistic = make_pipeline(
-            SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-            StandardScaler(),
-            LogisticRegression(**self.parameters["logistic"]),
-        )
+        logistic = make_pipeline(StandardScaler(), LogisticRegression(**self.parameters["logistic"]))
         return {"boosting": boosting.fit(values, labels), "logistic": logistic.fit(_logarithms(values), labels)}
 
     def labels(self, table: pl.DataFrame) -> NDArray[np.int64]:
@@ -111,8 +106,12 @@ def _mean(fitted: Fitted, values: Matrix) -> Probabilities:
 
 
 def _logarithms(values: Matrix) -> Matrix:
-    """log(1 + v), for what linear weights are to be put on; what is negative counts as nothing."""
-    return np.log1p(np.maximum(values, 0.0))
+    """log(1 + v), for what linear weights are to be put on; what is negative counts as nothing.
+
+    What has no value counts as nothing too, and a column beside each says so.
+    """
+    missing = np.isnan(values)
+    return np.column_stack([np.log1p(np.maximum(np.where(missing, 0.0, values), 0.0)), missing])
 
 
 def _span(table: pl.DataFrame) -> Span:

@@ -7,7 +7,7 @@ columns at every split are averaged, which makes them ranker and steadier than o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,7 @@ def _span(table: pl.DataFrame) -> Span:
     first, last = table["cutoff"].min(), table["cutoff"].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         raise TypeError("cutoffs are times")
-    return Span(first, last + timedelta(0), table.height)
+    return Span(first, last, table.height)
 
 
 INTENT = IntentLearner(

@@ -24,7 +24,7 @@ from models.sentiment.text import read
 DOMAINS = ("post", "feedback")
 LATEST = 0.2
 MIN_ROWS, MIN_OF_A_CLASS = 200, 20
-_READ, _LEXICON = "_read", "_lexicon"
+READ, _LEXICON = "_read", "_lexicon"
 
 
 class SentimentLearner:
@@ -67,7 +67,7 @@ class SentimentLearner:
         return fitted
 
     def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
-        texts = table[_READ if _READ in table.columns else "text"].to_list()
+        texts = table[READ if READ in table.columns else "text"].to_list()
         values = _lexicon(table, texts)
         said = np.empty((table.height, len(self.classes)))
         subjects = table["subject"].to_numpy() if "subject" in table.columns else np.full(table.height, DOMAINS[0])
@@ -93,30 +93,30 @@ class SentimentLearner:
         window = prepared(evaluation)
         return {
             "base_rate": np.tile(shares, (evaluation.height, 1)),
-            "vader": lexicon.vader(_lexicon(window, window[_READ].to_list())),
+            "vader": lexicon.vader(_lexicon(window, window[READ].to_list())),
         }
 
     def further(self, table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:  # noqa: ARG002
         return {}
 
     def _texts(self, table: pl.DataFrame) -> Texts:
-        texts = table[_READ].to_list()
+        texts = table[READ].to_list()
         return Texts(texts, _lexicon(table, texts), self.labels(table))
 
 
 def prepared(table: pl.DataFrame) -> pl.DataFrame:
     """The texts as the scorer reads them with VADER's scores, each once, by time and then by hash; again the same."""
-    if _READ in table.columns:
+    if READ in table.columns:
         return table
     seen = [read(text, language) for text, language in table.select("text", "language").iter_rows()]
     kept = table.with_columns(
-        pl.Series(_READ, [None if each.unreadable else each.text for each in seen], dtype=pl.String)
-    ).filter(pl.col(_READ).is_not_null())
+        pl.Series(READ, [None if each.unreadable else each.text for each in seen], dtype=pl.String)
+    ).filter(pl.col(READ).is_not_null())
     kept = kept.with_columns(
-        pl.Series("_hash", [hashlib.sha256(text.encode()).hexdigest() for text in kept[_READ]], dtype=pl.String)
+        pl.Series("_hash", [hashlib.sha256(text.encode()).hexdigest() for text in kept[READ]], dtype=pl.String)
     ).sort("given_at", "_hash", "subject_id")
-    kept = kept.unique(_READ, keep="first", maintain_order=True).drop("_hash")
-    values = lexicon.scores(kept[_READ].to_list())
+    kept = kept.unique(READ, keep="first", maintain_order=True).drop("_hash")
+    values = lexicon.scores(kept[READ].to_list())
     return kept.with_columns(pl.Series(_LEXICON, values.tolist(), dtype=pl.List(pl.Float64)))
 
 

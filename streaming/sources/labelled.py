@@ -52,7 +52,7 @@ def sentences(
         elif not tab:
             yield Rejected(to, "no tab between text and label", raw, number)
         else:
-            yield _outcome(to, CHANNEL, text.strip(), labels.get(label.strip()), raw, number, event_time)
+            yield _outcome(to, CHANNEL, _unescape(text).strip(), labels.get(label.strip()), raw, number, event_time)
 
 
 def text_and_labels(

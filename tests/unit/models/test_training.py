@@ -11,6 +11,7 @@ from contracts.errors import Terminal
 from models import artifact, frames, training
 from models.artifact import Refused, Trained
 from models.frames import Frame
+from models.registry import files
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -72,6 +73,15 @@ def test_the_window_is_later_than_what_was_learned_from_by_the_length_of_the_lab
     card = trained[1].card
     assert card.training.end <= card.evaluation.start
     assert card.serving.end == card.evaluation.end == START + timedelta(days=4 * 14 + 30)
+
+
+def test_a_model_survives_its_file_to_the_last_bit(trained: tuple[Frame, Trained], tmp_path: Path) -> None:
+    frame, model = trained
+    window = training.split(frame).evaluation
+    for part in (model.serving, model.judged):
+        loaded = files.load(tmp_path / "model.skops", files.save(tmp_path / "model.skops", part))
+        said = [training.score("behavior", fitted, window) for fitted in (part, loaded)]
+        assert said[0].tobytes() == said[1].tobytes()
 
 
 def test_a_card_survives_json(trained: tuple[Frame, Trained]) -> None:
