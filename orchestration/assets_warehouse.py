@@ -12,7 +12,7 @@ import dagster as dg
 from contracts.settings import HOST, Settings
 from orchestration.checks import check_result, own_check_specs
 from orchestration.instance import WAREHOUSE_POOL
-from orchestration.keys import FILE_KEY, source_key, table_key, topic_key
+from orchestration.keys import FILE_KEY, source_key, source_keys, table_key, topic_key
 from orchestration.resources import BuildOptions
 from orchestration.retrying import retried
 from warehouse.build import BuildResult, build, register, take
@@ -77,7 +77,7 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
 def _table_asset(table: Table) -> dg.AssetsDefinition:
     @dg.asset(
         key=table_key(table.qualified),
-        deps=list(dict.fromkeys(source_key(source) for source in table.inputs)),
+        deps=list(dict.fromkeys(key for source in table.inputs for key in source_keys(source))),
         group_name=f"{table.case}/{table.schema}",
         kinds={"duckdb", "sql"},
         description=f"{table.grain}\n\n{table.description}",

@@ -71,6 +71,20 @@ def check_result(qualified: str, result: CheckResult, *, is_warning: bool = Fals
     )
 
 
+def check_evaluation(qualified: str, result: CheckResult) -> dg.AssetCheckEvaluation:
+    """The same, told outside of a run."""
+    told = check_result(qualified, result)
+    return dg.AssetCheckEvaluation(
+        asset_key=table_key(qualified),
+        check_name=result.check.name,
+        passed=told.passed,
+        severity=told.severity,
+        description=told.description,
+        metadata=told.metadata,
+        blocking=result.check.is_blocking,
+    )
+
+
 @dg.multi_asset_check(
     name="verify_topics",
     specs=[

@@ -15,6 +15,7 @@ import structlog
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from orchestration.assets_warehouse import build_metadata, file_metadata, plot_metadata
+from orchestration.checks import check_evaluation
 from orchestration.instance import opened
 from orchestration.keys import FILE_KEY, table_key
 from streaming.landing.accounts import last_commit_id
@@ -99,11 +100,13 @@ class Reports:
         for name, result in self._waiting.items():
             metadata = build_metadata(result) | plot_metadata(self._lake, result)
             self._report(dg.AssetMaterialization(table_key(name), metadata=metadata))
+            for check in result.checks:
+                self._report(check_evaluation(name, check))
         if self._published is not None:
             self._report(dg.AssetMaterialization(FILE_KEY, metadata=file_metadata(self._published)))
         self._waiting, self._published, self._sent_at = {}, None, now
 
-    def _report(self, event: dg.AssetMaterialization) -> None:
+    def _report(self, event: dg.AssetMaterialization | dg.AssetCheckEvaluation) -> None:
         self._instance.report_runless_asset_event(event)
 
 

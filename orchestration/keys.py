@@ -3,6 +3,7 @@
 import dagster as dg
 
 from contracts.landing import QUARANTINE_SUFFIX
+from warehouse.raw import raw_tables
 
 _QUARANTINE = QUARANTINE_SUFFIX.replace(".", "_")
 FILE_KEY = dg.AssetKey(["warehouse_file"])
@@ -27,6 +28,13 @@ def source_key(qualified: str) -> dg.AssetKey:
 def model_key(model: str, part: str) -> dg.AssetKey:
     """An asset of a model: `frame`, `version`, `evaluation`, `champion`, `rescoring`."""
     return dg.AssetKey(["models", model, part])
+
+
+def source_keys(qualified: str) -> list[dg.AssetKey]:
+    """The assets that a table is made after: what is in `meta` is measured of all raw tables."""
+    if qualified.startswith("meta."):
+        return [table_key(raw.qualified) for raw in raw_tables()]
+    return [source_key(qualified)]
 
 
 def table_name(key: dg.AssetKey) -> str:

@@ -201,4 +201,26 @@ PLOTS: dict[str, Plot] = {
         """,  # noqa: S608
         lines_over_time,
     ),
+    "marts.sentiment_daily": Plot(
+        "Positive less negative texts by day, percentage points, last 90 days",
+        f"""
+        select said_date, subject, (100.0 * (sum(positive) - sum(negative)) / sum(scored))::double
+        from marts.sentiment_daily
+        where said_date > (select max(said_date) from marts.sentiment_daily) - {DAYS}
+        group by all having sum(scored) > 0 order by all
+        """,  # noqa: S608
+        lines_over_time,
+    ),
+    "marts.sentiment_by_weather": Plot(
+        "Positive texts by weather: mean over days, percent, with 95% intervals; n counts days",
+        """
+        select weather || ', ' || subject, mean_daily_positive_pct::double,
+            coalesce(positive_low_pct, mean_daily_positive_pct)::double,
+            coalesce(positive_high_pct, mean_daily_positive_pct)::double, days
+        from marts.sentiment_by_weather
+        where station = (from marts.sentiment_by_weather select station group by all order by sum(days) desc, 1 limit 1)
+        order by subject, weather
+        """,
+        intervals,
+    ),
 }

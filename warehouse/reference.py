@@ -7,6 +7,7 @@ import duckdb
 from warehouse.raw import declared_schemas
 from warehouse.staged import STAGED_TABLES, types_of
 from warehouse.tables import CASES, Table, all_tables
+from warehouse.watermarks import FRESHNESS_COLUMNS
 
 _TITLES = {"ecommerce": "E-commerce", "data_science": "Data science", "operations": "Operations"}
 _INTRODUCTION = """Made from `warehouse/sql/` by `make docs`; edit the files, not this page. The same descriptions are
@@ -19,6 +20,7 @@ def column_types() -> dict[str, dict[str, str]]:
     """Names and types of the columns of every table, raw ones included, as the files and contracts say they are."""
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'; create schema raw; create schema core; create schema marts")
+        connection.execute(f"create schema meta; create table meta.freshness ({FRESHNESS_COLUMNS})")
         for name, schema, _ in declared_schemas():
             connection.register("declared", schema.empty_table())
             connection.execute(f"create table {name} as from declared")

@@ -80,7 +80,8 @@ def _required(only: Sequence[str], then: set[str]) -> set[str]:
             f"There was no built table {', '.join(unknown)} at that moment.",
             remedy="`headrace warehouse snapshots` lists which tables were written when; `raw` is never rolled back.",
         )
-    return set(only)
+    # What a table's rules refused was built with it.
+    return set(only) | {each.quarantine for each in all_tables() if each.qualified in only and each.quarantine in then}
 
 
 def _restore(lake: Lake, name: str, to: int, then: set[str], now: set[str]) -> tuple[int, int] | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from warehouse.lake import Lake, quoted
 
-_CREATE = """
+FRESHNESS_COLUMNS = "topic varchar, visible_hour timestamptz, seconds integer, records bigint"
+_CREATE = f"""
 call lake.set_option('data_inlining_row_limit', 10000, schema => 'meta');
 create table if not exists meta.watermarks
     (table_name varchar, input varchar, snapshot_id bigint, definition varchar, updated_at timestamptz);
@@ -19,8 +20,7 @@ create table if not exists meta.landing_offsets
     (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
 create table if not exists meta.staging_offsets
     (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
-create table if not exists meta.freshness
-    (topic varchar, visible_hour timestamptz, seconds integer, records bigint);
+create table if not exists meta.freshness ({FRESHNESS_COLUMNS});
 create table if not exists meta.fence (writes bigint);
 insert into meta.fence select 0 where not exists (from meta.fence);
 comment on table meta.watermarks is 'The snapshot up to which a table has read each of its inputs.';

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -97,3 +97,35 @@ def test_what_lands_is_built_across_a_restart_of_postgresql_and_reported(
         inserted = [each.asset_materialization.metadata["inserted"].value for each in reported
                     if each.asset_materialization]  # fmt: skip
         assert sum(int(str(count)) for count in inserted) == 3
+
+
+@pytest.mark.timeout(500)
+def test_how_long_records_took_is_measured_and_is_a_mart(fresh: Settings) -> None:
+    create_database(fresh, dagster.DATABASE)
+    stop, told = Event(), list[str]()
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.50"))])
+    following = Thread(target=follow, args=(fresh, stop, told.append))
+    following.start()
+    try:
+        wait(lambda: orders(fresh) == 1, "the first build")
+        landing.land("orders", [order(str(number), ("A", 1, "2.50")) for number in range(2, 12)])
+        wait(lambda: orders(fresh) == 11, "the second build")
+        landing.land("orders", [order("last", ("A", 1, "2.50"))])
+        wait(lambda: measured(fresh) >= 10, "the measurement in the mart")
+    finally:
+        stop.set()
+        following.join()
+    assert any("records" in line for line in told)
+
+
+def measured(settings: Settings) -> int:
+    with Lake.open(settings, read_only=True) as lake:
+        if "marts.mart_freshness" not in lake.columns():
+            return 0
+        row = lake.connection.execute(
+            "select coalesce(sum(records), 0)::bigint, bool_and(p50_s <= p95_s and p95_s <= max_s)"
+            " from marts.mart_freshness where topic = 'orders'"
+        ).fetchall()[0]
+        assert row[1] in (True, None)
+        return row[0]

@@ -20,11 +20,24 @@ def test_the_saved_questions_ask_published_tables_and_chart_columns_that_they_se
             charted = [name for part in ("group_by", "split_by", "columns") for name in example.chart.get(part, [])]
             assert set(charted) <= selected, example.name
             assert json.dumps(example.as_json())
-    assert {example.case for example in examples()} == {"ecommerce", "data_science"}
+    assert {example.case for example in examples()} == {"ecommerce", "data_science", "operations"}
 
 
 def _kind(column: str) -> str:
     if column.endswith(("_date", "_on")):
         return "date"
-    text = ("sku", "currency", "country", "channel", "description", "device", "platform", "language", "station")
+    text = (
+        "sku",
+        "currency",
+        "country",
+        "channel",
+        "description",
+        "device",
+        "platform",
+        "language",
+        "station",
+        "subject",
+        "weather",
+        "topic",
+    )
     return "varchar" if column in text else "double"

@@ -1,7 +1,7 @@
 """The saved questions of the page: one SQL file each, with its title and chart in the comment that it begins with.
 
 -- title: what the question answers
--- case: ecommerce | data_science
+-- case: ecommerce | data_science | operations
 -- chart: how the viewer shows the answer at first, in its own configuration (JSON)
 """
 

@@ -76,7 +76,7 @@ async function download() {
   }
 }
 
-const CASES = { ecommerce: "Shop", data_science: "Voices and weather" };
+const CASES = { ecommerce: "Shop", data_science: "Voices and weather", operations: "Operations" };
 
 async function listExamples() {
   const examples = await (await fetch("/api/examples")).json();
