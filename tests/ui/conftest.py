@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from contracts.decoding import encode
 from contracts.settings import Settings
@@ -14,6 +14,7 @@ from headrace import stack
 from streaming.runtime.clients import producer
 from tests.integration.samples import customer, feedback, order, post
 
+expect.set_options(timeout=60_000)  # a busy machine draws slowly
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
