@@ -144,9 +144,14 @@ def verification(topic: str, outcome: Reconciliation) -> dg.AssetCheckResult:
             for table in all_tables()
         ),
     ],
+    can_subset=True,
 )
-def audit_rows(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
+def audit_rows(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
+    selected = {key.asset_key for key in context.selected_asset_check_keys}
     for topic in EVENT_TOPICS:
-        yield check_result(raw_table(topic.name).qualified, audit_topic(lake, topic.name))
+        raw = raw_table(topic.name).qualified
+        if table_key(raw) in selected:
+            yield check_result(raw, audit_topic(lake, topic.name))
     for table in all_tables():
-        yield check_result(table.qualified, audit_table(lake, table))
+        if table_key(table.qualified) in selected:
+            yield check_result(table.qualified, audit_table(lake, table))
