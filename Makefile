@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-warehouse chaos docs lock clean
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-sources bench-warehouse chaos docs lock clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -75,6 +75,9 @@ bench-warehouse: setup  ## Measure how fresh the marts are, and what a batch cos
 
 bench-models: setup  ## Measure the models on the shared data, each on what it did not see, as JSON
 	@$(BIN)/python -m benchmarks.models
+
+bench-sources: setup  ## Measure the access-log source and the feedback service against their peers, as JSON
+	@$(BIN)/python -m benchmarks.sources
 
 chaos: setup  ## Kill things at random for a long while, and verify
 	@$(BIN)/pytest tests/chaos --timeout=3600
