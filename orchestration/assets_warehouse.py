@@ -136,7 +136,8 @@ def build_metadata(result: BuildResult) -> dict[str, Any]:
         ),
         "dagster/column_lineage": dg.TableColumnLineage(
             {
-                column: [dg.TableColumnDep(source_key(source), name) for source, name in origins]
+                # A topic's quarantine is the same asset as its records.
+                column: list(dict.fromkeys(dg.TableColumnDep(source_key(source), name) for source, name in origins))
                 for column, origins in result.lineage.items()
             }
         ),
