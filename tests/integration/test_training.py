@@ -20,7 +20,7 @@ from streaming.sources.outcomes import Accepted
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 
-START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+START = datetime(2025, 1, 5, 9, tzinfo=UTC)
 DAYS_KNOWN, DAYS_LATER, CUSTOMERS = 240, 45, 400
 CUTOFF = f"{START + timedelta(days=DAYS_KNOWN):%Y-%m-%d}"
 
@@ -85,4 +85,4 @@ def test_one_command_trains_a_champion_that_another_judges_on_later_data(
     assert judged["baselines"].keys() >= {"base_rate", "recency", "rfm_logistic_regression", "bg_nbd"}
 
     with pytest.raises(Refused, match="cannot be judged"):
-        answer(command, "models", "evaluate", "behavior", str(later), "--cutoff", "2026-06-01")
+        answer(command, "models", "evaluate", "behavior", str(later), "--cutoff", "2025-06-01")
