@@ -79,7 +79,8 @@ class Fire:
 def test_both_chains_under_fire_do_what_undisturbed_ones_do(fresh: Settings, server_control: ServerControl) -> None:
     chance = random.Random(SEED)
     processors = [PINNED[name]() for name in CHAINS]
-    stories = [story(name, SEED) for name in CHAINS]
+    # A tombstone names no source, so that in a topic with two writers nobody could tell whose it is.
+    stories = [(told for told in story(name, SEED) if told.value is not None) for name in CHAINS]
     for each in processors:
         changelog.create(clients.admin(fresh), each.name, each.inputs)
     fire, killed, count = Fire(fresh, server_control), Counter[str](), 0
