@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-sources bench-warehouse chaos docs lock clean
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos docs lock clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ ui: setup  ## Run the browser tests of the Dagster UI (needs Chromium)
 
 bench-landing: setup  ## Measure the landing rate against untouched consume(), as JSON
 	@$(BIN)/python -m benchmarks.landing
+
+bench-scoring: setup  ## Measure the scorers with champions against the bare runtime, as JSON
+	@$(BIN)/python -m benchmarks.scoring
 
 bench-processing: setup  ## Measure processing, one out for one in, against Kafka Streams, as JSON (needs a JDK)
 	@$(BIN)/python -m benchmarks.processing

@@ -103,7 +103,7 @@ def slot(settings: Settings, name: str) -> Iterator[int]:
         process.join()
 
 
-def watched(settings: Settings, group: str, records: int, pid: int) -> tuple[float, float, float]:
+def watched(settings: Settings, group: str, records: int, pid: int, topic: str = TOPIC) -> tuple[float, float, float]:
     """Records a second that a group commits, of the whole run and of its second half; and its CPU time for a record."""
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
@@ -112,7 +112,7 @@ def watched(settings: Settings, group: str, records: int, pid: int) -> tuple[flo
     admin = clients.admin(settings)
     asked = [
         ConsumerGroupTopicPartitions(
-            group, [TopicPartition(TOPIC, number) for number in range(TOPICS[TOPIC].partitions)]
+            group, [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
         )
     ]
     seen: list[tuple[float, int]] = []
