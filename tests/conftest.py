@@ -4,10 +4,12 @@ import os
 import random
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
+import structlog
 
 from contracts.settings import HOST, PORTS
 
@@ -29,6 +31,12 @@ def _no_settings_from_outside() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_go_to_standard_error() -> None:
+    """As in the product: a source that a test leaves behind, still trying, may not write into another test's output."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 @pytest.fixture(scope="session", autouse=True)

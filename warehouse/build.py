@@ -89,8 +89,9 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
     """
     started = time.monotonic()
     table = table_named(table_name)
-    raw.ensure(lake)
-    ensure_lineage(lake)
+    with lake.translated_errors():
+        raw.ensure(lake)
+        ensure_lineage(lake)
     try:
         # All questions in one transaction: outside of one, each would first ask the catalog which snapshot it is.
         with lake.transaction():

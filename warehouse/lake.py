@@ -36,6 +36,7 @@ _SIGNS_OF_A_LOST_SERVER = (
     "server closed the connection",
     "terminating connection",
     "could not connect",
+    "Unable to connect to Postgres",
     "no connection to the server",
     "the database system is",
     "SSL connection has been closed",

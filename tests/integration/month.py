@@ -7,7 +7,7 @@ import psycopg
 
 from contracts.settings import Settings
 from tests.integration.landed import Landing
-from tests.integration.samples import order
+from tests.integration.samples import at, order
 from warehouse.build import build, register
 from warehouse.lake import Lake
 from warehouse.maintenance import Maintenance, maintain
@@ -25,7 +25,9 @@ def simulate(settings: Settings, *, days: int, batches_a_day: int, orders: int =
             for batch in range(batches_a_day):
                 now = start + timedelta(days=day, seconds=86_400 * batch / batches_a_day)
                 names = [f"{day}-{batch}-{number}" for number in range(orders)]
-                landing.land("orders", [order(name, ("A", 2, "1.25"), time=now) for name in names])
+                # Before the story's first arrival: an order dated later than it arrived would go to quarantine.
+                placed = at(days=day - days, minutes=batch)
+                landing.land("orders", [order(name, ("A", 2, "1.25"), time=placed) for name in names])
                 before = lake.snapshot()
                 register(lake, "orders")
                 for table in TABLES:

@@ -11,13 +11,14 @@ with in_visits as (
         events.pixel_event is null as is_line
     from core.web_sessions visits
     join core.web_events events
-        on events.visitor_id = visits.visitor_id
+        on events.browser_id = visits.browser_id
+        and events.event_date = visits.session_date
         and events.event_time between visits.started_at and visits.ended_at
         and (events.session_id is null or events.session_id = visits.session_key)
     where not visits.is_bot
-    -- A line between two sessions of one visitor belongs to the later begun.
+    -- A line between two sessions of one browser belongs to the later begun.
     qualify row_number() over (
-        partition by visits.visitor_id, events.event_id, events.event_time order by visits.started_at desc
+        partition by visits.browser_id, events.event_id, events.event_time order by visits.started_at desc
     ) = 1
 ),
 -- A page is a line of the log; where a visit is known by the pixel alone, a page view that it reported.

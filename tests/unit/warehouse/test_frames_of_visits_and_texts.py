@@ -26,14 +26,16 @@ def visits(
     """The frame over these hits (visitor, minutes, fields), its rows by visitor and start of the session key."""
     connection.execute("""
         create table core.web_events (
-            event_id varchar, event_time timestamptz, visitor_id varchar, path varchar, pixel_event varchar,
+            event_id varchar, event_time timestamptz, event_date date, visitor_id varchar, browser_id varchar, path varchar, pixel_event varchar,
             session_id varchar, customer_id varchar, sku varchar, quantity bigint, unit_price decimal(18, 4),
             order_id varchar, device varchar, referrer varchar, is_bot boolean
         )
     """)
     for number, (visitor, minutes, fields) in enumerate(hits):
         row = {"path": "/", "device": "desktop", "is_bot": False} | fields
-        row |= {"event_id": str(number), "visitor_id": visitor, "event_time": START + timedelta(minutes=minutes)}
+        time = START + timedelta(minutes=minutes)
+        row |= {"event_id": str(number), "visitor_id": visitor, "browser_id": visitor}
+        row |= {"event_time": time, "event_date": time.date()}
         names, marks = ", ".join(row), ", ".join("?" * len(row))
         connection.execute(f"insert into core.web_events ({names}) values ({marks})", list(row.values()))
     connection.execute(f"create table core.web_sessions as {table('core.web_sessions').sql}")
