@@ -90,12 +90,19 @@ def _unseen(own: Texts, other: Texts, weight: float, seed: int) -> Probabilities
 def _fit(own: Texts, other: Texts, weight: float, seed: int) -> Part:
     rows = _joined(own, other.take(_some(len(other), len(own), seed))) if weight else own
     counts = np.concatenate([np.ones(len(own)), np.full(len(rows) - len(own), weight)])
-    part: Part = {"words": TfidfVectorizer(**WORDS).fit(own.texts), "lexicon": StandardScaler().fit(own.lexicon)}
+    part: Part = {"words": _counting(WORDS, own.texts), "lexicon": StandardScaler().fit(own.lexicon)}
     if len(own) < PLENTY:
-        part["characters"] = TfidfVectorizer(**CHARACTERS).fit(own.texts)
+        part["characters"] = _counting(CHARACTERS, own.texts)
     regression = LogisticRegression(**REGRESSION)
     features = _features(part, rows.texts, rows.lexicon)
     return part | {"regression": regression.fit(features, rows.labels, sample_weight=counts)}
+
+
+def _counting(settings: dict[str, Any], texts: Sequence[str]) -> TfidfVectorizer:
+    vectorizer = TfidfVectorizer(**settings).fit(texts)
+    # As plain integers: skops writes each of numpy's as a file of its own, 90,000 of them, which take 10 s to load.
+    vectorizer.vocabulary_ = {term: int(column) for term, column in vectorizer.vocabulary_.items()}
+    return vectorizer
 
 
 def _raw(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
