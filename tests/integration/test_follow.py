@@ -1,4 +1,4 @@
-"""A builder that stays brings what lands into the marts in seconds, goes on after PostgreSQL died, and tells Dagster."""
+"""A builder that stays brings what lands into the marts in seconds, goes on after PostgreSQL died, tells Dagster."""
 
 import os
 import signal

@@ -26,7 +26,8 @@ def visits(
     """The frame over these hits (visitor, minutes, fields), its rows by visitor and start of the session key."""
     connection.execute("""
         create table core.web_events (
-            event_id varchar, event_time timestamptz, event_date date, visitor_id varchar, browser_id varchar, path varchar, pixel_event varchar,
+            event_id varchar, event_time timestamptz, event_date date, visitor_id varchar, browser_id varchar,
+            path varchar, pixel_event varchar,
             session_id varchar, customer_id varchar, sku varchar, quantity bigint, unit_price decimal(18, 4),
             order_id varchar, device varchar, referrer varchar, is_bot boolean
         )
