@@ -105,7 +105,8 @@ class _Headers:
         self._app = app
 
     async def __call__(self, scope: dict[str, object], receive: object, send: Callable[..., Awaitable[None]]) -> None:
-        reach = b"same-site" if str(scope.get("path", "")).startswith("/plots/") else b"same-origin"
+        # Dagster's page is of another port; "same-site" would do for names, but browsers know no site of an address.
+        reach = b"cross-origin" if str(scope.get("path", "")).startswith("/plots/") else b"same-origin"
 
         async def sending(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
