@@ -83,7 +83,7 @@ bench-sources: setup  ## Measure the access-log source and the feedback service 
 	@$(BIN)/python -m benchmarks.sources
 
 chaos: setup  ## Kill things at random for a long while, and verify
-	@$(BIN)/pytest tests/chaos --timeout=3600
+	@$(BIN)/pytest tests/chaos --timeout=7200 -o faulthandler_timeout=0
 
 docs: setup  ## Write the generated reference pages under docs/
 	@$(BIN)/headrace docs

@@ -127,8 +127,9 @@ def serve(settings: Settings, seconds: float, *, with_kafka: bool) -> dict[str, 
     token.parent.mkdir(parents=True, exist_ok=True)
     token.write_text(TOKEN)
     code = (
-        "from contracts.settings import Settings\nfrom streaming.sources.feedback.server import serve\n"
-        f"serve(Settings(), with_kafka={with_kafka})"
+        "from threading import Event\nfrom contracts.settings import Settings\n"
+        "from streaming.sources.feedback.server import serve\n"
+        f"serve(Settings(), Event(), with_kafka={with_kafka})"
     )
     given = {
         "HEADRACE_HOME": str(settings.home),

@@ -5,7 +5,7 @@ of all rounds since the last: events stay in Dagster's log, and a busy table cha
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Event
 
@@ -23,7 +23,7 @@ from warehouse.build import BuildResult
 from warehouse.lake import Lake
 from warehouse.lock import following
 from warehouse.publish import PublishResult
-from warehouse.rounds import build_round
+from warehouse.rounds import Round, build_round
 
 POLL_SECONDS = 0.5
 REPORT_EVERY_SECONDS = 60.0
@@ -38,35 +38,42 @@ def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None
     Raises:
         Terminal: another builder follows already.
     """
+    # Both outlive a lost server: what was done before it went is reported, and published, after it came back.
+    reports, done = Reports(), Round(stale=True)
     while not stop.is_set():
         try:
             with (
                 following(settings.conninfo()) as alone,
                 opened(settings) as instance,
                 Lake.open(settings) as lake,
+                lake.translated_errors(),
             ):
                 if not alone:
                     raise Terminal("Another process follows already.", remedy="Stop it first; one is enough.")
-                _follow(lake, Reports(instance, lake), stop, echo)
+                _follow(lake, instance, done, reports, stop, echo)
         except Transient as error:
             log.warning("waiting for PostgreSQL", reason=str(error))
             stop.wait(BACK_OFF_SECONDS)
 
 
-def _follow(lake: Lake, reports: "Reports", stop: Event, echo: Callable[[str], None]) -> None:
+def _follow(
+    lake: Lake, instance: dg.DagsterInstance, done: Round, reports: "Reports", stop: Event, echo: Callable[[str], None]
+) -> None:
     seen: int | None = None
     while not stop.is_set():
         newest = last_commit_id(lake.settings.conninfo())
         if newest != seen:
             started = time.monotonic()
-            done = build_round(lake, stop.is_set)
-            reports.note(done.changed, done.published)
+            build_round(lake, done, stop.is_set)
             _tell(done.changed, done.failed, time.monotonic() - started, echo)
-            # A round that was cut short or failed in part is gone on with at the next commit, or the next start.
+            reports.note(done)
+            done.changed.clear()
+            done.published = None
+            # A round that was ended early or failed in part is gone on with at the next commit, or the next start.
             seen = newest
-        reports.send(time.monotonic())
+        reports.send(instance, lake, time.monotonic())
         stop.wait(POLL_SECONDS)
-    reports.send(float("inf"))
+    reports.send(instance, lake, float("inf"))
 
 
 def _tell(changed: list[BuildResult], failed: dict[str, str], seconds: float, echo: Callable[[str], None]) -> None:
@@ -80,34 +87,32 @@ def _tell(changed: list[BuildResult], failed: dict[str, str], seconds: float, ec
 class Reports:
     """What Dagster has not been told yet."""
 
-    def __init__(self, instance: dg.DagsterInstance, lake: Lake) -> None:
-        self._instance = instance
-        self._lake = lake
+    def __init__(self) -> None:
         self._waiting: dict[str, BuildResult] = {}
         self._published: PublishResult | None = None
         self._sent_at = float("-inf")
 
-    def note(self, changed: Iterable[BuildResult], published: PublishResult | None) -> None:
+    def note(self, done: Round) -> None:
         """Keep the results of a round for the next report, added to those that wait."""
-        for result in changed:
+        for result in done.changed:
             self._waiting[result.table] = added_up(self._waiting.get(result.table), result)
-        self._published = published or self._published
+        self._published = done.published or self._published
 
-    def send(self, now: float) -> None:
-        """Report what waits, if the last report is long enough ago."""
-        if not self._waiting or now - self._sent_at < REPORT_EVERY_SECONDS:
+    def send(self, instance: dg.DagsterInstance, lake: Lake, now: float) -> None:
+        """Report what waits, if the last report is long enough ago. What could not be reported goes on waiting."""
+        if not (self._waiting or self._published) or now - self._sent_at < REPORT_EVERY_SECONDS:
             return
-        for name, result in self._waiting.items():
-            metadata = build_metadata(result) | plot_metadata(self._lake, result)
-            self._report(dg.AssetMaterialization(table_key(name), metadata=metadata))
+        for name, result in list(self._waiting.items()):
+            metadata = build_metadata(result) | plot_metadata(lake, result)
+            instance.report_runless_asset_event(dg.AssetMaterialization(table_key(name), metadata=metadata))
+            del self._waiting[name]
             for check in result.checks:
-                self._report(check_evaluation(name, check))
+                instance.report_runless_asset_event(check_evaluation(name, check))
         if self._published is not None:
-            self._report(dg.AssetMaterialization(FILE_KEY, metadata=file_metadata(self._published)))
-        self._waiting, self._published, self._sent_at = {}, None, now
-
-    def _report(self, event: dg.AssetMaterialization | dg.AssetCheckEvaluation) -> None:
-        self._instance.report_runless_asset_event(event)
+            metadata = file_metadata(self._published)
+            instance.report_runless_asset_event(dg.AssetMaterialization(FILE_KEY, metadata=metadata))
+            self._published = None
+        self._sent_at = now
 
 
 def added_up(before: BuildResult | None, after: BuildResult) -> BuildResult:

@@ -41,6 +41,8 @@ _SIGNS_OF_A_LOST_SERVER = (
     "the database system is",
     "SSL connection has been closed",
     "Connection pool",
+    # What DuckDB says from then on where the server was lost in the middle of something.
+    "database has been invalidated",
 )
 
 T = TypeVar("T")

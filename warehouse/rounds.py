@@ -18,21 +18,28 @@ from warehouse.tables import all_tables
 
 @dataclass
 class Round:
-    """What came of a round: the tables that changed, the reasons of those that failed, and what was left out."""
+    """What came of a round: the tables that changed, the reasons of those that failed, and what was left out.
+
+    `stale` tells that the published file may lack something: at the start nobody knows what the last process left.
+    """
 
     changed: list[BuildResult] = field(default_factory=list[BuildResult])
     failed: dict[str, str] = field(default_factory=dict[str, str])
     skipped: list[str] = field(default_factory=list[str])
     published: PublishResult | None = None
+    stale: bool = False
 
 
-def build_round(lake: Lake, stopping: Callable[[], bool] = lambda: False) -> Round:
+def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: False) -> None:
     """Build everything once from what changed, and publish where something did. Ends early, published, on `stopping`.
 
+    What comes of it is added to `done`, step by step, so a round that was cut short is gone on with by another call.
+
     Raises:
-        Transient: PostgreSQL is away; the next round goes on where this one ended.
+        Transient: PostgreSQL is away.
     """
-    done = Round()
+    done.failed.clear()
+    done.skipped.clear()
     for raw in raw_tables():
         origins = [raw.qualified] + ([raw.quarantine] if raw.quarantine else [])
         _step(done, origins, (), lambda topic=raw.topic: register(lake, topic))
@@ -42,9 +49,9 @@ def build_round(lake: Lake, stopping: Callable[[], bool] = lambda: False) -> Rou
         if stopping():
             break
         _step(done, [table.qualified], table.inputs, lambda name=table.qualified: build(lake, name))
-    if done.changed:
+    if done.stale:
         done.published = publish(lake.settings, lake)
-    return done
+        done.stale = False
 
 
 def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callable[[], BuildResult]) -> None:
@@ -60,3 +67,4 @@ def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callab
         return
     if result.inserted or result.updated or result.deleted:
         done.changed.append(result)
+        done.stale = True

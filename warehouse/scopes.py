@@ -35,7 +35,9 @@ def find_touched(lake: Lake, table: Table, since: dict[str, int], snapshot: int)
         )
     if not parts:
         return False
-    lake.connection.execute(f"create or replace temp table scope as {' union '.join(parts)}")
+    lake.connection.execute(
+        f"create or replace temp table scope as select distinct * from ({' union all '.join(parts)})"
+    )
     return lake.value("select exists (from scope)")
 
 

@@ -54,8 +54,7 @@ def source(
         from streaming.sources.feedback.server import serve
 
         metrics.serve(_metrics_port(settings, name, names))
-        _stop_on_signals()  # uvicorn hands the signal on once it has stopped
-        serve(settings)
+        serve(settings, _stop_on_signals())
         return
     from streaming.runtime import process as tuning
     from streaming.sources.live.runner import Runner

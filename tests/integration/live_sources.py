@@ -1,6 +1,7 @@
 """Live sources as processes of their own, killed at random, and what a `read_committed` reader sees of them."""
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -50,9 +51,15 @@ class SourceProcess:
         self.process.wait()
 
     def finish(self) -> None:
-        """Ask it to end in order."""
+        """Ask it to end in order, once it is far enough to hear that."""
+        wait_for(self._catches_sigterm, self.log.read_text)
         self.process.terminate()
         assert self.process.wait(DEADLINE_SECONDS) == 0, self.log.read_text()
+
+    def _catches_sigterm(self) -> bool:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        (caught,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 @contextmanager

@@ -16,12 +16,14 @@ from tests.integration.delivered import deliver, prepare
 from tests.integration.drawn import BATCH
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
+from warehouse import watermarks
 from warehouse.audit import audit_table, audit_topic
-from warehouse.build import BuildResult, build
+from warehouse.build import BuildResult, build, register
 from warehouse.checks import reference_checks
 from warehouse.lake import Lake
 from warehouse.query import run
-from warehouse.tables import Table, all_tables
+from warehouse.scopes import find_touched
+from warehouse.tables import Table, all_tables, table
 
 Changes = tuple[int, int, int]
 
@@ -154,6 +156,21 @@ def test_a_late_order_changes_exactly_its_rows(fresh: Settings) -> None:
     assert changes["marts.sales_daily"] == (0, 1, 0)
     assert changes["core.products"] == (0, 1, 0)
     assert changes["marts.product_trends"] == (0, 6, 0)  # its day and those whose weeks reach back to it
+
+
+def test_what_a_change_touches_is_told_once_however_many_rows_changed(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("first", ("A", 1, "2.00"), time=at(days=0))])
+    build_from(fresh, "orders")
+    landing.land("orders", [order(str(n), ("A", 1, "2.00"), time=at(days=n % 3)) for n in range(30)])
+    with Lake.open(fresh) as lake:
+        register(lake, "orders")
+        build(lake, "core.orders")
+        build(lake, "core.order_lines")
+        sales = table("marts.sales_daily")
+        since = {name: mark.snapshot_id for name, mark in watermarks.read(lake, sales.qualified).items()}
+        assert find_touched(lake, sales, since, lake.snapshot())
+        assert lake.value("select count(*) from scope") == 3, "rows told twice make the joins with them endless"
 
 
 def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:

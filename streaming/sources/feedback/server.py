@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from threading import Event
 
 import uvicorn
 import uvloop
@@ -20,10 +21,13 @@ TOKEN_FILE = "feedback_token"  # noqa: S105  the name of a file
 MOST_CONNECTIONS = 2_000
 KEEP_ALIVE_SECONDS = 30
 STOP_SECONDS = 10
+_LOOK_SECONDS = 0.2
 
 
-def serve(settings: Settings, *, with_kafka: bool = True) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is under way. Without Kafka, events are forgotten.
+def serve(settings: Settings, stop: Event, *, with_kafka: bool = True) -> None:
+    """Serve until `stop` is set or a SIGTERM or SIGINT comes, then finish what is under way.
+
+    Without Kafka, events are forgotten.
 
     Raises:
         Terminal: the token or the address cannot be used.
@@ -37,11 +41,13 @@ def serve(settings: Settings, *, with_kafka: bool = True) -> None:
             # It begins all the same, and answers 503 until the broker is back.
             log.warning("keys not read back", reason=str(error))
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, token, listener, seen, with_kafka=with_kafka))
+        runner.run(_serve(settings, token, listener, seen, stop, with_kafka=with_kafka))
     log.info("stopped")
 
 
-async def _serve(settings: Settings, token: str, listener: socket.socket, seen: Seen, *, with_kafka: bool) -> None:
+async def _serve(
+    settings: Settings, token: str, listener: socket.socket, seen: Seen, stop: Event, *, with_kafka: bool
+) -> None:
     sender: Sender = Acknowledged(settings) if with_kafka else Unsent()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -56,8 +62,17 @@ async def _serve(settings: Settings, token: str, listener: socket.socket, seen: 
         )
     )
     logs.logger(part="source", source=SOURCE).info("started", address=listener.getsockname()[:2])
+    # uvicorn hears the signals that come while it serves, and no earlier ones.
+    ending = asyncio.create_task(_end_with(server, stop))
     await server.serve([listener])
+    ending.cancel()
     await sender.close()
+
+
+async def _end_with(server: uvicorn.Server, stop: Event) -> None:
+    while not stop.is_set():
+        await asyncio.sleep(_LOOK_SECONDS)
+    server.should_exit = True
 
 
 def token_of(settings: Settings) -> str:

@@ -1,0 +1,17 @@
+"""Ends with each test what its sources would retry for ever."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from streaming.sources.live import sessions
+
+
+@pytest.fixture(autouse=True)
+def sessions_end_with_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    over = threading.Event()
+    whether_to_wait = sessions._whether_to_wait
+    monkeypatch.setattr(sessions, "_whether_to_wait", lambda error: not over.is_set() and whether_to_wait(error))
+    yield
+    over.set()
