@@ -72,7 +72,7 @@ class Settings(SourceSettings):
     processors: Annotated[
         int, Field(ge=1, le=16, description="Processes of each processor; partitions spread over them.")
     ] = 1
-    landing_flush_rows: Annotated[int, Field(ge=1, description="Rows of a topic that make a flush.")] = 24_576
+    landing_flush_rows: Annotated[int, Field(ge=1, description="Rows of a topic that make a flush.")] = 36_864
     landing_flush_bytes: Annotated[int, Field(ge=1, description="Bytes of a topic's values that make a flush.")] = (
         32_000_000
     )
