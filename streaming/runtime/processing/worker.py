@@ -34,10 +34,10 @@ from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
 from streaming.runtime.processing.transactions import CALL_SECONDS, RESTART, Aborted, Key, Part, Transactions
 from streaming.runtime.topics import ask_topic_ids, offset_bounds, topic_ids
 
-BATCH_RECORDS, BATCH_BYTES = 25_000, 32_000_000
+BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
 """The most that one transaction takes. It takes less where less is waiting: what came within `GATHER_SECONDS`."""
 GATHER_SECONDS = 0.1
-CONSUME_RECORDS = 1_000
+CONSUME_RECORDS = 4_000
 
 
 @dataclass
