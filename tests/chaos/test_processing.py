@@ -11,7 +11,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import islice
 
+from contracts.delivery import DELIVERIES
 from contracts.settings import Settings
+from streaming.connect.delivered import undelivered
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
 from streaming.processors.sentiment_scorer import SentimentScorer
@@ -23,18 +25,20 @@ from tests.integration.landers import LanderProcess, landed_and_registered
 from tests.integration.processor_slots import Slot, reading_along
 from tests.integration.slot_process import PINNED
 from tests.integration.stories import send, story
+from tests.integration.test_connect import deliveries, eventually, watching
 from tests.integration.undisturbed import assert_as_undisturbed
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 CHAINS = (OrderExtractor.name, BehaviorScorer.name, SentimentScorer.name)
 """The processors, each after those whose output it reads."""
-SERVER_SHARE = 0.08
+SERVERS = ("kafka", "postgres", "connect")
+SERVER_SHARE = 0.1
 SETTLING_SECONDS = 120.0
 
 
 class Fire:
-    """What is killed, and how it comes back. Whatever else belongs to the chains adds its name to `kill`."""
+    """What is killed, and how it comes back."""
 
     def __init__(self, settings: Settings, servers: ServerControl) -> None:
         self._settings = settings
@@ -44,6 +48,7 @@ class Fire:
         self.kill: dict[str, Callable[[], None]] = {
             "kafka": lambda: self._kill_server("kafka"),
             "postgres": lambda: self._kill_server("postgres"),
+            "connect": lambda: self._kill_server("connect"),
             "lander": self._kill_lander,
         }
         for name in CHAINS:
@@ -76,38 +81,42 @@ class Fire:
         self._lander.kill9()
 
 
-def test_both_chains_under_fire_do_what_undisturbed_ones_do(fresh: Settings, server_control: ServerControl) -> None:
+def test_both_chains_under_fire_do_what_undisturbed_ones_do(connected: Settings, server_control: ServerControl) -> None:
     chance = random.Random(SEED)
     processors = [PINNED[name]() for name in CHAINS]
     # A tombstone names no source, so that in a topic with two writers nobody could tell whose it is.
     stories = [(told for told in story(name, SEED) if told.value is not None) for name in CHAINS]
     for each in processors:
-        changelog.create(clients.admin(fresh), each.name, each.inputs)
-    fire, killed, count = Fire(fresh, server_control), Counter[str](), 0
-    with ExitStack() as readers:
-        seen = {each.name: readers.enter_context(reading_along(fresh, each.output)) for each in processors}
+        changelog.create(clients.admin(connected), each.name, each.inputs)
+    fire, killed, count = Fire(connected, server_control), Counter[str](), 0
+    with ExitStack() as readers, watching(connected):
+        seen = {each.name: readers.enter_context(reading_along(connected, each.output)) for each in processors}
         try:
             while killed.total() < KILLS:
                 fire.start_what_has_ended()
                 for _ in range(chance.randrange(2, 12)):
-                    count += send(fresh, [told for each in stories for told in islice(each, 20)])
+                    count += send(connected, [told for each in stories for told in islice(each, 20)])
                     time.sleep(chance.uniform(0.05, 0.4))
                 servers = chance.random() < SERVER_SHARE
-                name = chance.choice([each for each in fire.kill if (each in ("kafka", "postgres")) == servers])
+                name = chance.choice([each for each in fire.kill if (each in SERVERS) == servers])
                 fire.kill[name]()
                 killed[name] += 1
             deadline = time.monotonic() + SETTLING_SECONDS
             for each in processors:
-                while not wait_until_processed(fresh, each, timeout=5.0):
+                while not wait_until_processed(connected, each, timeout=5.0):
                     fire.start_what_has_ended()
                     assert time.monotonic() < deadline, f"{each.name} does not catch up"
             fire.start_what_has_ended()
-            landed = landed_and_registered(fresh)
+            landed = landed_and_registered(connected)
+            eventually(lambda: sum(undelivered(connected, each) for each in DELIVERIES.values()), 0, SETTLING_SECONDS)
         finally:
             fire.put_out()
     # Dead letters are landed too, and registered by nobody here.
     assert landed.sound
     assert not landed.total("pending")
+    for each in deliveries(connected).values():
+        assert each.rows == each.live > 0, each
+        assert (each.lost, each.pending, each.unexpected) == (0, 0, 0), each
     for each in processors:
-        assert_as_undisturbed(fresh, each, seen[each.name])
+        assert_as_undisturbed(connected, each, seen[each.name])
     print(f"{killed.total()} kills ({dict(sorted(killed.items()))}) over {count} records")
