@@ -6,6 +6,7 @@ then with the long one, and each table's build is timed; medians are reported.
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 import sys
@@ -92,6 +93,7 @@ class History:
             f"create or replace temp table landed as from declared limit 0; insert into landed ({columns})"
             f" select {columns} from (select *, {record} from ({events})); copy landed to '{target}'"
         )
+        content = target.read_bytes()
         self.next[topic] = offset + count
         with psycopg.connect(self.settings.conninfo()) as postgres:
             postgres.execute(
@@ -102,8 +104,18 @@ class History:
             )
             postgres.execute(
                 "insert into landing.commits (topic, topic_id, partition, first_offset, next_offset, rows, quarantined,"
-                " file, file_rows, file_bytes, file_sha256) values (%s, %s, 0, %s, %s, %s, 0, %s, %s, %s, '')",
-                [topic, topic_id, offset, offset + count, count, str(path), count, target.stat().st_size],
+                " file, file_rows, file_bytes, file_sha256) values (%s, %s, 0, %s, %s, %s, 0, %s, %s, %s, %s)",
+                [
+                    topic,
+                    topic_id,
+                    offset,
+                    offset + count,
+                    count,
+                    str(path),
+                    count,
+                    len(content),
+                    hashlib.sha256(content).hexdigest(),
+                ],
             )
 
     def days(self, first: int, last: int) -> None:

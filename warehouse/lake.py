@@ -58,6 +58,8 @@ class Lake:
         self._postgres: psycopg.Connection | None = None
         self._remembered: dict[str, tuple[int, Any]] = {}
         self._last_changes: tuple[int, dict[str, int]] = (-1, {})
+        self._in_transaction = False
+        self._snapshot: int | None = None
         self.is_prepared = False
         """Whether this process has made sure that the tables every build needs exist."""
 
@@ -111,8 +113,13 @@ class Lake:
         return self._postgres
 
     def snapshot(self) -> int:
-        """Id of the snapshot that statements see now; within a transaction it stays the same."""
-        return self.value("select id from ducklake_current_snapshot('lake') as current(id)")
+        """Id of the snapshot that statements see now; within a transaction it stays the same, and is asked for once."""
+        if self._snapshot is not None:
+            return self._snapshot
+        snapshot: int = self.value("select id from ducklake_current_snapshot('lake') as current(id)")
+        if self._in_transaction:
+            self._snapshot = snapshot
+        return snapshot
 
     def value(self, sql: str) -> Any:
         """The single value that a query returns."""
@@ -196,12 +203,15 @@ class Lake:
         """One transaction: committed at the end of the block, rolled back when the block raises."""
         with self.translated_errors():
             self.connection.execute("begin")
+            self._in_transaction = True
             try:
                 yield
                 self.connection.execute("commit")
             except BaseException:
                 self._roll_back()
                 raise
+            finally:
+                self._in_transaction, self._snapshot = False, None
 
     def _roll_back(self) -> None:
         try:

@@ -1,7 +1,9 @@
 """The lander's accounts in PostgreSQL, as the warehouse reads them: which files were committed since an offset."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,8 +12,8 @@ from contracts.errors import Transient
 
 _COMMITS = """
 select commit.topic_id::text, commit.partition, commit.next_offset,
-    commit.file, commit.file_rows, commit.file_bytes,
-    commit.quarantine_file, commit.quarantine_file_rows, commit.quarantine_file_bytes
+    commit.file, commit.file_rows, commit.file_bytes, commit.file_sha256,
+    commit.quarantine_file, commit.quarantine_file_rows, commit.quarantine_file_bytes, commit.quarantine_file_sha256
 from landing.positions position
 left join unnest(%(ids)s::uuid[], %(partitions)s::integer[], %(offsets)s::bigint[])
     as registered (topic_id, partition, next_offset) using (topic_id, partition)
@@ -27,11 +29,24 @@ order by commit.commit_id
 
 @dataclass(frozen=True)
 class CommittedFile:
-    """A landed file: its path below the landing root, its rows, and its size in bytes."""
+    """A landed file: its path below the landing root, its rows, its size in bytes, and the SHA-256 of its content."""
 
     path: str
     rows: int
     bytes: int
+    sha256: str
+
+    def damage(self, root: Path) -> str | None:
+        """What is wrong with the file, in words that go on from its name; None where nothing is."""
+        path = root / self.path
+        if not path.is_file():
+            return "is missing"
+        content = path.read_bytes()
+        if len(content) != self.bytes:
+            return f"has {len(content)} bytes, not {self.bytes} as committed"
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            return "has other content than was committed: its SHA-256 differs"
+        return None
 
 
 @dataclass(frozen=True)
@@ -70,11 +85,23 @@ def landed_since(postgres: psycopg.Connection, topic: str, registered: Mapping[t
     quarantine_files: dict[str, CommittedFile] = {}
     next_offsets: dict[tuple[str, int], int] = {}
     for topic_id, partition, next_offset, *committed in rows:
-        file, quarantine_file = committed[0], committed[3]
+        file, quarantine_file = committed[0], committed[4]
         if file is not None:
-            files[file] = CommittedFile(*committed[:3])
+            files[file] = CommittedFile(*committed[:4])
         if quarantine_file is not None:
-            quarantine_files[quarantine_file] = CommittedFile(*committed[3:])
+            quarantine_files[quarantine_file] = CommittedFile(*committed[4:])
         place = (topic_id, partition)
         next_offsets[place] = max(next_offset, next_offsets.get(place, 0))
     return Landed(tuple(files.values()), tuple(quarantine_files.values()), next_offsets)
+
+
+def files_named(postgres: psycopg.Connection, topic: str, paths: Collection[str]) -> list[CommittedFile]:
+    """The files of a topic with these paths, as they were committed."""
+    rows = postgres.execute(
+        "select distinct named.* from landing.commits"
+        " cross join lateral (values (file, file_rows, file_bytes, file_sha256),"
+        " (quarantine_file, quarantine_file_rows, quarantine_file_bytes, quarantine_file_sha256)) as named (path)"
+        " where topic = %s and named.path = any(%s)",
+        [topic, list(paths)],
+    ).fetchall()
+    return [CommittedFile(*row) for row in rows]

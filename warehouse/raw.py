@@ -6,6 +6,7 @@ those of the landing schema; a column that a contract gains is added.
 
 # ruff: noqa: S608  the only names put into SQL are those of the topics and fields declared in `contracts`
 
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
 from contracts.topics import TOPICS, Case, Topic
 from warehouse import checks, watermarks
 from warehouse.lake import CATALOG, Lake, quoted
-from warehouse.landed import CommittedFile, Landed, landed_since
+from warehouse.landed import CommittedFile, Landed, files_named, landed_since
 
 SCHEMA = "raw"
 
@@ -99,15 +100,55 @@ def registered_offsets(lake: Lake, topic: str, damaged: Collection[str] = ()) ->
 
 def _without(lake: Lake, qualified: str, damaged: Collection[str]) -> str:
     """What to select from: the table, or its files that are left."""
-    left = [path for path, _ in _files(lake, qualified) if path not in damaged] if damaged else []
-    return f"read_parquet([{', '.join(map(quoted, left))}], union_by_name => true)" if left else qualified
+    if not damaged:
+        return qualified
+    left = [path for path, _ in _files(lake, qualified) if path not in damaged]
+    if not left:
+        return f"(from {qualified} where false)"
+    return f"read_parquet([{', '.join(map(quoted, left))}], union_by_name => true)"
 
 
 def damaged_files(lake: Lake, topic: str) -> list[str]:
-    """The registered files of a topic that are missing, or not as long as they were."""
+    """The registered files of a topic that are missing, not as long as they were, or not what was landed."""
+    files = _registered_files(lake, topic)
+    damaged = {path for path, size in files if not Path(path).is_file() or Path(path).stat().st_size != size}
+    root = lake.settings.landing_root
+    landed = files_named(lake.postgres(), topic, _below(root, [path for path, _ in files]))
+    damaged |= {str(root / file.path) for file in landed if file.damage(root)}
+    return [path for path, _ in files if path in damaged]
+
+
+def damaged_landed_files(lake: Lake, topic: str) -> list[CommittedFile]:
+    """The files of a topic, as they were landed, that are damaged: registered ones and those that are not yet."""
+    ensure(lake)
+    root, landed = lake.settings.landing_root, _landed(lake, topic)
+    registered = files_named(lake.postgres(), topic, _below(root, damaged_files(lake, topic)))
+    return registered + [file for file in (*landed.files, *landed.quarantine_files) if file.damage(root)]
+
+
+def refit(lake: Lake, path: Path, size: int) -> None:
+    """Tell DuckLake, where it knows the file, that another of so many bytes with the same rows is in its place.
+
+    DuckLake finds a file's end by the sizes it keeps, and has no call to change them: its tables are written here.
+    """
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)  # Parquet ends with the length of its footer, and "PAR1"
+        footer = int.from_bytes(file.read(4), "little")
+    lake.postgres().execute(
+        "update ducklake.ducklake_data_file set file_size_bytes = %s, footer_size = %s"
+        " where path = %s and not path_is_relative",
+        [size, footer, str(path)],
+    )
+
+
+def _registered_files(lake: Lake, topic: str) -> list[tuple[str, int]]:
     table = raw_table(topic)
-    files = [*_files(lake, table.qualified), *(_files(lake, table.quarantine) if table.quarantine else ())]
-    return [path for path, size in files if not Path(path).is_file() or Path(path).stat().st_size != size]
+    return [*_files(lake, table.qualified), *(_files(lake, table.quarantine) if table.quarantine else ())]
+
+
+def _below(root: Path, paths: Iterable[str]) -> list[str]:
+    """The paths of those that lie below this folder, from there; files that maintenance wrote are elsewhere."""
+    return [str(Path(path).relative_to(root)) for path in paths if Path(path).is_relative_to(root)]
 
 
 def _files(lake: Lake, qualified: str) -> list[tuple[str, int]]:
@@ -167,14 +208,13 @@ def _add_files(lake: Lake, qualified: str, committed: Iterable[CommittedFile]) -
 
 
 def _present(landing_root: Path, committed: CommittedFile) -> Path:
-    path = landing_root / committed.path
-    remedy = "Restore it from a backup: the landing accounts say that it holds committed records."
-    if not path.is_file():
-        raise Terminal(f"The landed file {path} is missing.", remedy=remedy)
-    size = path.stat().st_size
-    if size != committed.bytes:
-        raise Terminal(f"The landed file {path} has {size} bytes, not {committed.bytes} as committed.", remedy=remedy)
-    return path
+    damage = committed.damage(landing_root)
+    if damage:
+        raise Terminal(
+            f"The landed file {landing_root / committed.path} {damage}.",
+            remedy="Write it anew from Kafka with `headrace landing repair`, or restore it from a backup.",
+        )
+    return landing_root / committed.path
 
 
 def _table_name(topic: str) -> str:

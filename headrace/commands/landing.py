@@ -1,4 +1,4 @@
-"""Commands around the lander: `landing run`, `landing status`, `landing accept-gap`, and `verify`."""
+"""Commands around the lander: `landing run`, `landing status`, `landing accept-gap`, `landing repair`, and `verify`."""
 
 import json
 import signal
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     landing.command()(run)
     landing.command()(status)
     landing.command("accept-gap")(accept_gap)
+    landing.command()(repair)
     app.add_typer(landing)
     app.command()(verify)
 
@@ -101,6 +102,24 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
     for gap in accepted:
         end = "the end of the deleted topic" if gap.to_offset is None else f"{gap.to_offset - 1}"
         typer.echo(f"{topic}-{gap.partition}: gave up offsets {gap.from_offset} to {end} ({gap.reason})")
+
+
+def repair() -> None:
+    """Write landed files that are missing or damaged anew, from the records that Kafka still holds."""
+    from contracts.settings import Settings
+    from headrace.stack import postgres_for_call
+    from orchestration.repair import repair as repaired
+    from streaming.runtime import logs
+
+    settings = Settings()
+    logs.configure(settings.log_level, console=sys.stderr.isatty())
+    with postgres_for_call(settings):
+        count = 0
+        for file in repaired(settings):
+            typer.echo(f"{file.path}: written anew, {file.rows:,} rows")
+            count += 1
+    if not count:
+        typer.echo("No landed file is damaged: nothing to repair.")
 
 
 def verify(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
+import stamina
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
@@ -108,6 +109,11 @@ def offset_bounds(client: AdminClient, partitions: Iterable[tuple[str, int]]) ->
     return {key: (starts[key], ends[key]) for key in starts.keys() & ends.keys()}
 
 
+class _NoLeader(Transient):
+    """A partition is between two leaders, as it is when its topic is quite new: soon over."""
+
+
+@stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
 def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec | None) -> dict[tuple[str, int], int]:
     found: dict[tuple[str, int], int] = {}
     futures = client.list_offsets(
@@ -119,10 +125,13 @@ def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec
         try:
             found[partition.topic, partition.partition] = future.result().offset
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise Transient(
-                    f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}."
-                ) from error
+            code = error.args[0].code()
+            if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                continue
+            no_leader = code in (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+            raise (_NoLeader if no_leader else Transient)(
+                f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}."
+            ) from error
     return found
 
 

@@ -1,0 +1,115 @@
+"""A landed file written anew from the records that Kafka still holds.
+
+    1. read the ranges of the file's flush again, and decode them     (`_tables`)
+    2. require as many rows as were committed
+    3. write the file, durably, under its own name
+    4. commit its new size and hash
+
+A process that dies in between leaves a file with another hash than the commit's: damaged, and written anew again.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from uuid import UUID
+
+import polars as pl
+import psycopg
+
+from contracts.errors import Terminal
+from contracts.landing import FILE_TIME_FORMAT, LandedFile
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.landing import accounts, files
+from streaming.landing.batch import Buffer, Tables, to_tables
+from streaming.runtime import clients
+from streaming.runtime.failpoints import failpoint
+from streaming.runtime.reading import committed_records
+from streaming.runtime.topics import offset_bounds, topic_ids
+
+_BACKUP = "Restore it from a backup."
+
+
+@dataclass(frozen=True)
+class _Flush:
+    """What was committed with a file: by partition, the offsets from the first to the one after the last."""
+
+    topic: str
+    topic_id: UUID
+    ranges: dict[int, tuple[int, int]]
+    rows: int
+    is_quarantine: bool
+
+
+def rewrite(settings: Settings, path: str) -> LandedFile:
+    """Write the landed file at this path, below the landing root, anew. Its rows are in the order of their offsets.
+
+    Raises:
+        Transient: Kafka or PostgreSQL is away.
+        Terminal: no commit names the file, or Kafka does not hold its records any more.
+    """
+    with accounts.connection(settings.conninfo()) as db:
+        flush = _flush(db, path)
+        _require_held(settings, flush, path)
+        tables = _tables(settings, flush)
+        rows = tables.quarantined if flush.is_quarantine else tables.landed
+        if rows is None or rows.height != flush.rows:
+            raise Terminal(
+                f"Kafka holds {0 if rows is None else rows.height} of the {flush.rows} records of {path}.",
+                remedy=_BACKUP,
+            )
+        landed_at = pl.lit(_created_at(path), pl.Datetime("us", "UTC")).alias("_landed_at")
+        written = files.write(settings.landing_root, PurePosixPath(path), rows.with_columns(landed_at))
+        failpoint("landing.rewritten")
+        db.execute(
+            "update landing.commits set"
+            " file_bytes = case when file = %(path)s then %(bytes)s else file_bytes end,"
+            " file_sha256 = case when file = %(path)s then %(sha256)s else file_sha256 end,"
+            " quarantine_file_bytes = case when quarantine_file = %(path)s then %(bytes)s"
+            " else quarantine_file_bytes end,"
+            " quarantine_file_sha256 = case when quarantine_file = %(path)s then %(sha256)s"
+            " else quarantine_file_sha256 end"
+            " where %(path)s in (file, quarantine_file)",
+            {"path": path, "bytes": written.bytes, "sha256": written.sha256},
+        )
+        return written
+
+
+def _flush(db: psycopg.Connection, path: str) -> _Flush:
+    rows = db.execute(
+        "select topic, topic_id, partition, first_offset, next_offset, quarantine_file is not distinct from %(path)s,"
+        " case when quarantine_file = %(path)s then quarantine_file_rows else file_rows end"
+        " from landing.commits where %(path)s in (file, quarantine_file)",
+        {"path": path},
+    ).fetchall()
+    if not rows:
+        raise Terminal(f"No commit names the file {path}.", remedy="Nothing is missing without it.")
+    topic, topic_id, *_, is_quarantine, count = rows[0]
+    return _Flush(topic, topic_id, {row[2]: (row[3], row[4]) for row in rows}, count, is_quarantine)
+
+
+def _require_held(settings: Settings, flush: _Flush, path: str) -> None:
+    admin = clients.admin(settings)
+    if topic_ids(admin, [flush.topic]).get(flush.topic) != flush.topic_id:
+        raise Terminal(f"The records of {path} are of a topic {flush.topic} that is no more.", remedy=_BACKUP)
+    lows = offset_bounds(admin, [(flush.topic, partition) for partition in flush.ranges])
+    for partition, (first, _) in flush.ranges.items():
+        (low, _) = lows[flush.topic, partition]
+        if low > first:
+            raise Terminal(
+                f"Kafka keeps {flush.topic}-{partition} from offset {low} on; {path} begins at {first}.",
+                remedy=_BACKUP,
+            )
+
+
+def _tables(settings: Settings, flush: _Flush) -> Tables:
+    buffer = Buffer(TOPICS[flush.topic])
+    for partition, (first, end) in sorted(flush.ranges.items()):
+        messages = list(committed_records(settings, flush.topic, partition, end, start=first))
+        buffer.append(messages, {(flush.topic, partition): first})
+    return to_tables(buffer.take(flush.topic_id, generation=0))
+
+
+def _created_at(path: str) -> datetime:
+    """When the file was first written, to the second, by its name."""
+    return datetime.strptime(PurePosixPath(path).name.split("-")[0], FILE_TIME_FORMAT).replace(tzinfo=UTC)
