@@ -34,7 +34,7 @@ def again_and_again(source: str, session: Callable[[], Iterator[Batch]]) -> Iter
     log = logs.logger(part="source", source=source)
     while True:
         for attempt in stamina.retry_context(
-            on=_whether_to_wait,
+            on=whether_to_wait,
             attempts=None,
             timeout=None,
             wait_initial=FIRST_WAIT_SECONDS,
@@ -56,7 +56,8 @@ def again_and_again(source: str, session: Callable[[], Iterator[Batch]]) -> Iter
         time.sleep(PAUSE_SECONDS)
 
 
-def _whether_to_wait(error: Exception) -> bool | float:
+def whether_to_wait(error: Exception) -> bool | float:
+    """Whether a session that ended so is begun again; the seconds until then where the server named them."""
     return error.seconds if isinstance(error, AskedToWait) else isinstance(error, Transient)
 
 

@@ -11,7 +11,7 @@ from streaming.sources.live import sessions
 @pytest.fixture(autouse=True)
 def sessions_end_with_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     over = threading.Event()
-    whether_to_wait = sessions._whether_to_wait
-    monkeypatch.setattr(sessions, "_whether_to_wait", lambda error: not over.is_set() and whether_to_wait(error))
+    wait = sessions.whether_to_wait
+    monkeypatch.setattr(sessions, "whether_to_wait", lambda error: not over.is_set() and wait(error))
     yield
     over.set()
