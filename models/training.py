@@ -21,13 +21,13 @@ import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from contracts.errors import Terminal
 from models import metrics
 from models.artifact import Card, Fitted, Name, Refused, Report, Trained
 from models.frames import Frame
 from models.learner import Learner, Probabilities, Split
+from models.threads import one_thread
 
 SEED = 20_111_201
 LIBRARIES = ("scikit-learn", "numpy", "scipy")
@@ -83,7 +83,7 @@ def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None)
             remedy="Wait for new data, or see why none comes (`headrace status`).",
         )
     model = learner(frame.name)
-    with _one_thread():
+    with one_thread():
         parts = model.split(frame.table)
         judged = model.fit(parts.training, seed)
         others = model.baselines(parts.training, parts.evaluation, seed)
@@ -142,14 +142,14 @@ def evaluate(
             f"All {window.height} rows came out alike: there is nothing to tell apart.",
             remedy="Give data in which more than one outcome occurs.",
         )
-    with _one_thread():
+    with one_thread():
         others = {} if training is None else model.baselines(training, window, seed)
         return _judge(model, model.predict(fitted, window), others, window, seed)
 
 
 def score(name: Name, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
     """Probabilities of the classes for each row; labels are not read."""
-    with _one_thread():
+    with one_thread():
         return learner(name).predict(fitted, table)
 
 
@@ -187,8 +187,3 @@ def _judge(
 
 def _digest(probabilities: Probabilities) -> str:
     return hashlib.sha256(np.ascontiguousarray(probabilities).tobytes()).hexdigest()
-
-
-def _one_thread() -> threadpool_limits:
-    """Sums over threads come in no fixed order; one thread adds up the same every time."""
-    return threadpool_limits(1)

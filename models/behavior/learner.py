@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
@@ -19,10 +20,11 @@ from sklearn.preprocessing import StandardScaler
 
 from models.artifact import Fitted, Measure, Name, Refused, Span
 from models.behavior import spend
-from models.behavior.baselines import baselines
+from models.behavior.baselines import baselines, two_columns
 from models.behavior.matrix import COLUMNS, Matrix, matrix
 from models.calibration import temperature, tempered
 from models.learner import Probabilities, Split
+from models.trees import trees
 
 LABEL = timedelta(days=30)
 MIN_ROWS = 200
@@ -77,7 +79,11 @@ class BehaviorLearner:
         return fitted if amounts is None else fitted | {"spend": amounts}
 
     def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
-        return tempered(_mean(fitted, matrix(table)), fitted["temperature"])
+        return self.said(fitted, matrix(table))
+
+    def said(self, fitted: Fitted, values: Matrix) -> Probabilities:
+        """As `predict`, of rows that are numbers already."""
+        return tempered(_mean(fitted, values), fitted["temperature"])
 
     def _pair(self, values: Matrix, labels: NDArray[np.int64], seed: int) -> Fitted:
         boosting = HistGradientBoostingClassifier(random_state=seed, **self.parameters["boosting"])
@@ -101,8 +107,8 @@ class BehaviorLearner:
 
 
 def _mean(fitted: Fitted, values: Matrix) -> Probabilities:
-    said = fitted["boosting"].predict_proba(values) + fitted["logistic"].predict_proba(_logarithms(values))
-    return said / 2.0
+    boosting = two_columns(expit(trees(fitted["boosting"]).raw(values)))
+    return (boosting + fitted["logistic"].predict_proba(_logarithms(values))) / 2.0
 
 
 def _logarithms(values: Matrix) -> Matrix:

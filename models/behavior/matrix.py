@@ -1,8 +1,16 @@
 """The behaviour model's view of the features: columns of numbers, the same when training and when scoring."""
 
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
+
+from contracts.features import MONEY_UNITS, CustomerFeatures
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FEATURES = (
     "orders",
@@ -25,21 +33,39 @@ YOUNG_DAYS = 30.0
 
 Matrix = NDArray[np.float64]
 
+_MONETARY = FEATURES.index("monetary")
+_given = attrgetter(*("monetary_units" if name == "monetary" else name for name in FEATURES))
 
-def matrix(table: pl.DataFrame) -> Matrix:
-    """One row for each of the table, in the columns of `COLUMNS`; NaN where a feature has no value.
+
+def matrix(table: "pl.DataFrame") -> Matrix:
+    """One row for each of the table, in the columns of `COLUMNS`; NaN where a feature has no value."""
+    import polars as pl
+
+    return _completed(np.column_stack([table[name].cast(pl.Float64).to_numpy() for name in FEATURES]))
+
+
+def matrix_of(features: Sequence[CustomerFeatures]) -> Matrix:
+    """The same of features as the stream has them."""
+    given = np.asarray([_given(each) for each in features], dtype=np.float64)
+    given[:, _MONETARY] /= MONEY_UNITS
+    return _completed(given)
+
+
+def _completed(given: Matrix) -> Matrix:
+    """With the columns that are made of the others.
 
     day_gap_days       mean days from one order day to the next
     overdue_mean       recency in such mean gaps, of a day at least; overdue_median: in median gaps
     order_days_a_day   order days over tenure, the tenure being `YOUNG_DAYS` longer than it is
     """
-    given = {name: table[name].cast(pl.Float64).to_numpy() for name in FEATURES}
-    recency, tenure, days = given["recency_days"], given["tenure_days"], given["order_days"]
+    recency, tenure, days, median = (
+        given[:, FEATURES.index(name)] for name in ("recency_days", "tenure_days", "order_days", "median_gap_days")
+    )
     gap = np.where(days > 1, (tenure - recency) / np.maximum(days - 1, 1), np.nan)
     derived = (
         gap,
         recency / np.maximum(gap, 1.0),
-        recency / np.maximum(given["median_gap_days"], 1.0),
+        recency / np.maximum(median, 1.0),
         days / (tenure + YOUNG_DAYS),
     )
-    return np.column_stack([*given.values(), *derived])
+    return np.column_stack([given, *derived])

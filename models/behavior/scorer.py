@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from math import exp
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from contracts.features import MONEY_UNITS, CustomerFeatures
+from contracts.features import CustomerFeatures
 from models.artifact import Fitted
 from models.registry.serving import Serving
-
-if TYPE_CHECKING:
-    import polars as pl
 
 HORIZON_DAYS = 30.0
 PRIOR_ORDERS, PRIOR_DAYS = 0.5, 60.0
@@ -86,24 +83,19 @@ class Champion:
     def score(self, features: Sequence[CustomerFeatures]) -> list[Score]:
         if not features:
             return []
-        from models import training
         from models.behavior import spend
+        from models.behavior.learner import LEARNER
+        from models.behavior.matrix import matrix_of
+        from models.threads import one_thread
 
-        table = _table(features)
-        probabilities = training.score("behavior", self._fitted, table)[:, 1].tolist()
-        amounts = spend.predict(self._fitted, table)
+        values = matrix_of(features)
+        with one_thread():
+            probabilities = LEARNER.said(self._fitted, values)[:, 1].tolist()
+            amounts = spend.predict(self._fitted, values)
         return [
             Score(round(probability, _DIGITS), _segment(each), amount)
             for probability, amount, each in zip(probabilities, amounts, features, strict=True)
         ]
-
-
-def _table(features: Sequence[CustomerFeatures]) -> "pl.DataFrame":
-    """Features as the training frame has them, a row for each customer."""
-    import polars as pl
-
-    columns = {name: [getattr(each, name) for each in features] for name in CustomerFeatures.__dataclass_fields__}
-    return pl.DataFrame(columns).with_columns(monetary=pl.col("monetary_units") / MONEY_UNITS)
 
 
 SERVING: Serving[Scorer] = Serving("behavior", RfmRule, Champion)

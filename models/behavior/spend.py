@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from models.artifact import Fitted, Measure
-from models.behavior.matrix import Matrix, matrix
+from models.behavior.matrix import COLUMNS, Matrix, matrix
 from models.metrics import interval, resamples
+from models.trees import trees
 
 AHEAD = timedelta(days=90)
 MIN_ROWS = 200
@@ -36,14 +37,14 @@ def fit(table: pl.DataFrame, seed: int) -> HistGradientBoostingRegressor | None:
     if known.height < MIN_ROWS or not (known["spend"] > 0).any():
         return None
     model = HistGradientBoostingRegressor(loss="poisson", random_state=seed, **SETTINGS)
-    return model.fit(_matrix(known), np.maximum(known["spend"].to_numpy(), 0.0))
+    return model.fit(_matrix(matrix(known)), np.maximum(known["spend"].to_numpy(), 0.0))
 
 
-def predict(fitted: Fitted, table: pl.DataFrame) -> list[float | None]:
-    """The expected spend of each row, to the cent; None where the model has nothing to say of it."""
+def predict(fitted: Fitted, values: Matrix) -> list[float | None]:
+    """The expected spend of each row of `matrix`, to the cent; None where the model has nothing to say of it."""
     if "spend" not in fitted:
-        return [None] * table.height
-    return np.round(fitted["spend"].predict(_matrix(table)), 2).tolist()
+        return [None] * len(values)
+    return np.round(np.exp(trees(fitted["spend"]).raw(_matrix(values))), 2).tolist()
 
 
 def figures(table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:
@@ -62,20 +63,24 @@ def figures(table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:
     came = window["spend"].to_numpy()
     samples = resamples(window["customer_id"].to_numpy().astype(np.str_), seed)
     return {
-        "spend": _measured(came, model.predict(_matrix(window)), samples),
-        "spend_as_before": _measured(came, _as_before(window), samples),
+        "spend": _measured(came, model.predict(_matrix(matrix(window))), samples),
+        "spend_as_before": _measured(came, _as_before(matrix(window)), samples),
     }
 
 
-def _matrix(table: pl.DataFrame) -> Matrix:
-    orders = np.maximum(table["orders"].cast(pl.Float64).to_numpy(), 1.0)
-    return np.column_stack([matrix(table), _as_before(table), table["monetary"].to_numpy() / orders])
+def _matrix(values: Matrix) -> Matrix:
+    orders = np.maximum(_column(values, "orders"), 1.0)
+    return np.column_stack([values, _as_before(values), _column(values, "monetary") / orders])
 
 
-def _as_before(table: pl.DataFrame) -> Amounts:
+def _column(values: Matrix, name: str) -> Amounts:
+    return values[:, COLUMNS.index(name)]
+
+
+def _as_before(values: Matrix) -> Amounts:
     """Revenue so far a day, over the days ahead; a tenure of less than these tells no rate of its own."""
-    tenure = np.maximum(table["tenure_days"].cast(pl.Float64).to_numpy(), AHEAD.days)
-    return np.maximum(table["monetary"].to_numpy(), 0.0) / tenure * AHEAD.days
+    tenure = np.maximum(_column(values, "tenure_days"), AHEAD.days)
+    return np.maximum(_column(values, "monetary"), 0.0) / tenure * AHEAD.days
 
 
 def _measured(came: Amounts, said: Amounts, samples: list[NDArray[np.int64]]) -> dict[str, Measure]:

@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 
 from contracts.errors import Terminal
+from contracts.features import MONEY_UNITS, CustomerFeatures
 from models import artifact, frames, training
 from models.artifact import Refused, Trained
+from models.behavior.scorer import Champion
 from models.frames import Frame
 from models.registry import files
 
@@ -82,6 +84,19 @@ def test_a_model_survives_its_file_to_the_last_bit(trained: tuple[Frame, Trained
         loaded = files.load(tmp_path / "model.skops", files.save(tmp_path / "model.skops", part))
         said = [training.score("behavior", fitted, window) for fitted in (part, loaded)]
         assert said[0].tobytes() == said[1].tobytes()
+
+
+def test_the_stream_scores_features_as_the_report_judged_them(trained: tuple[Frame, Trained]) -> None:
+    frame, model = trained
+    window = training.split(frame).evaluation.with_columns(pl.col("monetary").round(4))
+    features = [
+        CustomerFeatures(0, monetary_units=round(row.pop("monetary") * MONEY_UNITS), **row)
+        for row in window.drop("customer_id", "cutoff", "ordered", "spend").fill_nan(None).to_dicts()
+    ]
+    scores = Champion("behavior-1", model.serving).score(features)
+    judged = training.score("behavior", model.serving, window)[:, 1]
+    assert [score.probability for score in scores] == judged.round(6).tolist()
+    assert all(score.expected_spend is not None and score.expected_spend > 0 for score in scores)
 
 
 def test_a_card_survives_json(trained: tuple[Frame, Trained]) -> None:
