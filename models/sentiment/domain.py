@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from models.calibration import temperature, tempered
 from models.learner import Probabilities
 from models.metrics import macro_recall
+from models.sentiment.counting import counter
 from models.sentiment.lexicon import Scores
 
 FOLDS = 3
@@ -110,7 +111,7 @@ def _raw(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
 
 
 def _features(part: Part, texts: Sequence[str], lexicon: Scores) -> Any:
-    counted = [part[name].transform(texts) for name in ("words", "characters") if name in part]
+    counted = [counter(part[name]).transform(texts) for name in ("words", "characters") if name in part]
     return sparse.hstack([*counted, sparse.csr_matrix(part["lexicon"].transform(lexicon))], format="csr")
 
 

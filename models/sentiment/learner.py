@@ -6,7 +6,7 @@ one that it could not read, and one that is there already, is left out.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -19,7 +19,7 @@ from models.artifact import Fitted, Measure, Name, Refused, Span
 from models.learner import Probabilities, Split
 from models.sentiment import domain, lexicon
 from models.sentiment.domain import Texts
-from models.sentiment.text import read
+from models.sentiment.text import read_all
 
 DOMAINS = ("post", "feedback")
 LATEST = 0.2
@@ -68,11 +68,18 @@ class SentimentLearner:
 
     def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
         texts = table[READ if READ in table.columns else "text"].to_list()
-        values = _lexicon(table, texts)
-        said = np.empty((table.height, len(self.classes)))
-        subjects = table["subject"].to_numpy() if "subject" in table.columns else np.full(table.height, DOMAINS[0])
+        subjects = table["subject"].to_list() if "subject" in table.columns else [DOMAINS[0]] * table.height
+        return self.said(fitted, texts, subjects, _lexicon(table, texts))
+
+    def said(
+        self, fitted: Fitted, texts: Sequence[str], subjects: Sequence[str], values: lexicon.Scores | None = None
+    ) -> Probabilities:
+        """As `predict`, of texts that are read already; `values` are the lexicon's, where they are known."""
+        if values is None:
+            values = lexicon.scores(texts)
+        said = np.empty((len(texts), len(self.classes)))
         for name in DOMAINS:
-            rows = np.flatnonzero(subjects == name)
+            rows = np.flatnonzero(np.asarray(subjects) == name)
             if len(rows):
                 part = fitted.get(name) or next(iter(fitted.values()))
                 said[rows] = domain.predict(part, [texts[row] for row in rows], values[rows])
@@ -108,7 +115,7 @@ def prepared(table: pl.DataFrame) -> pl.DataFrame:
     """The texts as the scorer reads them with VADER's scores, each once, by time and then by hash; again the same."""
     if READ in table.columns:
         return table
-    seen = [read(text, language) for text, language in table.select("text", "language").iter_rows()]
+    seen = read_all(table.select("text", "language").iter_rows())
     kept = table.with_columns(
         pl.Series(READ, [None if each.unreadable else each.text for each in seen], dtype=pl.String)
     ).filter(pl.col(READ).is_not_null())

@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
+from models.sentiment.polarity import Analyzer
 from models.sentiment.scorer import NEUTRAL_BELOW, probabilities
 
 COLUMNS = ("negative", "neutral", "positive", "compound", "strength", "is_negative", "is_positive")
@@ -17,9 +17,7 @@ Scores = NDArray[np.float64]
 
 def scores(texts: Sequence[str]) -> Scores:
     """One row for each text, in the columns of `COLUMNS`. `strength` is the compound score without its sign."""
-    polarity = _analyzer().polarity_scores
-    said = [tuple(polarity(text).values()) for text in texts]
-    four = np.asarray(said, dtype=np.float64).reshape(len(texts), 4)
+    four = np.asarray(list(map(_analyzer().polarity, texts)), dtype=np.float64).reshape(len(texts), 4)
     compound = four[:, _COMPOUND]
     signs = [(compound < -NEUTRAL_BELOW).astype(np.float64), (compound > NEUTRAL_BELOW).astype(np.float64)]
     return np.column_stack([four, np.abs(compound), *signs])
@@ -31,5 +29,5 @@ def vader(values: Scores) -> NDArray[np.float64]:
 
 
 @cache
-def _analyzer() -> SentimentIntensityAnalyzer:
-    return SentimentIntensityAnalyzer()
+def _analyzer() -> Analyzer:
+    return Analyzer()

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from math import exp
 from typing import Literal, NamedTuple, Protocol
 
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
 from contracts.data_science import Label
 from models.artifact import Fitted
 from models.registry.serving import Serving
+from models.sentiment.polarity import Analyzer
 
 NEUTRAL_BELOW = 0.05
 """VADER's authors call a text neutral when its compound score is between -0.05 and 0.05."""
@@ -55,10 +54,10 @@ class Vader:
     version = "vader"
 
     def __init__(self) -> None:
-        self._analyzer = SentimentIntensityAnalyzer()
+        self._analyzer = Analyzer()
 
     def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:  # noqa: ARG002
-        return [probabilities(self._analyzer.polarity_scores(text)["compound"]) for text in texts]
+        return [probabilities(self._analyzer.polarity(text).compound) for text in texts]
 
 
 def probabilities(compound: float) -> Scores:
@@ -78,12 +77,11 @@ class Champion:
     def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:
         if not texts:
             return []
-        import polars as pl
+        from models.sentiment.learner import LEARNER
+        from models.threads import one_thread
 
-        from models import training
-
-        table = pl.DataFrame({"text": texts, "subject": subjects or ["post"] * len(texts)})
-        said = training.score("sentiment", self._fitted, table)
+        with one_thread():
+            said = LEARNER.said(self._fitted, texts, subjects or ["post"] * len(texts))
         return [Scores(*row) for row in said.round(_DIGITS).tolist()]
 
 

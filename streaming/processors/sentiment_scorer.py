@@ -15,8 +15,9 @@ from hashlib import blake2b
 from typing import ClassVar, NamedTuple
 
 from contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
+from contracts.types import Event
 from models.sentiment.scorer import Scorer, Scores, Subject, current
-from models.sentiment.text import Readable, read
+from models.sentiment.text import Readable, read_all
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.processors.stream_time import StreamTime
 
@@ -54,16 +55,17 @@ class SentimentScorer:
         time = StreamTime(state, [record.event.event_time for record in records])
         subjects: list[_Subject] = []
         texts: list[Readable | None] = []
-        for record in records:
+        readings = read_all(_told(record.event) for record in records)
+        for record, reading in zip(records, readings, strict=True):
             for due in time.advance(record.event.event_time):
                 _forget(state, due)
             event = record.event
             if isinstance(event, CustomerFeedback):
                 subjects.append(_Subject(event, event.feedback_id, event.channel))
-                texts.append(read("\n".join(filter(None, (event.title, event.text))), None))
+                texts.append(reading)
             elif isinstance(event, SocialPost):
                 subject = _Subject(event, f"{event.platform}/{event.post_id}", event.platform)
-                text = None if event.deleted else read(event.text, event.language)
+                text = None if event.deleted else reading
                 drop = _remember(state, time, subject, text)
                 if drop is not None:
                     result.drops[drop] += 1
@@ -103,6 +105,13 @@ class SentimentScorer:
             scored_at=now,
             deleted=text is None,
         )
+
+
+def _told(event: Event) -> tuple[str | None, str | None]:
+    """The text of an event, and its language as declared."""
+    if isinstance(event, CustomerFeedback):
+        return "\n".join(filter(None, (event.title, event.text))), None
+    return (event.text, event.language) if isinstance(event, SocialPost) else (None, None)
 
 
 def _remember(state: State, time: StreamTime, subject: _Subject, text: Readable | None) -> str | None:

@@ -1,0 +1,117 @@
+"""What the sentiment model reads of a text in batches is what its sources read of it alone, and no batch changes it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SPECIAL_CASES, SentimentIntensityAnalyzer
+
+from models.sentiment import domain
+from models.sentiment.counting import Counter
+from models.sentiment.language import LONGEST, languages
+from models.sentiment.polarity import Analyzer
+from models.sentiment.text import read, read_all
+from models.sentiment.words import LONGEST_WORD, MOST_WORDS, Words
+from tests.shared_data import shared
+
+FOREIGN = ("Das Paket kam leider viel zu spät an.", "配達が遅れました。", "LE COLIS EST ARRIVÉ", "", "12 34", "ﬁne²")
+OURS, THEIRS = Analyzer(), SentimentIntensityAnalyzer()
+RULES = (
+    *NEGATE,
+    *BOOSTER_DICT,
+    *SPECIAL_CASES,
+    "no",
+    "or",
+    "nor",
+    "least",
+    "at",
+    "so",
+    "this",
+    "doubt",
+)
+OTHERS = (
+    "but",
+    "But",
+    "kind",
+    "of",
+    "the",
+    "good",
+    "GOOD",
+    "bad",
+    "awful",
+    "love",
+    ":)",
+    "!!",
+    "?",
+    "??",
+    "😀",
+    "💘x",
+    "i̇",
+)
+
+
+@pytest.fixture(scope="module")
+def sentences() -> list[str]:
+    lines = [line for file in shared("labelled-sentences").glob("*.txt") for line in file.read_text().splitlines()]
+    tweets = shared("tweets-xlmt-en/train_text.txt").read_text().splitlines()
+    return [*(line.rsplit("\t", 1)[0] for line in lines), *tweets, *FOREIGN]
+
+
+def test_the_polarity_of_real_sentences_is_vaders(sentences: list[str]) -> None:
+    for text in sentences:
+        assert OURS.polarity(text)._asdict() == THEIRS.polarity_scores(text)
+
+
+@given(st.lists(st.one_of(st.sampled_from(RULES), st.sampled_from(OTHERS), st.sampled_from(sorted(THEIRS.lexicon)))))
+def test_every_rule_of_vader_is_kept(words: list[str]) -> None:
+    for text in (" ".join(words), " ".join(word.upper() if number % 3 else word for number, word in enumerate(words))):
+        assert OURS.polarity(text)._asdict() == THEIRS.polarity_scores(text)
+
+
+@given(st.text(max_size=60))
+def test_the_polarity_of_any_text_is_vaders(text: str) -> None:
+    assert OURS.polarity(text)._asdict() == THEIRS.polarity_scores(text)
+
+
+@pytest.mark.parametrize("settings", [domain.WORDS, domain.CHARACTERS], ids=["words", "characters"])
+def test_counts_are_the_vectorizers_to_the_last_bit(sentences: list[str], settings: dict[str, object]) -> None:
+    vectorizer = TfidfVectorizer(**settings).fit(sentences[::2])  # pyright: ignore[reportArgumentType]
+    odd = ["", "!?", "a", "Ünïcode\u00a0ﬁne ΑΣ ΣΑΣ", "don't don't", "\u0301x y", "zzzzqq"]
+    texts = [*sentences[:600], *odd]
+    said, expected = Counter(vectorizer).transform(texts), vectorizer.transform(texts)
+    assert (said != expected).nnz == 0
+    alone = Counter(vectorizer).transform([texts[7]])
+    assert (alone != said[7]).nnz == 0
+
+
+@given(st.lists(st.text(max_size=30), max_size=5))
+def test_counts_of_any_text_are_the_vectorizers(texts: list[str]) -> None:
+    for settings in (domain.WORDS, domain.CHARACTERS):
+        vectorizer = TfidfVectorizer(**settings | {"min_df": 1}).fit(["a b", "Aa bb?", *texts])
+        assert (Counter(vectorizer).transform(["b a", *texts]) != vectorizer.transform(["b a", *texts])).nnz == 0
+
+
+def test_languages_are_py3langids_whatever_the_batch(sentences: list[str]) -> None:
+    long = " ".join(sentences[:40])
+    assert len(long) > LONGEST
+    texts = [long, *sentences[-400:]]
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    told = languages(texts)
+    for (language, probability), text in zip(told, texts, strict=True):
+        name, expected = identifier.classify(text)
+        assert (language, probability) == (name, pytest.approx(expected, abs=1e-4))
+    assert [languages([text])[0] for text in texts[:50]] == told[:50]
+
+
+@given(st.lists(st.text(max_size=40), max_size=4))
+def test_texts_are_read_the_same_together_and_alone(texts: list[str]) -> None:
+    assert read_all([(text, "de") for text in texts]) == [read(text, "de") for text in texts]
+
+
+def test_words_without_end_do_not_fill_the_memory() -> None:
+    words = Words(len)
+    assert all(words[str(number)] == len(str(number)) for number in range(MOST_WORDS + 10))
+    assert len(words) == 10
+    assert words["x" * (LONGEST_WORD + 1)] == LONGEST_WORD + 1
+    assert len(words) == 10
