@@ -5,13 +5,14 @@ order. This publishes new ones. Event ids come from the customer, the moment tha
 what is published again is the same event, and is dropped wherever events are told apart by their ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from contracts.decoding import InvalidRecord, decode
 from contracts.ecommerce import CustomerBehavior
 from contracts.errors import Transient
 from contracts.features import MONEY_UNITS, CustomerFeatures
@@ -20,6 +21,7 @@ from models.behavior.scorer import Score, Scorer
 from streaming.runtime.clients import producer
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.publishing import encode_event
+from streaming.runtime.reading import written_records
 
 TOPIC = "customer_behavior"
 SOURCE = "rescoring"
@@ -38,7 +40,9 @@ class Customer(NamedTuple):
 def publish(settings: Settings, customers: Sequence[Customer], scorer: Scorer, now: datetime) -> int:
     """Score the customers and publish, in one transaction; returns how many.
 
-    Another one that is under way for the same stack is fenced off, and its transaction aborted.
+    A customer of whom the stream knew something else meanwhile is left out. To be sure of that, records that were
+    written before ours are looked at once ours have their offsets: what the stream writes after them is newer, and wins
+    by its place. Another publication that is under way for the same stack is fenced off, and its transaction aborted.
 
     Raises:
         Transient: Kafka did not take it; nothing of it can be read then.
@@ -46,22 +50,71 @@ def publish(settings: Settings, customers: Sequence[Customer], scorer: Scorer, n
     if not customers:
         return 0
     scores = scorer.score([each.features for each in customers])
-    events = [event_of(each, score, scorer.version, now) for each, score in zip(customers, scores, strict=True)]
+    made = [event_of(each, score, scorer.version, now) for each, score in zip(customers, scores, strict=True)]
+    events = {event.customer_id.encode(): event for event in made}
     client = producer(
         settings, **{"transactional.id": f"{settings.database}-{SOURCE}", "transaction.timeout.ms": TRANSACTION_MS}
     )
     try:
         client.init_transactions(CALL_SECONDS)
-        client.begin_transaction()
-        for event in events:
-            _send(client, event)
-        if client.flush(CALL_SECONDS):
-            raise Transient("Kafka did not take the scores in time.")
-        failpoint("rescoring.flushed")
-        client.commit_transaction(CALL_SECONDS)
+        while events:
+            client.begin_transaction()
+            firsts = _write(client, events)
+            failpoint("rescoring.flushed")
+            newer = _known_otherwise(settings, events, firsts)
+            if not newer:
+                client.commit_transaction(CALL_SECONDS)
+                break
+            client.abort_transaction(CALL_SECONDS)
+            events = {key: event for key, event in events.items() if key not in newer}
     except KafkaException as error:
         raise Transient(f"Kafka did not take the scores: {error.args[0].str()}.") from error
     return len(events)
+
+
+def _write(client: Producer, events: Mapping[bytes, CustomerBehavior]) -> dict[int, int]:
+    """Write the events into the open transaction; returns the offset of the first one in each partition."""
+    firsts: dict[int, int] = {}
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        partition, offset = message.partition(), message.offset()
+        if error is None and partition is not None and offset is not None:
+            firsts[partition] = min(offset, firsts.get(partition, offset))
+
+    for key, event in events.items():
+        value = encode_event(event)
+        while True:
+            try:
+                client.produce(TOPIC, value, key, on_delivery=delivered)
+                break
+            except BufferError:
+                client.poll(0.1)
+    if client.flush(CALL_SECONDS):
+        raise Transient("Kafka did not take the scores in time.")
+    return firsts
+
+
+def _known_otherwise(
+    settings: Settings, events: Mapping[bytes, CustomerBehavior], ends: Mapping[int, int]
+) -> set[bytes]:
+    """Customers whose last score of the stream's own, of those before ours, is of other orders than ours."""
+    last: dict[bytes, CustomerBehavior] = {}
+    for partition, end in ends.items():
+        for message in written_records(settings, TOPIC, partition, end):
+            key, value = message.key(), message.value()
+            if not isinstance(key, bytes) or key not in events or value is None:
+                continue
+            try:
+                event = decode(CustomerBehavior, value)
+            except InvalidRecord:
+                continue
+            if event.source != SOURCE:
+                last[key] = event
+    return {key for key, event in last.items() if _orders_of(event) != _orders_of(events[key])}
+
+
+def _orders_of(event: CustomerBehavior) -> tuple[int, Decimal]:
+    return event.orders, Decimal(event.monetary)
 
 
 def event_of(customer: Customer, score: Score, version: str, now: datetime) -> CustomerBehavior:
@@ -76,16 +129,9 @@ def event_of(customer: Customer, score: Score, version: str, now: datetime) -> C
         feature_cutoff=cutoff,
         monetary=f"{Decimal(features.monetary_units) / MONEY_UNITS:.4f}",
         repurchase_probability=score.probability,
+        expected_spend=None if score.expected_spend is None else f"{score.expected_spend:.2f}",
         segment=score.segment,
         model_version=version,
         scored_at=now,
         **{name: getattr(features, name) for name in _SAME},
     )
-
-
-def _send(client: Producer, event: CustomerBehavior) -> None:
-    while True:
-        try:
-            return client.produce(TOPIC, encode_event(event), event.customer_id.encode())
-        except BufferError:
-            client.poll(0.1)

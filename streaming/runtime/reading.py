@@ -19,10 +19,28 @@ def committed_records(settings: Settings, topic: str, partition: int, end: int, 
     Raises:
         Transient: the broker gave nothing for a minute.
     """
+    return _records(settings, topic, partition, end, start, "read_committed")
+
+
+def written_records(settings: Settings, topic: str, partition: int, end: int, start: int = 0) -> Iterator[Message]:
+    """All records with `start <= offset < end`, those of open and of aborted transactions among them.
+
+    Raises:
+        Transient: the broker gave nothing for a minute.
+    """
+    return _records(settings, topic, partition, end, start, "read_uncommitted")
+
+
+def _records(settings: Settings, topic: str, partition: int, end: int, start: int, isolation: str) -> Iterator[Message]:
     consumer = clients.consumer(
         settings,
         f"{settings.database}-reading",
-        **{"enable.partition.eof": True, "auto.offset.reset": "earliest", "queued.max.messages.kbytes": 65_536},
+        **{
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "queued.max.messages.kbytes": 65_536,
+            "isolation.level": isolation,
+        },
     )
     consumer.assign([TopicPartition(topic, partition, start)])
     reached, deadline = start, time.monotonic() + STALLED_SECONDS

@@ -3,12 +3,16 @@
 import subprocess
 import sys
 
-from contracts.decoding import decode
+import msgspec
+
+from contracts.decoding import decode, encode
 from contracts.ecommerce import CustomerBehavior
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from orchestration.rescoring import rescore
-from streaming.rescoring import TOPIC
+from streaming.rescoring import SOURCE, TOPIC
+from streaming.runtime import clients
+from tests.integration.behavior_values import BEHAVIOR
 from tests.integration.building import ROOT, build_from
 from tests.integration.landed import Landing
 from tests.integration.landers import environment
@@ -54,3 +58,27 @@ def test_silent_customers_are_scored_as_of_the_latest_order_all_or_none_and_once
     assert first.event_id == again.event_id
     assert (first.orders, first.recency_days, first.tenure_days, first.monetary) == (2, 30.0, 40.0, "15.0000")
     assert first.feature_cutoff == first.event_time == at(days=40)
+
+
+def test_what_the_stream_learnt_meanwhile_is_not_overwritten(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    line = ("A", 2, "2.50")
+    told = [order(name, line, customer_id=name, time=at(days=0)) for name in ("same", "newer", "unknown")]
+    landing.land("orders", [*told, order("last", line, customer_id="active", time=at(days=40))])
+    build_from(fresh, "orders")
+    known = msgspec.structs.replace(BEHAVIOR, source="stream", orders=1, monetary="5.0000")
+    client = clients.producer(fresh)
+    for event in (
+        msgspec.structs.replace(known, event_id="a", customer_id="same"),
+        # The warehouse has not seen this customer's second order yet.
+        msgspec.structs.replace(known, event_id="b", customer_id="newer", orders=2, monetary="10.0000"),
+    ):
+        client.produce(TOPIC, encode(event), event.customer_id.encode())
+    assert client.flush(30) == 0
+    with Lake.open(fresh) as lake:
+        assert rescore(fresh, lake) == ("rfm-rule", 2)
+    wait_for_settled(fresh, TOPIC)
+    last = dict(_scores(fresh))
+    assert {key: event.source for key, event in last.items()} == {
+        b"same": SOURCE, b"unknown": SOURCE, b"newer": "stream",
+    }  # fmt: skip
