@@ -55,12 +55,12 @@ def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
 
     def watch() -> None:
         while committed._value.get() == before:  # pyright: ignore  # noqa: SLF001
-            time.sleep(0.001)
+            time.sleep(0.01)
         times.append(time.perf_counter())
         first = committed._value.get()  # pyright: ignore  # noqa: SLF001
         times.append(float(first - before))
         while committed._value.get() - before < lines * 0.9998:  # pyright: ignore  # noqa: SLF001
-            time.sleep(0.001)
+            time.sleep(0.01)
         times.append(time.perf_counter())
         stop.set()
 
@@ -75,12 +75,13 @@ def ready_made(settings: Settings, log: Path) -> float:
     from streaming.runtime.transactions import Transactions
     from streaming.sources.access_log.lines import LineParser
     from streaming.sources.files import read_pieces
+    from streaming.sources.live.runner import LINGER_MS
     from streaming.sources.outcomes import Accepted
     from streaming.sources.pseudonyms import load_key, pseudonymizer
 
     parsed = LineParser(pseudonymizer(load_key(settings))).outcomes(read_pieces(log))
     records = [(each.key, encode_event(each.event)) for each in parsed if isinstance(each, Accepted)]
-    transactions = Transactions(settings, f"bench-ready-{time.time_ns()}")
+    transactions = Transactions(settings, f"bench-ready-{time.time_ns()}", linger_ms=LINGER_MS)
     transactions.start()
     started = time.perf_counter()
     for start in range(0, len(records), TRANSACTION_RECORDS):

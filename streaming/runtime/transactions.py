@@ -25,14 +25,15 @@ RESTART = "The supervisor starts it again, from the last commit."
 class Transactions:
     """The producer of one transactional id. Put whatever is done between `begin` and `commit` under its `watchdog`."""
 
-    def __init__(self, settings: Settings, transactional_id: str) -> None:
+    def __init__(self, settings: Settings, transactional_id: str, *, linger_ms: int = 5) -> None:
+        """`linger_ms` may be long where `flush`, which waits for nothing, comes soon after the last record."""
         self._producer: Producer = clients.producer(
             settings,
             **{
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
-                "linger.ms": 5,
+                "linger.ms": linger_ms,
                 "queue.buffering.max.messages": 500_000,
             },
         )

@@ -16,11 +16,12 @@ LineFields = tuple[
 """Client, user, time, method, path, query, protocol, raw request, status, size, referrer, agent."""
 
 _METHOD, _PROTOCOL = r"[A-Z][A-Z_-]{0,31}", r"HTTP/[0-9](?:\.[0-9])?"
-_TARGET = r"([^\s\"\\?\0]+)(?:\?([^\s\"\\\0]*))?"
+_TARGET = r"([^\s\"\\?\0]++)(?:\?([^\s\"\\\0]*+))?"
 _ANSWER = r"([0-9]{3}) ([0-9]{1,18}|-)"
 _PLAIN = re.compile(
-    rf'([^\s"\0]+) [^\s"\0]+ ([^\s"\0]+) \[([^\]\0]*)\] "({_METHOD}) {_TARGET} ({_PROTOCOL})" {_ANSWER}'
-    r'(?: "([^"\\\0]*)" "([^"\\\0]*)")?[ \t\r]*',
+    # Possessive (`++`): no repetition gives back what it took, so none has to remember where.
+    rf'([^\s"\0]++) [^\s"\0]++ ([^\s"\0]++) \[([^\]\0]*+)\] "({_METHOD}) {_TARGET} ({_PROTOCOL})" {_ANSWER}'
+    r'(?: "([^"\\\0]*+)" "([^"\\\0]*+)")?[ \t\r]*+',
     re.ASCII,
 )
 _QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'

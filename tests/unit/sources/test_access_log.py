@@ -1,6 +1,7 @@
 """The access-log source: what it takes, what it refuses, and what it makes of a line."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.decoding import encode
 from streaming.sources.access_log.agents import classify
 from streaming.sources.access_log.lines import LineParser
+from streaming.sources.access_log.personal import may_be_personal
+from streaming.sources.files import read_pieces
+from streaming.sources.outcomes import Accepted
 from streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, walk, walk_file
@@ -297,3 +302,36 @@ def test_no_bytes_make_the_source_fail(content: bytes) -> None:
     found = parse(content)
     assert sum(found.counts) == len(content.split(b"\n")) - content.endswith(b"\n") - (not content)
     assert len(found.values) == len(found.accepted)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("web-logs-elastic/apache_logs.gz", "78b941f030da3f6796141cbfddbcc4a1"),
+        ("web-logs-advertools/combined_no_errors.log", "114387f63b0bad6d517fa90a01656ab0"),
+        ("web-logs-advertools/combined_with_errors.log", "682f90732eba46bb0e23417cee9294f7"),
+        ("web-logs-advertools/dreamhost_apache_access.log", "55bc2005a6b8a0177edf104bba1cd01b"),
+    ],
+)
+def test_keys_and_values_of_the_samples_stay_the_same_byte_for_byte(name: str, expected: str) -> None:
+    """What was read before a change of the parser must be known again after it."""
+    found = sha256()
+    for outcome in LineParser(pseudonymizer(b"key")).outcomes(read_pieces(shared(name))):
+        if isinstance(outcome, Accepted):
+            found.update(outcome.key + b"\t" + encode(outcome.event) + b"\n")
+        else:
+            found.update(outcome.reason.encode() + b"\n")
+    assert found.hexdigest()[:32] == expected
+
+
+def test_users_and_odd_requests_and_pixel_hits_keep_their_key() -> None:
+    content = line(user="frank") + b"\n" + line("GET /px?e=page_view&sid=s1&uid=7 HTTP/1.1") + b"\n" + line("quit")
+    first, hit, odd = parse(content).accepted
+    assert [each.key for each in (first, hit, odd)] == [first.event.visitor_id.encode(), b"s1", first.key]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_line_without_the_bytes_of_a_personal_value_is_not_searched_for_one() -> None:
+    assert not may_be_personal(b"GET /a HTTP/1.1")
+    assert not may_be_personal(b"GET /a?b=xyz%20d HTTP/1.1")
+    for text in (b"a@b.example", b"a%40b.example", b"?ip=10.1.2.3", b"?ip=%3A%3A1", b"?ip=[::1]"):
+        assert may_be_personal(text)
