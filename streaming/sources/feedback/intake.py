@@ -39,7 +39,7 @@ class Intake:
         if known is not None:
             # It may have arrived the first time: the same event, so the same time.
             record = _at(record, known.event_time)
-        known = self._seen.put(record, acknowledged=False)
+        self._seen.put(record, acknowledged=False)
         self._under_way[identity] = done = asyncio.get_running_loop().create_future()
         try:
             await self._sender.send(record.topic, record.key, record.value)
@@ -47,11 +47,11 @@ class Intake:
                 await self._sender.send(record.topic, record.key, None)
         except Transient as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-            raise Refused(503, "The event could not be stored just now: send it again.", headers) from error
+            raise Refused(503, "It could not be stored just now: send it again.", headers) from error
         finally:
             del self._under_way[identity]
             done.set_result(None)
-        known.acknowledged = True
+        self._seen.put(record, acknowledged=True)
 
 
 def _at(record: Record, time: datetime) -> Record:

@@ -27,6 +27,7 @@ textarea { min-height: 8rem; resize: vertical; }
 button { width: 100%; min-height: 3rem; margin-top: 1.25rem; font: inherit; font-weight: 600; border: 0;
   border-radius: .5rem; background: var(--accent); color: var(--paper); cursor: pointer; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+h1:focus-visible { outline: 0; }
 .error { border-left: .25rem solid var(--error); color: var(--error); padding: .5rem .75rem; margin: 1rem 0; }
 .trap { position: absolute; left: -100vw; }
 """

@@ -1,13 +1,14 @@
 """Idempotency keys that were seen, with the time each event got: a request sent again is the same event again.
 
-They are kept in memory, and read back from the topic at a start, so that a crash between the broker's acknowledgement
-and the answer costs no second event.
+They are kept in memory, packed: some 160 bytes each, so that all that are remembered take 16 MB, and not more however
+long the service runs. They are read back from the topic at a start, so that a crash between the broker's
+acknowledgement and the answer costs no second event.
 """
 
+import struct
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -26,9 +27,12 @@ READ_BACK_SECONDS = 3_600
 READ_BACK_RECORDS = 20_000
 """Of each partition, at a start."""
 _ANSWER_SECONDS = 5.0
+_DIGEST_BYTES = 12
+_PACKED = struct.Struct(f"<{_DIGEST_BYTES}sq?")
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
-class Known(Struct):
+class Known(Struct, frozen=True):
     """What is known of a key."""
 
     content: bytes
@@ -40,26 +44,35 @@ class Seen:
     """The keys seen last."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
-        self._remembered = remembered
-        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._known: dict[bytes, bytes] = {}
+        # A ring of the keys in the order they came: the one at `_next` is the oldest.
+        self._order: list[bytes | None] = [None] * remembered
+        self._next = 0
 
     def get(self, record: Record) -> Known | None:
-        return self._known.get(_key(record))
+        packed = self._known.get(_key(record))
+        if packed is None:
+            return None
+        content_digest, microseconds, acknowledged = _PACKED.unpack(packed)
+        return Known(content_digest, _EPOCH + microseconds * _MICROSECOND, acknowledged)
 
-    def put(self, record: Record, *, acknowledged: bool) -> Known:
-        """Remember a record; the oldest is forgotten for it."""
-        known = Known(digest(content(record)), record.event.event_time, acknowledged)
-        self._known[_key(record)] = known
-        if len(self._known) > self._remembered:
-            self._known.popitem(last=False)
-        return known
+    def put(self, record: Record, *, acknowledged: bool) -> None:
+        """Remember a record, or what has become of it; the oldest is forgotten for a new one."""
+        key = _key(record)
+        if key not in self._known:
+            if (oldest := self._order[self._next]) is not None:
+                del self._known[oldest]
+            self._order[self._next] = key
+            self._next = (self._next + 1) % len(self._order)
+        microseconds = (record.event.event_time - _EPOCH) // _MICROSECOND
+        self._known[key] = _PACKED.pack(digest(content(record)), microseconds, acknowledged)
 
     def __len__(self) -> int:
         return len(self._known)
 
 
 def digest(told: bytes) -> bytes:
-    return blake2b(told, digest_size=12).digest()
+    return blake2b(told, digest_size=_DIGEST_BYTES).digest()
 
 
 def _key(record: Record) -> bytes:

@@ -20,6 +20,15 @@ from streaming.runtime.topics import create_topics, uncommitted_end
 NAME = "headrace.source-positions"
 READ_SECONDS = 60.0
 _READ_RECORDS = 1_000
+_UNSETTLED = frozenset(
+    (
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
+    )
+)
 
 
 class _PositionsTopic(Topic):
@@ -71,14 +80,15 @@ def create(settings: Settings) -> None:
     wait_for_topics(client, {NAME: TOPIC})
 
 
-def _end(settings: Settings, partition: int) -> int:
+def end_of(settings: Settings, partition: int) -> int:
     """The end that a `read_uncommitted` reader sees. A topic that was created just now may not have a leader yet."""
     admin, deadline = clients.admin(settings), time.monotonic() + READ_SECONDS
     while True:
         try:
             return uncommitted_end(admin, NAME, partition)
         except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > deadline:
+            # `retriable()` says no of a leader that is not known yet: the first start on a new topic ended so.
+            if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
                 raise Transient(f"The positions cannot be read: {error.args[0].str()}.") from error
             time.sleep(0.1)
 
@@ -93,7 +103,7 @@ def read(settings: Settings, source: str) -> dict[str, Entry]:
         Transient: the end was not reached in time.
     """
     partition = partition_of(source)
-    end = _end(settings, partition)
+    end = end_of(settings, partition)
     consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
     consumer.assign([TopicPartition(NAME, partition, 0)])
     prefix = key_of(source, "")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,25 @@ def test_keys_are_forgotten_one_by_one() -> None:
     for record in records:
         seen.put(record, acknowledged=True)
     assert [seen.get(record) is not None for record in records] == [False, False, True, True, True]
+
+
+def test_the_memory_of_keys_is_full_at_its_bound_and_grows_no_further() -> None:
+    remembered, now = 5_000, datetime(2026, 1, 1, tzinfo=UTC)
+    tracemalloc.start()
+    try:
+        seen, taken = Seen(remembered), list[int]()
+        for turn in range(4):
+            for number in range(remembered):
+                record = feedback(b'{"rating": 4}', f"{turn}-{number}", now + timedelta(microseconds=number))
+                seen.put(record, acknowledged=False)
+                seen.put(record, acknowledged=True)
+            assert len(seen) == remembered
+            taken.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    # The first turn fills it; in the second its table makes room for keys that come as others go.
+    assert max(taken[1:]) < 1.01 * taken[1]
+    assert taken[-1] / remembered < 250
+    last = seen.get(record)
+    assert last is not None
+    assert (last.acknowledged, last.event_time) == (True, record.event.event_time)
