@@ -6,10 +6,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from models.sentiment import polarity
 from models.sentiment.polarity import Analyzer
 from models.sentiment.scorer import NEUTRAL_BELOW, probabilities
 
-COLUMNS = ("negative", "neutral", "positive", "compound", "strength", "is_negative", "is_positive")
+COLUMNS = (*polarity.COLUMNS, "strength", "is_negative", "is_positive")
 _COMPOUND = COLUMNS.index("compound")
 
 Scores = NDArray[np.float64]
@@ -17,7 +18,7 @@ Scores = NDArray[np.float64]
 
 def scores(texts: Sequence[str]) -> Scores:
     """One row for each text, in the columns of `COLUMNS`. `strength` is the compound score without its sign."""
-    four = np.asarray(list(map(_analyzer().polarity, texts)), dtype=np.float64).reshape(len(texts), 4)
+    four = _analyzer().polarities(texts)
     compound = four[:, _COMPOUND]
     signs = [(compound < -NEUTRAL_BELOW).astype(np.float64), (compound > NEUTRAL_BELOW).astype(np.float64)]
     return np.column_stack([four, np.abs(compound), *signs])

@@ -1,15 +1,17 @@
-"""VADER's polarity of texts, the same to the last digit as `vaderSentiment` tells it, at a fraction of its time.
+"""VADER's polarity of many texts at once, the same to the last digit as `vaderSentiment` tells it one by one.
 
 Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014. The
-lexicon and the words of the rules are vaderSentiment's own; the rules are applied at the words of the lexicon alone,
-and what is to be known of a word is looked up once.
+lexicon and the words of the rules are vaderSentiment's own. What stands around a word of the lexicon changes its
+valence; here each rule is applied to all such words of all texts in one step. Texts with "but", or with one of VADER's
+phrases, are few, and left to vaderSentiment itself.
 """
 
 import string
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from vaderSentiment.vaderSentiment import (
     BOOSTER_DICT,
     C_INCR,
@@ -21,38 +23,53 @@ from vaderSentiment.vaderSentiment import (
 
 from models.sentiment.words import Words
 
+COLUMNS = ("negative", "neutral", "positive", "compound")
+
+_BEFORE = 3
+"""So many words before a word may change its valence."""
 _DAMPED = (1.0, 0.95, 0.9)
 """What a booster counts that stands so many words before the last one."""
-_NEGATE = frozenset(NEGATE)
-_ENDS_OF_PHRASES = frozenset(each.split()[-1] for each in (*SPECIAL_CASES, *BOOSTER_DICT) if " " in each)
-_OF_THE_RULES = _NEGATE | _ENDS_OF_PHRASES | {"no", "so", "this", "least"}
-_BEFORE, _AFTER = 3, 2
-"""So many words around a word may change its valence."""
+_STRENGTHENED = 1.25
 _ALPHA = 15.0
+_NEGATE = frozenset(NEGATE)
+_PHRASES = [each.split() for each in (*SPECIAL_CASES, *BOOSTER_DICT) if " " in each]
+_ENDS, _BEFORE_ENDS = ({each[place] for each in _PHRASES} for place in (-1, -2))
+_CODES = {
+    "no": 1,
+    "or": 2,
+    "nor": 2,
+    "so": 3,
+    "this": 3,
+    "least": 4,
+    "at": 5,
+    "very": 5,
+    "never": 6,
+    "without": 7,
+    "doubt": 8,
+    "but": 9,
+}
+_NO, _OR, _SO, _LEAST, _AT, _NEVER, _WITHOUT, _DOUBT, _BUT = range(1, 10)
 
-
-class Polarity(NamedTuple):
-    """Shares of the text that are negative, neutral and positive, and the compound score from -1 to 1."""
-
-    neg: float
-    neu: float
-    pos: float
-    compound: float
+Numbers = NDArray[np.float64]
 
 
 class _Word(NamedTuple):
-    """A word without the punctuation around it. `valence` is None of a word that is not in the lexicon.
+    """A word without the punctuation around it, or a column of words. `code` tells words that rules name."""
 
-    `acts`: whether it may change the valence of words near it.
-    """
+    valence: Any
+    boost: Any
+    code: Any
+    in_lexicon: Any
+    boosts: Any
+    is_upper: Any
+    is_negating: Any
+    is_absent: Any
+    ends_phrase: Any
+    is_before_end: Any
 
-    text: str
-    lower: str
-    is_upper: bool
-    valence: float | None
-    boost: float | None
-    is_negating: bool
-    acts: bool
+
+_ABSENT = _Word(0.0, 0.0, 0, False, False, False, False, True, False, False)
+"""What is before a text's first word."""
 
 
 class Analyzer:
@@ -64,24 +81,53 @@ class Analyzer:
         self._emojis: dict[str, str] = self._original.emojis
         self._known = Words(self._word)
 
-    def polarity(self, text: str) -> Polarity:
-        if not text.isascii():
-            text = self._without_emojis(text)
-        words = [self._known[token] for token in text.split()]
-        upper = sum([word.is_upper for word in words])
-        shouts_in_part = 0 < upper < len(words)
-        acting = [word.acts for word in words]
-        sentiments = [0.0] * len(words)
-        for place, word in enumerate(words):
-            if word.valence is not None and word.boost is None and not _is_kind_of(words, place):
-                if True in acting[max(place - _BEFORE, 0) : place + _AFTER + 1]:
-                    sentiments[place] = self._valence(words, place, word.valence, shouts_in_part)
-                else:
-                    sentiments[place] = _shouted(word, word.valence, shouts_in_part)
-        if "but" in [word.lower for word in words]:
-            # The original's way, which takes equal sentiments for one.
-            sentiments = self._original._but_check([word.text for word in words], sentiments)  # noqa: SLF001
-        return _polarity(sentiments, text)
+    def polarities(self, texts: Sequence[str]) -> Numbers:
+        """One row for each text, in the columns of `COLUMNS`."""
+        if not texts:
+            return np.empty((0, len(COLUMNS)))
+        read = [text if text.isascii() else self._without_emojis(text) for text in texts]
+        words, text_of = self._words(read)
+        said = _totals(_sentiments(words, text_of), text_of, read)
+        phrase = words.ends_phrase & np.roll(words.is_before_end, 1)
+        for number in np.unique(text_of[phrase | (words.code == _BUT)]).tolist():
+            said[number] = list(self._original.polarity_scores(texts[number]).values())
+        return np.asarray(said)
+
+    def _words(self, texts: Sequence[str]) -> tuple[_Word, NDArray[np.int64]]:
+        """The words of all texts, `_BEFORE` absent ones before each text and after all; and the texts' numbers."""
+        places: dict[str | None, int] = {None: 0}
+        absent = [0] * _BEFORE
+        found: list[int] = []
+        lengths: list[int] = []
+        for text in texts:
+            tokens = text.split()
+            found += absent
+            found += [places.setdefault(token, len(places)) for token in tokens]
+            lengths.append(len(tokens) + _BEFORE)
+        lengths[-1] += _BEFORE
+        known = [_ABSENT if token is None else self._known[token] for token in places]
+        table = np.asarray(known, dtype=np.float64)[found + absent]
+        valence, boost, code, *flags = table.T
+        text_of = np.repeat(np.arange(len(texts)), lengths)
+        return _Word(valence, boost, code.astype(np.int64), *(each > 0 for each in flags)), text_of
+
+    def _word(self, token: str) -> _Word:
+        stripped = token.strip(string.punctuation)
+        # Two characters or fewer are likely an emoticon.
+        text = token if len(stripped) <= 2 else stripped
+        lower = text.lower()
+        return _Word(
+            valence=self._lexicon.get(lower, 0.0),
+            boost=BOOSTER_DICT.get(lower, 0.0),
+            code=_CODES.get(lower, 0),
+            in_lexicon=lower in self._lexicon,
+            boosts=lower in BOOSTER_DICT,
+            is_upper=text.isupper(),
+            is_negating=lower in _NEGATE or "n't" in lower,
+            is_absent=False,
+            ends_phrase=lower in _ENDS,
+            is_before_end=lower in _BEFORE_ENDS,
+        )
 
     def _without_emojis(self, text: str) -> str:
         """Emojis by their descriptions, set apart by a space."""
@@ -96,118 +142,76 @@ class Analyzer:
                 parts.append(description)
         return "".join(parts)
 
-    def _word(self, token: str) -> _Word:
-        stripped = token.strip(string.punctuation)
-        # Two characters or fewer are likely an emoticon.
-        text = token if len(stripped) <= 2 else stripped
-        lower = text.lower()
-        boost = BOOSTER_DICT.get(lower)
-        is_negating = lower in _NEGATE or "n't" in lower
-        acts = boost is not None or is_negating or lower in _OF_THE_RULES
-        return _Word(text, lower, text.isupper(), self._lexicon.get(lower), boost, is_negating, acts)
 
-    def _valence(self, words: Sequence[_Word], place: int, valence: float, shouts_in_part: bool) -> float:
-        """A word's valence, after what stands around it."""
-        word, before = words[place], [words[place - back] for back in range(1, min(place, _BEFORE) + 1)]
-        if word.lower == "no" and place + 1 < len(words) and words[place + 1].valence is not None:
-            valence = 0.0
-        if _is_refused(before):
-            valence = self._lexicon[word.lower] * N_SCALAR
-        valence = _shouted(word, valence, shouts_in_part)
-        for back, earlier in enumerate(before):
-            if earlier.valence is None:
-                if earlier.boost is not None:
-                    valence += _boost(earlier, valence, shouts_in_part) * _DAMPED[back]
-                valence = _negated(valence, before, back)
-                if back == 2:
-                    valence = _idioms(valence, [each.lower for each in words[place - _BEFORE : place + _AFTER + 1]])
-        is_least = bool(before) and before[0].lower == "least" and before[0].valence is None
-        return valence * N_SCALAR if is_least and not _is_at_least(before) else valence
-
-
-def _is_kind_of(words: Sequence[_Word], place: int) -> bool:
-    return words[place].lower == "kind" and place + 1 < len(words) and words[place + 1].lower == "of"
-
-
-def _is_refused(before: Sequence[_Word]) -> bool:
-    """Whether a "no" stands before it."""
-    if any(each.lower == "no" for each in before[:2]):
-        return True
-    return len(before) > 2 and before[2].lower == "no" and before[0].lower in ("or", "nor")
-
-
-def _is_at_least(before: Sequence[_Word]) -> bool:
-    return len(before) > 1 and before[1].lower in ("at", "very")
-
-
-def _away(amount: float, valence: float) -> float:
-    """The amount in the direction away from nothing."""
-    return amount if valence > 0 else -amount
-
-
-def _boost(word: _Word, valence: float, shouts_in_part: bool) -> float:
-    boost = word.boost or 0.0
-    if valence < 0:
-        boost = -boost
-    return boost + _away(C_INCR, valence) if word.is_upper and shouts_in_part else boost
-
-
-def _shouted(word: _Word, valence: float, shouts_in_part: bool) -> float:
-    """More of it, where this word is in capitals and others are not."""
-    return valence + _away(C_INCR, valence) if word.is_upper and shouts_in_part else valence
-
-
-def _negated(valence: float, before: Sequence[_Word], back: int) -> float:
-    """Turned by a negation so many words back, or strengthened by "never so"."""
-    lower = [each.lower for each in before]
-    if back == 1 and lower[1] == "never" and lower[0] in ("so", "this"):
-        return valence * 1.25
-    if back == 2 and ((lower[2] == "never" and lower[1] in ("so", "this")) or lower[0] in ("so", "this")):
-        return valence * 1.25
-    if back > 0 and lower[back] == "without" and "doubt" in lower[:back]:
-        return valence
-    return valence * N_SCALAR if before[back].is_negating else valence
-
-
-def _idioms(valence: float, around: Sequence[str]) -> float:
-    """Phrases: of the three words before a word, itself, and the two after it."""
-    three, two, one, word, *after = around
-    backward = (f"{one} {word}", f"{two} {one} {word}", f"{two} {one}", f"{three} {two} {one}", f"{three} {two}")
-    valence = next((SPECIAL_CASES[each] for each in backward if each in SPECIAL_CASES), valence)
-    for length in range(1, len(after) + 1):
-        valence = SPECIAL_CASES.get(" ".join((word, *after[:length])), valence)
-    for phrase in (backward[3], backward[4], backward[2]):
-        valence += BOOSTER_DICT.get(phrase, 0.0)
-    return valence
-
-
-def _polarity(sentiments: Sequence[float], text: str) -> Polarity:
-    """All valences of a text together, with its exclamation and question marks."""
-    if not sentiments:
-        return Polarity(0.0, 0.0, 0.0, 0.0)
-    marks = _emphasis(text)
-    total = _away_by(marks, sum(sentiments))
-    compound = min(max(total / sqrt(total * total + _ALPHA), -1.0), 1.0)
-    # A word of sentiment counts one more than its valence, since one without counts one.
-    positive = sum([each + 1.0 for each in sentiments if each > 0], 0.0)
-    negative = -sum([each - 1.0 for each in sentiments if each < 0], 0.0)
-    neutral = sentiments.count(0)
-    if positive > negative:
-        positive += marks
-    elif positive < negative:
-        negative += marks
-    whole = positive + negative + neutral
-    return Polarity(
-        round(negative / whole, 3), round(neutral / whole, 3), round(positive / whole, 3), round(compound, 4)
+def _sentiments(words: _Word, text_of: NDArray[np.int64]) -> Numbers:
+    """The valence of each word after what stands around it; 0 of a word that is not in the lexicon."""
+    here = np.flatnonzero(words.in_lexicon & ~words.boosts)
+    one, two, three = (words.code[here - back] for back in range(1, _BEFORE + 1))
+    valence = words.valence[here]
+    valence[(words.code[here] == _NO) & words.in_lexicon[here + 1]] = 0.0
+    refused = (one == _NO) | (two == _NO) | ((three == _NO) & (one == _OR))
+    valence = np.where(refused, words.valence[here] * N_SCALAR, valence)
+    shouts_in_part = _shouting_in_part(words, text_of)[text_of[here]]
+    valence = np.where(words.is_upper[here] & shouts_in_part, _further(valence, valence), valence)
+    strengthened = (
+        np.zeros(len(here), dtype=bool),
+        (two == _NEVER) & (one == _SO),
+        ((three == _NEVER) & (two == _SO)) | (one == _SO),
     )
+    excused = (
+        np.zeros(len(here), dtype=bool),
+        (two == _WITHOUT) & (one == _DOUBT),
+        (three == _WITHOUT) & ((two == _DOUBT) | (one == _DOUBT)),
+    )
+    for back in range(_BEFORE):
+        earlier = here - 1 - back
+        acts = ~words.in_lexicon[earlier] & ~words.is_absent[earlier]
+        boost = np.where(valence < 0, -words.boost[earlier], words.boost[earlier])
+        boost = np.where(words.is_upper[earlier] & shouts_in_part, _further(boost, valence), boost) * _DAMPED[back]
+        valence = np.where(acts & words.boosts[earlier], valence + boost, valence)
+        negated = words.is_negating[earlier] & ~excused[back]
+        turned = np.where(strengthened[back], _STRENGTHENED, np.where(negated, N_SCALAR, 1.0))
+        valence = np.where(acts, valence * turned, valence)
+    is_least = (one == _LEAST) & ~words.in_lexicon[here - 1] & (two != _AT)
+    sentiments = np.zeros(len(text_of))
+    sentiments[here] = np.where(is_least, valence * N_SCALAR, valence)
+    return sentiments
+
+
+def _shouting_in_part(words: _Word, text_of: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether some words of each text are in capitals, and others are not."""
+    upper, present = (np.bincount(text_of, weights=each) for each in (words.is_upper, ~words.is_absent))
+    return (upper > 0) & (upper < present)
+
+
+def _further(amount: Numbers, valence: Numbers) -> Numbers:
+    """The amount, more by what capitals count, in the valence's direction."""
+    return np.where(valence > 0, amount + C_INCR, amount - C_INCR)
+
+
+def _totals(sentiments: Numbers, text_of: NDArray[np.int64], texts: Sequence[str]) -> list[list[float]]:
+    """All valences of each text together, with its exclamation and question marks."""
+    marks = np.asarray([_emphasis(text) for text in texts])
+    total = np.bincount(text_of, weights=sentiments)
+    total += np.sign(total) * marks
+    compound = np.clip(total / np.sqrt(total * total + _ALPHA), -1.0, 1.0)
+    # A word of sentiment counts one more than its valence, since one without counts one.
+    positive = np.bincount(text_of, weights=np.where(sentiments > 0, sentiments + 1.0, 0.0))
+    negative = np.bincount(text_of, weights=np.where(sentiments < 0, 1.0 - sentiments, 0.0))
+    words = np.bincount(text_of) - _BEFORE
+    words[-1] -= _BEFORE
+    neutral = words - np.bincount(text_of, weights=sentiments != 0)
+    positive, negative = positive + marks * (positive > negative), negative + marks * (negative > positive)
+    whole = positive + negative + neutral
+    shares = np.divide((negative, neutral, positive), whole, out=np.zeros((3, len(texts))), where=whole > 0)
+    # As Python rounds, not as numpy does.
+    return [
+        [round(each, 3) for each in row] + [round(one, 4)]
+        for row, one in zip(shares.T.tolist(), compound.tolist(), strict=True)
+    ]
 
 
 def _emphasis(text: str) -> float:
     questions = text.count("?")
     asked = 0.0 if questions < 2 else questions * 0.18 if questions <= 3 else 0.96
     return min(text.count("!"), 4) * 0.292 + asked
-
-
-def _away_by(amount: float, total: float) -> float:
-    """The total further away from nothing; nothing stays nothing."""
-    return total + amount if total > 0 else total - amount if total < 0 else total

@@ -10,12 +10,13 @@ from typing import Literal, NamedTuple, Protocol
 from contracts.data_science import Label
 from models.artifact import Fitted
 from models.registry.serving import Serving
-from models.sentiment.polarity import Analyzer
+from models.sentiment.polarity import COLUMNS, Analyzer
 
 NEUTRAL_BELOW = 0.05
 """VADER's authors call a text neutral when its compound score is between -0.05 and 0.05."""
 STEEPNESS = 5.0
 _DIGITS = 6
+_COMPOUND = COLUMNS.index("compound")
 
 Subject = Literal["post", "feedback"]
 """What is scored. The trained model has a part for each."""
@@ -57,7 +58,7 @@ class Vader:
         self._analyzer = Analyzer()
 
     def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:  # noqa: ARG002
-        return [probabilities(self._analyzer.polarity(text).compound) for text in texts]
+        return [probabilities(compound) for compound in self._analyzer.polarities(texts)[:, _COMPOUND].tolist()]
 
 
 def probabilities(compound: float) -> Scores:

@@ -5,8 +5,10 @@ offset it then reflects. So it may lag behind the changelog, never lead it, and 
 """
 
 import shutil
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, cast
 from uuid import UUID
@@ -120,6 +122,8 @@ class View:
     def __init__(self, base: Base) -> None:
         self.changes: dict[bytes, bytes | None] = {}
         self._base = base
+        self._by_first: dict[bytes, list[bytes]] = {}
+        self._indexed = 0
 
     def get(self, key: bytes) -> bytes | None:
         return self.changes[key] if key in self.changes else self._base.get(key)
@@ -132,8 +136,22 @@ class View:
 
     def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
         found: dict[bytes, bytes | None] = {**self._base.entries(start, end)}
-        found |= {key: value for key, value in self.changes.items() if start <= key < end}
+        found |= {key: self.changes[key] for key in self._changed(start, end)}
         return {key: found_value for key, found_value in found.items() if found_value is not None}
+
+    def _changed(self, start: bytes, end: bytes) -> list[bytes]:
+        """Changed keys of a range. A batch has many and is asked often: they are kept apart by their first byte."""
+        # What has changed stays changed, so the keys that were not there the last time are the latest ones.
+        fresh = list(islice(reversed(self.changes), len(self.changes) - self._indexed))
+        self._indexed = len(self.changes)
+        for key in reversed(fresh):
+            self._by_first.setdefault(key[:1], []).append(key)
+        found: list[bytes] = []
+        for first, keys in self._by_first.items():
+            if start[:1] <= first <= end[:1]:
+                keys.sort()  # they are in order but for the latest, which takes one pass
+                found += keys[bisect_left(keys, start) : bisect_left(keys, end)]
+        return found
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield from sorted(self.entries(start, end).items())

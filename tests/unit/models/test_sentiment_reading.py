@@ -58,20 +58,23 @@ def sentences() -> list[str]:
     return [*(line.rsplit("\t", 1)[0] for line in lines), *tweets, *FOREIGN]
 
 
+def _polarities(texts: list[str]) -> list[list[float]]:
+    return [list(THEIRS.polarity_scores(text).values()) for text in texts]
+
+
 def test_the_polarity_of_real_sentences_is_vaders(sentences: list[str]) -> None:
-    for text in sentences:
-        assert OURS.polarity(text)._asdict() == THEIRS.polarity_scores(text)
+    assert OURS.polarities(sentences).tolist() == _polarities(sentences)
 
 
 @given(st.lists(st.one_of(st.sampled_from(RULES), st.sampled_from(OTHERS), st.sampled_from(sorted(THEIRS.lexicon)))))
 def test_every_rule_of_vader_is_kept(words: list[str]) -> None:
-    for text in (" ".join(words), " ".join(word.upper() if number % 3 else word for number, word in enumerate(words))):
-        assert OURS.polarity(text)._asdict() == THEIRS.polarity_scores(text)
+    texts = [" ".join(words), "", " ".join(word.upper() if number % 3 else word for number, word in enumerate(words))]
+    assert OURS.polarities(texts).tolist() == _polarities(texts)
 
 
-@given(st.text(max_size=60))
-def test_the_polarity_of_any_text_is_vaders(text: str) -> None:
-    assert OURS.polarity(text)._asdict() == THEIRS.polarity_scores(text)
+@given(st.lists(st.text(max_size=60), max_size=4))
+def test_the_polarity_of_any_text_is_vaders(texts: list[str]) -> None:
+    assert OURS.polarities(texts).tolist() == _polarities(texts)
 
 
 @pytest.mark.parametrize("settings", [domain.WORDS, domain.CHARACTERS], ids=["words", "characters"])
