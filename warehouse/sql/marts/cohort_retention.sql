@@ -12,18 +12,25 @@
 -- column orders: Their orders in this month.
 -- column revenue: Revenue of these orders, exact, returns not deducted; in the currency of the orders.
 -- column currency: ISO 4217 code of the revenue; empty where there are several.
+with placed as (
+    select * from core.customer_orders where kind = 'order'
+),
+-- A join: DuckDB 1.5.5 takes half a minute for the same as a filtered count over a window of 400,000 rows.
+sizes as (
+    select cohort_month, count(*) as cohort_size
+    from placed
+    where order_number = 1
+    group by cohort_month
+)
 select
     cohort_month,
     months_since_first,
-    any_value(cohort_size) as cohort_size,
+    cohort_size,
     count(distinct customer_id) as customers,
-    (100 * count(distinct customer_id)::decimal(18, 0) / any_value(cohort_size))::decimal(5, 2) as retention_pct,
+    (100 * count(distinct customer_id)::decimal(18, 0) / cohort_size)::decimal(5, 2) as retention_pct,
     count(*) as orders,
     sum(revenue)::decimal(38, 4) as revenue,
     if(count(distinct currency) = 1, min(currency), null) as currency
-from (
-    select *, count(*) filter (where order_number = 1) over (partition by cohort_month) as cohort_size
-    from core.customer_orders
-    where kind = 'order'
-)
-group by cohort_month, months_since_first
+from placed
+inner join sizes using (cohort_month)
+group by cohort_month, months_since_first, cohort_size
