@@ -73,8 +73,15 @@ def _metrics_port(settings: Settings, name: str, names: list[str]) -> int:
 
 def _show_positions(settings: Settings, name: str) -> None:
     from streaming.sources.live import positions
+    from streaming.sources.live.registry import FEEDBACK
 
-    for stream, entry in sorted(positions.read(settings, name).items()):
+    if name == FEEDBACK:
+        typer.echo("feedback receives what is sent to it, and has no position: its metrics count its inputs.", err=True)
+        return
+    entries = positions.read(settings, name)
+    if not entries:
+        typer.echo(f"Nothing was committed by a source {name} yet.", err=True)
+    for stream, entry in sorted(entries.items()):
         told = {
             "stream": stream,
             "input": entry.inputs,

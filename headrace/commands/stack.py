@@ -129,9 +129,13 @@ def status(as_json: Json = False) -> None:
 
 
 def _print_addresses(settings: "Settings", heading: str) -> None:
+    from streaming.sources.live.registry import FEEDBACK, configured
+
     typer.echo(heading)
     typer.echo(f"  Dagster     http://127.0.0.1:{settings.port('dagster')}")
     typer.echo(f"  SQL         http://127.0.0.1:{settings.port('sql')}   (`headrace serve --url` adds the token)")
+    if FEEDBACK in configured(settings):
+        typer.echo(f"  feedback    http://{settings.feedback_host}:{settings.port('feedback')}/   (the form)")
     typer.echo(f"  Kafka       {settings.bootstrap_servers}")
     typer.echo(f"  PostgreSQL  {settings.conninfo()}")
     typer.echo(f"  logs        {settings.logs}")

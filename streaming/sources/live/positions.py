@@ -14,7 +14,7 @@ from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import Topic
 from streaming.runtime import clients
-from streaming.runtime.health import wait_for_topics
+from streaming.runtime.health import quiet_admin, wait_for_topics
 from streaming.runtime.topics import create_topics, uncommitted_end
 
 NAME = "headrace.source-positions"
@@ -82,7 +82,7 @@ def create(settings: Settings) -> None:
 
 def end_of(settings: Settings, partition: int) -> int:
     """The end that a `read_uncommitted` reader sees. A topic that was created just now may not have a leader yet."""
-    admin, deadline = clients.admin(settings), time.monotonic() + READ_SECONDS
+    admin, deadline = quiet_admin(settings), time.monotonic() + READ_SECONDS
     while True:
         try:
             return uncommitted_end(admin, NAME, partition)

@@ -11,8 +11,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from contracts.errors import Terminal
+from contracts.settings import Settings
 from headrace import cli
 from headrace.commands.demo import _sample_table  # pyright: ignore[reportPrivateUsage]
+from headrace.commands.stack import _print_addresses  # pyright: ignore[reportPrivateUsage]
 from headrace.demo import Sample
 from headrace.terminal import print_table
 
@@ -44,6 +46,21 @@ def test_every_command_is_summed_up_in_a_line_of_the_help() -> None:
 def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("name", "remark"), [("a" * 100, "b" * 100)])
     assert capsys.readouterr().out.splitlines()[1] == "a" * 100 + "  " + "b" * 100
+
+
+@pytest.mark.parametrize(("sources", "told"), [("access-log", False), ("weather,feedback", True)])
+def test_the_forms_address_is_told_where_there_is_one(
+    sources: str, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(sources=sources, port_base=30_000)
+    _print_addresses(settings, "The stack is up.")
+    assert ("  feedback    http://127.0.0.1:30096/" in capsys.readouterr().out) is told
+
+
+def test_the_status_of_the_feedback_service_says_that_it_has_no_position() -> None:
+    shown = CliRunner().invoke(cli.build_app(), ["source", "feedback", "--status"])
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert "has no position" in shown.stderr
 
 
 def test_ctrl_c_ends_what_a_script_started_in_the_background_and_is_not_heard_twice() -> None:
