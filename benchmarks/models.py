@@ -1,6 +1,7 @@
 """The models' quality on the shared data, each judged on what it did not see, as JSON: `make bench-models`.
 
-- `behavior`: for each of seven cutoffs 15 days apart, fitted on the cutoffs at least 30 days earlier
+- `behavior`: for each of seven cutoffs 15 days apart, fitted on the cutoffs at least 30 days earlier. Beside its ECE:
+  what chance alone would make of it on so many rows, and how far its mean probability is above the share that ordered
 - `intent-shoppers`: five random folds, as the set kept for acceptance was drawn; and the latest months by the earlier
 - `sentiment`: five random folds of the tweets, with the imported sentences as the other domain
 """
@@ -14,7 +15,7 @@ import polars as pl
 from sklearn.model_selection import StratifiedKFold
 
 from contracts.settings import Settings
-from models import training
+from models import artifact, metrics, training
 from models.artifact import Name
 from orchestration import evaluation
 from tests.shared_data import shared
@@ -34,8 +35,13 @@ Figures = dict[str, dict[str, float]]
 def judged(name: Name, learn: pl.DataFrame, window: pl.DataFrame) -> Figures:
     """The model's figures on a window, and each baseline's."""
     fitted = training.learner(name).fit(learn, SEED)
-    report = training.evaluate(name, fitted, window, training=learn).report
+    evaluation = training.evaluate(name, fitted, window, training=learn)
+    report, probabilities = evaluation.report, evaluation.outcomes.probabilities
     said = {"model": report.model, **report.baselines}
+    if probabilities.shape[1] == 2:
+        chance = metrics.error_if_calibrated(probabilities, SEED)
+        level = float(probabilities[:, 1].mean()) - report.positive_rate
+        said["model"] |= {"ece_if_calibrated": chance, "level_error": artifact.Measure(level, level, level)}
     return {who: {metric: measure.value for metric, measure in each.items()} for who, each in said.items()}
 
 

@@ -57,6 +57,21 @@ def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> 
     return sum(abs(each.probability - each.observed) * each.rows for each in points) / len(labels)
 
 
+def error_if_calibrated(probabilities: Probabilities, seed: int, times: int = RESAMPLES) -> Measure:
+    """The calibration error that these probabilities would have if they came true just as often as they say.
+
+    A bin of some hundred rows is never quite on the diagonal: so much is chance. The mean over draws, and its interval.
+    """
+    random = np.random.default_rng(seed)
+    drawn = [
+        expected_calibration_error(
+            (random.random(len(probabilities)) < probabilities[:, 1]).astype(np.int64), probabilities
+        )
+        for _ in range(times)
+    ]
+    return interval(float(np.mean(drawn)), drawn)
+
+
 def macro_recall(labels: Labels, probabilities: Probabilities) -> float:
     """Mean over the classes of the share of their rows that were told right."""
     told = np.argmax(probabilities, axis=1)

@@ -31,6 +31,8 @@ MIN_ROWS = 200
 """Fewer rows, or fewer customers who ordered again or did not, teach nothing that would hold."""
 MIN_OF_A_CLASS = 20
 FOLDS = 3
+KNOWN_DAYS, LEAST_CUTOFFS = 90.0, 3
+"""Where less of the past is known, customers of years look new: such cutoffs are left out if so many others remain."""
 
 
 class BehaviorLearner:
@@ -70,9 +72,10 @@ class BehaviorLearner:
         return Split(training, evaluation, table, (_span(training), _span(evaluation), _span(table)))
 
     def fit(self, table: pl.DataFrame, seed: int) -> Fitted:
-        values, labels = matrix(table), self.labels(table)
-        unseen = np.empty((table.height, 2))
-        for fit, left_out in GroupKFold(FOLDS).split(values, groups=self.groups(table)):
+        known = _with_a_past(table)
+        values, labels = matrix(known), self.labels(known)
+        unseen = np.empty((known.height, 2))
+        for fit, left_out in GroupKFold(FOLDS).split(values, groups=self.groups(known)):
             unseen[left_out] = _mean(self._pair(values[fit], labels[fit], seed), values[left_out])
         fitted = self._pair(values, labels, seed) | {"temperature": temperature(labels, unseen)}
         amounts = spend.fit(table, seed)
@@ -118,6 +121,12 @@ def _logarithms(values: Matrix) -> Matrix:
     """
     missing = np.isnan(values)
     return np.column_stack([np.log1p(np.maximum(np.where(missing, 0.0, values), 0.0)), missing])
+
+
+def _with_a_past(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows at cutoffs before which enough is known: as many days as the longest tenure then."""
+    known = table.filter(pl.col("tenure_days").max().over("cutoff") >= KNOWN_DAYS)
+    return known if known["cutoff"].n_unique() >= LEAST_CUTOFFS else table
 
 
 def _span(table: pl.DataFrame) -> Span:

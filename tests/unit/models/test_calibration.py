@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.calibration import temperature, tempered
-from models.metrics import expected_calibration_error
+from models.metrics import error_if_calibrated, expected_calibration_error
 
 
 def test_what_is_too_sure_becomes_calibrated_without_changing_the_ranking() -> None:
@@ -18,3 +18,13 @@ def test_what_is_too_sure_becomes_calibrated_without_changing_the_ranking() -> N
     assert expected_calibration_error(labels, calmer) < 0.01 < expected_calibration_error(labels, said)
     assert (np.argsort(calmer[:, 1]) == np.argsort(said[:, 1])).all()
     assert np.allclose(calmer.sum(axis=1), 1.0)
+
+
+def test_chance_alone_makes_an_error_that_falls_with_the_root_of_the_rows() -> None:
+    random = np.random.default_rng(3)
+    few, many = (random.uniform(0.05, 0.6, size) for size in (1_000, 16_000))
+    found = [error_if_calibrated(np.column_stack([1 - said, said]), 1) for said in (few, many)]
+    assert found[0].low < found[0].value < found[0].high
+    assert 3.0 < found[0].value / found[1].value < 5.5
+    labels = (random.random(len(many)) < many).astype(np.int64)
+    assert expected_calibration_error(labels, np.column_stack([1 - many, many])) < found[1].high * 1.2

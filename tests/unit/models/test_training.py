@@ -99,6 +99,25 @@ def test_the_stream_scores_features_as_the_report_judged_them(trained: tuple[Fra
     assert all(score.expected_spend is not None and score.expected_spend > 0 for score in scores)
 
 
+def test_cutoffs_with_little_past_are_not_learned_from_where_enough_others_remain() -> None:
+    number = (pl.col("cutoff") - START).dt.total_days() // 14
+    table = customers(cutoffs=6).with_columns(tenure_days=pl.min_horizontal("tenure_days", 40.0 + 30 * number))
+    early = number < 2
+    window = table.filter(~early)
+    spoilt = table.with_columns(ordered=pl.when(early).then(~pl.col("ordered")).otherwise("ordered"), spend=None)
+    fitted = [
+        training.learner("behavior").fit(each.with_columns(spend=pl.lit(None, pl.Float64)), 1)
+        for each in (table, spoilt)
+    ]
+    said = [training.score("behavior", each, window).tolist() for each in fitted]
+    assert said[0] == said[1]
+    fewer = [each.filter(number < 4) for each in (table, spoilt)]
+    fitted = [training.learner("behavior").fit(each.with_columns(spend=pl.lit(None, pl.Float64)), 1) for each in fewer]
+    assert (
+        training.score("behavior", fitted[0], window).tolist() != training.score("behavior", fitted[1], window).tolist()
+    )
+
+
 def test_a_card_survives_json(trained: tuple[Frame, Trained]) -> None:
     card = trained[1].card
     assert artifact.decode(artifact.encode(card)) == card
