@@ -85,7 +85,7 @@ class Analyzer:
         """One row for each text, in the columns of `COLUMNS`."""
         if not texts:
             return np.empty((0, len(COLUMNS)))
-        read = [text if text.isascii() else self._without_emojis(text) for text in texts]
+        read = [self._without_emojis(text) for text in texts]
         words, text_of = self._words(read)
         said = _totals(_sentiments(words, text_of), text_of, read)
         phrase = words.ends_phrase & np.roll(words.is_before_end, 1)
@@ -131,6 +131,8 @@ class Analyzer:
 
     def _without_emojis(self, text: str) -> str:
         """Emojis by their descriptions, set apart by a space."""
+        if text.isascii() or self._emojis.keys().isdisjoint(text):
+            return text
         parts: list[str] = []
         for character in text:
             description = self._emojis.get(character)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.sentiment.language import Told, languages
+from models.sentiment.words import Words
 
 READABLE = "en"
 MIN_LETTERS = 20
@@ -38,6 +39,13 @@ class Readable:
     unreadable: Unreadable | None
 
 
+def _squeeze(word: str) -> str:
+    return _REPEATED.sub(r"\1\1", word)
+
+
+_squeezed = Words(_squeeze)
+
+
 def clean(text: str) -> str:
     """The text without markup, addresses and mentions; letters repeated thrice or more are left twice; emoji stay."""
     # Each is looked for only where its sign is: looking for a sign costs nothing beside an expression.
@@ -50,7 +58,7 @@ def clean(text: str) -> str:
         text = _MENTION.sub(" ", text)
     if "#" in text:
         text = _HASH.sub("", text)
-    return " ".join(_REPEATED.sub(r"\1\1", text).split())
+    return " ".join([_squeezed[word] for word in text.split()])
 
 
 def _letters(text: str) -> int:
