@@ -113,6 +113,9 @@ class _NoLeader(Transient):
     """A partition is between two leaders, as it is when its topic is quite new: soon over."""
 
 
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
+
 @stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
 def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec | None) -> dict[tuple[str, int], int]:
     found: dict[tuple[str, int], int] = {}
@@ -128,13 +131,13 @@ def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec
             code = error.args[0].code()
             if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 continue
-            no_leader = code in (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
-            raise (_NoLeader if no_leader else Transient)(
+            raise (_NoLeader if code in _NO_LEADER else Transient)(
                 f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}."
             ) from error
     return found
 
 
+@stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
 def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
     """End of a partition with what is still in open transactions."""
     wanted = dict.fromkeys([TopicPartition(topic, partition)], OffsetSpec.latest())
@@ -143,4 +146,9 @@ def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
         isolation_level=IsolationLevel.READ_UNCOMMITTED,
         request_timeout=TIMEOUT_SECONDS,
     ).values()
-    return int(future.result().offset)
+    try:
+        return int(future.result().offset)
+    except KafkaException as error:
+        if error.args[0].code() in _NO_LEADER:
+            raise _NoLeader(f"Kafka did not tell the end of {topic}: {error.args[0].str()}.") from error
+        raise
