@@ -18,7 +18,7 @@ def one_thread() -> AbstractContextManager[Any]:
 @cache
 def _controller() -> ThreadpoolController:
     # Looking for the libraries takes milliseconds, as long as scoring a batch.
-    import scipy.linalg  # noqa: F401
+    import scipy.linalg  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import sklearn.utils._openmp_helpers  # noqa: F401  # pyright: ignore[reportMissingModuleSource]
 
     return ThreadpoolController()

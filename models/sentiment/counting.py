@@ -22,7 +22,7 @@ class Counter:
     """Counts by one vectorizer: pairs of words at most (`word`), or characters within words (`char_wb`)."""
 
     def __init__(self, vectorizer: TfidfVectorizer) -> None:
-        self._weights: NDArray[np.float64] = vectorizer.idf_
+        self._weights = np.asarray(vectorizer.idf_, np.float64)
         self._vocabulary: dict[str, int] = vectorizer.vocabulary_
         self._is_of_words = vectorizer.analyzer == "word"
         preprocess: Callable[[str], str] = vectorizer.build_preprocessor()

@@ -79,8 +79,8 @@ class SentimentLearner:
             values = lexicon.scores(texts)
         said = np.empty((len(texts), len(self.classes)))
         for name in DOMAINS:
-            rows = np.flatnonzero(np.asarray(subjects) == name)
-            if len(rows):
+            rows = [row for row, subject in enumerate(subjects) if subject == name]
+            if rows:
                 part = fitted.get(name) or next(iter(fitted.values()))
                 said[rows] = domain.predict(part, [texts[row] for row in rows], values[rows])
         return said

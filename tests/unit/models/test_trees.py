@@ -27,11 +27,11 @@ def test_trees_by_look_ups_say_the_same_to_the_last_bit(leaves: int) -> None:
     learned[:, 1] = np.nan_to_num(learned[:, 1])
     known = np.nan_to_num(learned)
     chance = np.random.default_rng(3).normal(size=ROWS)
-    classifier = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=leaves, early_stopping=False)
+    classifier = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=leaves)
     classifier.fit(learned, (known[:, 0] + known[:, 1] ** 2 + chance > 0.5).astype(np.int64))
-    regressor = HistGradientBoostingRegressor(
-        loss="poisson", max_iter=60, max_leaf_nodes=leaves, early_stopping=False
-    ).fit(learned, np.exp(known[:, 0]))
+    regressor = HistGradientBoostingRegressor(loss="poisson", max_iter=60, max_leaf_nodes=leaves).fit(
+        learned, np.exp(known[:, 0])
+    )
     assert expit(trees(classifier).raw(judged)).tolist() == classifier.predict_proba(judged)[:, 1].tolist()
     assert np.exp(trees(regressor).raw(judged)).tolist() == regressor.predict(judged).tolist()
     assert trees(classifier) is trees(classifier)

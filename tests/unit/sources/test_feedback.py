@@ -26,7 +26,7 @@ from streaming.sources.feedback.intake import Intake
 from streaming.sources.feedback.limits import RateLimit
 from streaming.sources.feedback.seen import Seen
 from streaming.sources.feedback.server import token_of
-from streaming.sources.feedback.submissions import INPUT_TOPICS, feedback
+from streaming.sources.feedback.submissions import INPUT_TOPICS, Record, feedback
 from tests.integration.samples import customer, order
 
 TOKEN = "a token"
@@ -349,12 +349,16 @@ def test_keys_are_forgotten_one_by_one() -> None:
 
 def test_the_memory_of_keys_is_full_at_its_bound_and_grows_no_further() -> None:
     remembered, now = 5_000, datetime(2026, 1, 1, tzinfo=UTC)
+
+    def numbered(turn: int, number: int) -> Record:
+        return feedback(b'{"rating": 4}', f"{turn}-{number}", now + timedelta(microseconds=number))
+
     tracemalloc.start()
     try:
         seen, taken = Seen(remembered), list[int]()
         for turn in range(4):
             for number in range(remembered):
-                record = feedback(b'{"rating": 4}', f"{turn}-{number}", now + timedelta(microseconds=number))
+                record = numbered(turn, number)
                 seen.put(record, acknowledged=False)
                 seen.put(record, acknowledged=True)
             assert len(seen) == remembered
@@ -364,6 +368,7 @@ def test_the_memory_of_keys_is_full_at_its_bound_and_grows_no_further() -> None:
     # The first turn fills it; in the second its table makes room for keys that come as others go.
     assert max(taken[1:]) < 1.01 * taken[1]
     assert taken[-1] / remembered < 250
+    record = numbered(3, remembered - 1)
     last = seen.get(record)
     assert last is not None
     assert (last.acknowledged, last.event_time) == (True, record.event.event_time)
