@@ -39,6 +39,14 @@ def _logs_go_to_standard_error() -> None:
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
+@pytest.fixture(autouse=True)
+def _a_command_run_here_leaves_the_logs_as_they_were() -> Iterator[None]:
+    """The command line points the logs at its own standard error, which is closed when its test ends."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_reaches_children() -> None:
     """A shell starts what it puts into the background with SIGINT ignored, and children would inherit that."""

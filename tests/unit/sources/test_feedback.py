@@ -1,6 +1,7 @@
 """The feedback service without Kafka behind it: what it takes, what it refuses and how it says so."""
 
 import asyncio
+import inspect
 import json
 import re
 import time
@@ -353,6 +354,8 @@ def test_the_memory_of_keys_is_full_at_its_bound_and_grows_no_further() -> None:
     def numbered(turn: int, number: int) -> Record:
         return feedback(b'{"rating": 4}', f"{turn}-{number}", now + timedelta(microseconds=number))
 
+    # What threads of other tests take meanwhile does not count.
+    here = [tracemalloc.Filter(True, file) for file in (__file__, inspect.getfile(Seen))]
     tracemalloc.start()
     try:
         seen, taken = Seen(remembered), list[int]()
@@ -362,12 +365,13 @@ def test_the_memory_of_keys_is_full_at_its_bound_and_grows_no_further() -> None:
                 seen.put(record, acknowledged=False)
                 seen.put(record, acknowledged=True)
             assert len(seen) == remembered
-            taken.append(tracemalloc.get_traced_memory()[0])
+            traces = tracemalloc.take_snapshot().filter_traces(here)
+            taken.append(sum(trace.size for trace in traces.traces))
     finally:
         tracemalloc.stop()
     # The first turn fills it; in the second its table makes room for keys that come as others go.
     assert max(taken[1:]) < 1.01 * taken[1]
-    assert taken[-1] / remembered < 250
+    assert 50 < taken[-1] / remembered < 250
     record = numbered(3, remembered - 1)
     last = seen.get(record)
     assert last is not None
