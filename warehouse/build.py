@@ -57,7 +57,8 @@ def register(lake: Lake, topic_name: str) -> BuildResult:
         inserted = raw.register(lake, topic_name)
     about = {field.name: described(field) for field in landing_schema(TOPICS[topic_name])}
     with lake.transaction():
-        return _result(lake, raw.raw_table(topic_name).qualified, about, started, Changes(inserted=inserted), {})
+        changes = Changes(inserted=inserted)
+        return _result(lake, raw.raw_table(topic_name).qualified, about, changes, {}, started=started)
 
 
 def take(lake: Lake, table_name: str) -> BuildResult:
@@ -75,7 +76,7 @@ def take(lake: Lake, table_name: str) -> BuildResult:
     changes = Changes(inserted=taken.inserted, updated=taken.updated)
     checked = [key_check(lake, known.table)]
     with lake.transaction():
-        return _result(lake, table_name, known.table.columns, started, changes, {}, checks=checked)
+        return _result(lake, table_name, known.table.columns, changes, {}, checks=checked, started=started)
 
 
 def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
@@ -87,43 +88,60 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
         Terminal: the table cannot be built as it is written.
         KeyError: there is no such table.
     """
+    (result,) = build_together(lake, [table_name], full)
+    return result
+
+
+def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -> list[BuildResult]:
+    """As `build`, of tables none of which reads another: all in one transaction, so that one commit does for them.
+
+    Where one of them fails, none is built.
+    """
     started = time.monotonic()
-    table = table_named(table_name)
+    tables = {name: table_named(name) for name in table_names}
+    results: dict[str, BuildResult] = {}
+    due: list[Table] = []
     with lake.translated_errors():
         raw.ensure(lake)
         ensure_lineage(lake)
     try:
         # All questions in one transaction: outside of one, each would first ask the catalog which snapshot it is.
         with lake.transaction():
-            held = holds.is_held(lake, table)
-            if held or not (full or engine.has_work(lake, table)):
-                return replace(_built(lake, table, started, Changes()), held=held)
-        built = lake.write(lambda: engine.bring_up_to_date(lake, table, full=full))
-        with lake.transaction():
-            return _built(lake, table, started, built.changes)
+            for name, table in tables.items():
+                held = holds.is_held(lake, table)
+                if not held and (full or engine.has_work(lake, table)):
+                    due.append(table)
+                else:
+                    results[name] = replace(_built(lake, table, engine.Built()), held=held)
+        if due:
+            built = lake.write(lambda: [engine.bring_up_to_date(lake, table, full=full) for table in due])
+            with lake.transaction():
+                results |= {table.qualified: _built(lake, table, of) for table, of in zip(due, built, strict=True)}
     except duckdb.Error as error:
         raise Terminal(
-            f"Building {table_name} failed: {first_line(error)}",
+            f"Building {', '.join(table_names)} failed: {first_line(error)}",
             remedy="Its rows are as they were; correct the cause and build again.",
         ) from error
+    seconds = (time.monotonic() - started) / len(tables)
+    return [replace(results[name], seconds=seconds) for name in table_names]
 
 
-def _built(lake: Lake, table: Table, started: float, changes: Changes) -> BuildResult:
+def _built(lake: Lake, table: Table, built: engine.Built) -> BuildResult:
     origins = kept(lake, table)
     refused = lake.value(f"select count(*) from {table.quarantine}") if table.quarantine else 0
-    checks = last_results(lake, table)
-    return _result(lake, table.qualified, table.columns, started, changes, origins, refused, checks)
+    checks = last_results(lake, table) if built.checks is None else built.checks
+    return _result(lake, table.qualified, table.columns, built.changes, origins, refused, checks)
 
 
 def _result(
     lake: Lake,
     name: str,
     about: Mapping[str, str],
-    started: float,
     changes: Changes,
     lineage: dict[str, tuple[Column, ...]],
     quarantined: int = 0,
     checks: Sequence[CheckResult] = (),
+    started: float = 0.0,
 ) -> BuildResult:
     types = lake.columns()[name]
     rows, snapshot = lake.value(f"select count(*) from {name}"), lake.snapshot()

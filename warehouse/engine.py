@@ -9,7 +9,7 @@ quarantine. Nothing here knows of any particular table.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.errors import Terminal
 from warehouse import lineage, watermarks
@@ -40,10 +40,11 @@ class Blocked(Terminal):
 
 @dataclass(frozen=True)
 class Built:
-    """What a build wrote, to the table and to its quarantine."""
+    """What a build wrote, to the table and to its quarantine, and what its checks found: None if nothing was built."""
 
     changes: Changes = NOTHING
     quarantined: Changes = NOTHING
+    checks: tuple[CheckResult, ...] | None = None
 
 
 def has_work(lake: Lake, table: Table) -> bool:
@@ -89,7 +90,7 @@ def bring_up_to_date(lake: Lake, table: Table, *, full: bool) -> Built:
         if built is None and snapshot - min(since.values()) < READ_AHEAD and _documented(table, marks):
             return Built()
     if built is not None:
-        _check(lake, table)
+        built = replace(built, checks=_check(lake, table))
     watermarks.move(lake, table.qualified, table.inputs, snapshot, f"{table.definition} {table.documentation}")
     return built or Built()
 
@@ -202,11 +203,12 @@ def _targets(table: Table, columns: dict[str, str]) -> list[tuple[Target, str]]:
     return targets
 
 
-def _check(lake: Lake, table: Table) -> None:
+def _check(lake: Lake, table: Table) -> tuple[CheckResult, ...]:
     """Hold what was written against what the table promises."""
     results = evaluate(lake, table)
     if any(each.check.is_blocking and not each.passed for each in results):
         raise Blocked(table, results)
+    return tuple(results)
 
 
 def _over_views(table: Table) -> str:

@@ -24,7 +24,7 @@ def held(lake: Lake) -> dict[str, str]:
     """The definition that is held, by table."""
     if TABLE not in lake.columns():
         return {}
-    return lake.remembered("holds", lambda: _read(lake))
+    return lake.remembered("holds", lambda: _read(lake), of=TABLE)
 
 
 def _read(lake: Lake) -> dict[str, str]:

@@ -60,6 +60,8 @@ class Lake:
         self._last_changes: tuple[int, dict[str, int]] = (-1, {})
         self._in_transaction = False
         self._snapshot: int | None = None
+        self.is_fenced = False
+        """Whether the transaction that is open has passed `warehouse.watermarks.fence`."""
         self.is_prepared = False
         """Whether this process has made sure that the tables every build needs exist."""
 
@@ -126,12 +128,20 @@ class Lake:
         ((value,),) = self.connection.execute(sql).fetchall()
         return value
 
-    def remembered(self, name: str, read: Callable[[], T]) -> T:
-        """What `read` returns, kept while the snapshot is the same. Not for use after a transaction's own writes."""
+    def remembered(self, name: str, read: Callable[[], T], of: str | None = None) -> T:
+        """What `read` returns, kept while the snapshot is the same or, where it is `of` one table, that table is.
+
+        Not for use after a transaction's own writes.
+        """
         snapshot = self.snapshot()
-        if name not in self._remembered or self._remembered[name][0] != snapshot:
-            self._remembered[name] = (snapshot, read())
-        return self._remembered[name][1]
+        since, value = self._remembered.get(name, (None, None))
+        if since is None or (since != snapshot and (of is None or self._was_changed(of, since))):
+            value = read()
+        self._remembered[name] = (snapshot, value)
+        return value  # pyright: ignore[reportReturnType]  what `read` returned, now or before
+
+    def _was_changed(self, table: str, since: int) -> bool:
+        return not self.remembers_all_since(since) or table in self.changed_since(since)
 
     def columns(self) -> dict[str, dict[str, str]]:
         """Names and types of the columns of every table in the lake, by the table's name with schema; `remembered`.
@@ -211,7 +221,7 @@ class Lake:
                 self._roll_back()
                 raise
             finally:
-                self._in_transaction, self._snapshot = False, None
+                self._in_transaction, self._snapshot, self.is_fenced = False, None, False
 
     def _roll_back(self) -> None:
         try:

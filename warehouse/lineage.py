@@ -66,7 +66,7 @@ def keep(lake: Lake, table: Table) -> None:
 
 def kept(lake: Lake, table: Table) -> dict[str, tuple[Column, ...]]:
     """The lineage of a table as it was kept."""
-    return lake.remembered("lineage", lambda: _read(lake)).get(table.qualified, {})
+    return lake.remembered("lineage", lambda: _read(lake), of="meta.lineage").get(table.qualified, {})
 
 
 def _read(lake: Lake) -> dict[str, dict[str, tuple[Column, ...]]]:

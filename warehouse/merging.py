@@ -43,10 +43,10 @@ class Target(NamedTuple):
 
 def replace_rows(lake: Lake, target: Target, before: str, rows: str) -> Changes:
     """Write the rows of a temporary table in the place of those that the query `before` gives, where they differ."""
-    if not lake.value(f"select exists ({before})"):
-        return target.insert(lake, rows)
     names = names_of(target.columns)
     lake.connection.execute(f"create or replace temp table before as select {names} from ({before})")
+    if not lake.value("select exists (from before)"):
+        return target.insert(lake, rows)
     lake.connection.execute(f"create or replace temp table added as select {names} from {rows} except from before")
     lake.connection.execute(f"create or replace temp table gone as from before except select {names} from {rows}")
     return _merge(lake, target)

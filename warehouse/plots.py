@@ -211,6 +211,22 @@ PLOTS: dict[str, Plot] = {
         """,  # noqa: S608
         lines_over_time,
     ),
+    "marts.model_performance": Plot(
+        "AUC of the behaviour model's scores by month of the cutoff, once it is known what followed",
+        """
+        select cutoff_month, model_version || case when is_backtest then ', backtest' else '' end, auc::double
+        from marts.model_performance where auc is not null order by all
+        """,
+        lines_over_time,
+    ),
+    "marts.sentiment_accuracy": Plot(
+        "Feedback whose sentiment the model told right by month, percent, by version",
+        """
+        select date_trunc('month', given_date)::date, model_version, (100.0 * sum(told) / sum(texts))::double
+        from marts.sentiment_accuracy group by all order by all
+        """,
+        lines_over_time,
+    ),
     "marts.sentiment_by_weather": Plot(
         "Positive texts by weather: mean over days, percent, with 95% intervals; n counts days",
         """

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,12 @@ from contracts.settings import Settings
 from warehouse.lake import Lake
 
 BATCH_ROWS = 2_048
+# DuckDB's own looks into one schema only, and there is no table in the first.
+_SHOW_TABLES = re.compile(r"\s*show\s+tables\s*;?\s*", re.IGNORECASE)
+_TABLES = """
+select schema_name as "schema", table_name as "table", comment from duckdb_tables()
+where database_name = current_database() and not internal order by all
+"""
 _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.PRAGMA}
 
 
@@ -53,13 +60,13 @@ def ask(lake: Lake, sql: str) -> tuple[tuple[str, ...], tuple[str, ...], Iterato
 
 
 def only_reading(sql: str) -> duckdb.Statement:
-    """The statement, when it is one and reads.
+    """The statement, when it is one and reads. `show tables` shows those of every schema.
 
     Raises:
         Terminal: it is more than one, or does something else.
         duckdb.Error: it is no SQL.
     """
-    statements = duckdb.extract_statements(sql)
+    statements = duckdb.extract_statements(_TABLES if _SHOW_TABLES.fullmatch(sql) else sql)
     if len(statements) != 1:
         raise Terminal(f"That is {len(statements)} statements.", remedy="Give exactly one.")
     if statements[0].type not in _READS:
@@ -86,7 +93,10 @@ def _explained(lake: Lake, error: duckdb.Error) -> Exception:
     except duckdb.Error:
         # Without the excerpt of the statement that DuckDB adds.
         said = " ".join(str(error).split("\n\nLINE ", 1)[0].split())
-        return Terminal(f"{said.rstrip('.!?')}.", remedy="`show tables from marts` (or `core`, `raw`) lists tables.")
+        return Terminal(
+            f"{said.rstrip('.!?')}.",
+            remedy="`show tables` lists the tables, `describe marts.sales_daily` a table's columns.",
+        )
     except Exception as translated:  # noqa: BLE001  it is returned, to be raised
         return translated
 

@@ -6,14 +6,15 @@ left out, the others are built.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from contracts.errors import HeadraceError, Transient
-from warehouse.build import BuildResult, build, register, take
+from warehouse.build import BuildResult, build, build_together, register, take
 from warehouse.lake import Lake
 from warehouse.publish import PublishResult, publish
 from warehouse.raw import raw_tables
 from warehouse.staged import STAGED_TABLES
-from warehouse.tables import all_tables
+from warehouse.tables import Table, all_tables
 
 
 @dataclass
@@ -45,18 +46,43 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
         _step(done, origins, (), lambda topic=raw.topic: register(lake, topic))
     for name in STAGED_TABLES:
         _step(done, [name], (), lambda name=name: take(lake, name))
-    for table in all_tables():
+    for level in levels():
         if stopping():
             break
-        _step(done, [table.qualified], table.inputs, lambda name=table.qualified: build(lake, name))
+        _build_level(lake, done, level)
     if done.stale:
         done.published = publish(lake.settings, lake)
         done.stale = False
 
 
+@cache
+def levels() -> list[list[Table]]:
+    """The tables, those first that read none of the others, then those that read the ones before them, and so on."""
+    depths: dict[str, int] = {}
+    found: list[list[Table]] = []
+    for table in all_tables():
+        depth = max((depths[name] + 1 for name in table.inputs if name in depths), default=0)
+        depths[table.qualified] = depth
+        found += [[]] if depth == len(found) else []
+        found[depth].append(table)
+    return found
+
+
+def _build_level(lake: Lake, done: Round, level: Sequence[Table]) -> None:
+    """Build tables that do not read each other in one transaction; one by one where that fails, to know which does."""
+    due = [table for table in level if not _is_left_out(done, [table.qualified], table.inputs)]
+    try:
+        for result in build_together(lake, [table.qualified for table in due]) if due else []:
+            _note(done, result)
+    except Transient:
+        raise
+    except HeadraceError:
+        for table in due:
+            _step(done, [table.qualified], (), lambda name=table.qualified: build(lake, name))
+
+
 def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callable[[], BuildResult]) -> None:
-    if any(name in done.failed or name in done.skipped for name in inputs):
-        done.skipped += names
+    if _is_left_out(done, names, inputs):
         return
     try:
         result = work()
@@ -65,6 +91,18 @@ def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callab
     except HeadraceError as error:
         done.failed |= dict.fromkeys(names, str(error))
         return
+    _note(done, result)
+
+
+def _is_left_out(done: Round, names: Sequence[str], inputs: Sequence[str]) -> bool:
+    """Whether something that these read was not built; they are skipped then."""
+    if any(name in done.failed or name in done.skipped for name in inputs):
+        done.skipped += names
+        return True
+    return False
+
+
+def _note(done: Round, result: BuildResult) -> None:
     if result.inserted or result.updated or result.deleted:
         done.changed.append(result)
         done.stale = True

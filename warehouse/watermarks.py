@@ -117,7 +117,9 @@ def _move_offsets(lake: Lake, table: str, topic: str, offsets: dict[tuple[str, i
 
 def fence(lake: Lake) -> None:
     """Make this transaction fail to commit if another writer commits first."""
-    lake.connection.execute("update meta.fence set writes = writes + 1")
+    if not lake.is_fenced:
+        lake.connection.execute("update meta.fence set writes = writes + 1")
+        lake.is_fenced = True
 
 
 def _exists(lake: Lake) -> bool:

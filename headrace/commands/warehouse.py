@@ -72,7 +72,7 @@ def _converse(settings: Settings, lake: "Lake", form: Format) -> None:
     session: PromptSession[str] = PromptSession(
         history=FileHistory(str(settings.root / "sql_history")), completer=completer(lake.columns())
     )
-    typer.echo("A semicolon ends a statement. `show tables from marts;` lists the marts, Tab completes; Ctrl-D leaves.")
+    typer.echo("A semicolon ends a statement. `show tables;` lists the tables, Tab completes; Ctrl-D leaves.")
     while True:
         try:
             statement = _read_statement(session.prompt)

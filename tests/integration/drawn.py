@@ -1,7 +1,7 @@
 """Random events of every topic, small and full of trouble: told twice, late, corrected, moved, deleted."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from tests.integration.samples import at, customer, feedback, hit, order, post, 
 
 TIMES = st.builds(at, days=st.integers(0, 70), minutes=st.integers(0, 40))
 NAMES = st.sampled_from("ABC")
-CUSTOMERS = st.sampled_from(["C1", "C2", None])
+CUSTOMERS = st.sampled_from(["C1", "C2", "C1", "C2", None])
 LINES = st.lists(st.tuples(NAMES, st.integers(-3, 9), st.sampled_from(["0.125", "2.55", "7"])), max_size=4)
 
 
@@ -52,18 +52,25 @@ def _score(draw: st.DrawFn) -> Event:
 
 
 @st.composite
-def _sentiment(draw: st.DrawFn) -> Event:
-    time: datetime = draw(TIMES)
+def _told_in(draw: st.DrawFn) -> tuple[int, datetime]:
+    """Number and time of a feedback: few times for each number, so that what is said of it often meets it."""
     number = draw(st.integers(1, 6))
+    return number, at(days=7 * number + draw(st.integers(0, 1)), minutes=draw(st.integers(0, 40)))
+
+
+@st.composite
+def _sentiment(draw: st.DrawFn) -> Event:
+    subject: Literal["post", "feedback"] = draw(st.sampled_from(["post", "feedback"]))
+    number, time = draw(_told_in() if subject == "feedback" else st.tuples(st.integers(1, 6), TIMES))
     labels: list[Label | None] = ["negative", "neutral", "positive", None]
     label = draw(st.sampled_from(labels))
     return CustomerSentiment(
-        event_id=f"sentiment-{number}-{time:%m%dT%H%M}",
+        event_id=f"sentiment-{subject}-{number}-{time:%m%dT%H%M}",
         event_time=time,
         source="test",
-        subject_id=f"bluesky/{number}",
-        subject="post",
-        platform="bluesky",
+        subject_id=f"f{number}" if subject == "feedback" else f"bluesky/{number}",
+        subject=subject,
+        platform="form" if subject == "feedback" else "bluesky",
         language="en",
         label=label,
         positive=0.5 if label else None,
@@ -91,9 +98,8 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
     "customer_sentiment": _sentiment(),
     "social_media": st.builds(_posts, st.integers(1, 6), TIMES, st.booleans()),
     "customer_feedback": st.builds(
-        lambda number, time, **told: feedback(f"f{number}", time=time, **told),
-        st.integers(1, 6),
-        TIMES,
+        lambda place, **told: feedback(f"f{place[0]}", time=place[1], **told),
+        _told_in(),
         rating=st.sampled_from([1, 4, None]),
         text=st.sampled_from(["the fabric is soft", "late delivery", ""]),
         customer_id=CUSTOMERS,

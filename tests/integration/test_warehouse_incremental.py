@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.delivery import STAGING
+from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.types import Event
 from tests.integration.building import build_all, build_from, tables_from
@@ -16,12 +17,14 @@ from tests.integration.delivered import deliver, prepare
 from tests.integration.drawn import BATCH
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
-from warehouse import watermarks
+from warehouse import engine, watermarks
 from warehouse.audit import audit_table, audit_topic
 from warehouse.build import BuildResult, build, register
 from warehouse.checks import reference_checks
+from warehouse.engine import Built, bring_up_to_date
 from warehouse.lake import Lake
 from warehouse.query import run
+from warehouse.rounds import Round, build_round, levels
 from warehouse.scopes import find_touched
 from warehouse.tables import Table, all_tables, table
 
@@ -83,9 +86,14 @@ def test_whatever_comes_in_whatever_order_incremental_builds_give_what_a_full_on
     story = _STORIES.setdefault(fresh.database, _Story(fresh))
     story.left -= 1
     with Lake.open(fresh) as lake:
-        for batch in batches:
+        for number, batch in enumerate(batches):
             story.tell(batch, random.Random(seed))
-            build_all(lake)
+            if number % 2:
+                # As the builder that stays does: many tables in one transaction.
+                build_round(lake, done := Round())
+                assert not done.failed
+            else:
+                build_all(lake)
         for table in all_tables():
             assert audit_table(lake, table).passed, table.qualified
         assert story.left or audit_topic(lake, "web_logs").passed
@@ -99,6 +107,38 @@ def test_whatever_comes_in_whatever_order_incremental_builds_give_what_a_full_on
             }
             # Baskets are too small for a pair, and only a builder that stays measures how fresh the marts are.
             assert empty <= {"marts.basket_affinity", "marts.mart_freshness"}
+
+
+def test_tables_are_built_after_those_that_they_read() -> None:
+    wanted, done = {table.qualified for table in all_tables()}, set[str]()
+    for level in levels():
+        assert all(done >= wanted & set(table.inputs) for table in level)
+        done |= {table.qualified for table in level}
+    assert done == wanted
+
+
+def test_of_tables_built_together_one_that_fails_leaves_out_only_what_reads_it(
+    fresh: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.00"))])
+    landing.land("social_media", [post("p")])
+
+    def failing(lake: Lake, table: Table, *, full: bool) -> Built:
+        if table.qualified == "core.posts":
+            raise Terminal("Broken.", remedy="Mend it.")
+        return bring_up_to_date(lake, table, full=full)
+
+    with Lake.open(fresh) as lake, monkeypatch.context() as patch:
+        patch.setattr(engine, "bring_up_to_date", failing)
+        build_round(lake, done := Round())
+        assert done.failed == {"core.posts": "Broken. Mend it."}
+        assert set(done.skipped) == {"marts.posts_daily"}
+        assert lake.value("select sum(orders) from marts.sales_daily") == 1
+        patch.undo()
+        build_round(lake, done)
+        assert (done.failed, done.skipped) == ({}, [])
+        assert lake.value("select sum(posts) from marts.posts_daily") == 1
 
 
 def differing(lake: Lake, table: Table) -> list[tuple[Any, ...]]:

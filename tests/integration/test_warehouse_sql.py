@@ -46,6 +46,14 @@ def test_answers_are_printed_exactly_in_every_format(fresh: Settings, command: t
     assert CliRunner().invoke(command, [], input=ask + ";\n").stdout == printed["table"]
 
 
+def test_show_tables_shows_those_of_every_schema_with_what_they_hold(fresh: Settings, command: typer.Typer) -> None:
+    build_from(fresh, "orders")
+    shown = json.loads(CliRunner().invoke(command, ["show tables", "--format", "json"]).stdout)
+    about = {(row["schema"], row["table"]): row["comment"] for row in shown}
+    assert {("raw", "orders"), ("core", "orders"), ("marts", "sales_daily")} <= set(about)
+    assert about["marts", "sales_daily"].startswith("One row per day")
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

@@ -1,0 +1,43 @@
+-- One row per customer, version of the behaviour model and day on which it scored the customer.
+-- key: customer_id, model_version, cutoff_date
+-- case: ecommerce
+-- description: The last score of the day, and when the customer ordered next. Whether a score came true is known 30 days
+--     after its cutoff.
+-- partition: year(cutoff_date), month(cutoff_date)
+-- scope: customer_id
+-- input core.behavior_scores: customer_id
+-- input core.orders: customer_id
+-- reference event_id: core.behavior_scores (event_id)
+-- column customer_id: The customer.
+-- column model_version: Version of the model, or `rfm-rule`.
+-- column cutoff_date: Day of the cutoff, in UTC.
+-- column event_id: The event that told of the score.
+-- column feature_cutoff: The moment that the score is about.
+-- column repurchase_probability: Probability of another order within 30 days.
+-- column segment: Named segment.
+-- column is_backtest: The score was made after these 30 days, so the model may have learned from them.
+-- column next_ordered_at: When the customer first ordered after the cutoff; empty so long as they did not.
+-- column ordered_within_30_days: That was within 30 days.
+with last_said as (
+    select *
+    from core.behavior_scores
+    qualify row_number() over (
+        partition by customer_id, model_version, cutoff_date order by feature_cutoff desc, scored_at desc, event_id desc
+    ) = 1
+),
+placed as (
+    select customer_id, ordered_at from core.orders where kind = 'order' and customer_id is not null
+)
+select
+    last_said.customer_id,
+    model_version,
+    cutoff_date,
+    event_id,
+    feature_cutoff,
+    repurchase_probability,
+    segment,
+    scored_at > feature_cutoff + interval 30 days as is_backtest,
+    ordered_at as next_ordered_at,
+    coalesce(ordered_at <= feature_cutoff + interval 30 days, false) as ordered_within_30_days
+from last_said
+asof left join placed on last_said.customer_id = placed.customer_id and last_said.feature_cutoff < placed.ordered_at
