@@ -114,7 +114,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
                 else:
                     results[name] = replace(_built(lake, table, engine.Built()), held=held)
         if due:
-            built = lake.write(lambda: [engine.bring_up_to_date(lake, table, full=full) for table in due])
+            built = lake.write(lambda: engine.bring_up_to_date(lake, due, full=full))
             with lake.transaction():
                 results |= {table.qualified: _built(lake, table, of) for table, of in zip(due, built, strict=True)}
     except duckdb.Error as error:

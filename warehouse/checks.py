@@ -10,7 +10,7 @@ changed, are in `warehouse.audit`.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,7 +102,7 @@ def ensure(lake: Lake) -> None:
 
 
 def evaluate(lake: Lake, table: Table) -> list[CheckResult]:
-    """Check a table just written, in the transaction that wrote it, and keep the results.
+    """Check a table just written, in the transaction that wrote it.
 
     The rows computed are in the temporary table `result`.
     """
@@ -113,9 +113,7 @@ def evaluate(lake: Lake, table: Table) -> list[CheckResult]:
         outcomes["volume_is_usual"] = _volume(lake, table, table.volume)
     for name, expression in table.requirements.items():
         outcomes[_slug(name)] = _requirement(lake, table, expression)
-    results = [CheckResult(check, *outcomes[check.name]) for check in checks_of(table)]
-    keep(lake, table, results)
-    return results
+    return [CheckResult(check, *outcomes[check.name]) for check in checks_of(table)]
 
 
 def last_results(lake: Lake, table: Table) -> list[CheckResult]:
@@ -132,7 +130,7 @@ def key_check(lake: Lake, table: Table) -> CheckResult:
         return CheckResult(check, *before.outcome)
     with lake.translated_errors():
         result = CheckResult(check, *unique_key(lake, table, table.qualified))
-    lake.write(lambda: (keep(lake, table, [result]), watermarks.fence(lake)))
+    lake.write(lambda: (keep(lake, {table.qualified: [result]}), watermarks.fence(lake)))
     return result
 
 
@@ -154,7 +152,7 @@ def reference_checks(lake: Lake, table: Table) -> list[CheckResult]:
             results[check.name] = CheckResult(check, *orphans(lake, table, reference))
             fresh.append(results[check.name])
     if fresh:
-        lake.write(lambda: (keep(lake, table, fresh), watermarks.fence(lake)))
+        lake.write(lambda: (keep(lake, {table.qualified: fresh}), watermarks.fence(lake)))
     return list(results.values())
 
 
@@ -240,18 +238,18 @@ def _changed(lake: Lake, snapshot: int, tables: set[str]) -> bool:
     return not lake.remembers_all_since(snapshot) or bool(lake.changed_since(snapshot) & tables)
 
 
-def keep(lake: Lake, table: Table, results: Iterable[CheckResult]) -> None:
-    """Keep the results, in the transaction that is open."""
-    told = list(results)
-    names = ", ".join(quoted(each.check.name) for each in told)
-    lake.connection.execute(
-        f"delete from meta.checks where table_name = {quoted(table.qualified)} and check_name in ({names})"
-    )
+def keep(lake: Lake, results: Mapping[str, Iterable[CheckResult]]) -> None:
+    """Keep the results, by the table's name, in the transaction that is open."""
+    told = [(table, each) for table, of_table in results.items() for each in of_table]
+    if not told:
+        return
+    names = ", ".join(f"({quoted(table)}, {quoted(each.check.name)})" for table, each in told)
+    lake.connection.execute(f"delete from meta.checks where (table_name, check_name) in ({names})")
     snapshot = lake.snapshot()
     rows = ", ".join(
-        f"({quoted(table.qualified)}, {quoted(each.check.name)}, {each.passed}, {each.check.is_blocking},"
+        f"({quoted(table)}, {quoted(each.check.name)}, {each.passed}, {each.check.is_blocking},"
         f" {each.violations}, {quoted(each.description)}, {quoted(json.dumps(each.metadata))}, {snapshot}, now())"
-        for each in told
+        for table, each in told
     )
     lake.connection.execute(f"insert into meta.checks values {rows}")
 

@@ -8,12 +8,12 @@ quarantine. Nothing here knows of any particular table.
 # ruff: noqa: S608  names and expressions come from the tables' own files
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from contracts.errors import Terminal
 from warehouse import lineage, watermarks
-from warehouse.checks import CheckResult, evaluate
+from warehouse.checks import CheckResult, evaluate, keep
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.merging import NOTHING, REASONS, Changes, Target, names_of, replace_rows, same_identity
 from warehouse.scopes import find_touched, has_spans, only_scope, time_ranges, within_scope
@@ -56,19 +56,35 @@ def has_work(lake: Lake, table: Table) -> bool:
     return lake.snapshot() - oldest >= READ_AHEAD or bool(lake.changed_since(oldest) & set(table.inputs))
 
 
-def bring_up_to_date(lake: Lake, table: Table, *, full: bool) -> Built:
+def bring_up_to_date(lake: Lake, tables: Sequence[Table], *, full: bool) -> list[Built]:
     """Read what changed in the inputs and write the rows that differ, within the transaction that is open.
 
-    Reads everything where `full`, on the first build, after the table's SQL changed, after an input was created anew,
-    and when snapshots since its last build have expired.
+    None of the tables may read another. Reads everything where `full`, on the first build, after a table's SQL changed,
+    after an input was created anew, and when snapshots since its last build have expired.
 
     Raises:
-        Blocked: the rows would break what the table requires.
-        Terminal: an input does not exist, or the SELECT yields a key twice.
+        Blocked: the rows would break what their table requires.
+        Terminal: an input does not exist, or a SELECT yields a key twice.
     """
+    snapshot = lake.snapshot()
+    built = [_bring_up_to_date(lake, table, snapshot, full=full) for table in tables]
+    # What was read and found is written down for all at once: each statement on the lake takes tens of milliseconds.
+    read = [(table, each) for table, each in zip(tables, built, strict=True) if each is not None]
+    if read:
+        keep(lake, {table.qualified: each.checks for table, each in read if each.checks is not None})
+        marks = {table.qualified: [_mark(table, name, snapshot) for name in table.inputs] for table, _ in read}
+        watermarks.move_all(lake, marks)
+    return [each or Built() for each in built]
+
+
+def _mark(table: Table, source: str, snapshot: int) -> watermarks.Watermark:
+    return watermarks.Watermark(source, snapshot, f"{table.definition} {table.documentation}")
+
+
+def _bring_up_to_date(lake: Lake, table: Table, snapshot: int, *, full: bool) -> Built | None:
+    """None where there was nothing to read, and the table's watermark is near enough."""
     present = lake.columns()
     _require_inputs(table, present)
-    snapshot = lake.snapshot()
     marks = watermarks.read(lake, table.qualified)
     columns = described(lake, table.sql)
     existing = present.get(table.qualified)
@@ -88,11 +104,8 @@ def bring_up_to_date(lake: Lake, table: Table, *, full: bool) -> Built:
         elif find_touched(lake, table, since, snapshot):
             built = _recompute(lake, table, columns)
         if built is None and snapshot - min(since.values()) < READ_AHEAD and _documented(table, marks):
-            return Built()
-    if built is not None:
-        built = replace(built, checks=_check(lake, table))
-    watermarks.move(lake, table.qualified, table.inputs, snapshot, f"{table.definition} {table.documentation}")
-    return built or Built()
+            return None
+    return Built() if built is None else replace(built, checks=_check(lake, table))
 
 
 def _as_built(lake: Lake, table: Table, marks: dict[str, watermarks.Watermark]) -> bool:
@@ -148,7 +161,7 @@ def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, 
             f"create or replace temp table added as select * from {rows} result anti join ({present}) present on {same}"
         )
         written.append(target.insert(lake, "added"))
-    return Built(*written)
+    return _wrote(written)
 
 
 def _recompute(lake: Lake, table: Table, columns: dict[str, str]) -> Built:
@@ -167,7 +180,12 @@ def _write(lake: Lake, table: Table, columns: dict[str, str], sql: str, *, of_sc
     for target, rows in _targets(table, columns):
         before = within_scope(lake, target.qualified, own_scope) if of_scope else f"select * from {target.qualified}"
         written.append(replace_rows(lake, target, before, rows))
-    return Built(*written)
+    return _wrote(written)
+
+
+def _wrote(written: Sequence[Changes]) -> Built:
+    changes, quarantined = [*written, NOTHING][:2]
+    return Built(changes, quarantined)
 
 
 def _compute(lake: Lake, table: Table, sql: str) -> None:

@@ -6,7 +6,7 @@ writers at once the later one then fails to commit, whatever else they wrote.
 
 # ruff: noqa: S608  names come from the tables' own files, ids and offsets from the landing accounts, all quoted
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from warehouse.lake import Lake, quoted
@@ -61,10 +61,17 @@ def _read(lake: Lake) -> list[tuple[str, Watermark]]:
 
 def move(lake: Lake, table: str, inputs: Iterable[str], snapshot_id: int, definition: str) -> None:
     """Record that `table` has read all `inputs` up to a snapshot."""
+    move_all(lake, {table: [Watermark(name, snapshot_id, definition) for name in inputs]})
+
+
+def move_all(lake: Lake, marks: Mapping[str, Iterable[Watermark]]) -> None:
+    """Record how far tables have read, each by all its watermarks."""
     rows = ", ".join(
-        f"({quoted(table)}, {quoted(name)}, {snapshot_id}, {quoted(definition)}, now())" for name in inputs
+        f"({quoted(table)}, {quoted(mark.input)}, {mark.snapshot_id}, {quoted(mark.definition)}, now())"
+        for table, of_table in marks.items()
+        for mark in of_table
     )
-    lake.connection.execute(f"delete from meta.watermarks where table_name = {quoted(table)}")
+    lake.connection.execute(f"delete from meta.watermarks where table_name in ({', '.join(map(quoted, marks))})")
     lake.connection.execute(f"insert into meta.watermarks values {rows}")
     fence(lake)
 
