@@ -23,8 +23,8 @@ from headrace import stack
 from headrace.stack.programs import environment
 from warehouse.lake import Lake
 
-DRAIN_SECONDS = 30.0
-"""Until what was sent last has come in sight."""
+QUIET_SECONDS = 40.0
+"""So long nothing more comes in sight once all has: longer than a build."""
 COUNTS = "select topic, seconds, sum(records)::bigint from meta.freshness group by all"
 
 Counts = Counter[tuple[str, int]]
@@ -37,6 +37,16 @@ def measured(settings: Settings) -> Counts:
             return Counter()
         rows = lake.connection.execute(COUNTS).fetchall()
         return Counter({(topic, seconds): records for topic, seconds, records in rows})
+
+
+def settled(settings: Settings) -> Counts:
+    """The counts once all that was sent has come in sight, so that no phase leaves records to the next."""
+    found = measured(settings)
+    while True:
+        time.sleep(QUIET_SECONDS)
+        before, found = found, measured(settings)
+        if found == before:
+            return found
 
 
 def quantile(seconds: Counter[int], share: float) -> int:
@@ -66,13 +76,12 @@ def summary(counts: Counts) -> dict[str, Any]:
 
 def phase(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
     """Send for so long, wait, and tell what was measured of it."""
-    before = measured(settings)
+    before = settled(settings)
     command = [sys.executable, "-m", "headrace", "simulate", "--rate", str(rate), "--seconds", str(seconds), "--json"]
     started = time.monotonic()
     sent = subprocess.run(command, env=environment(settings), check=True, capture_output=True, text=True)
     lasted = time.monotonic() - started
-    time.sleep(DRAIN_SECONDS)
-    found = measured(settings)
+    found = settled(settings)
     found.subtract(before)
     return {"seconds": round(lasted), "sent": json.loads(sent.stdout)} | summary(+found)
 

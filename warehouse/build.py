@@ -57,8 +57,8 @@ def register(lake: Lake, topic_name: str) -> BuildResult:
         inserted = raw.register(lake, topic_name)
     about = {field.name: described(field) for field in landing_schema(TOPICS[topic_name])}
     with lake.transaction():
-        changes = Changes(inserted=inserted)
-        return _result(lake, raw.raw_table(topic_name).qualified, about, changes, {}, started=started)
+        result = _result(lake, raw.raw_table(topic_name).qualified, about, Changes(inserted=inserted), {})
+    return replace(result, seconds=time.monotonic() - started)
 
 
 def take(lake: Lake, table_name: str) -> BuildResult:
@@ -76,7 +76,8 @@ def take(lake: Lake, table_name: str) -> BuildResult:
     changes = Changes(inserted=taken.inserted, updated=taken.updated)
     checked = [key_check(lake, known.table)]
     with lake.transaction():
-        return _result(lake, table_name, known.table.columns, changes, {}, checks=checked, started=started)
+        result = _result(lake, table_name, known.table.columns, changes, {}, checks=checked)
+    return replace(result, seconds=time.monotonic() - started)
 
 
 def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
@@ -141,8 +142,8 @@ def _result(
     lineage: dict[str, tuple[Column, ...]],
     quarantined: int = 0,
     checks: Sequence[CheckResult] = (),
-    started: float = 0.0,
 ) -> BuildResult:
+    """The table as it stands now; how long that took is the caller's to tell."""
     types = lake.columns()[name]
     rows, snapshot = lake.value(f"select count(*) from {name}"), lake.snapshot()
     return BuildResult(
@@ -152,7 +153,7 @@ def _result(
         updated=changes.updated,
         deleted=changes.deleted,
         snapshot=snapshot,
-        seconds=time.monotonic() - started,
+        seconds=0.0,
         lineage=lineage,
         quarantined=quarantined,
         checks=tuple(checks),
