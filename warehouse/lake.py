@@ -213,7 +213,7 @@ class Lake:
         """One transaction: committed at the end of the block, rolled back when the block raises."""
         with self.translated_errors():
             self.connection.execute("begin")
-            self._in_transaction = True
+            self._in_transaction, self.is_fenced = True, False
             try:
                 yield
                 self.connection.execute("commit")
@@ -221,7 +221,7 @@ class Lake:
                 self._roll_back()
                 raise
             finally:
-                self._in_transaction, self._snapshot, self.is_fenced = False, None, False
+                self._in_transaction, self._snapshot = False, None
 
     def _roll_back(self) -> None:
         try:

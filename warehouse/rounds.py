@@ -70,7 +70,7 @@ def levels() -> list[list[Table]]:
 
 def _build_level(lake: Lake, done: Round, level: Sequence[Table]) -> None:
     """Build tables that do not read each other in one transaction; one by one where that fails, to know which does."""
-    due = [table for table in level if not _is_left_out(done, [table.qualified], table.inputs)]
+    due = [table for table in level if not _leave_out(done, [table.qualified], table.inputs)]
     try:
         for result in build_together(lake, [table.qualified for table in due]) if due else []:
             _note(done, result)
@@ -82,7 +82,7 @@ def _build_level(lake: Lake, done: Round, level: Sequence[Table]) -> None:
 
 
 def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callable[[], BuildResult]) -> None:
-    if _is_left_out(done, names, inputs):
+    if _leave_out(done, names, inputs):
         return
     try:
         result = work()
@@ -94,8 +94,8 @@ def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callab
     _note(done, result)
 
 
-def _is_left_out(done: Round, names: Sequence[str], inputs: Sequence[str]) -> bool:
-    """Whether something that these read was not built; they are skipped then."""
+def _leave_out(done: Round, names: Sequence[str], inputs: Sequence[str]) -> bool:
+    """Skip these if something that they read was not built; returns whether that is so."""
     if any(name in done.failed or name in done.skipped for name in inputs):
         done.skipped += names
         return True
