@@ -71,16 +71,16 @@ def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
 
 def ready_made(settings: Settings, log: Path) -> float:
     """Records a second of the same producer, in transactions as large, with keys and values made before."""
-    from streaming.runtime.publishing import encode_event
     from streaming.runtime.transactions import Transactions
     from streaming.sources.access_log.lines import LineParser
+    from streaming.sources.delivery import encoded
     from streaming.sources.files import read_pieces
     from streaming.sources.live.runner import LINGER_MS
-    from streaming.sources.outcomes import Accepted
+    from streaming.sources.outcomes import Encoded
     from streaming.sources.pseudonyms import load_key, pseudonymizer
 
     parsed = LineParser(pseudonymizer(load_key(settings))).outcomes(read_pieces(log))
-    records = [(each.key, encode_event(each.event)) for each in parsed if isinstance(each, Accepted)]
+    records = [(each.key, each.value) for each in map(encoded, parsed) if isinstance(each, Encoded)]
     transactions = Transactions(settings, f"bench-ready-{time.time_ns()}", linger_ms=LINGER_MS)
     transactions.start()
     started = time.perf_counter()

@@ -5,18 +5,18 @@ Rows that are no order or customer go to the topics' dead letters, as in any rep
 
 from collections.abc import Callable, Iterable
 from threading import Event as Flag
-from typing import cast
 
 import psycopg
 
-from contracts.decoding import InvalidRecord
-from contracts.ecommerce import Customer
+from contracts.decoding import decode
+from contracts.ecommerce import Customer, Order
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.connect import shop
-from streaming.runtime.publishing import DeadLetter, Publisher, check_size, encode_event
+from streaming.runtime.publishing import DeadLetter, Publisher
+from streaming.sources.delivery import encoded
 from streaming.sources.online_retail import CUSTOMERS
-from streaming.sources.outcomes import Accepted, Counts, Outcome, Rejected
+from streaming.sources.outcomes import Counts, Deliverable, Encoded, Rejected
 
 COMMIT_EVERY = 500
 _CUSTOMER = """
@@ -31,7 +31,7 @@ _ORDER = "insert into order_outbox (event_id, key, document) values (%s, %s, %s:
 
 def fill(
     settings: Settings,
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Deliverable],
     *,
     source: str,
     origin: str,
@@ -67,20 +67,14 @@ def fill(
 
 
 def _take(
-    db: psycopg.Connection, publisher: Publisher, outcome: Outcome, counts: Counts, stage: str, origin: str
+    db: psycopg.Connection, publisher: Publisher, outcome: Deliverable, counts: Counts, stage: str, origin: str
 ) -> None:
-    if isinstance(outcome, Accepted):
-        try:
-            value = encode_event(outcome.event)
-            check_size(outcome.key, value)
-        except InvalidRecord as invalid:
-            outcome = Rejected(outcome.topic, str(invalid), outcome.raw, outcome.position, outcome.key)
-        else:
-            _write(db, outcome, value)
-            counts.accepted += 1
-            counts.by_topic[outcome.topic] += 1
-            return
-    if isinstance(outcome, Rejected):
+    outcome = encoded(outcome)
+    if isinstance(outcome, Encoded):
+        _write(db, outcome)
+        counts.accepted += 1
+        counts.by_topic[outcome.topic] += 1
+    elif isinstance(outcome, Rejected):
         publisher.dead_letter(
             DeadLetter(
                 topic=outcome.topic,
@@ -99,9 +93,10 @@ def _take(
         counts.ignored_reasons[outcome.reason] += 1
 
 
-def _write(db: psycopg.Connection, accepted: Accepted, value: bytes) -> None:
+def _write(db: psycopg.Connection, accepted: Encoded) -> None:
     if accepted.topic == CUSTOMERS:
-        customer = cast("Customer", accepted.event)
+        customer = decode(Customer, accepted.value)
         db.execute(_CUSTOMER, {name: getattr(customer, name) for name in shop.CUSTOMER_COLUMNS})
     else:
-        db.execute(_ORDER, (accepted.event.event_id, accepted.key.decode(), value.decode()))
+        order = decode(Order, accepted.value)
+        db.execute(_ORDER, (order.event_id, accepted.key.decode(), accepted.value.decode()))

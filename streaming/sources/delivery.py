@@ -1,14 +1,14 @@
 """The one edge of all sources: publishes their outcomes, as fast as allowed, and counts what became of the input."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from threading import Event as Flag
 
 from contracts.decoding import InvalidRecord, encode
 from contracts.errors import Terminal
-from contracts.topics import MAX_RECORD_BYTES
-from streaming.runtime.publishing import MAX_KEY_BYTES, DeadLetter, Publisher, Sink, check_size, encode_event
-from streaming.sources.outcomes import Accepted, Counts, Ignored, Outcome, Rejected
+from streaming.runtime.publishing import DeadLetter, Publisher, Sink, check_size, encode_event
+from streaming.sources.outcomes import Accepted, Counts, Deliverable, Encoded, Ignored, Rejected, Sendable
 
 PROGRESS_EVERY = 1_000
 """Inputs between two calls of `progress`."""
@@ -43,7 +43,7 @@ class Pace:
 
 
 def deliver(
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Deliverable],
     publisher: Publisher,
     *,
     source: str,
@@ -80,8 +80,20 @@ def deliver(
     return counts
 
 
+def encoded(outcome: Deliverable) -> Sendable:
+    """The outcome with its event as it goes on the wire; an event that a reader would refuse is rejected."""
+    if not isinstance(outcome, Accepted):
+        return outcome
+    try:
+        value = encode(outcome.event) if outcome.sound else encode_event(outcome.event)
+        check_size(outcome.key, value)
+    except InvalidRecord as invalid:
+        return Rejected(outcome.topic, str(invalid), outcome.raw, outcome.position, outcome.key)
+    return Encoded(outcome.topic, outcome.key, value)
+
+
 class Edge:
-    """Hands the records of outcomes to a sink, and counts. What a reader would refuse becomes a dead letter."""
+    """Hands the records of outcomes to a sink, and counts."""
 
     def __init__(self, sink: Sink, counts: Counts, stage: str, origin: str) -> None:
         self._sink = sink
@@ -89,39 +101,29 @@ class Edge:
         self._stage = stage
         self._origin = origin
 
-    def take_all(self, outcomes: Iterable[Outcome]) -> None:
-        """Hand over outcomes. The common case, an event that is sound, is written out: it decides the rate."""
-        publish, counts = self._sink.publish, self._counts
+    def take_all(self, outcomes: Iterable[Deliverable]) -> None:
+        """Hand over outcomes. The common case, an event that is encoded, is written out: it decides the rate."""
+        publish, encoded = self._sink.publish, Counter[str]()
         for outcome in outcomes:
-            if isinstance(outcome, Accepted) and outcome.sound:
-                key, value = outcome.key, encode(outcome.event)
-                if len(value) <= MAX_RECORD_BYTES and len(key) <= MAX_KEY_BYTES:
-                    publish(outcome.topic, key, value)
-                    counts.accepted += 1
-                    counts.by_topic[outcome.topic] += 1
-                    continue
-            self.take(outcome)
+            if isinstance(outcome, Encoded):
+                publish(outcome.topic, outcome.key, outcome.value)
+                encoded[outcome.topic] += 1
+            else:
+                self.take(outcome)
+        self._counts.add(Counts(accepted=encoded.total(), by_topic=encoded))
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Deliverable) -> None:
         """Hand over one outcome."""
-        if isinstance(outcome, Accepted):
-            self._publish(outcome)
+        outcome = encoded(outcome)
+        if isinstance(outcome, Encoded):
+            self._sink.publish(outcome.topic, outcome.key, outcome.value)
+            self._counts.accepted += 1
+            self._counts.by_topic[outcome.topic] += 1
         elif isinstance(outcome, Rejected):
             self._reject(outcome)
         else:
             self._counts.ignored += 1
             self._counts.ignored_reasons[outcome.reason] += 1
-
-    def _publish(self, accepted: Accepted) -> None:
-        try:
-            value = encode(accepted.event) if accepted.sound else encode_event(accepted.event)
-            check_size(accepted.key, value)
-        except InvalidRecord as invalid:
-            self._reject(Rejected(accepted.topic, str(invalid), accepted.raw, accepted.position, accepted.key))
-            return
-        self._sink.publish(accepted.topic, accepted.key, value)
-        self._counts.accepted += 1
-        self._counts.by_topic[accepted.topic] += 1
 
     def _reject(self, rejected: Rejected) -> None:
         self._sink.dead_letter(

@@ -22,7 +22,15 @@ class Accepted(Struct, frozen=True, gc=False):
     sound: bool = False
 
 
-class Rejected(Struct, frozen=True, gc=False):
+class Encoded(Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A sound event for `topic` as it goes on the wire, no longer than allowed, from a source that writes it itself."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+class Rejected(Struct, frozen=True, gc=False, tag=True, array_like=True):
     """Input that should have been an event of `topic` and is none. `size` is given where `raw` is cut."""
 
     topic: str
@@ -33,13 +41,15 @@ class Rejected(Struct, frozen=True, gc=False):
     size: int | None = None
 
 
-class Ignored(Struct, frozen=True, gc=False):
+class Ignored(Struct, frozen=True, gc=False, tag=True, array_like=True):
     """Input that is well formed, or empty, and none of our business."""
 
     reason: str
 
 
 Outcome = Accepted | Rejected | Ignored
+Deliverable = Outcome | Encoded
+Sendable = Encoded | Rejected | Ignored
 
 
 @dataclass

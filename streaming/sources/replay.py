@@ -15,7 +15,7 @@ from streaming.sources.access_log.lines import LineParser
 from streaming.sources.delivery import Progress, deliver
 from streaming.sources.files import read_pieces
 from streaming.sources.following import follow_pieces
-from streaming.sources.outcomes import Counts, Outcome
+from streaming.sources.outcomes import Counts, Deliverable, Outcome
 from streaming.sources.pseudonyms import load_key, pseudonymizer
 from streaming.sources.times import UNDATED
 
@@ -47,12 +47,12 @@ class Input:
 class Source:
     """How to open an input, the topics its events go to, and the options it knows."""
 
-    open: Callable[[Input], Iterator[Outcome]]
+    open: Callable[[Input], Iterator[Deliverable]]
     topics: tuple[str, ...]
     options: tuple[str, ...] = ()
 
 
-def _access_log(given: Input) -> Iterator[Outcome]:
+def _access_log(given: Input) -> Iterator[Deliverable]:
     pieces = follow_pieces(given.path, given.stop) if given.options.follow else read_pieces(given.path)
     return LineParser(pseudonymizer(load_key(given.settings))).outcomes(pieces)
 
@@ -104,7 +104,7 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def outcomes_of(settings: Settings, source: str, path: Path, options: Options, stop: Flag) -> Iterator[Outcome]:
+def outcomes_of(settings: Settings, source: str, path: Path, options: Options, stop: Flag) -> Iterator[Deliverable]:
     """What becomes of each input of a file, without publishing any of it.
 
     Raises:

@@ -1,6 +1,7 @@
 """One access-log line to one outcome. Pure: blocks of lines in, outcomes out, no file and no clock.
 
-Whatever repeats (times, clients, agents) is cached, since this decides the rate of the source.
+Whatever repeats (times, clients, agents) is cached, since this decides the rate of the source. Plain lines never become
+an object: see `wire`.
 """
 
 import re
@@ -11,15 +12,16 @@ from zlib import crc32
 
 from msgspec import structs
 
-from contracts.decoding import FIRST_YEAR, LAST_YEAR
+from contracts.decoding import FIRST_YEAR, LAST_YEAR, encode
 from contracts.ecommerce import WebLog
 from streaming.sources.access_log.agents import Device, classify
 from streaming.sources.access_log.fields import LineFields, match_general, match_plain
 from streaming.sources.access_log.formats import Match, match_json
 from streaming.sources.access_log.personal import may_be_personal, scrubber
 from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
+from streaming.sources.access_log.wire import VisitorJson, block_writer
 from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import Accepted, Deliverable, Ignored, Outcome, Rejected
 from streaming.sources.pseudonyms import Pseudonymize
 
 TOPIC = "web_logs"
@@ -64,6 +66,18 @@ def parse_time(stamp: str) -> datetime:
     return moment
 
 
+def _json(value: object) -> str:
+    return encode(value).decode()
+
+
+@lru_cache(maxsize=CACHED)
+def _time_json(stamp: str) -> str | None:
+    try:
+        return _json(parse_time(stamp))
+    except InvalidLine:
+        return None
+
+
 class LineParser:
     """Parses lines, with the pseudonyms and the name of the source that go into each event."""
 
@@ -91,7 +105,28 @@ class LineParser:
 
         self._visitor = lru_cache(maxsize=CACHED)(visitor)
 
-    def outcomes(self, pieces: Iterable[Piece]) -> Iterator[Outcome]:
+        def visitor_json(client: str, agent: str) -> VisitorJson:
+            key, visitor_id, pseudonym, shown, device, is_bot = visitor(client, agent)
+            told = "" if shown is None else f',"user_agent":{_json(shown)}'
+            return (
+                key,
+                f'"visitor_id":{_json(visitor_id)},"client":{_json(pseudonym)}',
+                f'{told},"device":{_json(device)},"is_bot":{_json(is_bot)}',
+            )
+
+        self._block = block_writer(
+            TOPIC,
+            _json(source),
+            time=_time_json,
+            visitor=lru_cache(maxsize=CACHED)(visitor_json),
+            pixel=PIXEL_PATH,
+            may_be_personal=None if personal else may_be_personal,
+            otherwise=self.line,
+        )
+        if match is not None:
+            self._block = self._by_line
+
+    def outcomes(self, pieces: Iterable[Piece]) -> Iterator[Deliverable]:
         """One outcome a line."""
         for piece in pieces:
             if isinstance(piece, OversizedLine):
@@ -99,10 +134,10 @@ class LineParser:
             else:
                 yield from self._block(piece)
 
-    def _block(self, block: Block) -> list[Outcome]:
+    def _by_line(self, block: Block) -> list[Deliverable]:
         # In a list: handing each on through two generators took as long as reading its time.
         offset, parse, fingerprint = block.offset, self.line, block.fingerprint
-        found: list[Outcome] = []
+        found: list[Deliverable] = []
         for number, raw in enumerate(block.lines, block.number):
             found.append(parse(raw, f"{fingerprint}-{offset}", number))
             offset += len(raw) + 1
@@ -124,7 +159,7 @@ class LineParser:
             if fields is None:
                 return Rejected(TOPIC, "not in the format given" if self._match else NO_FORMAT, raw, number)
         try:
-            key, event = self._event(raw, place, fields)
+            key, event = self._event(raw, line, place, fields)
         except (InvalidLine, InvalidHit) as invalid:
             return Rejected(TOPIC, str(invalid), raw, number)
         return Accepted(TOPIC, key, event, raw, number, True)
@@ -134,10 +169,10 @@ class LineParser:
             return self._match(line)
         return match_json(line) if line.startswith("{") else match_general(line)
 
-    def _event(self, raw: bytes, place: str, fields: LineFields) -> tuple[bytes, WebLog]:
+    def _event(self, raw: bytes, line: str, place: str, fields: LineFields) -> tuple[bytes, WebLog]:
         client, user, stamp, method, path, query, protocol, raw_request, status, size, referrer, agent = fields
         key, visitor_id, client_pseudonym, known_agent, device, is_bot = self._visitor(client, agent)
-        if not self._personal and may_be_personal(raw):
+        if not self._personal and may_be_personal(line):
             scrub = self._scrub
             path, query, referrer, raw_request = (text and scrub(text) for text in (path, query, referrer, raw_request))
         # 15 keywords and no more: Python passes the 16th on by way of a dict, which costs as much as all the rest.

@@ -7,8 +7,9 @@ import glob
 import os
 import stat
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -20,6 +21,7 @@ from streaming.runtime import logs as log_lines
 from streaming.sources.access_log.formats import of_format
 from streaming.sources.access_log.lines import SOURCE, TOPIC, LineParser
 from streaming.sources.access_log.logs import Compressed, Content, Likeness, Log, Plain, digest, heads_of
+from streaming.sources.access_log.workers import Workers
 from streaming.sources.files import CHUNK_BYTES, GZIP_MAGIC, LineSplitter, OversizedLine, Piece
 from streaming.sources.live.source import Batch
 from streaming.sources.pseudonyms import load_key, pseudonymizer
@@ -67,7 +69,7 @@ class AccessLogs:
     def __init__(
         self,
         patterns: list[str],
-        parser: LineParser,
+        parser: LineParser | Workers,
         *,
         clock: Callable[[], float] = time.time,
         settle_seconds: float = SETTLE_SECONDS,
@@ -227,13 +229,13 @@ class AccessLogs:
         read = list(pieces)
         if not read:
             return before
-        outcomes = list(self._parser.outcomes(read))
+        outcomes = self._parser.outcomes(read)
         last = read[-1]
         line = b"" if isinstance(last, OversizedLine) else last.lines[-1] + (b"" if end is not None else b"\n")
         offset = splitter.offset if end is None else end
         log = Log(splitter.fingerprint or "", offset, splitter.number, heads_of(head, offset), digest(line), len(line))
         self._known = [*[each for each in self._known if each != before][1 - REMEMBERED_LOGS :], log]
-        yield Batch(outcomes, self._known, str(path))
+        yield Batch(outcomes if isinstance(outcomes, Sequence) else list(outcomes), self._known, str(path))
         return log
 
     def _is_quiet(self, content: Plain, seconds: float) -> bool:
@@ -268,9 +270,10 @@ def open_sources(settings: Settings) -> list[AccessLogs]:
     if not patterns:
         raise Terminal("No access logs are named.", remedy="Set HEADRACE_ACCESS_LOG_PATHS to files or globs.")
     form = settings.access_log_format
-    parser = LineParser(
-        pseudonymizer(load_key(settings)),
-        match=None if form == "auto" else of_format(form),
-        personal=not settings.access_log_pseudonymize,
-    )
-    return [AccessLogs(patterns, parser)]
+    make = partial(_parser, load_key(settings), form, personal=not settings.access_log_pseudonymize)
+    make()  # complains of the format, if need be
+    return [AccessLogs(patterns, Workers(make))]
+
+
+def _parser(key: bytes, form: str, *, personal: bool) -> LineParser:
+    return LineParser(pseudonymizer(key), match=None if form == "auto" else of_format(form), personal=personal)

@@ -42,7 +42,7 @@ GATHER_SECONDS = 0.1
 GATHER_INPUTS = 20_000
 LINGER_MS = 50
 """So that a transaction's records go in few large batches: with 5 ms the broker's thread took twice the CPU time."""
-WAITING_BATCHES = 8
+WAITING_BATCHES = 32
 """Batches that a stream may be ahead: together with the size of a batch this bounds the memory."""
 ATTEMPTS = 3
 TELL_SECONDS = 60.0

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
-from streaming.sources.outcomes import Outcome
+from streaming.sources.outcomes import Deliverable
 
 
 class Batch(Struct, frozen=True, gc=False):
@@ -14,7 +14,7 @@ class Batch(Struct, frozen=True, gc=False):
     `origin` is the input's name in dead letters, where the stream's does not say enough.
     """
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[Deliverable]
     position: Any
     origin: str | None = None
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from streaming.sources.live.source import Batch, Source
 from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from tests.unit.sources.walking import readable
 
 DEADLINE_SECONDS = 20.0
 
@@ -46,7 +47,7 @@ class Reading:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        return [outcome for batch in list(self.batches) for outcome in batch.outcomes]
+        return [readable(outcome) for batch in list(self.batches) for outcome in batch.outcomes]
 
     @property
     def position(self) -> Any:

@@ -1,5 +1,6 @@
 """The access-log source: what it takes, what it refuses, and what it makes of a line."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -13,11 +14,11 @@ from contracts.decoding import encode
 from streaming.sources.access_log.agents import classify
 from streaming.sources.access_log.lines import LineParser
 from streaming.sources.access_log.personal import may_be_personal
-from streaming.sources.files import read_pieces
-from streaming.sources.outcomes import Accepted
+from streaming.sources.files import Block, Piece, read_pieces
+from streaming.sources.outcomes import Accepted, Encoded
 from streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
-from tests.unit.sources.walking import Walk, pieces, walk, walk_file
+from tests.unit.sources.walking import Walk, pieces, readable, walk, walk_file
 
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36"
 
@@ -316,12 +317,67 @@ def test_no_bytes_make_the_source_fail(content: bytes) -> None:
 def test_keys_and_values_of_the_samples_stay_the_same_byte_for_byte(name: str, expected: str) -> None:
     """What was read before a change of the parser must be known again after it."""
     found = sha256()
-    for outcome in LineParser(pseudonymizer(b"key")).outcomes(read_pieces(shared(name))):
+    for outcome in map(readable, LineParser(pseudonymizer(b"key")).outcomes(read_pieces(shared(name)))):
         if isinstance(outcome, Accepted):
             found.update(outcome.key + b"\t" + encode(outcome.event) + b"\n")
         else:
             found.update(outcome.reason.encode() + b"\n")
     assert found.hexdigest()[:32] == expected
+
+
+@pytest.mark.parametrize("personal", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "web-logs-elastic/apache_logs.gz",
+        "web-logs-advertools/combined_with_errors.log",
+        "web-logs-advertools/dreamhost_apache_access.log",
+    ],
+)
+def test_what_goes_straight_to_the_wire_is_what_the_parser_would_have_made(name: str, personal: bool) -> None:
+    parser = LineParser(pseudonymizer(b"key"), personal=personal)
+    found = straight_to_the_wire(parser, read_pieces(shared(name)))
+    assert found > 100
+
+
+NEARLY_PLAIN = st.text(st.sampled_from("azAZ09 -_/?=&.:;%@\"\\'<>\x7f\x1fé"), max_size=12)
+
+
+@given(
+    method=st.sampled_from(["GET", "POST", "get", "M-SEARCH", "A" * 33]),
+    target=st.one_of(NEARLY_PLAIN.map("/".__add__), st.sampled_from(["/px?e=page_view", "/px?", "/px", "/?", "*"])),
+    protocol=st.sampled_from(["HTTP/1.1", "HTTP/2", "HTTP/10", "RTSP/1.0"]),
+    user=st.sampled_from(["-", "frank", ""]),
+    time=st.sampled_from(["17/May/2015:10:05:03 +0000", "1/May/2015:23:05:03 -0730", "31/Feb/2015:10:05:03 +0000"]),
+    status=st.sampled_from(["200", "007", "000", "99", "2000"]),
+    size=st.sampled_from(["-", "0", "00", "12", "012", "9" * 18, "9" * 19, "9" * 20]),
+    referrer=NEARLY_PLAIN,
+    agent=NEARLY_PLAIN,
+    personal=st.booleans(),
+)
+def test_a_line_that_is_nearly_plain_gives_the_same_either_way(
+    method: str, target: str, protocol: str, user: str, time: str, status: str, size: str, referrer: str, agent: str,
+    personal: bool,
+) -> None:  # fmt: skip
+    rest = f'{status} {size} "{referrer}" "{agent}"'
+    content = line(f"{method} {target} {protocol}", user=user, time=time, rest=rest)
+    straight_to_the_wire(LineParser(pseudonymizer(b"key"), personal=personal), pieces(content + b" \r\n" + content))
+
+
+def straight_to_the_wire(parser: LineParser, blocks: Iterable[Piece]) -> int:
+    """How many lines went so; each is compared with what `line` makes of it."""
+    found = 0
+    for block in blocks:
+        assert isinstance(block, Block)
+        offset = block.offset
+        for raw, outcome in zip(block.lines, parser.outcomes([block]), strict=True):
+            if isinstance(outcome, Encoded):
+                found += 1
+                expected = parser.line(raw, f"{block.fingerprint}-{offset}", 1)
+                assert isinstance(expected, Accepted)
+                assert (outcome.key, outcome.value) == (expected.key, encode(expected.event))
+            offset += len(raw) + 1
+    return found
 
 
 def test_users_and_odd_requests_and_pixel_hits_keep_their_key() -> None:
@@ -331,7 +387,16 @@ def test_users_and_odd_requests_and_pixel_hits_keep_their_key() -> None:
 
 
 def test_a_line_without_the_bytes_of_a_personal_value_is_not_searched_for_one() -> None:
-    assert not may_be_personal(b"GET /a HTTP/1.1")
-    assert not may_be_personal(b"GET /a?b=xyz%20d HTTP/1.1")
-    for text in (b"a@b.example", b"a%40b.example", b"?ip=10.1.2.3", b"?ip=%3A%3A1", b"?ip=[::1]"):
+    assert not may_be_personal("GET /a HTTP/1.1")
+    assert not may_be_personal("GET /a?b=xyz%20d HTTP/1.1")
+    for text in ("a@b.example", "a%40b.example", "?ip=10.1.2.3", "?ip=%3A%3A1", "?ip=[::1]"):
         assert may_be_personal(text)
+
+
+def test_an_address_that_json_escapes_is_pseudonymized() -> None:
+    event = one(
+        rb'{"remote_addr":"203.0.113.9","time_iso8601":"2015-05-17T10:05:03+00:00","status":200,"body_bytes_sent":1,'
+        rb'"request":"GET /a?m=x\u0040b.example HTTP/1.1"}'
+    )
+    assert event.query.startswith("m=")
+    assert "b.example" not in event.query

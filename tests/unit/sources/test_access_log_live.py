@@ -20,7 +20,6 @@ from contracts.settings import Settings
 from streaming.sources.access_log.formats import of_format
 from streaming.sources.access_log.lines import LineParser
 from streaming.sources.access_log.live import AccessLogs, open_sources
-from streaming.sources.outcomes import Accepted
 from streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.reading import Reading
@@ -327,6 +326,6 @@ def test_random_rotations_under_a_writer_lose_and_repeat_nothing(tmp_path: Path)
             reading.wait_for(written - len(found))
         batches = list(reading.batches)
         position = batches[-1].position if batches else position
-        accepted = [each for batch in batches for each in batch.outcomes if isinstance(each, Accepted)]
-        found += [int((cast("WebLog", each.event).path or "")[1:]) for each in accepted]
+        events = walk(each for batch in batches for each in batch.outcomes).events
+        found += [int((cast("WebLog", event).path or "")[1:]) for event in events]
     assert sorted(found) == list(range(written))

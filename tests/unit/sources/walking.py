@@ -9,9 +9,10 @@ from typing import Any
 
 from contracts.decoding import decode, encode
 from contracts.settings import Settings
+from contracts.topics import TOPICS
 from streaming.runtime.publishing import encode_event
 from streaming.sources.files import LineSplitter, Piece
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import Accepted, Deliverable, Encoded, Ignored, Outcome, Rejected
 from streaming.sources.replay import Options, outcomes_of
 
 
@@ -47,9 +48,20 @@ class Walk:
         return [encode(accepted.event) for accepted in self.accepted]
 
 
-def walk(outcomes: Iterable[Outcome]) -> Walk:
+def readable(outcome: Deliverable) -> Outcome:
+    """The outcome with an event to look at, where it has one on the wire, exactly as `encode` would put it there."""
+    if not isinstance(outcome, Encoded):
+        return outcome
+    contract = TOPICS[outcome.topic].contract
+    assert contract is not None
+    event = decode(contract, outcome.value)
+    assert encode(event) == outcome.value
+    return Accepted(outcome.topic, outcome.key, event, b"", 0, True)
+
+
+def walk(outcomes: Iterable[Deliverable]) -> Walk:
     found = Walk()
-    for outcome in outcomes:
+    for outcome in map(readable, outcomes):
         if isinstance(outcome, Accepted):
             found.accepted.append(outcome)
         elif isinstance(outcome, Rejected):

@@ -1,0 +1,133 @@
+"""Parsing in processes of their own while there is much to read, such as a log that is met for the first time.
+
+Parsing takes more time than sending. What comes line by line is parsed where it is read; the workers are started by the
+first large read, and end with the process that started them, however that ends.
+"""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cached_property
+from typing import overload
+
+import msgspec
+
+from contracts.errors import Terminal
+from streaming.runtime import process
+from streaming.sources.access_log.lines import LineParser
+from streaming.sources.delivery import encoded
+from streaming.sources.files import Block, OversizedLine, Piece
+from streaming.sources.outcomes import Deliverable, Sendable
+
+LARGE = 500
+"""Lines of a read that goes to the workers."""
+MOST = 4
+"""Workers: one thread can send what so many parse."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Sendable]).decode
+
+
+class Workers:
+    """A `LineParser` in each of some processes. `make` makes it, there and here: it is a function of a module."""
+
+    def __init__(self, make: Callable[[], LineParser]) -> None:
+        self._make = make
+
+    def outcomes(self, pieces: Sequence[Piece]) -> Sequence[Deliverable]:
+        """One outcome a line; those of a large read come once they are looked at."""
+        lines = sum(len(piece.lines) if isinstance(piece, Block) else 1 for piece in pieces)
+        if lines < LARGE:
+            return list(self._own.outcomes(pieces))
+        return _Later(lines, self._submit([_packed(piece) for piece in pieces]))
+
+    def _submit(self, packed: "Sequence[_Packed]") -> "Future[bytes]":
+        try:
+            return self._pool.submit(_parse, packed)
+        except BrokenProcessPool as error:
+            broken = Future[bytes]()
+            broken.set_exception(error)
+            return broken
+
+    @cached_property
+    def _own(self) -> LineParser:
+        return self._make()
+
+    @cached_property
+    def _pool(self) -> ProcessPoolExecutor:
+        # Not forked: the threads of the Kafka client would not be in the copy, but its locks would.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(min(os.cpu_count() or 1, MOST), context, initializer=_begin, initargs=(self._make,))
+
+
+class _Later(Sequence[Deliverable]):
+    """Outcomes that a worker is about to find, as many as are known to come."""
+
+    def __init__(self, length: int, found: "Future[bytes]") -> None:
+        self._length = length
+        self._found = found
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Deliverable]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, index: int) -> Deliverable: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Deliverable]: ...
+    def __getitem__(self, index: int | slice) -> Deliverable | Sequence[Deliverable]:
+        return self._all()[index]
+
+    def _all(self) -> list[Sendable]:
+        try:
+            return _decode(self._found.result())
+        except BrokenProcessPool:
+            raise Terminal(
+                "A process that parses access logs was ended from outside.",
+                remedy="The supervisor starts the source again, from its last commit; see that there is memory enough.",
+            ) from None
+
+
+_parser: LineParser
+
+
+def _begin(make: Callable[[], LineParser]) -> None:
+    global _parser  # noqa: PLW0603  that is how a pool's process keeps something
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    process.keep_memory()
+    _parser = make()
+    process.tune()
+
+
+def _end_with_the_parent() -> None:
+    """A worker waits at a pipe that it holds both ends of: it would never learn that nobody is there any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
+
+
+_Packed = tuple[str, int, int, bytes] | OversizedLine
+
+
+def _packed(piece: Piece) -> _Packed:
+    """Lines in one piece: each on its own takes as long to hand over as to parse half of it."""
+    if isinstance(piece, OversizedLine):
+        return piece
+    return piece.fingerprint, piece.offset, piece.number, b"\n".join(piece.lines)
+
+
+def _unpacked(packed: _Packed) -> Piece:
+    if isinstance(packed, OversizedLine):
+        return packed
+    fingerprint, offset, number, lines = packed
+    return Block(fingerprint, offset, number, lines.split(b"\n"))
+
+
+def _parse(packed: Sequence[_Packed]) -> bytes:
+    return _encode([encoded(outcome) for outcome in _parser.outcomes(map(_unpacked, packed))])
