@@ -2,8 +2,6 @@
 date. One step each.
 """
 
-# ruff: noqa: S608  the only names put into SQL are those of the tables declared in this package
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,13 +50,26 @@ def register(lake: Lake, topic_name: str) -> BuildResult:
 
     The counts are those of the raw table. Raises as `warehouse.raw.register` does.
     """
+    (result,) = register_together(lake, [topic_name])
+    return result
+
+
+def register_together(lake: Lake, topic_names: Sequence[str]) -> list[BuildResult]:
+    """As `register`, of several topics in one transaction; where one of them fails, none is registered."""
     started = time.monotonic()
     with lake.translated_errors():
-        inserted = raw.register(lake, topic_name)
-    about = {field.name: described(field) for field in landing_schema(TOPICS[topic_name])}
+        inserted = raw.register(lake, topic_names)
+    seconds = (time.monotonic() - started) / len(topic_names)
     with lake.transaction():
-        result = _result(lake, raw.raw_table(topic_name).qualified, about, Changes(inserted=inserted), {})
-    return replace(result, seconds=time.monotonic() - started)
+        return [
+            replace(_registered(lake, topic_name, inserted.get(topic_name, 0)), seconds=seconds)
+            for topic_name in topic_names
+        ]
+
+
+def _registered(lake: Lake, topic_name: str, inserted: int) -> BuildResult:
+    about = {field.name: described(field) for field in landing_schema(TOPICS[topic_name])}
+    return _result(lake, raw.raw_table(topic_name).qualified, about, Changes(inserted=inserted), {})
 
 
 def take(lake: Lake, table_name: str) -> BuildResult:
@@ -129,7 +140,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
 
 def _built(lake: Lake, table: Table, built: engine.Built) -> BuildResult:
     origins = kept(lake, table)
-    refused = lake.value(f"select count(*) from {table.quarantine}") if table.quarantine else 0
+    refused = lake.rows()[table.quarantine] if table.quarantine else 0
     checks = last_results(lake, table) if built.checks is None else built.checks
     return _result(lake, table.qualified, table.columns, built.changes, origins, refused, checks)
 
@@ -145,10 +156,10 @@ def _result(
 ) -> BuildResult:
     """The table as it stands now; how long that took is the caller's to tell."""
     types = lake.columns()[name]
-    rows, snapshot = lake.value(f"select count(*) from {name}"), lake.snapshot()
+    snapshot = lake.snapshot()
     return BuildResult(
         table=name,
-        rows=rows,
+        rows=lake.rows()[name],
         inserted=changes.inserted,
         updated=changes.updated,
         deleted=changes.deleted,

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from contracts.errors import Terminal
-from warehouse import lineage, watermarks
+from warehouse import lineage, recent, watermarks
 from warehouse.checks import CheckResult, evaluate, keep
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.merging import NOTHING, REASONS, Changes, Target, names_of, replace_rows, same_identity
@@ -149,18 +149,18 @@ def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, 
         f"insert into refused select *, [{quoted(TOLD_AGAIN)}] from result semi join known on {other_time}"
     )
     lake.connection.execute(f"delete from result using known where {other_time}")
-    if table.quarantine is not None:
+    if table.quarantine is not None and not lake.is_empty(table.quarantine):
         # What was refused once stays so when it comes again.
         same = same_identity("result", "known", table.append)
         lake.connection.execute(f"delete from result using (from {table.quarantine} {bounds}) known where {same}")
     same = same_identity("result", "present", table.append)
     written: list[Changes] = []
     for target, rows in _targets(table, columns):
-        present = f"select {names_of(table.append)} from {target.qualified} {bounds}"
-        lake.connection.execute(
-            f"create or replace temp table added as select * from {rows} result anti join ({present}) present on {same}"
-        )
+        present = f"anti join (select {names_of(table.append)} from {target.qualified} {bounds}) present on {same}"
+        new = "" if lake.is_empty(target.qualified) else present
+        lake.connection.execute(f"create or replace temp table added as select * from {rows} result {new}")
         written.append(target.insert(lake, "added"))
+        recent.keep(lake, target.qualified, ["added"], list(target.columns), written[-1].inserted)
     return _wrote(written)
 
 
@@ -179,7 +179,9 @@ def _write(lake: Lake, table: Table, columns: dict[str, str], sql: str, *, of_sc
     written: list[Changes] = []
     for target, rows in _targets(table, columns):
         before = within_scope(lake, target.qualified, own_scope) if of_scope else f"select * from {target.qualified}"
-        written.append(replace_rows(lake, target, before, rows))
+        written.append(changes := replace_rows(lake, target, before, rows))
+        count = changes.inserted + 2 * changes.updated + changes.deleted
+        recent.keep(lake, target.qualified, ["added", "gone"], list(target.columns), count)
     return _wrote(written)
 
 

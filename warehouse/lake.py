@@ -45,6 +45,20 @@ _SIGNS_OF_A_LOST_SERVER = (
     "database has been invalidated",
 )
 
+_ALIVE = "begin_snapshot <= %(snapshot)s and coalesce(end_snapshot > %(snapshot)s, true)"
+_ROWS = f"""
+with data as (select data_file_id, table_id, record_count from {METADATA_SCHEMA}.ducklake_data_file where {_ALIVE}),
+deleted as (select data_file_id, delete_count from {METADATA_SCHEMA}.ducklake_delete_file where {_ALIVE}),
+counted as (
+    select table_id, sum(record_count) - coalesce(sum(delete_count), 0) as rows
+    from data left join deleted using (data_file_id) group by 1
+)
+select schema_name || '.' || table_name, coalesce(rows, 0)::bigint
+from (select * from {METADATA_SCHEMA}.ducklake_table where {_ALIVE}) tables
+join {METADATA_SCHEMA}.ducklake_schema using (schema_id)
+left join counted using (table_id)
+"""  # noqa: S608  names of this module
+
 T = TypeVar("T")
 
 
@@ -60,6 +74,8 @@ class Lake:
         self._last_changes: tuple[int, dict[str, int]] = (-1, {})
         self._in_transaction = False
         self._snapshot: int | None = None
+        self.recent: dict[str, tuple[int, int]] = {}
+        """What `warehouse.recent` keeps of the tables written last."""
         self.is_fenced = False
         """Whether the transaction that is open has passed `warehouse.watermarks.fence`."""
         self.is_prepared = False
@@ -160,14 +176,32 @@ class Lake:
             columns.setdefault(table, {})[name] = kind
         return columns
 
+    def rows(self) -> dict[str, int]:
+        """How many rows every table whose rows are in files has; `remembered`.
+
+        Told by the catalog for all tables at once, in 4 ms: to count those of one takes 20 ms.
+        """
+        return self.remembered("rows", self._rows)
+
+    def is_empty(self, table: str) -> bool:
+        """Whether a table had no rows, or did not exist, at the beginning of the transaction."""
+        return not self.rows().get(table)
+
+    def _rows(self) -> dict[str, int]:
+        return dict(self.postgres().execute(_ROWS, {"snapshot": self.snapshot()}).fetchall())
+
     def changed_since(self, snapshot: int) -> set[str]:
         """Names of the tables that anything was done to after a snapshot, even if their content is the same."""
+        return {name for name, changed in self.last_changes().items() if changed > snapshot}
+
+    def last_changes(self) -> dict[str, int]:
+        """The last snapshot that did anything to a table, by its name, of those that are kept."""
         seen, last = self._last_changes
         current = self.snapshot()
         if seen != current:
             last |= self._changes_after(min(seen, current))
             self._last_changes = (current, last)
-        return {name for name, changed in last.items() if changed > snapshot}
+        return last
 
     def _changes_after(self, snapshot: int) -> dict[str, int]:
         """The last snapshot that did anything to a table, by its name, of the snapshots after this one."""
@@ -218,6 +252,7 @@ class Lake:
                 yield
                 self.connection.execute("commit")
             except BaseException:
+                self.recent.clear()
                 self._roll_back()
                 raise
             finally:

@@ -42,11 +42,12 @@ class Target(NamedTuple):
 
 
 def replace_rows(lake: Lake, target: Target, before: str, rows: str) -> Changes:
-    """Write the rows of a temporary table in the place of those that the query `before` gives, where they differ."""
+    """Write the rows of a temporary table in the place of those that the query `before` gives, where they differ.
+
+    Those that are new are in the temporary table `added` then, those that are no more in `gone`.
+    """
     names = names_of(target.columns)
     lake.connection.execute(f"create or replace temp table before as select {names} from ({before})")
-    if not lake.value("select exists (from before)"):
-        return target.insert(lake, rows)
     lake.connection.execute(f"create or replace temp table added as select {names} from {rows} except from before")
     lake.connection.execute(f"create or replace temp table gone as from before except select {names} from {rows}")
     return _merge(lake, target)
@@ -54,6 +55,8 @@ def replace_rows(lake: Lake, target: Target, before: str, rows: str) -> Changes:
 
 def _merge(lake: Lake, target: Target) -> Changes:
     """Replace the rows in `gone` by those in `added`: equal keys are updated, the others deleted and inserted."""
+    if not lake.value("select exists (from gone)"):
+        return target.insert(lake, "added")
     same = same_identity("added", "gone", target.identity)
     updated = lake.value(f"select count(*) from added semi join gone on {same}")
     lake.connection.execute(f"create or replace temp table removed as from gone anti join added on {same}")

@@ -7,7 +7,7 @@ those of the landing schema; a column that a contract gains is added.
 # ruff: noqa: S608  the only names put into SQL are those of the topics and fields declared in `contracts`
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -65,8 +65,8 @@ def ensure(lake: Lake) -> None:
     lake.is_prepared = True
 
 
-def register(lake: Lake, topic: str) -> int:
-    """Register all files of a topic committed since the last time; returns the number of records that are new.
+def register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
+    """Register all files of topics committed since the last time; returns the numbers of records that are new.
 
     Files and watermark are written in one transaction, so a file is registered once whatever happens.
 
@@ -75,9 +75,9 @@ def register(lake: Lake, topic: str) -> int:
         Terminal: a committed file is missing or has another size.
     """
     ensure(lake)
-    if not _landed(lake, topic).next_offsets:
-        return 0
-    return lake.write(lambda: _register(lake, raw_table(topic)))
+    with lake.transaction():
+        waiting = [topic for topic in topics if _landed(lake, topic).next_offsets]
+    return lake.write(lambda: _register(lake, waiting)) if waiting else {}
 
 
 def registered_offsets(lake: Lake, topic: str, damaged: Collection[str] = ()) -> pa.Table:
@@ -186,15 +186,17 @@ def _landed(lake: Lake, topic: str) -> Landed:
     return landed_since(lake.postgres(), topic, watermarks.landing_offsets(lake, topic))
 
 
-def _register(lake: Lake, table: RawTable) -> int:
-    landed = _landed(lake, table.topic)
-    if not landed.next_offsets:
-        return 0
-    _add_files(lake, table.qualified, landed.files)
-    if table.quarantine is not None:
-        _add_files(lake, table.quarantine, landed.quarantine_files)
-    watermarks.move_landing_offsets(lake, table.topic, landed.next_offsets)
-    return sum(file.rows for file in landed.files)
+def _register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
+    landed = {topic: _landed(lake, topic) for topic in topics}
+    for topic, found in landed.items():
+        table = raw_table(topic)
+        _add_files(lake, table.qualified, found.files)
+        if table.quarantine is not None:
+            _add_files(lake, table.quarantine, found.quarantine_files)
+    offsets = {topic: found.next_offsets for topic, found in landed.items() if found.next_offsets}
+    if offsets:
+        watermarks.move_landing_offsets(lake, offsets)
+    return {topic: sum(file.rows for file in found.files) for topic, found in landed.items()}
 
 
 def _add_files(lake: Lake, qualified: str, committed: Iterable[CommittedFile]) -> None:

@@ -4,12 +4,12 @@ For a builder that stays. Which tables are built, and in which order, is as in D
 left out, the others are built.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 from contracts.errors import HeadraceError, Transient
-from warehouse.build import BuildResult, build, build_together, register, take
+from warehouse.build import BuildResult, build, build_together, register, register_together, take
 from warehouse.lake import Lake
 from warehouse.publish import PublishResult, publish
 from warehouse.raw import raw_tables
@@ -41,9 +41,8 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
     """
     done.failed.clear()
     done.skipped.clear()
-    for raw in raw_tables():
-        origins = [raw.qualified] + ([raw.quarantine] if raw.quarantine else [])
-        _step(done, origins, (), lambda topic=raw.topic: register(lake, topic))
+    origins = {raw.topic: [raw.qualified] + ([raw.quarantine] if raw.quarantine else []) for raw in raw_tables()}
+    _together(done, origins, partial(register_together, lake), partial(register, lake))
     for name in STAGED_TABLES:
         _step(done, [name], (), lambda name=name: take(lake, name))
     for level in levels():
@@ -69,16 +68,29 @@ def levels() -> list[list[Table]]:
 
 
 def _build_level(lake: Lake, done: Round, level: Sequence[Table]) -> None:
-    """Build tables that do not read each other in one transaction; one by one where that fails, to know which does."""
-    due = [table for table in level if not _leave_out(done, [table.qualified], table.inputs)]
+    """Build tables that do not read each other, at once."""
+    due = [table.qualified for table in level if not _leave_out(done, [table.qualified], table.inputs)]
+    if due:
+        _together(done, {name: [name] for name in due}, partial(build_together, lake), partial(build, lake))
+
+
+def _together(
+    done: Round,
+    tables: Mapping[str, Sequence[str]],
+    together: Callable[[Sequence[str]], list[BuildResult]],
+    alone: Callable[[str], BuildResult],
+) -> None:
+    """Do steps in one transaction; one by one where that fails. `tables` has what each step makes, by its name."""
     try:
-        for result in build_together(lake, [table.qualified for table in due]) if due else []:
-            _note(done, result)
+        results = together(list(tables))
     except Transient:
         raise
     except HeadraceError:
-        for table in due:
-            _step(done, [table.qualified], (), lambda name=table.qualified: build(lake, name))
+        for name, made in tables.items():
+            _step(done, made, (), lambda name=name: alone(name))
+    else:
+        for result in results:
+            _note(done, result)
 
 
 def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callable[[], BuildResult]) -> None:

@@ -8,6 +8,7 @@ The groups are kept in the temporary table `scope`, a column `_scope_N` for each
 import re
 from collections.abc import Mapping, Sequence
 
+from warehouse import recent
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.tables import Grouping, Table
 
@@ -26,13 +27,9 @@ def find_touched(lake: Lake, table: Table, since: dict[str, int], snapshot: int)
     for source, groupings in table.scopes.items():
         if since[source] >= snapshot or source not in changed:
             continue
-        schema, name = source.split(".")
         values = ", ".join(f"{_groups(each)} as _scope_{number}" for number, each in enumerate(groupings))
-        parts.append(
-            f"select {values} from (select * exclude (snapshot_id, rowid, change_type)"
-            f" from ducklake_table_changes('{CATALOG}', '{schema}', '{name}', {since[source] + 1}, {snapshot})"
-            " group by all having count(*) filter (change_type in ('insert', 'update_postimage')) * 2 <> count(*))"
-        )
+        rows = recent.changes(lake, source, since[source], snapshot) or _changes(source, since[source], snapshot)
+        parts.append(f"select {values} from {rows}")
     if not parts:
         return False
     lake.connection.execute(
@@ -41,8 +38,21 @@ def find_touched(lake: Lake, table: Table, since: dict[str, int], snapshot: int)
     return lake.value("select exists (from scope)")
 
 
+def _changes(source: str, since: int, snapshot: int) -> str:
+    schema, name = source.split(".")
+    return (
+        "(select * exclude (snapshot_id, rowid, change_type)"
+        f" from ducklake_table_changes('{CATALOG}', '{schema}', '{name}', {since + 1}, {snapshot})"
+        " group by all having count(*) filter (change_type in ('insert', 'update_postimage')) * 2 <> count(*))"
+    )
+
+
 def within_scope(lake: Lake, source: str, groupings: Sequence[Grouping]) -> str:
     """A query for the rows of a table that count in any of the groups in `scope`."""
+    if lake.is_empty(source):
+        # Not asked at all: to find out that there is nothing takes as long as to read a little.
+        columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in lake.columns()[source].items())
+        return f"select {columns} where false"
     numbers = range(len(groupings))
     counted = lake.connection.execute(
         f"select {', '.join(f'count(_scope_{n}) = count(*)' for n in numbers)} from scope"

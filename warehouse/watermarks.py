@@ -87,9 +87,9 @@ def landing_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
     return _offsets(lake, "landing_offsets", topic)
 
 
-def move_landing_offsets(lake: Lake, topic: str, offsets: dict[tuple[str, int], int]) -> None:
-    """Record that the files of a topic are registered up to these offsets."""
-    _move_offsets(lake, "landing_offsets", topic, offsets)
+def move_landing_offsets(lake: Lake, offsets: Mapping[str, Mapping[tuple[str, int], int]]) -> None:
+    """Record that the files of some topics are registered up to these offsets."""
+    _move_offsets(lake, "landing_offsets", offsets)
 
 
 def staging_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
@@ -99,7 +99,7 @@ def staging_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
 
 def move_staging_offsets(lake: Lake, topic: str, offsets: dict[tuple[str, int], int]) -> None:
     """Record that the delivered rows of a topic are taken up to these offsets."""
-    _move_offsets(lake, "staging_offsets", topic, offsets)
+    _move_offsets(lake, "staging_offsets", {topic: offsets})
 
 
 def _offsets(lake: Lake, table: str, topic: str) -> dict[tuple[str, int], int]:
@@ -111,11 +111,12 @@ def _read_offsets(lake: Lake, table: str) -> list[tuple[str, str, int, int]]:
     return lake.connection.execute(f"select topic, topic_id, partition, next_offset from meta.{table}").fetchall()
 
 
-def _move_offsets(lake: Lake, table: str, topic: str, offsets: dict[tuple[str, int], int]) -> None:
-    places = ", ".join(f"({quoted(topic_id)}, {partition})" for topic_id, partition in offsets)
+def _move_offsets(lake: Lake, table: str, offsets: Mapping[str, Mapping[tuple[str, int], int]]) -> None:
+    moved = [(topic, *place, offset) for topic, of_topic in offsets.items() for place, offset in of_topic.items()]
+    places = ", ".join(f"({quoted(topic_id)}, {partition})" for _, topic_id, partition, _ in moved)
     rows = ", ".join(
         f"({quoted(topic)}, {quoted(topic_id)}, {partition}, {next_offset}, now())"
-        for (topic_id, partition), next_offset in offsets.items()
+        for topic, topic_id, partition, next_offset in moved
     )
     lake.connection.execute(f"delete from meta.{table} where (topic_id, partition) in ({places})")
     lake.connection.execute(f"insert into meta.{table} values {rows}")

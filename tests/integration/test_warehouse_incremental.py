@@ -2,9 +2,11 @@
 
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from tests.integration.delivered import deliver, prepare
 from tests.integration.drawn import BATCH
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
-from warehouse import engine, watermarks
+from warehouse import engine, recent, watermarks
 from warehouse.audit import audit_table, audit_topic
 from warehouse.build import BuildResult, build, register
 from warehouse.checks import reference_checks
@@ -212,6 +214,86 @@ def test_what_a_change_touches_is_told_once_however_many_rows_changed(fresh: Set
         since = {name: mark.snapshot_id for name, mark in watermarks.read(lake, sales.qualified).items()}
         assert find_touched(lake, sales, since, lake.snapshot())
         assert lake.value("select count(*) from scope") == 3, "rows told twice make the joins with them endless"
+
+
+def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("first", ("A", 1, "2.00"), time=at(days=0))])
+    build_from(fresh, "orders")
+    landing.land("orders", [order(str(n), ("A", n, "2.00"), time=at(days=1)) for n in range(1, 4)])
+    told = "select order_id, revenue from {} order by all"
+    asked = "(from ducklake_table_changes('lake', 'core', 'orders', {}, {}))"
+    with Lake.open(fresh) as lake:
+        read = lake.snapshot()
+        register(lake, "orders")
+        build(lake, "core.orders")
+        first = lake.snapshot()
+        kept = recent.changes(lake, "core.orders", read, first)
+        assert kept is not None
+        expected = lake.connection.execute(told.format(asked.format(read + 1, first))).fetchall()
+        assert lake.connection.execute(told.format(kept)).fetchall() == expected
+        assert len(expected) == 3
+        assert recent.changes(lake, "core.orders", first, first) is None
+        assert recent.changes(lake, "core.order_lines", read, first) is None
+        landing.land("orders", [order("more", ("A", 9, "2.00"), time=at(days=2))])
+        register(lake, "orders")
+        build(lake, "core.orders")
+        # It is only a part of what has changed since the watermark, and all since the build before.
+        assert recent.changes(lake, "core.orders", read, lake.snapshot()) is None
+        assert recent.changes(lake, "core.orders", first, lake.snapshot()) is not None
+        with Lake.open(fresh) as other:
+            other.write(lambda: (other.connection.execute("delete from core.orders"), watermarks.fence(other)))
+        assert recent.changes(lake, "core.orders", first, lake.snapshot()) is None
+        build(lake, "core.orders", full=True)
+        assert lake.recent
+        with pytest.raises(duckdb.Error), lake.transaction():
+            lake.value("select error('whatever fails')")
+        assert lake.recent == {}
+
+
+def test_the_catalog_tells_how_many_rows_tables_have(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    with Lake.open(fresh) as lake:
+        for number in range(5):
+            # New rows, rows that change, and a post that goes.
+            landing.land("orders", [order(str(n), ("A", 1, "2.00"), time=at(days=n)) for n in range(3 * number + 2)])
+            landing.land("social_media", [post("1", text="hello"), post("2"), post("1", deleted=number > 2)])
+            build_round(lake, Round())
+            if number == 3:
+                lake.write(lambda: (lake.connection.execute("delete from core.products"), watermarks.fence(lake)))
+            counted = {name: rows for name, rows in lake.rows().items() if not name.startswith("meta.")}
+            assert {"core.orders", "core.posts", "quarantine.core_orders", "marts.sales_daily"} <= counted.keys()
+            assert counted == {name: lake.value(f"select count(*) from {name}") for name in counted}
+
+
+def test_how_late_a_topic_is_adds_up_over_its_minutes(fresh: Settings) -> None:
+    landing, now = Landing(fresh), datetime.now(UTC)
+    for number in range(3):
+        landing.land(
+            "orders",
+            [order(f"{number}.{n}", ("A", 1, "2.00"), time=now - timedelta(seconds=7 * n)) for n in range(12)],
+            quarantined=number,
+        )
+        with Lake.open(fresh) as lake:
+            build_round(lake, Round())
+    (told,) = rows(
+        fresh,
+        "select sum(records), sum(quarantined), sum(late_events), max(max_lateness_s),"
+        " min(median_lateness_s) <= min(p95_lateness_s), min(p95_landing_s) >= 0"
+        " from marts.topic_freshness where topic = 'orders'",
+    )
+    (counted,) = rows(
+        fresh,
+        "select count(*), (select count(*) from raw.orders_quarantine),"
+        " count(*) filter (where event_time < _kafka_time - interval 1 hour),"
+        " max(ceil((epoch_ms(_landed_at) - epoch_ms(event_time)) / 1000))::bigint, true, true from raw.orders",
+    )
+    assert told == counted
+    lateness = "ceil((epoch_ms(_landed_at) - epoch_ms(event_time)) / 1000)"
+    by_hour = f"select quantile_disc({lateness}, 0.5)::bigint from raw.orders group by date_trunc('hour', _landed_at)"
+    assert sorted(rows(fresh, by_hour)) == sorted(
+        rows(fresh, "select median_lateness_s from marts.topic_freshness where topic = 'orders'")
+    )
 
 
 def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:

@@ -4,7 +4,7 @@
 -- description: What people write about and how they rate when they do. A text is about a topic when it holds one of its
 --     words, so it may be about several; `other` are those about none.
 -- scope: given_month
--- input core.feedback: date_trunc('month', given_date)::date
+-- input core.feedback_topics: date_trunc('month', given_date)::date
 -- column given_month: The month, by its first day.
 -- column channel: Where it was given.
 -- column topic: `delivery`, `price`, `quality`, `fit and size`, `looks`, `comfort`, `service`, `food`, `battery and
@@ -16,36 +16,12 @@
 -- column negative_pct: Ratings of 1 and 2, percent of those rated; empty without any.
 -- column negative_low_pct: Low end of the 95% interval of that share (Wilson 1927).
 -- column negative_high_pct: High end of that interval.
-with words (topic, pattern) as (
-    values
-        ('delivery', '\b(deliver|ship|arriv|package|parcel|courier|late)'),
-        ('price', '\b(price|pricey|cheap|expensive|cost|money|worth|value|afford|bargain|overpriced)'),
-        ('quality', '\b(quality|broke|broken|defect|fell apart|durable|sturdy|flimsy|thin|material|fabric|seam)'),
-        ('fit and size', '\b(fit|fits|fitted|size|sizes|sized|sizing|small|large|tight|loose|petite|length)\b'),
-        ('looks', '\b(colou?r|look|looks|style|stylish|design|pattern|beautiful|pretty|ugly|cute)\b'),
-        ('comfort', '\b(comfort|comfy|soft|itchy|scratchy|cozy|cosy)'),
-        ('service', '\b(service|staff|waiter|waitress|server|support|rude|friendly|refund|return|customer)'),
-        ('food', '\b(food|taste|tasty|delicious|flavou?r|meal|menu|dish|burger|pizza|chicken|dessert|bland)'),
-        ('battery and sound', '\b(battery|charge|charger|charging|sound|volume|headset|bluetooth|reception|signal)')
-),
-texts as (
-    select
-        source,
-        feedback_id,
-        date_trunc('month', given_date)::date as given_month,
-        channel,
-        rating,
-        lower(concat_ws(' ', title, text)) as said
-    from core.feedback
-    where trim(concat_ws(' ', title, text)) <> ''
-),
-about as (
-    select texts.*, coalesce(words.topic, 'other') as topic
-    from texts
-    left join words on regexp_matches(texts.said, words.pattern)
+with about as (
+    select date_trunc('month', given_date)::date as given_month, *
+    from core.feedback_topics
 ),
 totals as (
-    select given_month, channel, count(*) as texts from texts group by all
+    select given_month, channel, count(distinct (source, feedback_id)) as texts from about group by all
 ),
 counted as (
     select

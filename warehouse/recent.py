@@ -1,0 +1,44 @@
+"""The rows that this process changed last in a table, at hand for the tables that read it.
+
+A builder writes a table and then brings its readers up to date. What changed it has just computed; to ask the lake for
+it, reader by reader, takes ten times as long. What is kept is used only where it is all that changed since a reader's
+watermark; else the lake is asked.
+"""
+
+# ruff: noqa: S608  names come from the tables' own files
+
+from collections.abc import Sequence
+
+from warehouse.lake import Lake
+
+MOST_ROWS = 100_000
+"""Of more changes than these none are kept: they would take memory, and asking the lake is cheap beside the rest."""
+
+
+def keep(lake: Lake, table: str, rows: Sequence[str], columns: Sequence[str], count: int) -> None:
+    """Keep the rows of some temporary tables as those that the transaction that is open adds to `table` or removes.
+
+    It is the transaction that fences off other writers, so it becomes the snapshot after the one it reads.
+    """
+    base = lake.snapshot()
+    lake.recent.pop(table, None)
+    if 0 < count <= MOST_ROWS:
+        names = ", ".join(f'"{name}"' for name in columns)
+        changed = " union all ".join(f"select {names} from {each}" for each in rows)
+        lake.connection.execute(f"create or replace temp table {_name(table)} as {changed}")
+        lake.recent[table] = (lake.last_changes().get(table, 0), base + 1)
+
+
+def changes(lake: Lake, table: str, since: int, until: int) -> str | None:
+    """The temporary table of all rows that were added or removed after one snapshot, up to another; None if not kept.
+
+    A rollback drops all that is kept. Whatever else was done to the table, such as merging its files, shows as a later
+    change.
+    """
+    before, at = lake.recent.get(table, (0, 0))
+    is_all = before <= since < at <= until and lake.last_changes().get(table) == at
+    return _name(table) if is_all else None
+
+
+def _name(table: str) -> str:
+    return f'temp."changed {table}"'

@@ -1,0 +1,47 @@
+-- One row per form or review with a text, and topic that it is about.
+-- key: source, feedback_id, topic
+-- case: data_science
+-- description: What people write about: a text is about a topic when it holds one of its words, so it may be about several;
+--     `other` are those about none.
+-- scope: source, feedback_id
+-- input core.feedback: source, feedback_id
+-- reference source, feedback_id: core.feedback (source, feedback_id)
+-- column source: The source that sent it.
+-- column feedback_id: The form or review.
+-- column topic: `delivery`, `price`, `quality`, `fit and size`, `looks`, `comfort`, `service`, `food`, `battery and
+--     sound` or `other`.
+-- column given_date: The day it was given, in UTC.
+-- column channel: Where it was given.
+-- column rating: 1 to 5 stars; empty where none were asked for.
+with words (topic, pattern) as (
+    values
+        ('delivery', '\b(deliver|ship|arriv|package|parcel|courier|late)'),
+        ('price', '\b(price|pricey|cheap|expensive|cost|money|worth|value|afford|bargain|overpriced)'),
+        ('quality', '\b(quality|broke|broken|defect|fell apart|durable|sturdy|flimsy|thin|material|fabric|seam)'),
+        ('fit and size', '\b(fit|fits|fitted|size|sizes|sized|sizing|small|large|tight|loose|petite|length)\b'),
+        ('looks', '\b(colou?r|look|looks|style|stylish|design|pattern|beautiful|pretty|ugly|cute)\b'),
+        ('comfort', '\b(comfort|comfy|soft|itchy|scratchy|cozy|cosy)'),
+        ('service', '\b(service|staff|waiter|waitress|server|support|rude|friendly|refund|return|customer)'),
+        ('food', '\b(food|taste|tasty|delicious|flavou?r|meal|menu|dish|burger|pizza|chicken|dessert|bland)'),
+        ('battery and sound', '\b(battery|charge|charger|charging|sound|volume|headset|bluetooth|reception|signal)')
+),
+texts as (
+    select
+        source,
+        feedback_id,
+        given_date,
+        channel,
+        rating,
+        lower(concat_ws(' ', title, text)) as said
+    from core.feedback
+    where trim(concat_ws(' ', title, text)) <> ''
+)
+select
+    source,
+    feedback_id,
+    coalesce(topic, 'other') as topic,
+    given_date,
+    channel,
+    rating
+from texts
+left join words on regexp_matches(said, pattern)
