@@ -15,7 +15,8 @@ from orchestration.instance import WAREHOUSE_POOL
 from orchestration.keys import FILE_KEY, source_key, source_keys, table_key, topic_key
 from orchestration.resources import BuildOptions
 from orchestration.retrying import retried
-from warehouse.build import BuildResult, build, register, take
+from warehouse.ahead import Ahead
+from warehouse.build import BuildResult
 from warehouse.engine import Blocked
 from warehouse.lake import Lake
 from warehouse.plots import plot
@@ -46,9 +47,9 @@ def _raw_asset(table: RawTable) -> dg.AssetsDefinition:
         metadata={"quarantine": table.quarantine} if table.quarantine else None,
         pool=WAREHOUSE_POOL,
     )
-    def registered(lake: dg.ResourceParam[Lake]):
+    def registered(builds: dg.ResourceParam[Ahead]):
         with retried():
-            result = register(lake, table.topic)
+            result = builds.register(table.topic)
         return dg.MaterializeResult(metadata=build_metadata(result))
 
     return registered
@@ -67,9 +68,9 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
         check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
-    def taken(lake: dg.ResourceParam[Lake]):
+    def taken(builds: dg.ResourceParam[Ahead]):
         with retried():
-            return _materialization(table, take(lake, table.qualified))
+            return _materialization(table, builds.take(table.qualified))
 
     return taken
 
@@ -89,10 +90,10 @@ def _table_asset(table: Table) -> dg.AssetsDefinition:
         check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
-    def built(lake: dg.ResourceParam[Lake], options: BuildOptions):
+    def built(lake: dg.ResourceParam[Lake], builds: dg.ResourceParam[Ahead], options: BuildOptions):
         try:
             with retried():
-                result = build(lake, table.qualified, full=options.full)
+                result = builds.build(table.qualified, full=options.full)
         except Blocked as blocked:
             yield from (check_result(table.qualified, each) for each in blocked.checks)
             raise

@@ -3,14 +3,20 @@
 dagster-duckdb's resource leaks its connection when an asset raises; this one closes the lake whatever happens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import dagster as dg
 
 from contracts.settings import Settings
+from orchestration.jobs import BUILD_JOB
+from orchestration.keys import table_name
 from orchestration.processes import process_tag
+from warehouse.ahead import Ahead
 from warehouse.lake import Lake
+from warehouse.raw import raw_tables
+from warehouse.staged import STAGED_TABLES
+from warehouse.tables import all_tables
 
 
 class BuildOptions(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
@@ -37,12 +43,25 @@ def opened_lake(context: dg.InitResourceContext) -> Iterator[Lake]:
         yield lake
 
 
+def builds_of_run(context: dg.InitResourceContext) -> Ahead:
+    """The builds of a run: a job whose steps share this process has them done ahead."""
+    wanted: Collection[str] = ()
+    if context.run is not None and context.run.job_name == BUILD_JOB:
+        selected = context.run.asset_selection
+        known = [*STAGED_TABLES, *(each.qualified for each in (*raw_tables(), *all_tables()))]
+        wanted = known if selected is None else {table_name(key) for key in selected}
+    return Ahead(context.resources.lake, wanted)
+
+
 def build_resources(settings: Settings) -> dict[str, Any]:
     """All resources, by the names that assets ask for."""
     return {
         "settings": settings_resource(settings),
         "lake": dg.ResourceDefinition(
             opened_lake, required_resource_keys={"settings"}, description="DuckDB with the lake attached."
+        ),
+        "builds": dg.ResourceDefinition(
+            builds_of_run, required_resource_keys={"lake"}, description="The builds of a run."
         ),
         "options": BuildOptions(),
     }
