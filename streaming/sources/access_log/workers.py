@@ -6,6 +6,7 @@ first large read, and end with the process that started them, however that ends.
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -98,6 +99,8 @@ _parser: LineParser
 
 def _begin(make: Callable[[], LineParser]) -> None:
     global _parser  # noqa: PLW0603  that is how a pool's process keeps something
+    # Ctrl-C at a terminal reaches all of them; who ends is the process that started them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     process.keep_memory()
     _parser = make()
