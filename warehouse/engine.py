@@ -156,8 +156,8 @@ def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, 
     same = same_identity("result", "present", table.append)
     written: list[Changes] = []
     for target, rows in _targets(table, columns):
-        present = f"anti join (select {names_of(table.append)} from {target.qualified} {bounds}) present on {same}"
-        new = "" if lake.is_empty(target.qualified) else present
+        there = "known" if target.qualified == table.qualified else f"(from {target.qualified} {bounds})"
+        new = "" if lake.is_empty(target.qualified) else f"anti join {there} present on {same}"
         lake.connection.execute(f"create or replace temp table added as select * from {rows} result {new}")
         written.append(target.insert(lake, "added"))
         recent.keep(lake, target.qualified, ["added"], list(target.columns), written[-1].inserted)
