@@ -20,7 +20,8 @@ class Ahead:
     def __init__(self, lake: Lake, wanted: Collection[str]) -> None:
         self._lake = lake
         self._topics = [raw.topic for raw in raw_tables() if raw.qualified in wanted]
-        self._waiting = {*wanted} | {raw_table(topic).quarantine or "" for topic in self._topics}
+        self._quarantines = {raw.qualified: raw.quarantine for raw in raw_tables() if raw.qualified in wanted}
+        self._waiting: set[str | None] = {*wanted, *self._quarantines.values()}
         """What is not up to date yet; a topic's quarantine comes with its records."""
         self._ready: dict[str, BuildResult] = {}
         """What is built and was not asked for yet."""
@@ -33,7 +34,6 @@ class Ahead:
             self._topics = []
             for result in found:
                 self._note(result)
-                self._waiting -= {f"{result.table}_quarantine"}
         return self._ready.pop(name)
 
     def take(self, name: str) -> BuildResult:
@@ -58,7 +58,7 @@ class Ahead:
 
     def _note(self, result: BuildResult) -> None:
         self._ready[result.table] = result
-        self._waiting -= {result.table}
+        self._waiting -= {result.table, self._quarantines.get(result.table)}
 
     def _together(
         self,

@@ -160,7 +160,7 @@ def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, 
         new = "" if lake.is_empty(target.qualified) else f"anti join {there} present on {same}"
         lake.connection.execute(f"create or replace temp table added as select * from {rows} result {new}")
         written.append(target.insert(lake, "added"))
-        recent.keep(lake, target.qualified, ["added"], list(target.columns), written[-1].inserted)
+        recent.keep(lake, target.qualified, "from added", written[-1].inserted)
     return _wrote(written)
 
 
@@ -181,7 +181,7 @@ def _write(lake: Lake, table: Table, columns: dict[str, str], sql: str, *, of_sc
         before = within_scope(lake, target.qualified, own_scope) if of_scope else f"select * from {target.qualified}"
         written.append(changes := replace_rows(lake, target, before, rows))
         count = changes.inserted + 2 * changes.updated + changes.deleted
-        recent.keep(lake, target.qualified, ["added", "gone"], list(target.columns), count)
+        recent.keep(lake, target.qualified, "from added union all from gone", count)
     return _wrote(written)
 
 

@@ -5,26 +5,20 @@ it, reader by reader, takes ten times as long. What is kept is used only where i
 watermark; else the lake is asked.
 """
 
-# ruff: noqa: S608  names come from the tables' own files
-
-from collections.abc import Sequence
-
 from warehouse.lake import Lake
 
 MOST_ROWS = 100_000
 """Of more changes than these none are kept: they would take memory, and asking the lake is cheap beside the rest."""
 
 
-def keep(lake: Lake, table: str, rows: Sequence[str], columns: Sequence[str], count: int) -> None:
-    """Keep the rows of some temporary tables as those that the transaction that is open adds to `table` or removes.
+def keep(lake: Lake, table: str, changed: str, count: int) -> None:
+    """Keep the rows that a query gives as those that the transaction that is open adds to `table` or removes.
 
     It is the transaction that fences off other writers, so it becomes the snapshot after the one it reads.
     """
     base = lake.snapshot()
     lake.recent.pop(table, None)
     if 0 < count <= MOST_ROWS:
-        names = ", ".join(f'"{name}"' for name in columns)
-        changed = " union all ".join(f"select {names} from {each}" for each in rows)
         lake.connection.execute(f"create or replace temp table {_name(table)} as {changed}")
         lake.recent[table] = (lake.last_changes().get(table, 0), base + 1)
 

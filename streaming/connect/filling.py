@@ -13,10 +13,10 @@ from contracts.ecommerce import Customer, Order
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.connect import shop
-from streaming.runtime.publishing import DeadLetter, Publisher
-from streaming.sources.delivery import encoded
+from streaming.runtime.publishing import Publisher
+from streaming.sources.delivery import Edge
 from streaming.sources.online_retail import CUSTOMERS
-from streaming.sources.outcomes import Counts, Deliverable, Encoded, Rejected
+from streaming.sources.outcomes import Counts, Deliverable
 
 COMMIT_EVERY = 500
 _CUSTOMER = """
@@ -50,8 +50,9 @@ def fill(
     counts = Counts()
     try:
         with shop.connect(settings) as db:
+            edge = Edge(_Shop(db, publisher), counts, f"source:{source}", origin)
             for number, outcome in enumerate(outcomes, 1):
-                _take(db, publisher, outcome, counts, f"source:{source}", origin)
+                edge.take(outcome)
                 if number % COMMIT_EVERY == 0:
                     db.commit()
                     if progress is not None:
@@ -66,37 +67,17 @@ def fill(
     return counts
 
 
-def _take(
-    db: psycopg.Connection, publisher: Publisher, outcome: Deliverable, counts: Counts, stage: str, origin: str
-) -> None:
-    outcome = encoded(outcome)
-    if isinstance(outcome, Encoded):
-        _write(db, outcome)
-        counts.accepted += 1
-        counts.by_topic[outcome.topic] += 1
-    elif isinstance(outcome, Rejected):
-        publisher.dead_letter(
-            DeadLetter(
-                topic=outcome.topic,
-                value=outcome.raw,
-                reason=outcome.reason,
-                stage=stage,
-                position=f"{origin}:{outcome.position}",
-                key=outcome.key,
-                size=outcome.size,
-            )
-        )
-        counts.rejected += 1
-        counts.rejected_reasons[outcome.reason] += 1
-    else:
-        counts.ignored += 1
-        counts.ignored_reasons[outcome.reason] += 1
+class _Shop:
+    """Writes what the edge hands over to the shop's tables; what is refused goes to Kafka."""
 
+    def __init__(self, db: psycopg.Connection, publisher: Publisher) -> None:
+        self._db = db
+        self.dead_letter = publisher.dead_letter
 
-def _write(db: psycopg.Connection, accepted: Encoded) -> None:
-    if accepted.topic == CUSTOMERS:
-        customer = decode(Customer, accepted.value)
-        db.execute(_CUSTOMER, {name: getattr(customer, name) for name in shop.CUSTOMER_COLUMNS})
-    else:
-        order = decode(Order, accepted.value)
-        db.execute(_ORDER, (order.event_id, accepted.key.decode(), accepted.value.decode()))
+    def publish(self, topic: str, key: bytes, value: bytes) -> None:
+        if topic == CUSTOMERS:
+            customer = decode(Customer, value)
+            self._db.execute(_CUSTOMER, {name: getattr(customer, name) for name in shop.CUSTOMER_COLUMNS})
+        else:
+            order = decode(Order, value)
+            self._db.execute(_ORDER, (order.event_id, key.decode(), value.decode()))

@@ -103,14 +103,14 @@ class Edge:
 
     def take_all(self, outcomes: Iterable[Deliverable]) -> None:
         """Hand over outcomes. The common case, an event that is encoded, is written out: it decides the rate."""
-        publish, encoded = self._sink.publish, Counter[str]()
+        publish, published = self._sink.publish, Counter[str]()
         for outcome in outcomes:
             if isinstance(outcome, Encoded):
                 publish(outcome.topic, outcome.key, outcome.value)
-                encoded[outcome.topic] += 1
+                published[outcome.topic] += 1
             else:
                 self.take(outcome)
-        self._counts.add(Counts(accepted=encoded.total(), by_topic=encoded))
+        self._counts.add(Counts(accepted=published.total(), by_topic=published))
 
     def take(self, outcome: Deliverable) -> None:
         """Hand over one outcome."""

@@ -271,7 +271,6 @@ def open_sources(settings: Settings) -> list[AccessLogs]:
         raise Terminal("No access logs are named.", remedy="Set HEADRACE_ACCESS_LOG_PATHS to files or globs.")
     form = settings.access_log_format
     make = partial(_parser, load_key(settings), form, personal=not settings.access_log_pseudonymize)
-    make()  # complains of the format, if need be
     return [AccessLogs(patterns, Workers(make))]
 
 

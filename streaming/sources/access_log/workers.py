@@ -37,6 +37,7 @@ class Workers:
 
     def __init__(self, make: Callable[[], LineParser]) -> None:
         self._make = make
+        self._own = make()
 
     def outcomes(self, pieces: Sequence[Piece]) -> Sequence[Deliverable]:
         """One outcome a line; those of a large read come once they are looked at."""
@@ -52,10 +53,6 @@ class Workers:
             broken = Future[bytes]()
             broken.set_exception(error)
             return broken
-
-    @cached_property
-    def _own(self) -> LineParser:
-        return self._make()
 
     @cached_property
     def _pool(self) -> ProcessPoolExecutor:
