@@ -35,9 +35,6 @@ POLL_SECONDS = 30
 DEQUEUE_SECONDS = 2
 SENSOR_TICK_RETENTION_DAYS = {"skipped": 1, "success": 7, "failure": 30, "started": 1}
 CODE_SERVER_THREADS = 4
-STATEMENT_TIMEOUT_MS = 30_000
-CONNECTION_AGE_SECONDS = 3_600
-SPARE_CONNECTIONS = 5
 
 
 def home(settings: Settings) -> Path:
@@ -69,7 +66,13 @@ def instance_config(settings: Settings) -> dict[str, Any]:
     """The content of dagster.yaml."""
     folder = home(settings)
     return {
-        "storage": {"postgres": {"postgres_url": storage_url(settings)}},
+        "storage": {
+            "custom": {
+                "module": "orchestration.storage",
+                "class": "PooledStorage",
+                "config": {"postgres_url": storage_url(settings)},
+            }
+        },
         "local_artifact_storage": {
             "module": "dagster._core.storage.root",
             "class": "LocalArtifactStorage",
@@ -135,7 +138,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def code_server_command(settings: Settings) -> list[str]:
     """The code server: holds the definitions, evaluates sensors, and starts a process for each run."""
     return [
-        *_python("dagster"),
+        *_python("orchestration.code_server"),
         *("api", "grpc", "--host", HOST, "--port", str(settings.port("dagster-code"))),
         *("--module-name", MODULE, "--location-name", LOCATION),
         *("--max-workers", str(CODE_SERVER_THREADS), "--log-level", "warning", "--use-python-environment-entry-point"),
@@ -170,8 +173,4 @@ def opened(settings: Settings) -> Iterator["DagsterInstance"]:
 
     folder = write_instance_config(settings)
     with DagsterInstance.from_config(str(folder)) as instance:
-        # Without a pool Dagster connects anew for each statement: 700 connections for a build of twenty assets.
-        instance.optimize_for_webserver(
-            statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=CONNECTION_AGE_SECONDS, max_overflow=SPARE_CONNECTIONS
-        )
         yield instance

@@ -23,6 +23,7 @@ from contracts.topics import TOPICS
 from headrace import stack
 from headrace.stack.postgres import create_database, server_answers
 from headrace.stack.supervision import Supervisor
+from orchestration import instance as dagster
 from streaming.connect.applying import apply, configure
 from streaming.landing.accounts import prepare
 from streaming.runtime.clients import admin
@@ -65,6 +66,15 @@ def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) 
     yield settings
     with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
         db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.database)))
+
+
+@pytest.fixture
+def with_dagster(fresh: Settings) -> Settings:
+    """`fresh`, with a Dagster database that is new: its name is the same for all tests on the session's servers."""
+    with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as db:
+        db.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(dagster.DATABASE)))
+    create_database(fresh, dagster.DATABASE)
+    return fresh
 
 
 @pytest.fixture(scope="session")

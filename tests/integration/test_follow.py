@@ -13,7 +13,6 @@ import pytest
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from headrace.stack.postgres import create_database
 from orchestration import instance as dagster
 from orchestration.follow import follow
 from orchestration.keys import FILE_KEY, table_key
@@ -28,10 +27,9 @@ PATIENCE_SECONDS = 150.0
 
 
 @pytest.fixture
-def follower(fresh: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def follower(with_dagster: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts `headrace build --follow` on the test's stack; whatever still runs at the end is killed."""
-    create_database(fresh, dagster.DATABASE)
-    own = {f"HEADRACE_{name.upper()}": str(value) for name, value in fresh.model_dump(exclude_none=True).items()}
+    own = {f"HEADRACE_{name.upper()}": str(value) for name, value in with_dagster.model_dump(exclude_none=True).items()}
     started: list[subprocess.Popen[str]] = []
 
     def start() -> subprocess.Popen[str]:
@@ -100,19 +98,18 @@ def test_what_lands_is_built_and_reported_and_gone_on_with_after_postgresql_was_
 
 
 @pytest.mark.timeout(500)
-def test_how_long_records_took_is_measured_and_is_a_mart(fresh: Settings) -> None:
-    create_database(fresh, dagster.DATABASE)
+def test_how_long_records_took_is_measured_and_is_a_mart(with_dagster: Settings) -> None:
     stop, told = Event(), list[str]()
-    landing = Landing(fresh)
+    landing = Landing(with_dagster)
     landing.land("orders", [order("1", ("A", 1, "2.50"))])
-    following = Thread(target=follow, args=(fresh, stop, told.append))
+    following = Thread(target=follow, args=(with_dagster, stop, told.append))
     following.start()
     try:
-        wait(lambda: orders(fresh) == 1, "the first build")
+        wait(lambda: orders(with_dagster) == 1, "the first build")
         landing.land("orders", [order(str(number), ("A", 1, "2.50")) for number in range(2, 12)])
-        wait(lambda: orders(fresh) == 11, "the second build")
+        wait(lambda: orders(with_dagster) == 11, "the second build")
         landing.land("orders", [order("last", ("A", 1, "2.50"))])
-        wait(lambda: measured(fresh) >= 10, "the measurement in the mart")
+        wait(lambda: measured(with_dagster) >= 10, "the measurement in the mart")
     finally:
         stop.set()
         following.join()

@@ -1,7 +1,6 @@
 """Dagster's servers on the real PostgreSQL: a landing commit starts a build, and a killed build is made up for."""
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 import psutil
-import psycopg
 import pytest
 
 from contracts.settings import Settings
-from headrace.stack.postgres import create_database
 from orchestration import instance as dagster
 from orchestration.keys import table_key, topic_key
 from orchestration.processes import PROCESS_TAG
@@ -27,11 +24,9 @@ PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture
-def served(fresh: Settings) -> Iterator[dg.DagsterInstance]:
+def served(with_dagster: Settings) -> Iterator[dg.DagsterInstance]:
     """Code server and daemon, started at once on an empty database, and the instance that they serve."""
-    with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as db:
-        db.execute(f"drop database if exists {dagster.DATABASE} with (force)")
-    create_database(fresh, dagster.DATABASE)
+    fresh = with_dagster
     dagster.write_instance_config(fresh)
     own = {f"HEADRACE_{name.upper()}": str(value) for name, value in fresh.model_dump(exclude_none=True).items()}
     environment = os.environ | own | dagster.environment(fresh) | {"PYTHONPATH": str(ROOT)}
@@ -88,7 +83,9 @@ def test_a_landing_commit_starts_a_build_and_one_that_is_killed_is_run_again(
     landing.land("orders", [order("2", ("A", 2, "2.50"))])
     _wait(lambda: any(PROCESS_TAG in run.tags for run in _runs(served, dg.DagsterRunStatus.STARTED)), "a build")
     (running,) = _runs(served, dg.DagsterRunStatus.STARTED)
-    os.kill(int(running.tags[PROCESS_TAG].split()[-2]), signal.SIGKILL)
+    process = psutil.Process(int(running.tags[PROCESS_TAG].split()[-2]))
+    assert any("forkserver" in argument for argument in process.cmdline()), "the run did not start as a fork"
+    process.kill()
     _wait(lambda: bool(_runs(served, dg.DagsterRunStatus.FAILURE)), "the killed build to be noticed")
     _wait(lambda: len(_runs(served, dg.DagsterRunStatus.SUCCESS)) == 2, "another build to succeed")
     assert _rows_built(served, "core.orders") == 2

@@ -1,6 +1,9 @@
 """How Dagster is set up within a stack."""
 
+import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +54,20 @@ def test_every_process_listens_on_this_machine_only_and_has_no_secret_in_its_arg
     for command in (code, web):
         assert command[command.index("--host") + 1] == HOST
     assert "s3cret" not in " ".join([*code, *web, *instance.daemon_command(settings)])
+
+
+def test_what_runs_are_forked_from_has_no_thread_of_its_own_no_pool_of_workers_and_no_connection() -> None:
+    looked = (
+        "import os, threading\n"
+        "import psutil\n"
+        "import multiprocessing, multiprocessing.forkserver\n"
+        "from orchestration.code_server import PRELOADED\n"
+        "for name in PRELOADED: __import__(name)\n"
+        "me = psutil.Process()\n"
+        "names = {open(f'/proc/self/task/{task.id}/comm').read().strip() for task in me.threads()}\n"
+        "print(threading.active_count(), len(me.net_connections('all')), *sorted(names))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, check=True).stdout.split()
+    assert told[:2] == ["1", "0"]
+    # Polars' workers would be missed in a fork: they come, as `polars-0` and so on, with the first query.
+    assert not [name for name in told[2:] if re.fullmatch(r"polars-\d+|rayon.*", name)]
