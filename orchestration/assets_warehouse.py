@@ -19,7 +19,7 @@ from warehouse.ahead import Ahead
 from warehouse.build import BuildResult
 from warehouse.engine import Blocked
 from warehouse.lake import Lake
-from warehouse.plots import plot
+from warehouse.plots import PLOTS
 from warehouse.publish import PublishResult, publish
 from warehouse.raw import RawTable, raw_tables
 from warehouse.staged import STAGED_TABLES, StagedTable
@@ -90,14 +90,14 @@ def _table_asset(table: Table) -> dg.AssetsDefinition:
         check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
-    def built(lake: dg.ResourceParam[Lake], builds: dg.ResourceParam[Ahead], options: BuildOptions):
+    def built(settings: dg.ResourceParam[Settings], builds: dg.ResourceParam[Ahead], options: BuildOptions):
         try:
             with retried():
                 result = builds.build(table.qualified, full=options.full)
         except Blocked as blocked:
             yield from (check_result(table.qualified, each) for each in blocked.checks)
             raise
-        yield _materialization(table, result, plot_metadata(lake, result))
+        yield _materialization(table, result, plot_metadata(settings, result))
 
     return built
 
@@ -151,15 +151,14 @@ def build_metadata(result: BuildResult) -> dict[str, Any]:
     }
 
 
-def plot_metadata(lake: Lake, result: BuildResult) -> dict[str, Any]:
-    """The table's plot, where it has one, drawn anew if the table changed.
+def plot_metadata(settings: Settings, result: BuildResult) -> dict[str, Any]:
+    """The table's plot, where it has one: its address at the SQL server, which draws it when somebody looks.
 
-    By its address at the SQL server: a picture in each of thousands of events would fill Dagster's storage.
+    The snapshot in it is for the browser, which would show what it has seen before.
     """
-    drawn = plot(lake, result.table, changed=bool(result.inserted or result.updated or result.deleted))
-    if drawn is None:
+    if result.table not in PLOTS or not result.rows:
         return {}
-    address = f"http://{HOST}:{lake.settings.port('sql')}/plots/{drawn.name}?snapshot={result.snapshot}"
+    address = f"http://{HOST}:{settings.port('sql')}/plots/{result.table}.png?snapshot={result.snapshot}"
     return {"plot": dg.MetadataValue.md(f"![{result.table}]({address})")}
 
 

@@ -103,7 +103,7 @@ class Reports:
         if not (self._waiting or self._published) or now - self._sent_at < REPORT_EVERY_SECONDS:
             return
         for name, result in list(self._waiting.items()):
-            metadata = build_metadata(result) | plot_metadata(lake, result)
+            metadata = build_metadata(result) | plot_metadata(lake.settings, result)
             instance.report_runless_asset_event(dg.AssetMaterialization(table_key(name), metadata=metadata))
             del self._waiting[name]
             for check in result.checks:

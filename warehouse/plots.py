@@ -1,4 +1,4 @@
-"""Plots of the marts that people look at: rows to a PNG, drawn when the table changed and kept as a file.
+"""Plots of the marts that people look at: rows to a PNG.
 
 What is drawn is a pure function of the rows. `matplotlib` is imported when something is drawn, and not before.
 """
@@ -6,11 +6,7 @@ What is drawn is a pure function of the rows. `matplotlib` is imported when some
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from contracts.settings import Settings
-from warehouse.lake import Lake
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,29 +27,6 @@ class Plot:
     title: str
     sql: str
     draw: Callable[["Axes", Rows], None]
-
-
-def plot_file(settings: Settings, table: str) -> Path:
-    """Where a table's plot is kept."""
-    return settings.root / "plots" / f"{table}.png"
-
-
-def plot(lake: Lake, table: str, *, changed: bool) -> Path | None:
-    """The file of the table's plot, drawn anew where the table `changed`; None for a table without a plot or rows."""
-    declared = PLOTS.get(table)
-    if declared is None:
-        return None
-    target = plot_file(lake.settings, table)
-    if changed or not target.exists():
-        with lake.translated_errors():
-            rows = lake.connection.execute(declared.sql).fetchall()
-        if not rows:
-            return None
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_suffix(".aside")
-        aside.write_bytes(drawn(declared, rows))
-        aside.replace(target)
-    return target
 
 
 def drawn(declared: Plot, rows: Rows) -> bytes:
@@ -90,8 +63,10 @@ def _dates(axes: "Axes") -> None:
 def by_series(rows: Rows, *, adds_up: bool) -> dict[str, tuple[list[Any], list[float]]]:
     """Rows of x, series and value, as the x and the values of each series.
 
-    Of many series the largest are kept. Where values add up, the rest is `other`; of means it would mean nothing.
+    Of many series the largest are kept. Where values add up, the rest is `other`; of means it would mean nothing. Rows
+    without a value are left out.
     """
+    rows = [row for row in rows if row[2] is not None]
     sizes: dict[str, float] = {}
     for _, name, value in rows:
         sizes[name] = sizes.get(name, 0.0) + (abs(float(value)) if adds_up else 1)

@@ -60,6 +60,31 @@ def talk(settings: Settings, with_client: Talk) -> None:
     asyncio.run(conversation())
 
 
+def test_a_plot_is_of_the_published_file_as_it_is_now(settings: Settings) -> None:
+    with duckdb.connect(str(settings.warehouse_file)) as file:
+        file.execute("alter table marts.sales_daily add column channel varchar default 'web'")
+
+    async def check(client: httpx.AsyncClient) -> None:
+        address = "/plots/marts.sales_daily.png"
+        first = await client.get(address, headers={"authorization": ""})
+        assert (first.status_code, first.headers["content-type"]) == (200, "image/png")
+        assert first.content.startswith(b"\x89PNG")
+        assert (await client.get(address)).content == first.content
+        newer = settings.root / "newer.duckdb"
+        newer.write_bytes(settings.warehouse_file.read_bytes())
+        with duckdb.connect(str(newer)) as file:
+            file.execute("insert into marts.sales_daily values ('2026-03-03', 700, 'store')")
+        newer.replace(settings.warehouse_file)
+        assert (await client.get(address)).content != first.content
+
+        for name, reason in (("marts.nothing", "no plot"), ("marts.posts_daily", "posts_daily"), ("..", "no plot")):
+            refused = await client.get(f"/plots/{name}.png")
+            assert refused.status_code in (400, 404)
+            assert reason in refused.json()["message"]
+
+    talk(settings, check)
+
+
 def test_an_answer_is_exact_as_json_csv_and_arrow(settings: Settings) -> None:
     async def check(client: httpx.AsyncClient) -> None:
         sql = "select * from marts.sales_daily order by all"

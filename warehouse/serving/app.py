@@ -3,6 +3,7 @@
     POST /api/sql?format=json|csv|arrow&rows=N    the statement is the body
     GET  /api/tables                              tables and columns with their descriptions
     GET  /api/examples                            the saved questions
+    GET  /plots/TABLE.png                         the table's plot, for Dagster's pages
 
 Everything under /api but the examples needs `Authorization: Bearer TOKEN`. An error is JSON: `error` says which kind,
 `message` what happened and what to do.
@@ -11,13 +12,16 @@ Everything under /api but the examples needs `Authorization: Bearer TOKEN`. An e
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
 import structlog
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -27,7 +31,7 @@ from starlette.staticfiles import StaticFiles
 
 from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
-from warehouse.plots import plot_file
+from warehouse.plots import PLOTS, drawn
 from warehouse.serving.examples import examples
 from warehouse.serving.worker import Form, Header, Kind, Question
 from warehouse.serving.workers import Busy, Died, Limits, TooSlow, Workers
@@ -77,7 +81,7 @@ def build_app(settings: Settings, token: str) -> Starlette:
             Mount("/page", StaticFiles(directory=PAGE)),
             Mount("/viewer", StaticFiles(directory=viewer_folder())),
             # Dagster's pages show these, without a token: who sees those pages sees the marts' figures anyway.
-            Mount("/plots", StaticFiles(directory=plot_file(settings, "").parent, check_dir=False)),
+            Route("/plots/{table}.png", endpoint.plot),
         ],
         # A page of another origin that makes its own name mean this address does not get through.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]), Middleware(_Headers)],
@@ -132,6 +136,8 @@ class _Endpoint:
         self._settings = settings
         self._token = token.encode()
         self._workers = workers
+        self._plots: dict[str, tuple[str, bytes]] = {}
+        """The last picture of each plot, with the version of the file that it was drawn from."""
 
     async def sql(self, request: Request) -> Response:
         if refusal := self._refusal(request):
@@ -165,6 +171,23 @@ class _Endpoint:
         refused.headers["www-authenticate"] = "Bearer"
         return refused
 
+    async def plot(self, request: Request) -> Response:
+        """A table's plot as the published file has it, drawn when it is first asked for after each build."""
+        declared = PLOTS.get(table := request.path_params["table"])
+        if declared is None:
+            return _error(404, "invalid", f"There is no plot of {table}.")
+        version = _version(self._settings.warehouse_file)
+        if version is None or self._plots.get(table, ("",))[0] != version:
+            answer = await self._answer(declared.sql, "arrow", self._settings.serve_rows)
+            if answer.status_code != HTTPStatus.OK:
+                return answer
+            found = pa.ipc.open_stream(bytes(answer.body)).read_all()
+            if not found.num_rows:
+                return _error(404, "invalid", f"{table} has no rows to draw yet.")
+            rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+            self._plots[table] = (version or "", await run_in_threadpool(drawn, declared, rows))
+        return Response(self._plots[table][1], media_type="image/png", headers={"cache-control": "no-cache"})
+
     async def _answer(self, statement: str, form: str, rows: int) -> Response:
         file = self._settings.warehouse_file
         if not file.exists():
@@ -182,6 +205,15 @@ class _Endpoint:
         except Died:
             return _error(413, "memory", "The question ended its process, most likely by the memory that it took.")
         return _response(header, body, form)
+
+
+def _version(file: Path) -> str | None:
+    """What tells one published file from the next, which takes its name; None where there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return f"{found.st_ino} {found.st_mtime_ns}"
 
 
 def _form(form: str) -> Form:
