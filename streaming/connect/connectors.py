@@ -91,6 +91,9 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         # What a processor aborted was never said.
         "consumer.override.isolation.level": "read_committed",
         "consumer.override.auto.offset.reset": "earliest",
+        # Rows are written by the batch; the smaller they are, the more of PostgreSQL and the broker they take.
+        "consumer.override.fetch.min.bytes": "64000",
+        "consumer.override.fetch.max.wait.ms": "250",
         "producer.override.max.request.size": str(MAX_DEAD_LETTER_BYTES),
     }
 

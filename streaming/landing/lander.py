@@ -69,6 +69,9 @@ class Lander:
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 2_000,
                 "topic.metadata.refresh.interval.ms": 10_000,
+                # Records are landed every two seconds: they need not come one by one, at a request to the broker each.
+                "fetch.min.bytes": 64_000,
+                "fetch.wait.max.ms": 250,
                 "error_cb": self._fatal.noticed,
             },
         )

@@ -26,6 +26,7 @@ _LOG_ERRORS = 3
 CONNECT_TIMEOUT_SECONDS = 10.0
 SETTLING_SECONDS = 5.0
 DELIVERY_TIMEOUT_SECONDS = 120.0
+LINGER_MS = 100
 POLL_EVERY = 1_000
 """Records between two looks at delivery reports; failures are all that is reported."""
 
@@ -132,6 +133,8 @@ class Publisher:
                 # No method of this object: a cycle would keep the producer and its threads alive.
                 "on_delivery": _collect_into(self._failures),
                 "delivery.report.only.error": True,
+                # Nobody waits for one record: a request to the broker may have those of a while.
+                "linger.ms": LINGER_MS,
                 "message.timeout.ms": int(DELIVERY_TIMEOUT_SECONDS * 1000),
                 "log_level": _LOG_ERRORS,  # a broker that has just started is asked again: no news for a person
             },

@@ -86,6 +86,8 @@ class Worker:
                 "heartbeat.interval.ms": 2_000,
                 "max.poll.interval.ms": int(changelog.MAX_POLL_SECONDS * 1_000),
                 "topic.metadata.refresh.interval.ms": 10_000,
+                "fetch.min.bytes": 64_000,
+                "fetch.wait.max.ms": int(GATHER_SECONDS * 1_000 / 2),
                 "error_cb": self._fatal.noticed,
             },
         )

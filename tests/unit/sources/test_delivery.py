@@ -139,9 +139,13 @@ def test_a_stop_ends_the_delivery_after_the_record_at_hand() -> None:
 class Waiting(threading.Event):
     """A clock that only waiting moves."""
 
-    now = 0.0
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.waits: list[float] = []
 
     def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0)
         self.now += timeout or 0
         return False
 
@@ -156,6 +160,15 @@ def test_the_pace_is_even_and_lost_time_is_not_made_up() -> None:
     for _ in range(11):
         pace.wait()
     assert clock.now == pytest.approx(62.0, abs=0.2)
+
+
+def test_a_fast_pace_waits_a_hundred_times_a_second_at_most() -> None:
+    clock = Waiting()
+    pace = Pace(1_000, clock, lambda: clock.now)
+    for _ in range(2_001):
+        pace.wait()
+    assert clock.now == pytest.approx(2.0, abs=0.02)
+    assert min(clock.waits) >= 0.01
 
 
 def test_every_source_is_named_by_the_command_and_described_in_the_docs() -> None:
