@@ -23,8 +23,8 @@ FALLBACK_CRON = "*/30 * * * *"
 AUDIT_CRON = "41 3 * * *"
 VERIFY_CRON = "17 * * * *"
 """Hourly: a verification reads all that the topics retain."""
-MAINTENANCE_CRON = "40 */6 * * *"
-"""Four times a day: a day of small files is what makes builds and queries slow."""
+MAINTENANCE_CRON = "40 * * * *"
+"""Hourly: the landers write a file every two seconds, and hundreds of small files are what makes builds slow."""
 RETENTION_CRON = "55 3 * * *"
 
 

@@ -58,7 +58,9 @@ def register_together(lake: Lake, topic_names: Sequence[str]) -> list[BuildResul
     """As `register`, of several topics in one transaction; where one of them fails, none is registered."""
     started = time.monotonic()
     with lake.translated_errors():
+        lake.expect(0)
         inserted = raw.register(lake, topic_names)
+        lake.expect(sum(inserted.values()))
     seconds = (time.monotonic() - started) / len(topic_names)
     with lake.transaction():
         return [

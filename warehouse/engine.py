@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from contracts.errors import Terminal
 from warehouse import lineage, recent, watermarks
 from warehouse.checks import CheckResult, evaluate, keep
-from warehouse.lake import CATALOG, Lake, quoted
+from warehouse.lake import Lake, quoted
 from warehouse.merging import NOTHING, REASONS, Changes, Target, names_of, replace_rows, same_identity
 from warehouse.scopes import find_touched, has_spans, only_scope, time_ranges, within_scope
 from warehouse.tables import Grouping, Table
@@ -96,7 +96,8 @@ def _bring_up_to_date(lake: Lake, table: Table, snapshot: int, *, full: bool) ->
     if existing != columns or not _documented(table, marks) or not _as_built(lake, table, marks):
         lineage.keep(lake, table)
     if full or existing != columns or not _as_built(lake, table, marks):
-        built = _write(lake, table, columns, table.sql, of_scope=False)
+        with lake.all_threads():
+            built = _write(lake, table, columns, table.sql, of_scope=False)
     else:
         since = {name: marks[name].snapshot_id for name in table.inputs}
         if table.append:
@@ -127,11 +128,8 @@ def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, 
     (source,) = table.inputs
     if since[source] >= snapshot:
         return None
-    schema, name = source.split(".")
-    lake.connection.execute(
-        f'create or replace temp view "{source}" as select * from ducklake_table_insertions('
-        f"'{CATALOG}', '{schema}', '{name}', {since[source] + 1}, {snapshot})"
-    )
+    rows = recent.insertions(lake, source, since[source], snapshot)
+    lake.connection.execute(f'create or replace temp view "{source}" as select * from {rows}')
     if not lake.value(f'select exists (from temp."{source}")'):
         return None
     _compute(lake, table, _over_views(table))

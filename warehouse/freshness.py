@@ -6,8 +6,8 @@ add up over builds, so that quantiles of hours and days are exact to the second 
 
 # ruff: noqa: S608  names of the topics' tables, and numbers
 
-from warehouse import watermarks
-from warehouse.lake import CATALOG, Lake, quoted
+from warehouse import recent, watermarks
+from warehouse.lake import Lake, quoted
 from warehouse.raw import SCHEMA, raw_tables
 
 TABLE = "meta.freshness"
@@ -30,7 +30,8 @@ def measure(lake: Lake) -> int:
         Transient: PostgreSQL is away.
     """
     marks = watermarks.read(lake, READER)
-    known = [each for each in raw_tables() if each.qualified in lake.columns()]
+    present = lake.columns()
+    known = [each for each in raw_tables() if each.qualified in present]
     since = marks[SCHEMA].snapshot_id if SCHEMA in marks else None
     changed = lake.changed_since(since) if since is not None else set[str]()
     changed_tables = [each for each in known if each.qualified in changed]
@@ -43,8 +44,7 @@ def _measure(lake: Lake, since: int | None, tables: dict[str, str]) -> int:
     snapshot, count = lake.snapshot(), 0
     if since is not None and tables:
         parts = [
-            f"select {quoted(topic)} as topic, _kafka_time from ducklake_table_insertions("
-            f"'{CATALOG}', '{SCHEMA}', '{qualified.removeprefix(f'{SCHEMA}.')}', {since + 1}, {snapshot})"
+            f"select {quoted(topic)} as topic, _kafka_time from {recent.insertions(lake, qualified, since, snapshot)}"
             for topic, qualified in tables.items()
         ]
         lake.connection.execute(

@@ -29,7 +29,9 @@ METADATA = f"__ducklake_metadata_{CATALOG}.{METADATA_SCHEMA}"
 EXTENSIONS = ("postgres_scanner", "ducklake")
 MEMORY_LIMIT = "2GB"
 """What a build may hold before it spills to disk; a stack is small, and its broker and Dagster run beside it."""
-MAX_THREADS = 4
+THREADS = min(os.cpu_count() or 1, 4)
+MANY_ROWS = 200_000
+"""New rows from which a build is worth more than one thread."""
 ATTEMPTS = 5
 _SIGNS_OF_A_LOST_SERVER = (
     "connection to server",
@@ -59,6 +61,12 @@ join {METADATA_SCHEMA}.ducklake_schema using (schema_id)
 left join counted using (table_id)
 """  # noqa: S608  names of this module
 
+INDEX = "headrace_file_column_stats"
+"""By it DuckLake finds the statistics of a table's files; else it reads those of all tables, for each statement."""
+_CREATE_INDEX = f"""
+create index if not exists {INDEX} on {METADATA_SCHEMA}.ducklake_file_column_stats (table_id, column_id)
+"""
+
 T = TypeVar("T")
 
 
@@ -70,6 +78,7 @@ class Lake:
         self.connection = connection
         self.lock = BuilderLock(self.postgres)
         self._postgres: psycopg.Connection | None = None
+        self._threads = THREADS
         self._remembered: dict[str, tuple[int, Any]] = {}
         self._last_changes: tuple[int, dict[str, int]] = (-1, {})
         self._in_transaction = False
@@ -95,12 +104,14 @@ class Lake:
         read_only = read_only or at is not None
         lake = cls(settings, _duckdb(settings))
         try:
-            exists = _catalog_exists(lake.postgres())
-            if read_only and not exists:
+            if read_only and not _exists(lake.postgres(), "ducklake_metadata"):
                 raise Terminal("There is no warehouse yet.", remedy="Run `headrace build` first.")
             version = None if at is None else snapshot_at(lake.postgres(), at)
-            with nullcontext() if exists else lake.lock.held():
+            is_complete = read_only or _exists(lake.postgres(), INDEX)
+            with nullcontext() if is_complete else lake.lock.held():
                 _attach(lake.connection, settings, read_only=read_only, version=version)
+                if not is_complete:
+                    lake.postgres().execute(_CREATE_INDEX)
         except BaseException:
             lake.close()
             raise
@@ -138,6 +149,29 @@ class Lake:
         if self._in_transaction:
             self._snapshot = snapshot
         return snapshot
+
+    def expect(self, rows: int) -> None:
+        """Use one thread from now on where what comes is about few new rows, else all.
+
+        Such a build is a thousand small statements, and DuckDB's threads wait for each other in every one: two take a
+        third more processor time than one, and are slower where the processors have other work.
+        """
+        self._use(THREADS if rows >= MANY_ROWS else 1)
+
+    @contextmanager
+    def all_threads(self) -> Iterator[None]:
+        """Use all threads for the length of the block, for work on whole tables."""
+        before = self._threads
+        self._use(THREADS)
+        try:
+            yield
+        finally:
+            self._use(before)
+
+    def _use(self, threads: int) -> None:
+        if threads != self._threads:
+            self.connection.execute(f"set threads = {threads}")
+            self._threads = threads
 
     def value(self, sql: str) -> Any:
         """The single value that a query returns."""
@@ -304,15 +338,16 @@ def _connect(conninfo: str) -> psycopg.Connection:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
 
 
-def _catalog_exists(postgres: psycopg.Connection) -> bool:
-    row = postgres.execute("select to_regclass(%s)", [f"{METADATA_SCHEMA}.ducklake_metadata"]).fetchone()
+def _exists(postgres: psycopg.Connection, name: str) -> bool:
+    """Whether the catalog has a table or index of this name."""
+    row = postgres.execute("select to_regclass(%s)", [f"{METADATA_SCHEMA}.{name}"]).fetchone()
     return row is not None and row[0] is not None
 
 
 def _duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={
-            "threads": min(os.cpu_count() or 1, MAX_THREADS),
+            "threads": THREADS,
             "memory_limit": MEMORY_LIMIT,
             "temp_directory": str(settings.root / "spill"),
             # Nothing is fetched behind one's back: what is needed is loaded below.

@@ -19,7 +19,7 @@ from contracts.accounts import RegisteredAccount
 from contracts.errors import Terminal
 from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
 from contracts.topics import TOPICS, Case, Topic
-from warehouse import checks, watermarks
+from warehouse import checks, recent, watermarks
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.landed import CommittedFile, Landed, files_named, landed_since
 
@@ -199,7 +199,7 @@ def _register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
     return {topic: sum(file.rows for file in found.files) for topic, found in landed.items()}
 
 
-def _add_files(lake: Lake, qualified: str, committed: Iterable[CommittedFile]) -> None:
+def _add_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> None:
     paths = ", ".join(quoted(str(_present(lake.settings.landing_root, file))) for file in committed)
     if paths:
         # A file may lack columns that its contract gained later. One it has beyond the table's would be lost: an error.
@@ -207,6 +207,10 @@ def _add_files(lake: Lake, qualified: str, committed: Iterable[CommittedFile]) -
             f"call ducklake_add_data_files('{CATALOG}', {quoted(qualified.removeprefix(f'{SCHEMA}.'))}, [{paths}],"
             f" schema => '{SCHEMA}', allow_missing => true, hive_partitioning => false)"
         )
+        nothing = ", ".join(f'null::{kind} as "{name}"' for name, kind in lake.columns()[qualified].items())
+        read = f"read_parquet([{paths}], union_by_name => true, hive_partitioning => false)"
+        rows = f"select * from (select {nothing} where false) union all by name from {read}"
+        recent.keep(lake, qualified, rows, sum(file.rows for file in committed))
 
 
 def _present(landing_root: Path, committed: CommittedFile) -> Path:

@@ -5,7 +5,7 @@ it, reader by reader, takes ten times as long. What is kept is used only where i
 watermark; else the lake is asked.
 """
 
-from warehouse.lake import Lake
+from warehouse.lake import CATALOG, Lake
 
 MOST_ROWS = 100_000
 """Of more changes than these none are kept: they would take memory, and asking the lake is cheap beside the rest."""
@@ -32,6 +32,14 @@ def changes(lake: Lake, table: str, since: int, until: int) -> str | None:
     before, at = lake.recent.get(table, (0, 0))
     is_all = before <= since < at <= until and lake.last_changes().get(table) == at
     return _name(table) if is_all else None
+
+
+def insertions(lake: Lake, table: str, since: int, until: int) -> str:
+    """What to select from for the rows that were added to a table, of which none is ever removed."""
+    schema, name = table.split(".")
+    return changes(lake, table, since, until) or (
+        f"ducklake_table_insertions('{CATALOG}', '{schema}', '{name}', {since + 1}, {until})"
+    )
 
 
 def _name(table: str) -> str:

@@ -21,7 +21,7 @@ from tests.integration.samples import at, hit, order
 from warehouse import watermarks
 from warehouse.build import build, register
 from warehouse.checks import unique_key
-from warehouse.lake import Lake
+from warehouse.lake import INDEX, METADATA_SCHEMA, Lake
 from warehouse.publish import publish
 from warehouse.query import run
 from warehouse.tables import table
@@ -184,3 +184,37 @@ def test_nobody_asks_a_warehouse_that_was_never_built(fresh: Settings) -> None:
 
     with pytest.raises(Terminal, match="headrace build"):
         run(fresh, "select 1")
+
+
+def test_few_new_rows_are_built_on_one_thread_and_whole_tables_on_all(
+    fresh: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.lake.THREADS", 2)
+    landing = Landing(fresh)
+    land(landing, 0)
+    with Lake.open(fresh) as lake:
+
+        def threads() -> int:
+            return int(lake.value("select current_setting('threads')"))
+
+        register(lake, "orders")
+        assert threads() == 1
+        with lake.all_threads():
+            assert threads() == 2
+        assert threads() == 1
+        monkeypatch.setattr("warehouse.lake.MANY_ROWS", ORDERS_PER_FLUSH)
+        land(landing, 1)
+        register(lake, "orders")
+        assert threads() == 2
+
+
+def test_a_catalog_without_the_index_of_statistics_gets_it_and_keeps_working(fresh: Settings) -> None:
+    index = f"{METADATA_SCHEMA}.{INDEX}"
+    with Lake.open(fresh), psycopg.connect(fresh.conninfo(), autocommit=True) as db:
+        assert db.execute("select to_regclass(%s)", [index]).fetchone() != (None,)
+        db.execute(f"drop index {index}")
+    land(Landing(fresh), 0)
+    build_from(fresh, *TOPICS)
+    assert_all_there_once(fresh, 1)
+    with psycopg.connect(fresh.conninfo()) as db:
+        assert db.execute("select to_regclass(%s)", [index]).fetchone() != (None,)

@@ -8,7 +8,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from tests.integration.landed import Landing
 from tests.integration.samples import order
-from warehouse import raw
+from warehouse import raw, recent
 from warehouse.build import register
 from warehouse.lake import Lake
 
@@ -98,6 +98,32 @@ def test_a_column_that_a_contract_gains_is_added(fresh: Settings) -> None:
         columns = {name: (kind, about) for name, kind, about in result.columns}
         assert columns["country"] == ("VARCHAR", "Country of the customer.")
         assert lake.value("select country from raw.orders") == "France"
+
+
+def test_what_was_registered_last_is_at_hand_as_the_lake_has_it_even_of_files_that_lack_a_column(
+    fresh: Settings,
+) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("0")])
+    with Lake.open(fresh) as lake:
+        register(lake, "orders")
+        before = lake.snapshot()
+        landing.land("orders", [order("1", ("A", 3, "2.55"), country="France"), order("2")])
+        landing.land("orders", [order("3", ("B", 1, "0.10"))])
+        lake.connection.execute("alter table raw.orders add column later varchar")
+        register(lake, "orders")
+        since = lake.last_changes()["raw.orders"] - 1
+        kept = recent.changes(lake, "raw.orders", since, lake.snapshot())
+        assert kept is not None
+        assert recent.changes(lake, "raw.orders", before - 1, lake.snapshot()) is None
+        columns = ", ".join(f'"{name}"' for name in lake.columns()["raw.orders"])
+        told = f"ducklake_table_insertions('lake', 'raw', 'orders', {since + 1}, {lake.snapshot()})"
+        query = "select {} from {} order by order_id"
+        expected = lake.connection.execute(query.format(columns, told))
+        types, rows = expected.description, expected.fetchall()
+        found = lake.connection.execute(query.format("*", kept))
+        assert (found.description, found.fetchall()) == (types, rows)
+        assert [row[-1] for row in rows] == [None] * 3
 
 
 def test_every_raw_table_and_column_is_commented(fresh: Settings) -> None:

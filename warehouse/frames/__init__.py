@@ -196,7 +196,8 @@ def _range(lake: Lake, source: str, until: datetime | None, *, required: bool = 
     ends = lake.connection.execute(sql).fetchone()
     if ends is None or ends[1] is None:
         if required:
-            raise Terminal(f"{source} is empty.", remedy="Replay or simulate something, and run `headrace build`.")
+            nothing = "is empty" if until is None else f"has nothing of before {until:%Y-%m-%d %H:%M}"
+            raise Terminal(f"{source} {nothing}.", remedy="Replay or simulate something, and run `headrace build`.")
         return _NEVER, _NEVER
     return ends[0].astimezone(UTC), ends[1].astimezone(UTC)
 
