@@ -90,7 +90,7 @@ class Settings(SourceSettings):
     serve_memory_mb: Annotated[int, Field(ge=64, description="Memory that a question to `serve` may take.")] = 512
     serve_rows: Annotated[int, Field(ge=1, description="Rows that an answer of `serve` has at most.")] = 100_000
     fresh_minutes: Annotated[
-        int, Field(ge=1, description="Minutes without a build after which Dagster shows tables as stale.")
+        int, Field(ge=2, description="Minutes without a build after which Dagster shows tables as stale.")
     ] = 60
     run_history_days: Annotated[int, Field(ge=1, description="Days that Dagster keeps finished runs.")] = 30
     alert_webhook: Annotated[

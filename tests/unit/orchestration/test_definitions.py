@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from pydantic import ValidationError
 
 from contracts.settings import Settings
 from contracts.topics import TOPICS
@@ -129,3 +130,9 @@ def test_every_table_turns_stale_when_no_build_brings_it_up_to_date(defs: dg.Def
     for spec in defs.resolve_all_asset_specs():
         is_no_table = spec.key.path[0] in ("kafka", "models")
         assert (spec.freshness_policy is None) == is_no_table, spec.key
+
+
+def test_the_shortest_time_after_which_tables_are_stale_is_one_that_dagster_takes() -> None:
+    with pytest.raises(ValidationError):
+        Settings(fresh_minutes=1)
+    assert build_defs(Settings(fresh_minutes=2)).resolve_all_asset_specs()
