@@ -168,10 +168,22 @@ class Lander:
         return None
 
     def _seek(self, key: Key, position: int) -> bool:
+        place = TopicPartition(*key, position)
         try:
-            self._consumer.seek(TopicPartition(*key, position))
+            self._consumer.seek(place)
         except KafkaException as error:
-            self._log.debug("seek refused", topic=key[0], partition=key[1], error=str(error))
+            self._log.info("seek refused", topic=key[0], partition=key[1], error=str(error))
+            return self._assign_anew(place)
+        return True
+
+    def _assign_anew(self, place: TopicPartition) -> bool:
+        """Begin at a place where seeking is refused for good: after an offset that the broker did not have."""
+        try:
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
+            self._consumer.pause([place])
+        except KafkaException as error:
+            self._log.info("assignment refused", topic=place.topic, partition=place.partition, error=str(error))
             return False
         return True
 
