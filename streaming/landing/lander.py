@@ -168,22 +168,22 @@ class Lander:
         return None
 
     def _seek(self, key: Key, position: int) -> bool:
-        place = TopicPartition(*key, position)
         try:
-            self._consumer.seek(place)
+            self._consumer.seek(TopicPartition(*key, position))
         except KafkaException as error:
-            self._log.info("seek refused", topic=key[0], partition=key[1], error=str(error))
-            return self._assign_anew(place)
+            self._log.debug("seek refused", topic=key[0], partition=key[1], error=str(error))
+            return False
         return True
 
-    def _assign_anew(self, place: TopicPartition) -> bool:
-        """Begin at a place where seeking is refused for good: after an offset that the broker did not have."""
+    def _assign_anew(self, key: Key, position: int) -> bool:
+        """Begin, paused, where seeking is refused for good: after an offset that the broker did not have."""
+        place = TopicPartition(*key, position)
         try:
             self._consumer.incremental_unassign([place])
             self._consumer.incremental_assign([place])
             self._consumer.pause([place])
         except KafkaException as error:
-            self._log.info("assignment refused", topic=place.topic, partition=place.partition, error=str(error))
+            self._log.info("assignment refused", topic=key[0], partition=key[1], error=str(error))
             return False
         return True
 
@@ -281,7 +281,7 @@ class Lander:
         except (Transient, psycopg.OperationalError) as error:
             self._log.warning("cannot recover yet", error=str(error).splitlines()[:1])
             return self._wait_before_recovery()
-        if not all(self._seek(key, position) for key, position in points.positions.items()):
+        if not all(self._seek(*place) or self._assign_anew(*place) for place in points.positions.items()):
             return self._wait_before_recovery()
         # The writer drops what is older than this generation; nothing of it can be under way any more, it is idle.
         self._writer.begin(self._generation)
