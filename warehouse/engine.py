@@ -179,7 +179,8 @@ def _write(lake: Lake, table: Table, columns: dict[str, str], sql: str, *, of_sc
         before = within_scope(lake, target.qualified, own_scope) if of_scope else f"select * from {target.qualified}"
         written.append(changes := replace_rows(lake, target, before, rows))
         count = changes.inserted + 2 * changes.updated + changes.deleted
-        recent.keep(lake, target.qualified, "from added union all from gone", count)
+        only_added = count == changes.inserted
+        recent.keep(lake, target.qualified, "from added union all from gone", count, only_added=only_added)
     return _wrote(written)
 
 

@@ -83,7 +83,7 @@ class Lake:
         self._last_changes: tuple[int, dict[str, int]] = (-1, {})
         self._in_transaction = False
         self._snapshot: int | None = None
-        self.recent: dict[str, tuple[int, int]] = {}
+        self.recent: dict[str, tuple[int, int, bool]] = {}
         """What `warehouse.recent` keeps of the tables written last."""
         self.is_fenced = False
         """Whether the transaction that is open has passed `warehouse.watermarks.fence`."""

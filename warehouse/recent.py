@@ -11,8 +11,8 @@ MOST_ROWS = 100_000
 """Of more changes than these none are kept: they would take memory, and asking the lake is cheap beside the rest."""
 
 
-def keep(lake: Lake, table: str, changed: str, count: int) -> None:
-    """Keep the rows that a query gives as those that the transaction that is open adds to `table` or removes.
+def keep(lake: Lake, table: str, changed: str, count: int, *, only_added: bool = True) -> None:
+    """Keep the rows that a query gives as those that the transaction that is open adds to `table` or, else, removes.
 
     It is the transaction that fences off other writers, so it becomes the snapshot after the one it reads.
     """
@@ -20,7 +20,7 @@ def keep(lake: Lake, table: str, changed: str, count: int) -> None:
     lake.recent.pop(table, None)
     if 0 < count <= MOST_ROWS:
         lake.connection.execute(f"create or replace temp table {_name(table)} as {changed}")
-        lake.recent[table] = (lake.last_changes().get(table, 0), base + 1)
+        lake.recent[table] = (lake.last_changes().get(table, 0), base + 1, only_added)
 
 
 def changes(lake: Lake, table: str, since: int, until: int) -> str | None:
@@ -29,17 +29,18 @@ def changes(lake: Lake, table: str, since: int, until: int) -> str | None:
     A rollback drops all that is kept. Whatever else was done to the table, such as merging its files, shows as a later
     change.
     """
-    before, at = lake.recent.get(table, (0, 0))
+    before, at, _ = lake.recent.get(table, (0, 0, True))
     is_all = before <= since < at <= until and lake.last_changes().get(table) == at
     return _name(table) if is_all else None
 
 
 def insertions(lake: Lake, table: str, since: int, until: int) -> str:
-    """What to select from for the rows that were added to a table, of which none is ever removed."""
+    """What to select from for the rows that were added to a table after one snapshot, up to another."""
+    kept = changes(lake, table, since, until)
+    if kept is not None and lake.recent[table][2]:
+        return kept
     schema, name = table.split(".")
-    return changes(lake, table, since, until) or (
-        f"ducklake_table_insertions('{CATALOG}', '{schema}', '{name}', {since + 1}, {until})"
-    )
+    return f"ducklake_table_insertions('{CATALOG}', '{schema}', '{name}', {since + 1}, {until})"
 
 
 def _name(table: str) -> str:

@@ -251,6 +251,20 @@ def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fr
         assert lake.recent == {}
 
 
+def test_rows_that_were_removed_are_never_told_as_added(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.00")), order("2", ("B", 1, "2.00"))])
+    build_from(fresh, "orders")
+    with Lake.open(fresh) as lake:
+        landing.land("orders", [order("1", ("A", 7, "2.00"), version=2)])
+        before = lake.snapshot()
+        register(lake, "orders")
+        build(lake, "core.orders")
+        assert recent.changes(lake, "core.orders", before, lake.snapshot()) is not None
+        added = recent.insertions(lake, "core.orders", before, lake.snapshot())
+        assert lake.connection.execute(f"select order_id, revenue from {added}").fetchall() == [("1", Decimal(14))]
+
+
 def test_the_catalog_tells_how_many_rows_tables_have(fresh: Settings) -> None:
     landing = Landing(fresh)
     with Lake.open(fresh) as lake:
