@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
-# Most of a test is waiting, so two processes take little more than half of the time on two cores.
+# Most of a test is waiting, so more processes than cores are quicker.
 TEST_WORKERS ?= 3
 # uv and pip take the machine's own certificates, so that they work behind a proxy that opens TLS.
 export UV_SYSTEM_CERTS = 1

@@ -71,9 +71,9 @@ def _follow(
             done.published = None
             # A round that was ended early or failed in part is gone on with at the next commit, or the next start.
             seen = newest
-        reports.send(instance, lake, time.monotonic())
+        reports.send(instance, lake.settings, time.monotonic())
         stop.wait(POLL_SECONDS)
-    reports.send(instance, lake, float("inf"))
+    reports.send(instance, lake.settings, float("inf"))
 
 
 def _tell(changed: list[BuildResult], failed: dict[str, str], seconds: float, echo: Callable[[str], None]) -> None:
@@ -98,12 +98,12 @@ class Reports:
             self._waiting[result.table] = added_up(self._waiting.get(result.table), result)
         self._published = done.published or self._published
 
-    def send(self, instance: dg.DagsterInstance, lake: Lake, now: float) -> None:
+    def send(self, instance: dg.DagsterInstance, settings: Settings, now: float) -> None:
         """Report what waits, if the last report is long enough ago. What could not be reported goes on waiting."""
         if not (self._waiting or self._published) or now - self._sent_at < REPORT_EVERY_SECONDS:
             return
         for name, result in list(self._waiting.items()):
-            metadata = build_metadata(result) | plot_metadata(lake.settings, result)
+            metadata = build_metadata(result) | plot_metadata(settings, result)
             instance.report_runless_asset_event(dg.AssetMaterialization(table_key(name), metadata=metadata))
             del self._waiting[name]
             for check in result.checks:

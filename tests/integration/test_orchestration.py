@@ -2,15 +2,13 @@
 
 import dagster as dg
 import duckdb
-import psycopg
 import pytest
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from headrace.stack.postgres import create_database
 from orchestration.definitions import build_defs
-from orchestration.instance import DATABASE, opened
+from orchestration.instance import opened
 from orchestration.jobs import VERIFY_JOB
 from orchestration.keys import FILE_KEY, table_key, topic_key
 from orchestration.run import build
@@ -25,12 +23,9 @@ from warehouse.tables import all_tables
 
 
 @pytest.fixture
-def landing(fresh: Settings) -> Landing:
+def landing(with_dagster: Settings) -> Landing:
     """Some events of both cases, landed. Dagster's database is new."""
-    with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as db:
-        db.execute(f"drop database if exists {DATABASE} with (force)")
-    create_database(fresh, DATABASE)
-    landed = Landing(fresh)
+    landed = Landing(with_dagster)
     landed.land("customers", [customer("C1")])
     landed.land("orders", [order("1", ("A", 2, "2.50")), order("2", ("B", 1, "4.00"), time=at(days=1))])
     landed.land("customer_feedback", [feedback("F1")], quarantined=1)

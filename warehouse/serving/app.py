@@ -136,7 +136,7 @@ class _Endpoint:
         self._settings = settings
         self._token = token.encode()
         self._workers = workers
-        self._plots: dict[str, tuple[str, bytes]] = {}
+        self._plots: dict[str, tuple[str | None, bytes]] = {}
         """The last picture of each plot, with the version of the file that it was drawn from."""
 
     async def sql(self, request: Request) -> Response:
@@ -177,7 +177,8 @@ class _Endpoint:
         if declared is None:
             return _error(404, "invalid", f"There is no plot of {table}.")
         version = _version(self._settings.warehouse_file)
-        if version is None or self._plots.get(table, ("",))[0] != version:
+        drawn_of, picture = self._plots.get(table, (None, b""))
+        if version is None or drawn_of != version:
             answer = await self._answer(declared.sql, "arrow", self._settings.serve_rows)
             if answer.status_code != HTTPStatus.OK:
                 return answer
@@ -185,8 +186,9 @@ class _Endpoint:
             if not found.num_rows:
                 return _error(404, "invalid", f"{table} has no rows to draw yet.")
             rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
-            self._plots[table] = (version or "", await run_in_threadpool(drawn, declared, rows))
-        return Response(self._plots[table][1], media_type="image/png", headers={"cache-control": "no-cache"})
+            picture = await run_in_threadpool(drawn, declared, rows)
+            self._plots[table] = version, picture
+        return Response(picture, media_type="image/png", headers={"cache-control": "no-cache"})
 
     async def _answer(self, statement: str, form: str, rows: int) -> Response:
         file = self._settings.warehouse_file
