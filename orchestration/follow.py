@@ -11,6 +11,7 @@ from threading import Event
 
 import dagster as dg
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
@@ -51,7 +52,7 @@ def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None
                 if not alone:
                     raise Terminal("Another process follows already.", remedy="Stop it first; one is enough.")
                 _follow(lake, instance, done, reports, stop, echo)
-        except Transient as error:
+        except (Transient, OperationalError) as error:
             log.warning("waiting for PostgreSQL", reason=str(error))
             stop.wait(BACK_OFF_SECONDS)
 

@@ -297,7 +297,7 @@ class Lake:
             self.connection.execute("rollback")
         except duckdb.Error as error:
             # A failed commit has ended the transaction itself; the error that matters is already on its way.
-            if "no transaction is active" not in str(error) and not _lost_server(error):
+            if "no transaction is active" not in str(error) and not self._has_lost_server(error):
                 raise
 
     @contextmanager
@@ -306,11 +306,21 @@ class Lake:
         try:
             yield
         except duckdb.Error as error:
-            if _lost_server(error):
+            if self._has_lost_server(error):
                 raise Transient("The warehouse's catalog in PostgreSQL does not answer.") from error
             if isinstance(error, duckdb.TransactionException) and "onflict" in str(error):
                 raise Transient(f"Another process wrote to the warehouse at the same time: {error}") from error
             raise
+
+    def _has_lost_server(self, error: duckdb.Error) -> bool:
+        """Whether an error came of a lost PostgreSQL. Not all of them say so; then its own connection tells."""
+        if self._postgres is None or _says_lost_server(error):
+            return _says_lost_server(error)
+        try:
+            self._postgres.execute("select 1")
+        except psycopg.OperationalError:
+            return True
+        return False
 
 
 def first_line(error: Exception) -> str:
@@ -327,7 +337,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _lost_server(error: duckdb.Error) -> bool:
+def _says_lost_server(error: duckdb.Error) -> bool:
     return any(sign in str(error) for sign in _SIGNS_OF_A_LOST_SERVER)
 
 
@@ -388,7 +398,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_o
         connection.execute(f"attach {source} as {CATALOG} ({options})")
         connection.execute(f"use {CATALOG}")
     except duckdb.Error as error:
-        if _lost_server(error):
+        if _says_lost_server(error):
             raise Transient("The warehouse's catalog in PostgreSQL does not answer.") from error
         raise Terminal(
             f"The warehouse cannot be opened: {first_line(error)}", remedy="See docs/warehouse.md."

@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from dagster import AssetCheckEvaluation, AssetMaterialization, DagsterInstance
+from sqlalchemy.exc import OperationalError
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
@@ -51,9 +53,10 @@ def follower(with_dagster: Settings) -> Iterator[Callable[[], subprocess.Popen[s
         process.communicate()
 
 
-def wait(condition: Callable[[], bool], what: str) -> None:
+def wait(condition: Callable[[], bool], what: str, process: subprocess.Popen[str] | None = None) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
+        assert process is None or process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.2)
 
@@ -73,16 +76,16 @@ def test_what_lands_is_built_and_reported_and_gone_on_with_after_postgresql_was_
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "2.50"))])
     process = follower()
-    wait(lambda: orders(fresh) == 1, "the first build")
+    wait(lambda: orders(fresh) == 1, "the first build", process)
     assert is_followed(fresh.conninfo())
     with pytest.raises(Terminal, match="follows already"):
         follow(fresh, Event(), lambda _: None)
     landing.land("orders", [order("2", ("A", 1, "2.50"))])
-    wait(lambda: orders(fresh) == 2, "the second build")
+    wait(lambda: orders(fresh) == 2, "the second build", process)
     server_control.kill9("postgres")
     server_control.wait_until_up("postgres")
     landing.land("orders", [order("3", ("A", 1, "2.50"))])
-    wait(lambda: orders(fresh) == 3, "the build after PostgreSQL came back")
+    wait(lambda: orders(fresh) == 3, "the build after PostgreSQL came back", process)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
@@ -114,6 +117,32 @@ def test_how_long_records_took_is_measured_and_is_a_mart(with_dagster: Settings)
         stop.set()
         following.join()
     assert any("records" in line for line in told)
+
+
+def test_what_could_not_be_reported_when_dagsters_connection_was_lost_is_reported_later(
+    with_dagster: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, lost = Event(), list[bool]()
+    report = DagsterInstance.report_runless_asset_event
+
+    def lose_the_first(instance: DagsterInstance, event: AssetMaterialization | AssetCheckEvaluation) -> None:
+        if not lost:
+            lost.append(True)
+            raise OperationalError("insert", {}, Exception("server closed the connection unexpectedly"))
+        report(instance, event)
+
+    monkeypatch.setattr(DagsterInstance, "report_runless_asset_event", lose_the_first)
+    Landing(with_dagster).land("orders", [order("1", ("A", 1, "2.50"))])
+    following = Thread(target=follow, args=(with_dagster, stop, lambda _: None))
+    following.start()
+    try:
+        with dagster.opened(with_dagster) as instance:
+            for key in (table_key("raw.orders"), table_key("marts.sales_daily"), FILE_KEY):
+                wait(lambda key=key: instance.get_latest_materialization_event(key) is not None, f"{key} in Dagster")
+    finally:
+        stop.set()
+        following.join()
+    assert lost
 
 
 def measured(settings: Settings) -> int:

@@ -139,11 +139,31 @@ def test_a_build_that_loses_postgresql_between_steps_goes_on(fresh: Settings) ->
     land(Landing(fresh), 0)
     with Lake.open(fresh) as lake:
         register(lake, "orders")
-        with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as postgres:
-            postgres.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [fresh.database]
-            )
+        end_connections(fresh)
         assert build(lake, "core.orders").rows == ORDERS_PER_FLUSH
+
+
+def test_what_duckdb_says_after_postgresql_was_lost_in_a_transaction_is_known_whatever_it_is(fresh: Settings) -> None:
+    with Lake.open(fresh) as lake:
+
+        def lose_postgresql() -> None:
+            with lake.transaction():
+                lake.columns()
+                end_connections(fresh)
+                raise duckdb.TransactionException("Current transaction is aborted (please ROLLBACK)")
+
+        with pytest.raises(Transient, match="does not answer"):
+            lose_postgresql()
+        lake.postgres()
+        with pytest.raises(duckdb.BinderException), lake.transaction():
+            lake.value("select nothing")
+
+
+def end_connections(settings: Settings) -> None:
+    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as postgres:
+        postgres.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [settings.database]
+        )
 
 
 def test_a_waiting_builder_gets_the_lock_when_its_holder_is_killed(fresh: Settings) -> None:
