@@ -134,15 +134,16 @@ def test_postgresql_killed_during_commits_loses_and_repeats_nothing(
             "create constraint trigger slow after insert on landing.commits deferrable initially deferred"
             " for each row execute function slow()"
         )
+    produce(fresh, [valid_order(1500)])
     with landing(fresh) as lander:
-        with trickle(fresh, 1500, seconds=6.0):
-            # A lander that starts without PostgreSQL ends, and is started again by the supervisor, not by this test.
-            wait_for_first_commit(fresh, lander)
+        # A lander that starts without PostgreSQL ends, and is started again by the supervisor, not by this test.
+        wait_for_first_commit(fresh, lander)
+        with trickle(fresh, 1500, seconds=10.0):
             for _ in range(3):
                 wait_for_a_commit_under_way(fresh)
                 server_control.kill9("postgres")
                 server_control.wait_until_up("postgres")
-        assert_nothing_lost_or_repeated(fresh, 1500)
+        assert_nothing_lost_or_repeated(fresh, 1501)
 
 
 def wait_for_a_commit_under_way(settings: Settings) -> None:
