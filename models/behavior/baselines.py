@@ -54,7 +54,6 @@ def _rule(table: pl.DataFrame) -> NDArray[np.float64]:
 
 
 def _bg_nbd(table: pl.DataFrame, days: float) -> NDArray[np.float64]:
-    x = table["order_days"].cast(pl.Float64).to_numpy() - 1.0
-    t = table["tenure_days"].to_numpy()
-    t_x = t - table["recency_days"].to_numpy()
-    return bgnbd.fit(x, t_x, t).probability_of_order(x, t_x, t, days)
+    columns = (table[name].cast(pl.Float64).to_numpy() for name in ("order_days", "tenure_days", "recency_days"))
+    history = bgnbd.history(*columns)
+    return bgnbd.fit(*history).probability_of_order(*history, days)

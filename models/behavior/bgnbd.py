@@ -42,6 +42,11 @@ class BgNbd(NamedTuple):
         return self.probability_alive(x, t_x, t) * (1.0 - none)
 
 
+def history(order_days: Numbers, tenure_days: Numbers, recency_days: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """x, t_x and T of customers; days of one that has never ordered are NaN."""
+    return order_days - 1.0, np.maximum(tenure_days - recency_days, 0.0), tenure_days
+
+
 def fit(x: Numbers, t_x: Numbers, t: Numbers) -> BgNbd:
     """The parameters under which these customers are the most likely: equation (6) of the paper, by L-BFGS-B."""
 

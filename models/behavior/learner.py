@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.artifact import Fitted, Measure, Name, Refused, Span
-from models.behavior import spend
+from models.behavior import bgnbd, spend
 from models.behavior.baselines import baselines, two_columns
+from models.behavior.bgnbd import BgNbd
 from models.behavior.matrix import COLUMNS, Matrix, matrix
 from models.calibration import temperature, tempered
 from models.learner import Probabilities, Split
@@ -31,6 +32,7 @@ MIN_ROWS = 200
 """Fewer rows, or fewer customers who ordered again or did not, teach nothing that would hold."""
 MIN_OF_A_CLASS = 20
 FOLDS = 3
+_TINY = 1e-6
 KNOWN_DAYS, LEAST_CUTOFFS = 90.0, 3
 """Where less of the past is known, customers of years look new: such cutoffs are left out if so many others remain."""
 
@@ -38,7 +40,8 @@ KNOWN_DAYS, LEAST_CUTOFFS = 90.0, 3
 class BehaviorLearner:
     """The mean of gradient boosting and logistic regression over all customers at several cutoffs, calibrated.
 
-    The two err differently. Their mean is calibrated by temperature scaling (Guo and others, "On calibration of modern
+    The two err differently, and the odds that BG/NBD gives are an input of the regression, which could not make them of
+    its others. The mean is calibrated by temperature scaling (Guo and others, "On calibration of modern
     neural networks", 2017) on what they say of customers whom they were not fitted on: one number, which changes how
     sure the model is, but neither its ranking nor its level, since the level of a single month need not be the next's.
     """
@@ -52,9 +55,11 @@ class BehaviorLearner:
             "learning_rate": 0.05,
             "max_leaf_nodes": 8,
             "min_samples_leaf": 60,
+            "max_features": 0.3,
+            "l2_regularization": 20.0,
             "early_stopping": False,
         },
-        "logistic": {"C": 0.1, "max_iter": 1_000},
+        "logistic": {"C": 1.0, "max_iter": 1_000},
         "spend": dict(spend.SETTINGS),
     }
 
@@ -73,11 +78,11 @@ class BehaviorLearner:
 
     def fit(self, table: pl.DataFrame, seed: int) -> Fitted:
         known = _with_a_past(table)
-        values, labels = matrix(known), self.labels(known)
+        values, labels, rhythm = matrix(known), self.labels(known), _rhythm(known)
         unseen = np.empty((known.height, 2))
         for fit, left_out in GroupKFold(FOLDS).split(values, groups=self.groups(known)):
-            unseen[left_out] = _mean(self._pair(values[fit], labels[fit], seed), values[left_out])
-        fitted = self._pair(values, labels, seed) | {"temperature": temperature(labels, unseen)}
+            unseen[left_out] = _mean(self._pair(values[fit], labels[fit], rhythm, seed), values[left_out])
+        fitted = self._pair(values, labels, rhythm, seed) | {"temperature": temperature(labels, unseen)}
         amounts = spend.fit(table, seed)
         return fitted if amounts is None else fitted | {"spend": amounts}
 
@@ -88,10 +93,15 @@ class BehaviorLearner:
         """As `predict`, of rows that are numbers already."""
         return tempered(_mean(fitted, values), fitted["temperature"])
 
-    def _pair(self, values: Matrix, labels: NDArray[np.int64], seed: int) -> Fitted:
+    def _pair(self, values: Matrix, labels: NDArray[np.int64], rhythm: BgNbd, seed: int) -> Fitted:
         boosting = HistGradientBoostingClassifier(random_state=seed, **self.parameters["boosting"])
         logistic = make_pipeline(StandardScaler(), LogisticRegression(**self.parameters["logistic"]))
-        return {"boosting": boosting.fit(values, labels), "logistic": logistic.fit(_logarithms(values), labels)}
+        inputs = np.column_stack([_logarithms(values), _log_odds(rhythm, values)])
+        return {
+            "boosting": boosting.fit(values, labels),
+            "logistic": logistic.fit(inputs, labels),
+            "bg_nbd": list(rhythm),
+        }
 
     def labels(self, table: pl.DataFrame) -> NDArray[np.int64]:
         return table["ordered"].cast(pl.Int64).to_numpy()
@@ -111,7 +121,10 @@ class BehaviorLearner:
 
 def _mean(fitted: Fitted, values: Matrix) -> Probabilities:
     boosting = two_columns(expit(trees(fitted["boosting"]).raw(values)))
-    return (boosting + fitted["logistic"].predict_proba(_logarithms(values))) / 2.0
+    inputs = _logarithms(values)
+    if "bg_nbd" in fitted:  # versions from before that have none
+        inputs = np.column_stack([inputs, _log_odds(BgNbd(*fitted["bg_nbd"]), values)])
+    return (boosting + fitted["logistic"].predict_proba(inputs)) / 2.0
 
 
 def _logarithms(values: Matrix) -> Matrix:
@@ -121,6 +134,22 @@ def _logarithms(values: Matrix) -> Matrix:
     """
     missing = np.isnan(values)
     return np.column_stack([np.log1p(np.maximum(np.where(missing, 0.0, values), 0.0)), missing])
+
+
+def _rhythm(table: pl.DataFrame) -> BgNbd:
+    """BG/NBD as of the latest cutoff; it learns from what was before that, and from no label."""
+    values = matrix(table.filter(pl.col("cutoff") == pl.col("cutoff").max()))
+    return bgnbd.fit(*_history(values[~np.isnan(values[:, COLUMNS.index("recency_days")])]))
+
+
+def _history(values: Matrix) -> tuple[bgnbd.Numbers, bgnbd.Numbers, bgnbd.Numbers]:
+    return bgnbd.history(*(values[:, COLUMNS.index(name)] for name in ("order_days", "tenure_days", "recency_days")))
+
+
+def _log_odds(rhythm: BgNbd, values: Matrix) -> bgnbd.Numbers:
+    """Of an order within the label's days, by BG/NBD; 0 of a customer that has never ordered."""
+    probability = rhythm.probability_of_order(*_history(values), LABEL.days)
+    return np.nan_to_num(logit(np.clip(probability, _TINY, 1.0 - _TINY)))
 
 
 def _with_a_past(table: pl.DataFrame) -> pl.DataFrame:
