@@ -6,7 +6,6 @@ of a word is remembered (`models.sentiment.words`); a text is the sum of its wor
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from models.sentiment.words import Words
+from models.sentiment.words import Split, Words, placed
 
 
 class Counter:
@@ -29,40 +28,53 @@ class Counter:
         if self._is_of_words:
             tokenize: Callable[[str], list[str]] = vectorizer.build_tokenizer()
             self._analyze: Callable[[str], list[str]] = lambda word: tokenize(preprocess(word))
+            pairs = [term.split(" ") for term in self._vocabulary if " " in term]
+            self._firsts, self._seconds = {first for first, _ in pairs}, {second for _, second in pairs}
         else:
             self._analyze = vectorizer.build_analyzer()
         self._tokens = Words(self._analyze)
         self._columns = Words(self._columns_of)
 
-    def transform(self, texts: Sequence[str]) -> Any:
+    def transform(self, words: Split) -> Any:
         """What `TfidfVectorizer.transform` gives, with sublinear counts and rows of length 1."""
-        counts = self._of_words(texts) if self._is_of_words else self._of_characters(texts)
+        counts = (self._of_words if self._is_of_words else self._of_characters)(words)
         np.log(counts.data, out=counts.data)
         counts.data += 1.0
         counts.data *= self._weights[counts.indices]
         return normalize(counts, norm="l2", copy=False)
 
-    def _of_words(self, texts: Sequence[str]) -> Any:
-        column = self._vocabulary.get
-        found: list[list[int]] = []
-        for text in texts:
-            tokens = list(chain.from_iterable(map(self._tokens.__getitem__, text.split())))
-            columns = [column(token, -1) for token in tokens]
-            columns += [column(f"{first} {second}", -1) for first, second in pairwise(tokens)]
-            found.append([each for each in columns if each >= 0])
-        ends = np.cumsum([0, *map(len, found)])
-        columns = np.fromiter(chain.from_iterable(found), dtype=np.int32, count=int(ends[-1]))
-        counts = sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(texts), len(self._vocabulary)))
-        counts.sum_duplicates()
-        return counts
+    def _of_words(self, words: Split) -> Any:
+        made = [self._tokens[word] for word in words.words]
+        every = placed(made)
+        tokens, lengths = every.words, np.bincount(every.text_of, minlength=every.texts)
+        # From the words of the texts to their tokens: most words are one, some are none or several.
+        times = lengths[words.place]
+        within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+        token = every.place[np.repeat((np.cumsum(lengths) - lengths)[words.place], times) + within]
+        text_of = np.repeat(words.text_of, times)
+        first, second = token[:-1], token[1:]
+        can_be_a_pair = _among(self._firsts, tokens)[first] & _among(self._seconds, tokens)[second]
+        pairs = np.flatnonzero(can_be_a_pair & (text_of[:-1] == text_of[1:]))
+        codes, place = np.unique(first[pairs] * len(tokens) + second[pairs], return_inverse=True)
+        named = [f"{tokens[code // len(tokens)]} {tokens[code % len(tokens)]}" for code in codes.tolist()]
+        columns = np.concatenate([self._places(tokens)[token], self._places(named)[place]])
+        rows = np.concatenate([text_of, text_of[pairs]])
+        known = columns >= 0
+        shape = (words.texts, len(self._vocabulary))
+        return sparse.coo_matrix((np.ones(known.sum()), (rows[known], columns[known])), shape=shape).tocsr()
 
-    def _of_characters(self, texts: Sequence[str]) -> Any:
-        places: dict[str, int] = {}
-        rows = [[places.setdefault(word, len(places)) for word in text.split()] for text in texts]
-        words = _ones([np.asarray(row, dtype=np.int32) for row in rows], len(places))
-        counts = words @ _ones([self._columns[word] for word in places], len(self._vocabulary))
+    def _of_characters(self, words: Split) -> Any:
+        ends = np.searchsorted(words.text_of, np.arange(words.texts + 1))
+        ones = np.ones(len(words.place))
+        present = sparse.csr_matrix((ones, words.place, ends), shape=(words.texts, len(words.words)))
+        counts = present @ _ones([self._columns[word] for word in words.words], len(self._vocabulary))
         # There and back sorts the columns, in a pass over them instead of a sort of each row.
         return counts.tocsc().tocsr()
+
+    def _places(self, terms: Sequence[str]) -> NDArray[np.int64]:
+        """The columns of terms; -1 of those without."""
+        get = self._vocabulary.get
+        return np.fromiter((get(term, -1) for term in terms), dtype=np.int64, count=len(terms))
 
     def _columns_of(self, word: str) -> NDArray[np.int32]:
         found = map(self._vocabulary.get, self._analyze(word))
@@ -73,6 +85,10 @@ class Counter:
 def counter(vectorizer: TfidfVectorizer) -> Counter:
     """The counter of a vectorizer, made once of each while it is in use: a champion has two for each domain."""
     return Counter(vectorizer)
+
+
+def _among(known: set[str], terms: Sequence[str]) -> NDArray[np.bool_]:
+    return np.fromiter(map(known.__contains__, terms), dtype=np.bool_, count=len(terms))
 
 
 def _ones(rows: Sequence[NDArray[np.int32]], width: int) -> Any:

@@ -21,6 +21,7 @@ from models.learner import Probabilities
 from models.metrics import macro_recall
 from models.sentiment.counting import counter
 from models.sentiment.lexicon import Scores
+from models.sentiment.words import split
 
 FOLDS = 3
 WEIGHTS = (0.0, 0.2)
@@ -111,7 +112,8 @@ def _raw(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
 
 
 def _features(part: Part, texts: Sequence[str], lexicon: Scores) -> Any:
-    counted = [counter(part[name]).transform(texts) for name in ("words", "characters") if name in part]
+    words = split(texts)
+    counted = [counter(part[name]).transform(words) for name in ("words", "characters") if name in part]
     return sparse.hstack([*counted, sparse.csr_matrix(part["lexicon"].transform(lexicon))], format="csr")
 
 

@@ -21,7 +21,7 @@ from vaderSentiment.vaderSentiment import (
     SentimentIntensityAnalyzer,
 )
 
-from models.sentiment.words import Words
+from models.sentiment.words import Words, split
 
 COLUMNS = ("negative", "neutral", "positive", "compound")
 
@@ -95,20 +95,15 @@ class Analyzer:
 
     def _words(self, texts: Sequence[str]) -> tuple[_Word, NDArray[np.int64]]:
         """The words of all texts, `_BEFORE` absent ones before each text and after all; and the texts' numbers."""
-        places: dict[str | None, int] = {None: 0}
-        absent = [0] * _BEFORE
-        found: list[int] = []
-        lengths: list[int] = []
-        for text in texts:
-            tokens = text.split()
-            found += absent
-            found += [places.setdefault(token, len(places)) for token in tokens]
-            lengths.append(len(tokens) + _BEFORE)
+        words = split(texts)
+        lengths = np.bincount(words.text_of, minlength=words.texts) + _BEFORE
         lengths[-1] += _BEFORE
-        known = [_ABSENT if token is None else self._known[token] for token in places]
-        table = np.asarray(known, dtype=np.float64)[found + absent]
+        text_of = np.repeat(np.arange(words.texts), lengths)
+        found = np.zeros(len(text_of), dtype=np.int64)
+        found[np.arange(len(words.place)) + _BEFORE * (words.text_of + 1)] = words.place + 1
+        known = [_ABSENT, *map(self._known.__getitem__, words.words)]
+        table = np.asarray(known, dtype=np.float64)[found]
         valence, boost, code, *flags = table.T
-        text_of = np.repeat(np.arange(len(texts)), lengths)
         return _Word(valence, boost, code.astype(np.int64), *(each > 0 for each in flags)), text_of
 
     def _word(self, token: str) -> _Word:

@@ -12,7 +12,7 @@ from models.sentiment.counting import Counter
 from models.sentiment.language import LONGEST, languages
 from models.sentiment.polarity import Analyzer
 from models.sentiment.text import read, read_all
-from models.sentiment.words import LONGEST_WORD, MOST_WORDS, Words
+from models.sentiment.words import LONGEST_WORD, MOST_WORDS, Words, split
 from tests.shared_data import shared
 
 FOREIGN = ("Das Paket kam leider viel zu spät an.", "配達が遅れました。", "LE COLIS EST ARRIVÉ", "", "12 34", "ﬁne²")
@@ -82,9 +82,9 @@ def test_counts_are_the_vectorizers_to_the_last_bit(sentences: list[str], settin
     vectorizer = TfidfVectorizer(**settings).fit(sentences[::2])  # pyright: ignore[reportArgumentType]
     odd = ["", "!?", "a", "Ünïcode\u00a0ﬁne ΑΣ ΣΑΣ", "don't don't", "\u0301x y", "zzzzqq"]
     texts = [*sentences[:600], *odd]
-    said, expected = Counter(vectorizer).transform(texts), vectorizer.transform(texts)
+    said, expected = Counter(vectorizer).transform(split(texts)), vectorizer.transform(texts)
     assert (said != expected).nnz == 0
-    alone = Counter(vectorizer).transform([texts[7]])
+    alone = Counter(vectorizer).transform(split([texts[7]]))
     assert (alone != said[7]).nnz == 0
 
 
@@ -92,7 +92,7 @@ def test_counts_are_the_vectorizers_to_the_last_bit(sentences: list[str], settin
 def test_counts_of_any_text_are_the_vectorizers(texts: list[str]) -> None:
     for settings in (domain.WORDS, domain.CHARACTERS):
         vectorizer = TfidfVectorizer(**settings).set_params(min_df=1).fit(["a b", "Aa bb?", *texts])  # pyright: ignore[reportArgumentType]
-        assert (Counter(vectorizer).transform(["b a", *texts]) != vectorizer.transform(["b a", *texts])).nnz == 0
+        assert (Counter(vectorizer).transform(split(["b a", *texts])) != vectorizer.transform(["b a", *texts])).nnz == 0
 
 
 def test_languages_are_py3langids_whatever_the_batch(sentences: list[str]) -> None:
