@@ -21,7 +21,7 @@ from models.learner import Probabilities
 from models.metrics import macro_recall
 from models.sentiment.counting import counter
 from models.sentiment.lexicon import Scores
-from models.sentiment.words import split
+from models.sentiment.words import Split, split
 
 FOLDS = 3
 WEIGHTS = (0.0, 0.2)
@@ -75,8 +75,8 @@ def fit(own: Texts, other: Texts, seed: int) -> Part:
     return part | {"weight": best, "temperature": temperature(own.labels, unseen[best])}
 
 
-def predict(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
-    return tempered(_raw(part, texts, lexicon), part["temperature"])
+def predict(part: Part, words: Split, lexicon: Scores) -> Probabilities:
+    return tempered(_raw(part, words, lexicon), part["temperature"])
 
 
 def _unseen(own: Texts, other: Texts, weight: float, seed: int) -> Probabilities:
@@ -85,7 +85,7 @@ def _unseen(own: Texts, other: Texts, weight: float, seed: int) -> Probabilities
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     for fitting, left_out in folds.split(own.labels, own.labels):
         held = own.take(left_out)
-        said[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), held.texts, held.lexicon)
+        said[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), split(held.texts), held.lexicon)
     return said
 
 
@@ -96,7 +96,7 @@ def _fit(own: Texts, other: Texts, weight: float, seed: int) -> Part:
     if len(own) < PLENTY:
         part["characters"] = _counting(CHARACTERS, own.texts)
     regression = LogisticRegression(**REGRESSION)
-    features = _features(part, rows.texts, rows.lexicon)
+    features = _features(part, split(rows.texts), rows.lexicon)
     return part | {"regression": regression.fit(features, rows.labels, sample_weight=counts)}
 
 
@@ -107,12 +107,11 @@ def _counting(settings: dict[str, Any], texts: Sequence[str]) -> TfidfVectorizer
     return vectorizer
 
 
-def _raw(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
-    return part["regression"].predict_proba(_features(part, texts, lexicon))
+def _raw(part: Part, words: Split, lexicon: Scores) -> Probabilities:
+    return part["regression"].predict_proba(_features(part, words, lexicon))
 
 
-def _features(part: Part, texts: Sequence[str], lexicon: Scores) -> Any:
-    words = split(texts)
+def _features(part: Part, words: Split, lexicon: Scores) -> Any:
     counted = [counter(part[name]).transform(words) for name in ("words", "characters") if name in part]
     return sparse.hstack([*counted, sparse.csr_matrix(part["lexicon"].transform(lexicon))], format="csr")
 

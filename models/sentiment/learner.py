@@ -20,6 +20,7 @@ from models.learner import Probabilities, Split
 from models.sentiment import domain, lexicon
 from models.sentiment.domain import Texts
 from models.sentiment.text import read_all
+from models.sentiment.words import split
 
 DOMAINS = ("post", "feedback")
 LATEST = 0.2
@@ -75,14 +76,16 @@ class SentimentLearner:
         self, fitted: Fitted, texts: Sequence[str], subjects: Sequence[str], values: lexicon.Scores | None = None
     ) -> Probabilities:
         """As `predict`, of texts that are read already; `values` are the lexicon's, where they are known."""
+        words = split(texts)
         if values is None:
-            values = lexicon.scores(texts)
+            values = lexicon.scores(texts, words)
         said = np.empty((len(texts), len(self.classes)))
         for name in DOMAINS:
             rows = [row for row, subject in enumerate(subjects) if subject == name]
             if rows:
                 part = fitted.get(name) or next(iter(fitted.values()))
-                said[rows] = domain.predict(part, [texts[row] for row in rows], values[rows])
+                own = words if len(rows) == len(texts) else split([texts[row] for row in rows])
+                said[rows] = domain.predict(part, own, values[rows])
         return said
 
     def labels(self, table: pl.DataFrame) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.sentiment import polarity
 from models.sentiment.polarity import Analyzer
 from models.sentiment.scorer import NEUTRAL_BELOW, probabilities
+from models.sentiment.words import Split
 
 COLUMNS = (*polarity.COLUMNS, "strength", "is_negative", "is_positive")
 _COMPOUND = COLUMNS.index("compound")
@@ -16,9 +17,12 @@ _COMPOUND = COLUMNS.index("compound")
 Scores = NDArray[np.float64]
 
 
-def scores(texts: Sequence[str]) -> Scores:
-    """One row for each text, in the columns of `COLUMNS`. `strength` is the compound score without its sign."""
-    four = _analyzer().polarities(texts)
+def scores(texts: Sequence[str], words: Split | None = None) -> Scores:
+    """One row for each text, in the columns of `COLUMNS`. `strength` is the compound score without its sign.
+
+    `words` are the texts', where they are split already.
+    """
+    four = _analyzer().polarities(texts, words)
     compound = four[:, _COMPOUND]
     signs = [(compound < -NEUTRAL_BELOW).astype(np.float64), (compound > NEUTRAL_BELOW).astype(np.float64)]
     return np.column_stack([four, np.abs(compound), *signs])

@@ -8,6 +8,7 @@ phrases, are few, and left to vaderSentiment itself.
 
 import string
 from collections.abc import Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from vaderSentiment.vaderSentiment import (
     SentimentIntensityAnalyzer,
 )
 
-from models.sentiment.words import Words, split
+from models.sentiment.words import Split, Words, split
 
 COLUMNS = ("negative", "neutral", "positive", "compound")
 
@@ -81,21 +82,20 @@ class Analyzer:
         self._emojis: dict[str, str] = self._original.emojis
         self._known = Words(self._word)
 
-    def polarities(self, texts: Sequence[str]) -> Numbers:
-        """One row for each text, in the columns of `COLUMNS`."""
+    def polarities(self, texts: Sequence[str], words: Split | None = None) -> Numbers:
+        """One row for each text, in the columns of `COLUMNS`; `words` are the texts', where they are split already."""
         if not texts:
             return np.empty((0, len(COLUMNS)))
         read = [self._without_emojis(text) for text in texts]
-        words, text_of = self._words(read)
-        said = _totals(_sentiments(words, text_of), text_of, read)
-        phrase = words.ends_phrase & np.roll(words.is_before_end, 1)
-        for number in np.unique(text_of[phrase | (words.code == _BUT)]).tolist():
+        known, text_of = self._words(words if words is not None and all(map(is_, read, texts)) else split(read))
+        said = _totals(_sentiments(known, text_of), text_of, read)
+        phrase = known.ends_phrase & np.roll(known.is_before_end, 1)
+        for number in np.unique(text_of[phrase | (known.code == _BUT)]).tolist():
             said[number] = list(self._original.polarity_scores(texts[number]).values())
         return np.asarray(said)
 
-    def _words(self, texts: Sequence[str]) -> tuple[_Word, NDArray[np.int64]]:
+    def _words(self, words: Split) -> tuple[_Word, NDArray[np.int64]]:
         """The words of all texts, `_BEFORE` absent ones before each text and after all; and the texts' numbers."""
-        words = split(texts)
         lengths = np.bincount(words.text_of, minlength=words.texts) + _BEFORE
         lengths[-1] += _BEFORE
         text_of = np.repeat(np.arange(words.texts), lengths)

@@ -25,15 +25,14 @@ class StreamTime:
         raw = state.get(_STREAM_TIME)
         self.now = times[0] if raw is None else _decode(raw)
         self._state = state
-        latest = max(self.now, *times)
-        self._timers = [key for key, _ in state.scan(_TIMER, _after(latest))]
+        self._end = _after(max(self.now, *times))
+        self._timers = [key for key, _ in state.scan(_TIMER, self._end)]
         heapq.heapify(self._timers)
 
     def advance(self, time: datetime) -> Iterator[bytes]:
         """Go on to a record's event time; gives the names of the timers due by then, in their order."""
         self.now = max(self.now, time)
-        limit = _after(self.now)
-        while self._timers and self._timers[0] < limit:
+        while self._timers and self._timers[0] < _after(self.now):
             timer = heapq.heappop(self._timers)
             self._state.delete(timer)
             yield timer[len(_after(_EPOCH)) :]
@@ -42,7 +41,8 @@ class StreamTime:
         """Have `advance` give this name once stream time has gone on by `after`."""
         timer = _timer(self.now + after, name)
         self._state.put(timer, b"")
-        heapq.heappush(self._timers, timer)
+        if timer < self._end:  # later ones are another batch's
+            heapq.heappush(self._timers, timer)
 
     def save(self) -> None:
         """Keep the stream time; call at the end of the batch."""

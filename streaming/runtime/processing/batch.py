@@ -23,7 +23,7 @@ from streaming.runtime.processing.store import RESERVED, Base, View
 from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, encode_event, encode_events
 
 TOMBSTONE = "tombstone"
-CHUNK_RECORDS = 500
+CHUNK_RECORDS = 1_000
 """Records decoded, processed and encoded in one go: few enough that they are still in the cache of the processor."""
 
 Headers = list[tuple[str, bytes | None]]
@@ -143,12 +143,12 @@ def _attempt(processor: Processor, topic: str, records: Sequence[Record], base: 
     accounted = result.used + sum(result.drops.values())
     if accounted != len(records):
         raise AssertionError(f"{processor.name} accounts for {accounted} of {len(records)} records")
-    for key, value in view.changes.items():
-        if key.startswith(RESERVED):
-            raise AssertionError(f"{processor.name} writes a key of the runtime's own")
-        # Too large a state would not be taken by its changelog, now or ever: the record that made it so is refused.
-        check_size(key, value or b"")
-    return _Attempt(result, _encoded(processor.output, result.outputs), view.changes)
+    changes = view.changes
+    if any(key.startswith(RESERVED) for key in changes):
+        raise AssertionError(f"{processor.name} writes a key of the runtime's own")
+    # Too large a state would not be taken by its changelog, now or ever: the record that made it so is refused.
+    check_size(max(changes, key=len, default=b""), max(filter(None, changes.values()), key=len, default=b""))
+    return _Attempt(result, _encoded(processor.output, result.outputs), changes)
 
 
 def _encoded(topic: str, outputs: Sequence[Output]) -> list[Encoded]:

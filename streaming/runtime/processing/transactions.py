@@ -119,7 +119,10 @@ class Transactions:
             letter_topic = TOPICS[topic].dead_letter
             self._send(letter_topic, message.value(), letter_key(message.key()), headers=headers)
         for state_key, value in share.changes.items():
-            self._send(changelog, value, state_key, partition=partition)
+            try:
+                produce(changelog, value, state_key, partition)
+            except BufferError:
+                self._send(changelog, value, state_key, partition=partition)
 
         def on_delivery(error: KafkaError | None, message: Message) -> None:
             if error is None:

@@ -46,7 +46,14 @@ class Scripted:
         self._failing, self._error, self._unreported = failing, error, unreported
         self._reports: list[Callable[[], None]] = []
 
-    def produce(self, topic: str, value: bytes | None, key: bytes | None, **more: Any) -> None:
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int = -1,
+        **more: Any,
+    ) -> None:
         self.records.append((topic, key, value))
         if report := more.get("on_delivery"):
             self._reports.append(lambda: report(None, Sent()))
