@@ -260,7 +260,7 @@ def compare(settings: Settings, records: int, runs: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--runs", type=int, default=3)
     chosen = parser.parse_args()
     with servers(Settings(), "kafka") as settings:
