@@ -62,7 +62,7 @@ def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) 
     )
     create_database(settings, settings.database)
     prepare(settings.conninfo())
-    recreate_topics(admin(settings))
+    recreate_topics(servers)
     yield settings
     with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
         db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.database)))
@@ -103,9 +103,11 @@ def connected(fresh: Settings, connect_worker: Settings) -> Iterator[Settings]:
         db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.shop_database)))
 
 
-def recreate_topics(client: AdminClient) -> None:
-    """Leave the broker with the contracts' topics alone, all new, empty and served."""
+def recreate_topics(servers: Settings) -> None:
+    """Leave the session's broker with the contracts' topics alone, all new, empty and served."""
+    client = admin(servers)
     _empty_broker(client)
+    _wait_until_logs_are_gone(servers.root / "kafka" / "data")
     create_topics(client, TOPICS.values())
     wait_for_topics(client, TOPICS)
 
@@ -122,6 +124,14 @@ def _empty_broker(client: AdminClient) -> None:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
         time.sleep(0.05)
+
+
+def _wait_until_logs_are_gone(data: Path) -> None:
+    """A broker tells a topic's end before it closes the logs: they would take what is sent to the next of that name."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while open_logs := [each.name for each in data.glob("[!_]*-[0-9]*") if not each.name.endswith("-delete")]:
+        assert time.monotonic() < deadline, f"logs stay open: {open_logs}"
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ def test_a_test_starts_with_the_contracts_topics_all_empty(fresh: Settings) -> N
     assert {name: len(known[name].partitions) for name in TOPICS} == {t.name: t.partitions for t in TOPICS.values()}
 
 
-def test_recreated_topics_have_new_ids(fresh: Settings) -> None:
+def test_recreated_topics_have_new_ids(servers: Settings, fresh: Settings) -> None:
     client = admin(fresh)
     before = topic_ids(client, TOPICS)
     sender = producer(fresh)
     sender.produce("orders", b"{}")
     assert sender.flush(10) == 0
-    recreate_topics(client)
+    recreate_topics(servers)
     after = topic_ids(client, TOPICS)
     assert before.keys() == after.keys() == set(TOPICS)
     assert not set(before.values()) & set(after.values())
