@@ -77,7 +77,8 @@ def test_workers_end_with_the_process_that_started_them_however_it_ends() -> Non
     code = (
         "import time\nfrom tests.unit.sources.test_access_log_workers import *\n"
         "if __name__ == '__main__':\n"
-        "    list(Workers(partial(parser, b'key')).outcomes([Block('f', 0, 1, [b'x'] * LARGE)]))\n"
+        "    workers = Workers(partial(parser, b'key'))\n"  # kept: a pool that nobody holds ends by itself
+        "    list(workers.outcomes([Block('f', 0, 1, [b'x'] * LARGE)]))\n"
         "    print('parsed', flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as started:
