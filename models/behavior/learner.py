@@ -41,9 +41,9 @@ class BehaviorLearner:
     """The mean of gradient boosting and logistic regression over all customers at several cutoffs, calibrated.
 
     The two err differently, and the odds that BG/NBD gives are an input of the regression, which could not make them of
-    its others. The mean is calibrated by temperature scaling (Guo and others, "On calibration of modern
-    neural networks", 2017) on what they say of customers whom they were not fitted on: one number, which changes how
-    sure the model is, but neither its ranking nor its level, since the level of a single month need not be the next's.
+    its others. The mean is calibrated by temperature scaling (Guo and others, "On calibration of modern neural
+    networks", 2017) on what they say of customers whom they were not fitted on: one number, which changes how sure the
+    model is, but neither its ranking nor its level, since the level of a single month need not be the next's.
     """
 
     name: Name = "behavior"

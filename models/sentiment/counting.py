@@ -44,8 +44,7 @@ class Counter:
         return normalize(counts, norm="l2", copy=False)
 
     def _of_words(self, words: Split) -> Any:
-        made = [self._tokens[word] for word in words.words]
-        every = placed(made)
+        every = placed([self._tokens[word] for word in words.words])
         tokens, lengths = every.words, np.bincount(every.text_of, minlength=every.texts)
         # From the words of the texts to their tokens: most words are one, some are none or several.
         times = lengths[words.place]

@@ -22,6 +22,7 @@ class StreamTime:
     """The clock of a batch. It keeps its own entries under the keys `t…` and `w` of the state; leave these to it."""
 
     def __init__(self, state: State, times: Sequence[datetime]) -> None:
+        """`times` are those of the batch's records: `advance` is given no others."""
         raw = state.get(_STREAM_TIME)
         self.now = times[0] if raw is None else _decode(raw)
         self._state = state

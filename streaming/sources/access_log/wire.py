@@ -16,8 +16,8 @@ from zlib import crc32
 from streaming.sources.files import Block
 from streaming.sources.outcomes import Deliverable, Encoded, Outcome
 
-LONGEST = 16_384
-"""Bytes of a line: what is made of it is far from the longest record."""
+LONGEST = 2_048
+"""Bytes of a plain line: longer ones are rare, and what is remembered of them would be large."""
 
 VISITORS, TEXTS = 100_000, 10_000
 """So many visitors, and of each other part that repeats so many texts, are remembered."""
