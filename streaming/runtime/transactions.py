@@ -6,7 +6,7 @@ librdkafka has no KIP-890, so a producer may not be used after that. The supervi
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -58,6 +58,15 @@ class Transactions:
                 return self._producer.produce(topic, value, key, **more)  # pyright: ignore[reportArgumentType]
             except BufferError:
                 self._producer.poll(0.1)
+
+    def send_all(self, topic: str, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Add many records. Written out, since a call in between takes half as long as `produce`."""
+        produce = self._producer.produce
+        for key, value in zip(keys, values, strict=True):
+            try:
+                produce(topic, value, key)
+            except BufferError:
+                self.send(topic, value, key)
 
     def flush(self) -> None:
         """Wait until the broker has all of it, and the delivery reports were served."""

@@ -1,7 +1,6 @@
 """The one edge of all sources: publishes their outcomes, as fast as allowed, and counts what became of the input."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from threading import Event as Flag
 
@@ -103,24 +102,12 @@ class Edge:
         self._stage = stage
         self._origin = origin
 
-    def take_all(self, outcomes: Iterable[Deliverable]) -> None:
-        """Hand over outcomes. The common case, an event that is encoded, is written out: it decides the rate."""
-        publish, published = self._sink.publish, Counter[str]()
-        for outcome in outcomes:
-            if isinstance(outcome, Encoded):
-                publish(outcome.topic, outcome.key, outcome.value)
-                published[outcome.topic] += 1
-            else:
-                self.take(outcome)
-        self._counts.add(Counts(accepted=published.total(), by_topic=published))
-
     def take(self, outcome: Deliverable) -> None:
         """Hand over one outcome."""
         outcome = encoded(outcome)
         if isinstance(outcome, Encoded):
             self._sink.publish(outcome.topic, outcome.key, outcome.value)
-            self._counts.accepted += 1
-            self._counts.by_topic[outcome.topic] += 1
+            self._counts.accept(outcome.topic)
         elif isinstance(outcome, Rejected):
             self._reject(outcome)
         else:

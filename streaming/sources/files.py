@@ -6,6 +6,7 @@ What a line means belongs to each source; files that still grow are followed in 
 import zlib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,15 +24,31 @@ _ZEROS = b"\0"
 
 
 class Block(Struct, frozen=True, gc=False):
-    """Consecutive lines without their newline. `offset` is that of the first one's first byte, uncompressed.
+    """Consecutive lines, at least one. `offset` is that of the first one's first byte, uncompressed.
 
-    `fingerprint` names the file by its first line, so it survives renaming, copying and compressing.
+    `fingerprint` names the file by its first line, so it survives renaming, copying and compressing. `text` is without
+    the last newline; the lines are cut where they are looked at, which may be another process.
     """
 
     fingerprint: str
     offset: int
     number: int
-    lines: list[bytes]
+    text: bytes
+
+    @property
+    def lines(self) -> list[bytes]:
+        """Each without its newline."""
+        return self.text.split(b"\n")
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.text.count(b"\n") + 1
+
+    @property
+    def last(self) -> bytes:
+        """The last one."""
+        return self.text[self.text.rfind(b"\n") + 1 :]
 
 
 class OversizedLine(Struct, frozen=True, gc=False):
@@ -86,9 +103,9 @@ class LineSplitter:
                 return
             yield self._oversized(self._tail, self._skipped)
             self._tail, self._skipped, chunk = b"", 0, chunk[newline + 1 :]
-        lines = (self._tail + chunk).split(b"\n")
-        self._tail = lines.pop()
-        yield from self._pieces(lines)
+        text, newline, self._tail = (self._tail + chunk).rpartition(b"\n")
+        if newline:
+            yield from self._pieces(text)
         if len(self._tail) > MAX_LINE_BYTES:
             self._skipped = len(self._tail)
             self._tail = self._tail[:MAX_DEAD_LETTER_BYTES]
@@ -98,29 +115,28 @@ class LineSplitter:
         if self._skipped:
             yield self._oversized(self._tail, self._skipped)
         elif self._tail:
-            yield from self._pieces([self._tail])
+            yield self._block(self._tail)
         self._tail, self._skipped = b"", 0
 
-    def _pieces(self, lines: list[bytes]) -> Iterator[Piece]:
-        start = 0
-        if sum(map(len, lines)) > MAX_LINE_BYTES:
-            for index, line in enumerate(lines):
-                if len(line) > MAX_LINE_BYTES:
-                    yield from self._block(lines[start:index])
-                    yield self._oversized(line[:MAX_DEAD_LETTER_BYTES], len(line))
-                    start = index + 1
-        yield from self._block(lines[start:])
-
-    def _block(self, lines: list[bytes]) -> Iterator[Block]:
-        if not lines:
+    def _pieces(self, text: bytes) -> Iterator[Piece]:
+        if len(text) <= MAX_LINE_BYTES:
+            yield self._block(text)
             return
+        for too_long, lines in groupby(text.split(b"\n"), key=lambda line: len(line) > MAX_LINE_BYTES):
+            if too_long:
+                yield from (self._oversized(line[:MAX_DEAD_LETTER_BYTES], len(line)) for line in lines)
+            else:
+                yield self._block(b"\n".join(lines))
+
+    def _block(self, text: bytes) -> Block:
         if self._fingerprint is None:
-            first = next((line for line in lines if line.strip()), None)
+            first = next((line for line in text.split(b"\n") if line.strip()), None)
             if first is not None:
                 self._fingerprint = fingerprint(first)
-        yield Block(self._fingerprint or "", self._offset, self._number, lines)
-        self._offset += sum(map(len, lines)) + len(lines)
-        self._number += len(lines)
+        block = Block(self._fingerprint or "", self._offset, self._number, text)
+        self._offset += len(text) + 1
+        self._number += block.count
+        return block
 
     def _oversized(self, head: bytes, size: int) -> OversizedLine:
         if self._fingerprint is None:

@@ -9,8 +9,8 @@ One pattern over a whole block took more CPU time, and so did columns (polars).
 """
 
 import re
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 from zlib import crc32
 
 from streaming.sources.files import Block
@@ -22,12 +22,15 @@ LONGEST = 2_048
 VISITORS, TEXTS = 100_000, 10_000
 """So many visitors, and of each other part that repeats so many texts, are remembered."""
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 VisitorJson = tuple[bytes, str, str]
 """Key, the fields from `visitor_id` to `client`, and those from `user_agent` to the end."""
 
 _PLAIN = bytes(code for code in range(0x20, 0x7F) if code != ord("\\")) + b"\n"
 """Printable ASCII that JSON does not escape; a quotation mark is where a field of the line ends."""
-_METHOD, _PROTOCOL = re.compile("[A-Z][A-Z_-]{0,31}"), re.compile(r"HTTP/[0-9](?:\.[0-9])?")
+_REQUEST = re.compile(r"([A-Z][A-Z_-]{0,31}) ([^ ]+) (HTTP/[0-9](?:\.[0-9])?)")
 _ANSWER = re.compile(" ([1-9][0-9]{2}) (0|[1-9][0-9]{0,17}|-) ")
 
 
@@ -50,16 +53,17 @@ def block_writer(
     plain = _line_writer(
         topic,
         source,
-        time_of=_times(time),
-        visitor_of=_visitors(visitor),
-        target_of=_targets(pixel, may_be_personal),
-        referrer_of=_referrers(may_be_personal),
+        times=Remembered(TEXTS, lambda stamp: _time(time, stamp)),
+        visitors=Remembered(VISITORS, lambda who: _visitor(visitor, *who)),
+        requests=Remembered(TEXTS, lambda request: _request(pixel, may_be_personal, request)),
+        answers=Remembered(TEXTS, _answer),
+        referrers=Remembered(TEXTS, lambda referrer: _referrer(may_be_personal, referrer)),
     )
 
     def write(block: Block) -> list[Deliverable]:
         outcomes: list[Deliverable] = []
-        fingerprint, offset, number = block.fingerprint, block.offset, block.number
-        for raw, line in zip(block.lines, _readable(block.lines), strict=True):
+        fingerprint, offset, number, lines = block.fingerprint, block.offset, block.number, block.lines
+        for raw, line in zip(lines, _readable(block.text, lines), strict=True):
             encoded = plain(line, fingerprint, offset, crc32(raw))
             outcomes.append(encoded or otherwise(raw, f"{fingerprint}-{offset}", number))
             offset += len(raw) + 1
@@ -73,10 +77,11 @@ def _line_writer(
     topic: str,
     source: str,
     *,
-    time_of: Callable[[str], str | None],
-    visitor_of: Callable[[str, str], VisitorJson | None],
-    target_of: Callable[[str], str | None],
-    referrer_of: Callable[[str], str | None],
+    times: Mapping[str, str | None],
+    visitors: Mapping[tuple[str, str], VisitorJson | None],
+    requests: Mapping[str, str | None],
+    answers: Mapping[str, str | None],
+    referrers: Mapping[str, str | None],
 ) -> Callable[[str, str, int, int], Encoded | None]:
     """A function from a line, its file's fingerprint, its offset and checksum to its event; None if it is not plain."""
 
@@ -92,68 +97,67 @@ def _line_writer(
         else:
             return None
         who, _, stamp = head.partition(" - [")
-        asked = request.split(" ")
-        if len(asked) != 3:
-            return None
-        method, target, protocol = asked
         if (
-            (moment := time_of(stamp)) is None
-            or (visit := visitor_of(who, agent)) is None
-            or (aimed := target_of(target)) is None
-            or (answered := _answer_of(answer)) is None
-            or (came := referrer_of(referrer)) is None
-            or not _is_request(method, protocol)
+            (moment := times[stamp]) is None
+            or (visit := visitors[who, agent]) is None
+            or (asked := requests[request]) is None
+            or (answered := answers[answer]) is None
+            or (came := referrers[referrer]) is None
         ):
             return None
         key, known, how = visit
         value = (  # in the order of the contract
             f'{{"event_id":"{fingerprint}-{offset}-{checksum:08x}","event_time":{moment},"source":{source},{known},'
-            f'"method":"{method}",{aimed},"protocol":"{protocol}"{answered}{came}{how}}}'
+            f"{asked}{answered}{came}{how}}}"
         )
         return Encoded(topic, key, value.encode("ascii"))
 
     return plain
 
 
-# What repeats from line to line is looked at once. Each gives the JSON of a part of a line, or None if it is not plain.
+class Remembered(dict[K, V]):
+    """What `find` makes of a key, kept for as many keys as `most`; then it begins anew.
+
+    Half the time of a `lru_cache`, which is a call, and puts in order what it keeps.
+    """
+
+    def __init__(self, most: int, find: Callable[[K], V]) -> None:
+        super().__init__()
+        self._most = most
+        self._find = find
+
+    def __missing__(self, key: K) -> V:
+        if len(self) >= self._most:
+            self.clear()
+        found = self[key] = self._find(key)
+        return found
 
 
-def _times(time: Callable[[str], str | None]) -> Callable[[str], str | None]:
-    return lru_cache(maxsize=TEXTS)(lambda stamp: time(stamp[:-2]) if stamp.endswith("] ") else None)
+# Each gives the JSON of a part of a line, or None if it is not plain.
 
 
-def _visitors(visitor: Callable[[str, str], VisitorJson]) -> Callable[[str, str], VisitorJson | None]:
-    @lru_cache(maxsize=VISITORS)
-    def visitor_of(who: str, agent: str) -> VisitorJson | None:
-        client, _, identity = who.partition(" ")
-        return visitor(client, agent) if client and identity and " " not in identity else None
-
-    return visitor_of
+def _time(time: Callable[[str], str | None], stamp: str) -> str | None:
+    return time(stamp[:-2]) if stamp.endswith("] ") else None
 
 
-def _targets(pixel: str, may_be_personal: Callable[[str], bool]) -> Callable[[str], str | None]:
-    @lru_cache(maxsize=TEXTS)
-    def target_of(target: str) -> str | None:
-        path, mark, query = target.partition("?")
-        if not path or (query and path == pixel) or may_be_personal(target):
-            return None
-        return f'"path":"{path}"' + (f',"query":"{query}"' if mark else "")
-
-    return target_of
+def _visitor(visitor: Callable[[str, str], VisitorJson], who: str, agent: str) -> VisitorJson | None:
+    client, _, identity = who.partition(" ")
+    return visitor(client, agent) if client and identity and " " not in identity else None
 
 
-def _referrers(may_be_personal: Callable[[str], bool]) -> Callable[[str], str | None]:
-    @lru_cache(maxsize=TEXTS)
-    def referrer_of(referrer: str) -> str | None:
-        if may_be_personal(referrer):
-            return None
-        return f',"referrer":"{referrer}"' if referrer and referrer != "-" else ""
+def _request(pixel: str, may_be_personal: Callable[[str], bool], request: str) -> str | None:
+    found = _REQUEST.fullmatch(request)
+    if found is None:
+        return None
+    method, target, protocol = found.groups()
+    path, mark, query = target.partition("?")
+    if not path or (query and path == pixel) or may_be_personal(target):
+        return None
+    asked = f',"query":"{query}"' if mark else ""
+    return f'"method":"{method}","path":"{path}"{asked},"protocol":"{protocol}"'
 
-    return referrer_of
 
-
-@lru_cache(maxsize=TEXTS)
-def _answer_of(answer: str) -> str | None:
+def _answer(answer: str) -> str | None:
     found = _ANSWER.fullmatch(answer)
     if found is None:
         return None
@@ -161,15 +165,15 @@ def _answer_of(answer: str) -> str | None:
     return f',"status":{status}' + ("" if size == "-" else f',"bytes":{size}')
 
 
-@lru_cache(maxsize=TEXTS)
-def _is_request(method: str, protocol: str) -> bool:
-    return _METHOD.fullmatch(method) is not None and _PROTOCOL.fullmatch(protocol) is not None
+def _referrer(may_be_personal: Callable[[str], bool], referrer: str) -> str | None:
+    if may_be_personal(referrer):
+        return None
+    return f',"referrer":"{referrer}"' if referrer and referrer != "-" else ""
 
 
-def _readable(lines: list[bytes]) -> list[str]:
-    """The lines as text, without white space at their ends; those that cannot be plain are empty."""
-    joined = b"\n".join(lines)
-    if joined.translate(None, _PLAIN) or max(map(len, lines)) > LONGEST:
+def _readable(text: bytes, lines: list[bytes]) -> list[str]:
+    """The lines of `text`, without white space at their ends; those that cannot be plain are empty."""
+    if text.translate(None, _PLAIN) or max(map(len, lines)) > LONGEST:
         stripped = (line.rstrip(b" \t\r") for line in lines)
-        joined = b"\n".join(b"" if line.translate(None, _PLAIN) or len(line) > LONGEST else line for line in stripped)
-    return joined.decode("ascii").split("\n")
+        text = b"\n".join(b"" if line.translate(None, _PLAIN) or len(line) > LONGEST else line for line in stripped)
+    return text.decode("ascii").split("\n")

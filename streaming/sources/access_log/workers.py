@@ -8,11 +8,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
-from typing import overload
 
 import msgspec
 
@@ -20,8 +19,8 @@ from contracts.errors import Terminal
 from streaming.runtime import process
 from streaming.sources.access_log.lines import LineParser
 from streaming.sources.delivery import encoded
-from streaming.sources.files import Block, OversizedLine, Piece
-from streaming.sources.outcomes import Deliverable, Sendable
+from streaming.sources.files import Block, Piece
+from streaming.sources.outcomes import Deliverable, Packed, Part, parts_of
 
 LARGE = 500
 """Lines of a read that goes to the workers."""
@@ -29,7 +28,7 @@ MOST = 4
 """Workers: one thread can send what so many parse."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Sendable]).decode
+_decode = msgspec.msgpack.Decoder(list[Part]).decode
 
 
 class Workers:
@@ -41,14 +40,14 @@ class Workers:
 
     def outcomes(self, pieces: Sequence[Piece]) -> Sequence[Deliverable]:
         """One outcome a line; those of a large read come once they are looked at."""
-        lines = sum(len(piece.lines) if isinstance(piece, Block) else 1 for piece in pieces)
+        lines = sum(piece.count if isinstance(piece, Block) else 1 for piece in pieces)
         if lines < LARGE:
             return list(self._own.outcomes(pieces))
-        return _Later(lines, self._submit([_packed(piece) for piece in pieces]))
+        return _Later(lines, self._submit(pieces))
 
-    def _submit(self, packed: "Sequence[_Packed]") -> "Future[bytes]":
+    def _submit(self, pieces: Sequence[Piece]) -> "Future[bytes]":
         try:
-            return self._pool.submit(_parse, packed)
+            return self._pool.submit(_parse, pieces)
         except BrokenProcessPool as error:
             broken = Future[bytes]()
             broken.set_exception(error)
@@ -61,7 +60,7 @@ class Workers:
         return ProcessPoolExecutor(min(os.cpu_count() or 1, MOST), context, initializer=_begin, initargs=(self._make,))
 
 
-class _Later(Sequence[Deliverable]):
+class _Later(Packed):
     """Outcomes that a worker is about to find, as many as are known to come."""
 
     def __init__(self, length: int, found: "Future[bytes]") -> None:
@@ -71,17 +70,8 @@ class _Later(Sequence[Deliverable]):
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[Deliverable]:
-        return iter(self._all())
-
-    @overload
-    def __getitem__(self, index: int) -> Deliverable: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Deliverable]: ...
-    def __getitem__(self, index: int | slice) -> Deliverable | Sequence[Deliverable]:
-        return self._all()[index]
-
-    def _all(self) -> list[Sendable]:
+    @property
+    def parts(self) -> list[Part]:
         try:
             return _decode(self._found.result())
         except BrokenProcessPool:
@@ -112,22 +102,5 @@ def _end_with_the_parent() -> None:
         os._exit(0)
 
 
-_Packed = tuple[str, int, int, bytes] | OversizedLine
-
-
-def _packed(piece: Piece) -> _Packed:
-    """Lines in one piece: each on its own takes as long to hand over as to parse half of it."""
-    if isinstance(piece, OversizedLine):
-        return piece
-    return piece.fingerprint, piece.offset, piece.number, b"\n".join(piece.lines)
-
-
-def _unpacked(packed: _Packed) -> Piece:
-    if isinstance(packed, OversizedLine):
-        return packed
-    fingerprint, offset, number, lines = packed
-    return Block(fingerprint, offset, number, lines.split(b"\n"))
-
-
-def _parse(packed: Sequence[_Packed]) -> bytes:
-    return _encode([encoded(outcome) for outcome in _parser.outcomes(map(_unpacked, packed))])
+def _parse(pieces: Sequence[Piece]) -> bytes:
+    return _encode(parts_of(map(encoded, _parser.outcomes(pieces))))

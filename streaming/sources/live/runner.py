@@ -36,7 +36,7 @@ from streaming.sources.delivery import Edge
 from streaming.sources.live import positions
 from streaming.sources.live.positions import Entry
 from streaming.sources.live.source import Batch, Source
-from streaming.sources.outcomes import Counts
+from streaming.sources.outcomes import Counts, EncodedRun, Packed
 
 GATHER_SECONDS = 0.1
 GATHER_INPUTS = 20_000
@@ -198,7 +198,12 @@ class Runner:
     def _produce(self, source: Source, batch: Batch, before: Entry, counts: Counts) -> Entry:
         own = Counts()
         edge = Edge(self._sink, own, f"source:{self._name}", batch.origin or source.stream)
-        edge.take_all(batch.outcomes)
+        for part in batch.outcomes.parts if isinstance(batch.outcomes, Packed) else batch.outcomes:
+            if isinstance(part, EncodedRun):
+                self._transactions.send_all(part.topic, part.keys, part.values)
+                own.accept(part.topic, len(part.values))
+            else:
+                edge.take(part)
         counts.add(own)
         return Entry(
             batch.position, before.accepted + own.accepted, before.rejected + own.rejected, before.ignored + own.ignored

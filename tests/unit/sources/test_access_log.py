@@ -14,6 +14,7 @@ from contracts.decoding import encode
 from streaming.sources.access_log.agents import classify
 from streaming.sources.access_log.lines import LineParser
 from streaming.sources.access_log.personal import may_be_personal
+from streaming.sources.access_log.wire import Remembered
 from streaming.sources.files import Block, Piece, read_pieces
 from streaming.sources.outcomes import Accepted, Encoded
 from streaming.sources.pseudonyms import pseudonymizer
@@ -376,6 +377,19 @@ def test_a_line_with_something_wrong_anywhere_gives_the_same_either_way(
     right = line("GET /a?b=1 HTTP/1.1", rest=rest).decode()
     wrong = (right[:place] + put + right[place + cut :]).encode()
     straight_to_the_wire(LineParser(pseudonymizer(b"key")), pieces(wrong + b"\n" + wrong + b" \n" + wrong + b"\r\n"))
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    asked: list[int] = []
+
+    def double(number: int) -> int:
+        asked.append(number)
+        return 2 * number
+
+    doubles = Remembered(3, double)
+    assert [doubles[number] for number in (1, 2, 1, 3, 3, 4, 4, 1)] == [2, 4, 2, 6, 6, 8, 8, 2]
+    assert asked == [1, 2, 3, 4, 1]
+    assert len(doubles) == 2
 
 
 def straight_to_the_wire(parser: LineParser, blocks: Iterable[Piece]) -> int:

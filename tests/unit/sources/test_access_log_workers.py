@@ -63,7 +63,7 @@ def test_few_lines_are_parsed_here_and_oversized_ones_anywhere() -> None:
 def test_a_worker_that_is_killed_ends_the_source_with_a_remedy() -> None:
     before = {each.pid for each in workers_of(os.getpid())}
     workers = Workers(partial(parser, b"key"))
-    block = Block("f", 0, 1, [b"x"] * LARGE)
+    block = Block("f", 0, 1, b"\n".join([b"x"] * LARGE))
     assert len(list(workers.outcomes([block]))) == LARGE
     for each in workers_of(os.getpid()):
         if each.pid not in before:
@@ -78,7 +78,7 @@ def test_workers_end_with_the_process_that_started_them_however_it_ends() -> Non
         "import time\nfrom tests.unit.sources.test_access_log_workers import *\n"
         "if __name__ == '__main__':\n"
         "    workers = Workers(partial(parser, b'key'))\n"  # kept: a pool that nobody holds ends by itself
-        "    list(workers.outcomes([Block('f', 0, 1, [b'x'] * LARGE)]))\n"
+        "    list(workers.outcomes([Block('f', 0, 1, b'\\n'.join([b'x'] * LARGE))]))\n"
         "    print('parsed', flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as started:
