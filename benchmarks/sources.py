@@ -86,7 +86,7 @@ def ready_made(settings: Settings, log: Path) -> float:
     started = time.perf_counter()
     for start in range(0, len(records), TRANSACTION_RECORDS):
         transactions.begin()
-        transactions.send_all(TOPIC, *zip(*records[start : start + TRANSACTION_RECORDS], strict=True))
+        transactions.send_all(TOPIC, records[start : start + TRANSACTION_RECORDS])
         transactions.flush()
         transactions.commit()
     return len(records) / (time.perf_counter() - started)

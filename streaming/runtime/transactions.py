@@ -6,7 +6,7 @@ librdkafka has no KIP-890, so a producer may not be used after that. The supervi
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -15,6 +15,8 @@ from contracts.settings import Settings
 from streaming.runtime import clients, logs
 from streaming.runtime.watchdog import Watchdog
 
+PARTITION_UA = -1
+"""As librdkafka calls it: the key decides."""
 TRANSACTION_TIMEOUT_MS = 10_000
 CALL_SECONDS = 30.0
 OVERDUE_SECONDS = 20.0
@@ -59,14 +61,16 @@ class Transactions:
             except BufferError:
                 self._producer.poll(0.1)
 
-    def send_all(self, topic: str, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Add many records. Written out, since a call in between takes half as long as `produce`."""
+    def send_all(
+        self, topic: str, records: Iterable[tuple[bytes, bytes | None]], partition: int = PARTITION_UA
+    ) -> None:
+        """Add many records, keys and values. Written out: a call in between takes half as long as `produce`."""
         produce = self._producer.produce
-        for key, value in zip(keys, values, strict=True):
+        for key, value in records:
             try:
-                produce(topic, value, key)
+                produce(topic, value, key, partition)
             except BufferError:
-                self.send(topic, value, key)
+                self.send(topic, value, key, partition=partition)
 
     def flush(self) -> None:
         """Wait until the broker has all of it, and the delivery reports were served."""

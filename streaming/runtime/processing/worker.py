@@ -29,10 +29,11 @@ from streaming.runtime import clients, logs, metrics
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.processing import changelog, ledger
 from streaming.runtime.processing.batch import Inputs, Share, process
+from streaming.runtime.processing.committing import Aborted, Committer, Key, Part
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
-from streaming.runtime.processing.transactions import CALL_SECONDS, RESTART, Aborted, Key, Part, Transactions
 from streaming.runtime.topics import ask_topic_ids, offset_bounds, topic_ids
+from streaming.runtime.transactions import CALL_SECONDS, RESTART
 
 BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
 """The most that one transaction takes. It takes less where less is waiting: what came within `GATHER_SECONDS`."""
@@ -91,7 +92,7 @@ class Worker:
                 "error_cb": self._fatal.noticed,
             },
         )
-        self._transactions = Transactions(settings, processor, f"{group}-{index}")
+        self._committer = Committer(settings, processor, f"{group}-{index}")
         self._stopping = False
 
     def stop(self) -> None:
@@ -110,7 +111,7 @@ class Worker:
             raise Terminal(
                 f"There is no topic {', '.join(sorted(missing))}.", remedy="Create it first: `headrace up` does."
             )
-        self._transactions.prepare()
+        self._committer.start()
         self._consumer.subscribe(
             list(self._processor.inputs), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -141,9 +142,8 @@ class Worker:
         # 3. to 6. The transaction.
         started = time.perf_counter()
         try:
-            reflected = self._transactions.commit(parts, self._consumer.consumer_group_metadata())
-        except Aborted as aborted:
-            self._log.warning("transaction aborted", code=str(aborted))
+            reflected = self._committer.commit(parts, self._consumer.consumer_group_metadata())
+        except Aborted:
             self._go_back()
             return
         # 7. Only now the stores.

@@ -200,7 +200,7 @@ class Runner:
         edge = Edge(self._sink, own, f"source:{self._name}", batch.origin or source.stream)
         for part in batch.outcomes.parts if isinstance(batch.outcomes, Packed) else batch.outcomes:
             if isinstance(part, EncodedRun):
-                self._transactions.send_all(part.topic, part.keys, part.values)
+                self._transactions.send_all(part.topic, zip(part.keys, part.values, strict=True))
                 own.accept(part.topic, len(part.values))
             else:
                 edge.take(part)

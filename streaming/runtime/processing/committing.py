@@ -1,0 +1,100 @@
+"""The producing side of a slot: all that a batch came to, and the offsets it ends at, in one Kafka transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
+
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.processors.processor import Processor
+from streaming.runtime.failpoints import failpoint
+from streaming.runtime.processing.batch import Headers, Share, letter_headers, letter_key
+from streaming.runtime.processing.changelog import changelog_topic
+from streaming.runtime.processing.store import LEDGER_KEY
+from streaming.runtime.transactions import Transactions
+
+Key = tuple[str, int]
+"""An input partition: topic and number."""
+
+
+class Aborted(Exception):  # noqa: N818  an outcome, not a failure
+    """The transaction was aborted; nothing of it will be seen."""
+
+
+class Part(NamedTuple):
+    """What one input partition adds to a transaction: its records, what they came to, and its ledger after them."""
+
+    messages: Sequence[Message]
+    share: Share
+    ledger: bytes
+
+
+class Committer:
+    """Commits batches, one transaction each."""
+
+    def __init__(self, settings: Settings, processor: Processor, transactional_id: str) -> None:
+        self._name = processor.name
+        self._output = processor.output
+        self._changelogs = {topic: changelog_topic(processor.name, topic).name for topic in processor.inputs}
+        self._transactions = Transactions(settings, transactional_id)
+
+    def start(self) -> None:
+        """Fence former owners of the transactional id, and have what they left open aborted."""
+        self._transactions.start()
+
+    def commit(self, parts: Mapping[Key, Part], group: object) -> dict[Key, int]:
+        """Commit a batch with its offsets in the consumer group, whose metadata `group` is, as it is known now.
+
+        Returns the offset in its changelog that each partition's state then reflects.
+
+        Raises:
+            Aborted: nothing was committed.
+            Transient, Terminal: the outcome is unknown, and this object is of no more use.
+        """
+        with self._transactions.watchdog:
+            try:
+                return self._commit(parts, group)
+            except KafkaException as error:
+                self._transactions.abort(error)
+                raise Aborted from error
+
+    def _commit(self, parts: Mapping[Key, Part], group: object) -> dict[Key, int]:
+        reflected: dict[Key, int] = {}
+        # 3. Begin, and produce everything that the batch came to.
+        self._transactions.begin()
+        for key, part in parts.items():
+            self._produce(key, part, reflected)
+        failpoint("processing.produced")
+        # 4. Wait until the broker has it all; the reports tell the changelog's offsets.
+        self._transactions.flush()
+        if len(reflected) < len(parts):
+            raise Transient("Kafka did not take a batch in time.")
+        failpoint("processing.flushed")
+        # 5. The offsets, under the generation of the group that this slot knows.
+        self._transactions.send_offsets(
+            [TopicPartition(*key, part.share.next_offset) for key, part in parts.items()], group
+        )
+        failpoint("processing.offsets_sent")
+        # 6. Commit.
+        self._transactions.commit()
+        failpoint("processing.committed")
+        return reflected
+
+    def _produce(self, key: Key, part: Part, reflected: dict[Key, int]) -> None:
+        (topic, partition), (messages, share, ledger) = key, part
+        changelog, send, send_all = self._changelogs[topic], self._transactions.send, self._transactions.send_all
+        send_all(self._output, share.outputs)
+        for refused in share.refused:
+            message = messages[refused.place]
+            record_headers = cast("Headers | None", message.headers())
+            headers = letter_headers(self._name, topic, partition, message.offset() or 0, refused, record_headers)
+            send(TOPICS[topic].dead_letter, message.value(), letter_key(message.key()), headers=headers)
+        send_all(changelog, share.changes.items(), partition)
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                reflected[key] = (message.offset() or 0) + 1
+
+        send(changelog, ledger, LEDGER_KEY, partition=partition, on_delivery=on_delivery)
