@@ -1,4 +1,4 @@
-"""Ends with each test what its sources would retry for ever."""
+"""Ends with each test what its sources would read, or try again, for ever."""
 
 import threading
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from streaming.sources.live import sessions
+from tests.unit.sources.reading import Reading
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +16,5 @@ def sessions_end_with_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(sessions, "whether_to_wait", lambda error: not over.is_set() and wait(error))
     yield
     over.set()
+    while Reading.started:
+        Reading.started.pop().end()

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from typing import Any
+from ctypes import c_ulong, py_object, pythonapi
+from typing import Any, ClassVar
 
 from streaming.sources.live.source import Batch, Source
 from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
@@ -14,22 +15,27 @@ DEADLINE_SECONDS = 20.0
 class Reading:
     """What a source has yielded so far."""
 
+    started: ClassVar[list["Reading"]] = []
+
     def __init__(self, source: Source, position: Any = None) -> None:
         self.batches: list[Batch] = []
         self.error: BaseException | None = None
         self._batches = source.read(position)
-        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        self.started.append(self)
 
     def _run(self) -> None:
         try:
             for batch in self._batches:
                 self.batches.append(batch)
-                if self._stopped.is_set():
-                    return
         except BaseException as error:  # noqa: BLE001  the test looks at it
             self.error = error
+
+    def end(self) -> None:
+        """Have the thread end at its next step: a source reads for ever, and a test session has others to run."""
+        if self._thread.is_alive():
+            pythonapi.PyThreadState_SetAsyncExc(c_ulong(self._thread.ident or 0), py_object(SystemExit))
 
     def wait_for(self, count: int) -> "Reading":
         """Wait until so many inputs were read, and a moment longer: there must not be more."""
