@@ -15,8 +15,8 @@ from contracts.settings import Settings
 from streaming.runtime import clients, logs
 from streaming.runtime.watchdog import Watchdog
 
-PARTITION_UA = -1
-"""As librdkafka calls it: the key decides."""
+ANY_PARTITION = -1
+"""The key decides."""
 TRANSACTION_TIMEOUT_MS = 10_000
 CALL_SECONDS = 30.0
 OVERDUE_SECONDS = 20.0
@@ -62,7 +62,7 @@ class Transactions:
                 self._producer.poll(0.1)
 
     def send_all(
-        self, topic: str, records: Iterable[tuple[bytes, bytes | None]], partition: int = PARTITION_UA
+        self, topic: str, records: Iterable[tuple[bytes, bytes | None]], partition: int = ANY_PARTITION
     ) -> None:
         """Add many records, keys and values. Written out: a call in between takes half as long as `produce`."""
         produce = self._producer.produce

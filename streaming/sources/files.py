@@ -41,12 +41,12 @@ class Block(Struct, frozen=True, gc=False):
         return self.text.split(b"\n")
 
     @property
-    def count(self) -> int:
+    def line_count(self) -> int:
         """How many they are."""
         return self.text.count(b"\n") + 1
 
     @property
-    def last(self) -> bytes:
+    def last_line(self) -> bytes:
         """The last one."""
         return self.text[self.text.rfind(b"\n") + 1 :]
 
@@ -135,7 +135,7 @@ class LineSplitter:
                 self._fingerprint = fingerprint(first)
         block = Block(self._fingerprint or "", self._offset, self._number, text)
         self._offset += len(text) + 1
-        self._number += block.count
+        self._number += block.line_count
         return block
 
     def _oversized(self, head: bytes, size: int) -> OversizedLine:

@@ -26,7 +26,7 @@ class Accepted(Struct, frozen=True, gc=False):
     sound: bool = False
 
 
-class Encoded(Struct, frozen=True, gc=False, tag=True, array_like=True):
+class Encoded(Struct, frozen=True, gc=False):
     """A sound event for `topic` as it goes on the wire, no longer than allowed, from a source that writes it itself."""
 
     topic: str
@@ -57,7 +57,7 @@ Sendable = Encoded | Rejected | Ignored
 
 
 class EncodedRun(Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """What `Encoded` is, for events of `topic` that follow each other: key and value of each."""
+    """What `Encoded` is, for events that follow each other: key and value of each. It goes from process to process."""
 
     topic: str
     keys: list[bytes]
@@ -84,16 +84,19 @@ def parts_of(outcomes: Iterable[Sendable]) -> list[Part]:
     return parts
 
 
-class Packed(Sequence[Deliverable]):
+class InRuns(Sequence[Deliverable]):
     """Outcomes that are kept in parts: an object for each takes longer to make than its record to send."""
 
-    @property
     @abstractmethod
     def parts(self) -> Sequence[Part]:
-        """The outcomes in order."""
+        """The outcomes in order. This may take its time, and may be asked again.
+
+        Raises:
+            Terminal: they cannot be had.
+        """
 
     def __iter__(self) -> Iterator[Deliverable]:
-        for part in self.parts:
+        for part in self.parts():
             if isinstance(part, EncodedRun):
                 yield from map(Encoded, repeat(part.topic), part.keys, part.values)
             else:

@@ -2,7 +2,7 @@
 
     1. gather records, by partition; those of a partition that is revoked meanwhile are let go   (`_gather`)
     2. process: all in memory, over views of the stores                                          (`_process`)
-    3. begin the transaction; produce outputs, dead letters, state changes and, last, the ledger (`transactions`)
+    3. begin the transaction; produce outputs, dead letters, state changes and, last, the ledger (`committing`)
     4. wait until the broker has acknowledged them
     5. add the consumer group's offsets
     6. commit

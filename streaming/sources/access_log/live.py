@@ -231,7 +231,7 @@ class AccessLogs:
             return before
         outcomes = self._parser.outcomes(read)
         last = read[-1]
-        line = b"" if isinstance(last, OversizedLine) else last.last + (b"" if end is not None else b"\n")
+        line = b"" if isinstance(last, OversizedLine) else last.last_line + (b"" if end is not None else b"\n")
         offset = splitter.offset if end is None else end
         log = Log(splitter.fingerprint or "", offset, splitter.number, heads_of(head, offset), digest(line), len(line))
         self._known = [*[each for each in self._known if each != before][1 - REMEMBERED_LOGS :], log]

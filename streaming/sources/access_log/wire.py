@@ -2,14 +2,13 @@
 
 Nearly all lines need nothing that `LineParser.line` does beyond that: no character to escape or to decode, no user, no
 pixel hit, nothing personal in the request. What is written here is, byte for byte, what that would write; anything else
-is left to it. What repeats is asked for once and kept as JSON: times, targets, referrers, what a visitor's
-lines have in common.
+is left to it. What repeats is kept as JSON: times, requests, answers, referrers, what a visitor's lines have in common.
 
 One pattern over a whole block took more CPU time, and so did columns (polars).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 from zlib import crc32
 
@@ -22,8 +21,8 @@ LONGEST = 2_048
 VISITORS, TEXTS = 100_000, 10_000
 """So many visitors, and of each other part that repeats so many texts, are remembered."""
 
-K = TypeVar("K")
-V = TypeVar("V")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 VisitorJson = tuple[bytes, str, str]
 """Key, the fields from `visitor_id` to `client`, and those from `user_agent` to the end."""
@@ -77,11 +76,11 @@ def _line_writer(
     topic: str,
     source: str,
     *,
-    times: Mapping[str, str | None],
-    visitors: Mapping[tuple[str, str], VisitorJson | None],
-    requests: Mapping[str, str | None],
-    answers: Mapping[str, str | None],
-    referrers: Mapping[str, str | None],
+    times: "Remembered[str, str | None]",
+    visitors: "Remembered[tuple[str, str], VisitorJson | None]",
+    requests: "Remembered[str, str | None]",
+    answers: "Remembered[str, str | None]",
+    referrers: "Remembered[str, str | None]",
 ) -> Callable[[str, str, int, int], Encoded | None]:
     """A function from a line, its file's fingerprint, its offset and checksum to its event; None if it is not plain."""
 
@@ -98,9 +97,9 @@ def _line_writer(
             return None
         who, _, stamp = head.partition(" - [")
         if (
-            (moment := times[stamp]) is None
+            (asked := requests[request]) is None
+            or (moment := times[stamp]) is None
             or (visit := visitors[who, agent]) is None
-            or (asked := requests[request]) is None
             or (answered := answers[answer]) is None
             or (came := referrers[referrer]) is None
         ):
@@ -115,18 +114,18 @@ def _line_writer(
     return plain
 
 
-class Remembered(dict[K, V]):
+class Remembered(dict[_K, _V]):
     """What `find` makes of a key, kept for as many keys as `most`; then it begins anew.
 
-    Half the time of a `lru_cache`, which is a call, and puts in order what it keeps.
+    For a text half the time of a `lru_cache`, which is a call, and puts in order what it keeps.
     """
 
-    def __init__(self, most: int, find: Callable[[K], V]) -> None:
+    def __init__(self, most: int, find: Callable[[_K], _V]) -> None:
         super().__init__()
         self._most = most
         self._find = find
 
-    def __missing__(self, key: K) -> V:
+    def __missing__(self, key: _K) -> _V:
         if len(self) >= self._most:
             self.clear()
         found = self[key] = self._find(key)

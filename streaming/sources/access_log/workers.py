@@ -20,7 +20,7 @@ from streaming.runtime import process
 from streaming.sources.access_log.lines import LineParser
 from streaming.sources.delivery import encoded
 from streaming.sources.files import Block, Piece
-from streaming.sources.outcomes import Deliverable, Packed, Part, parts_of
+from streaming.sources.outcomes import Deliverable, InRuns, Part, parts_of
 
 LARGE = 500
 """Lines of a read that goes to the workers."""
@@ -40,7 +40,7 @@ class Workers:
 
     def outcomes(self, pieces: Sequence[Piece]) -> Sequence[Deliverable]:
         """One outcome a line; those of a large read come once they are looked at."""
-        lines = sum(piece.count if isinstance(piece, Block) else 1 for piece in pieces)
+        lines = sum(piece.line_count if isinstance(piece, Block) else 1 for piece in pieces)
         if lines < LARGE:
             return list(self._own.outcomes(pieces))
         return _Later(lines, self._submit(pieces))
@@ -60,7 +60,7 @@ class Workers:
         return ProcessPoolExecutor(min(os.cpu_count() or 1, MOST), context, initializer=_begin, initargs=(self._make,))
 
 
-class _Later(Packed):
+class _Later(InRuns):
     """Outcomes that a worker is about to find, as many as are known to come."""
 
     def __init__(self, length: int, found: "Future[bytes]") -> None:
@@ -70,7 +70,6 @@ class _Later(Packed):
     def __len__(self) -> int:
         return self._length
 
-    @property
     def parts(self) -> list[Part]:
         try:
             return _decode(self._found.result())

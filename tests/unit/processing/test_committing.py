@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
+from structlog.testing import capture_logs
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
@@ -15,71 +15,9 @@ from streaming.runtime import clients
 from streaming.runtime.processing.batch import Refused, Share
 from streaming.runtime.processing.committing import Aborted, Committer, Part
 from streaming.runtime.processing.store import LEDGER_KEY
+from streaming.runtime.transactions import ANY_PARTITION
 from streaming.runtime.watchdog import EXIT_CODE
-
-
-class Sent:
-    """A record, as a delivery report and as an input."""
-
-    def __init__(self, offset: int = 41, value: bytes = b"bad") -> None:
-        self._offset, self._value = offset, value
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes:
-        return b"k"
-
-    def value(self) -> bytes:
-        return self._value
-
-    def headers(self) -> list[tuple[str, bytes]]:
-        return [("own", b"1")]
-
-
-class Scripted:
-    """A producer that notes its calls, and fails in the one named."""
-
-    def __init__(self, failing: str = "", error: KafkaError | None = None, unreported: int = 0) -> None:
-        self.calls: list[str] = []
-        self.records: list[tuple[str, bytes | None, bytes | None]] = []
-        self._failing, self._error, self._unreported = failing, error, unreported
-        self._reports: list[Callable[[], None]] = []
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int = -1,
-        **more: Any,
-    ) -> None:
-        self.records.append((topic, key, value))
-        if report := more.get("on_delivery"):
-            self._reports.append(lambda: report(None, Sent()))
-
-    def flush(self, timeout: float) -> int:
-        self._call("flush")
-        for report in self._reports:
-            report()
-        return self._unreported
-
-    def begin_transaction(self) -> None:
-        self._call("begin_transaction")
-
-    def send_offsets_to_transaction(self, offsets: Any, group: Any, timeout: float) -> None:
-        self._call("send_offsets_to_transaction")
-
-    def commit_transaction(self, timeout: float) -> None:
-        self._call("commit_transaction")
-
-    def abort_transaction(self, timeout: float) -> None:
-        self._call("abort_transaction")
-
-    def _call(self, name: str) -> None:
-        self.calls.append(name)
-        if name == self._failing and self._error is not None:
-            raise KafkaException(self._error)
+from tests.unit.scripted_producer import Scripted, Sent
 
 
 def commit(monkeypatch: pytest.MonkeyPatch, producer: Scripted) -> dict[tuple[str, int], int]:
@@ -98,11 +36,11 @@ def test_all_of_a_batch_is_in_one_transaction_and_the_ledger_ends_it(monkeypatch
     assert commit(monkeypatch, producer) == {("web_logs", 3): 42}
     assert producer.calls == CALLS
     assert producer.records == [
-        ("orders", b"C", b"{}"),
-        ("web_logs.dlq", b"k", b"bad"),
-        (CHANGELOG, b"s", b"1"),
-        (CHANGELOG, b"gone", None),
-        (CHANGELOG, LEDGER_KEY, b"the ledger"),
+        ("orders", b"C", b"{}", ANY_PARTITION),
+        ("web_logs.dlq", b"k", b"bad", ANY_PARTITION),
+        (CHANGELOG, b"s", b"1", 3),
+        (CHANGELOG, b"gone", None, 3),
+        (CHANGELOG, LEDGER_KEY, b"the ledger", 3),
     ]
 
 
@@ -110,9 +48,10 @@ def test_all_of_a_batch_is_in_one_transaction_and_the_ledger_ends_it(monkeypatch
 def test_what_can_be_aborted_is_aborted(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     error = KafkaError(KafkaError.ILLEGAL_GENERATION, "left behind", txn_requires_abort=True)
     producer = Scripted(failing, error)
-    with pytest.raises(Aborted):
+    with capture_logs() as told, pytest.raises(Aborted):
         commit(monkeypatch, producer)
     assert producer.calls[-2:] == [failing, "abort_transaction"]
+    assert [(each["event"], each["code"]) for each in told] == [("transaction aborted", "ILLEGAL_GENERATION")]
 
 
 @pytest.mark.parametrize("failing", CALLS)

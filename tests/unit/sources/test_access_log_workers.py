@@ -68,9 +68,10 @@ def test_a_worker_that_is_killed_ends_the_source_with_a_remedy() -> None:
     for each in workers_of(os.getpid()):
         if each.pid not in before:
             each.kill()
-    batches = iter(partial(workers.outcomes, [block]), None)
+    deadline = time.monotonic() + 20
+    batches = iter(lambda: list(workers.outcomes([block])) if time.monotonic() < deadline else None, None)
     with pytest.raises(Terminal, match="starts the source again"):
-        deque(map(list, batches), maxlen=0)  # until the death is noticed
+        deque(batches, maxlen=0)  # until the death is noticed
 
 
 def test_workers_end_with_the_process_that_started_them_however_it_ends() -> None:

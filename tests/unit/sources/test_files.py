@@ -37,6 +37,13 @@ def test_lines_offsets_and_numbers_do_not_depend_on_the_chunks(lines: list[bytes
     assert seen.removesuffix(b"\n") == content.removesuffix(b"\n")
 
 
+@pytest.mark.parametrize("text", [b"", b"a", b"a\n", b"\n\n", b"a\nbc"])
+def test_a_block_knows_its_lines(text: bytes) -> None:
+    block = Block("f", 0, 1, text)
+    assert block.lines == text.split(b"\n")
+    assert (block.line_count, block.last_line) == (len(block.lines), block.lines[-1])
+
+
 def test_a_line_without_end_is_cut_and_counted_once() -> None:
     huge = b"x" * (MAX_DEAD_LETTER_BYTES + 100_000)
     before, oversized, after = pieces(b"a\n" + huge + b"\nb")

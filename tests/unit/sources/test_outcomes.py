@@ -3,15 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.sources.outcomes import Encoded, EncodedRun, Ignored, Packed, Part, Rejected, Sendable, parts_of
+from streaming.sources.outcomes import Encoded, EncodedRun, Ignored, InRuns, Part, Rejected, Sendable, parts_of
 
 
-class Held(Packed):
+class Held(InRuns):
     def __init__(self, parts: list[Part], length: int) -> None:
         self._parts = parts
         self._length = length
 
-    @property
     def parts(self) -> list[Part]:
         return self._parts
 
