@@ -5,6 +5,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
+from streaming.runtime.transactions import ANY_PARTITION
+
 
 class Sent:
     """A record, as a delivery report and as an input."""
@@ -48,7 +50,7 @@ class Scripted:
         topic: str,
         value: bytes | None,
         key: bytes | None,
-        partition: int = -1,
+        partition: int = ANY_PARTITION,
         **more: Any,
     ) -> None:
         if self._held >= self._holds:

@@ -32,11 +32,11 @@ from streaming.runtime import logs, metrics
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.publishing import DeadLetter, Publisher, dead_letter_record
 from streaming.runtime.transactions import RESTART, Transactions
-from streaming.sources.delivery import Edge, encoded
+from streaming.sources.delivery import Edge
 from streaming.sources.live import positions
 from streaming.sources.live.positions import Entry
 from streaming.sources.live.source import Batch, Source
-from streaming.sources.outcomes import Counts, EncodedRun, InRuns, parts_of
+from streaming.sources.outcomes import Counts, EncodedRun, InRuns
 
 GATHER_SECONDS = 0.1
 GATHER_INPUTS = 20_000
@@ -199,12 +199,12 @@ class Runner:
         own = Counts()
         edge = Edge(self._sink, own, f"source:{self._name}", batch.origin or source.stream)
         outcomes = batch.outcomes
-        for part in outcomes.parts() if isinstance(outcomes, InRuns) else parts_of(map(encoded, outcomes)):
-            if isinstance(part, EncodedRun):
-                self._transactions.send_all(part.topic, zip(part.keys, part.values, strict=True))
-                own.accept(part.topic, len(part.values))
+        for each in outcomes.parts() if isinstance(outcomes, InRuns) else outcomes:
+            if isinstance(each, EncodedRun):
+                self._transactions.send_all(each.topic, zip(each.keys, each.values, strict=True))
+                own.accept(each.topic, len(each.values))
             else:
-                edge.take(part)
+                edge.take(each)
         counts.add(own)
         return Entry(
             batch.position, before.accepted + own.accepted, before.rejected + own.rejected, before.ignored + own.ignored

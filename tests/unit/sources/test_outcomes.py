@@ -28,10 +28,10 @@ OUTCOMES = st.lists(
 
 
 @given(OUTCOMES)
-def test_packed_outcomes_come_out_as_they_went_in(outcomes: list[Sendable]) -> None:
-    packed = Held(parts_of(outcomes), len(outcomes))
-    assert list(packed) == packed[:] == outcomes
-    assert [packed[index] for index in range(len(packed))] == outcomes
+def test_outcomes_come_out_of_runs_as_they_went_in(outcomes: list[Sendable]) -> None:
+    held = Held(parts_of(outcomes), len(outcomes))
+    assert list(held) == held[:] == outcomes
+    assert [held[index] for index in range(len(held))] == outcomes
 
 
 def test_a_run_ends_at_another_topic_and_at_what_is_no_event() -> None:
