@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from contracts.types import Event, Identifier, Probability, UtcTime, about
+from contracts.types import Event, Identifier, Platform, PostId, Probability, Reference, UtcTime, about
 
 Label = Literal["negative", "neutral", "positive"]
 Rating = Annotated[int, Meta(ge=1, le=5)]
@@ -14,11 +14,11 @@ Period = Annotated[int, Meta(ge=1, le=31_622_400)]
 class SocialPost(Event, kw_only=True, frozen=True):
     """A public post, or its deletion (`deleted`, without text)."""
 
-    post_id: Annotated[Identifier, about("The platform's own id.")]
-    platform: Annotated[Identifier, about("Such as `bluesky`, `mastodon` or `twitter`.")]
+    post_id: Annotated[PostId, about("The platform's own id.")]
+    platform: Annotated[Platform, about("Such as `bluesky`, `mastodon` or `twitter`.")]
     author: Annotated[Identifier, about("Pseudonym of the author (keyed hash).")]
     text: Annotated[str | None, about("Plain text; empty on a delete.")] = None
-    language: Annotated[str | None, about("ISO 639 code as the author or the platform declared it.")] = None
+    language: Annotated[Reference | None, about("ISO 639 code as the author or the platform declared it.")] = None
     is_reply: Annotated[bool, about("Answers another post.")] = False
     is_repost: Annotated[bool, about("Repeats another post.")] = False
     deleted: Annotated[bool, about("The post was deleted at its platform.")] = False
@@ -41,7 +41,7 @@ class WeatherObservation(Event, kw_only=True, frozen=True):
     precipitation_mm: Annotated[float | None, about("Precipitation over the period, millimetres.")] = None
     pressure_hpa: Annotated[float | None, about("Sea-level pressure, hectopascal.")] = None
     visibility_m: Annotated[float | None, about("Visibility, metres.")] = None
-    condition: Annotated[str | None, about("The source's own word for the weather, such as `rain`.")] = None
+    condition: Annotated[Reference | None, about("The source's own word for the weather, such as `rain`.")] = None
 
 
 class CustomerFeedback(Event, kw_only=True, frozen=True):
@@ -49,12 +49,12 @@ class CustomerFeedback(Event, kw_only=True, frozen=True):
 
     feedback_id: Annotated[Identifier, about("Id of the form or review.")]
     channel: Annotated[Identifier, about("Where it was given: `form`, `review`, `import`.")]
-    customer_id: Annotated[str | None, about("The customer, when known.")] = None
+    customer_id: Annotated[Reference | None, about("The customer, when known.")] = None
     rating: Annotated[Rating | None, about("Stars, 1 to 5.")] = None
     title: Annotated[str | None, about("Heading of the text.")] = None
     text: Annotated[str | None, about("What the person wrote.")] = None
-    subject: Annotated[str | None, about("What it is about: a product group or place.")] = None
-    product_id: Annotated[str | None, about("The product, when it is about one.")] = None
+    subject: Annotated[Reference | None, about("What it is about: a product group or place.")] = None
+    product_id: Annotated[Reference | None, about("The product, when it is about one.")] = None
     label: Annotated[Label | None, about("Sentiment given by a person, in labelled sets only.")] = None
 
 
@@ -63,8 +63,8 @@ class CustomerSentiment(Event, kw_only=True, frozen=True):
 
     subject_id: Annotated[Identifier, about("`platform/post_id` of the post, or `feedback_id`: whichever its version.")]
     subject: Annotated[Literal["post", "feedback"], about("What was scored.")]
-    platform: Annotated[Identifier, about("Platform of the post, or channel of the feedback.")]
-    language: Annotated[str | None, about("Language detected.")] = None
+    platform: Annotated[Platform, about("Platform of the post, or channel of the feedback.")]
+    language: Annotated[Reference | None, about("Language detected.")] = None
     label: Annotated[Label | None, about("Most probable class; empty when unreadable or deleted.")] = None
     negative: Annotated[Probability | None, about("Probability of `negative`.")] = None
     neutral: Annotated[Probability | None, about("Probability of `neutral`.")] = None

@@ -93,6 +93,7 @@ def _connect_field(field: Field) -> dict[str, Any]:
         "minimum": field.minimum,
         "maximum": field.maximum,
         "min_length": field.min_length,
+        "max_length": field.max_length,
         "choices": "|".join(field.choices) if field.choices is not None else None,
     }
     if given := {name: str(value) for name, value in parameters.items() if value is not None}:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from contracts.types import Count, Event, Identifier, Integer, Money, Probability, UtcTime, about
+from contracts.types import Count, Event, Identifier, Integer, Money, Probability, Reference, UtcTime, about
 
 
 class WebLog(Event, kw_only=True, frozen=True):
@@ -30,15 +30,15 @@ class WebLog(Event, kw_only=True, frozen=True):
         Literal["page_view", "add_to_cart", "remove_from_cart", "purchase"] | None,
         about("What the tracking pixel reported; empty for ordinary lines."),
     ] = None
-    session_id: Annotated[str | None, about("Session id of the tracking pixel.")] = None
-    customer_id: Annotated[str | None, about("Customer id of the tracking pixel, when logged in.")] = None
-    sku: Annotated[str | None, about("Product of a cart event.")] = None
+    session_id: Annotated[Reference | None, about("Session id of the tracking pixel.")] = None
+    customer_id: Annotated[Reference | None, about("Customer id of the tracking pixel, when logged in.")] = None
+    sku: Annotated[Reference | None, about("Product of a cart event.")] = None
     quantity: Annotated[Integer | None, about("Quantity of a cart event.")] = None
     unit_price: Annotated[Money | None, about("Price of one unit in a cart event.")] = None
-    currency: Annotated[str | None, about("ISO 4217 code of `unit_price` and `order_total`.")] = None
-    order_id: Annotated[str | None, about("Order of a purchase event.")] = None
+    currency: Annotated[Reference | None, about("ISO 4217 code of `unit_price` and `order_total`.")] = None
+    order_id: Annotated[Reference | None, about("Order of a purchase event.")] = None
     order_total: Annotated[Money | None, about("Total of a purchase event.")] = None
-    country: Annotated[str | None, about("Country the shop gave in a purchase event.")] = None
+    country: Annotated[Reference | None, about("Country the shop gave in a purchase event.")] = None
 
 
 class OrderLine(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True):
@@ -56,16 +56,16 @@ class Order(Event, kw_only=True, frozen=True):
     order_id: Annotated[Identifier, about("Unique within its channel.")]
     channel: Annotated[Literal["web", "store"], about("`web` from the log, `store` from the order database.")]
     kind: Annotated[Literal["order", "return", "adjustment"], about("What the document is.")]
-    customer_id: Annotated[str | None, about("Empty for guests.")] = None
+    customer_id: Annotated[Reference | None, about("Empty for guests.")] = None
     currency: Annotated[Identifier, about("ISO 4217 code.")]
-    country: Annotated[str | None, about("Country of the customer.")] = None
+    country: Annotated[Reference | None, about("Country of the customer.")] = None
     lines: Annotated[list[OrderLine], about("The lines, in the document's own order.")]
     total: Annotated[Money, about("Sum over the lines as the source states it.")]
     flag: Annotated[
         Literal["total mismatch", "empty cart"] | None,
         about("What is odd about an order made from the web log: it is told as it is, not dropped."),
     ] = None
-    session_id: Annotated[str | None, about("Web orders: the session, or the visitor without one.")] = None
+    session_id: Annotated[Reference | None, about("Web orders: the session, or the visitor without one.")] = None
     session_s: Annotated[Count | None, about("Web orders: seconds from the session's first hit to the order.")] = None
     session_pages: Annotated[Count | None, about("Web orders: pages that the tracking pixel reported before.")] = None
     referrer: Annotated[str | None, about("Web orders: referring page of the session's first hit.")] = None
@@ -75,7 +75,7 @@ class Customer(Event, kw_only=True, frozen=True):
     """The customer row, as of `event_time`. The topic is compacted: the latest row per customer is kept."""
 
     customer_id: Annotated[Identifier, about("The shop's own id.")]
-    country: Annotated[str | None, about("Country of residence.")] = None
+    country: Annotated[Reference | None, about("Country of residence.")] = None
     registered_at: Annotated[UtcTime | None, about("When the account was opened, or the first order was seen.")] = None
     deleted: Annotated[bool, about("The account is closed; a tombstone follows.")] = False
 

@@ -41,6 +41,7 @@ class Field:
     minimum: float | None = None
     maximum: float | None = None
     min_length: int | None = None
+    max_length: int | None = None
     choices: tuple[str, ...] | None = None
     children: tuple["Field", ...] = ()
 
@@ -95,6 +96,7 @@ def _field(declared: inspect.Field) -> Field:
         minimum=getattr(described, "ge", None),
         maximum=getattr(described, "le", None),
         min_length=getattr(described, "min_length", None),
+        max_length=getattr(described, "max_length", None),
         choices=tuple(map(str, described.values)) if isinstance(described, inspect.LiteralType) else None,
         children=fields_of(element.cls) if isinstance(element, inspect.StructType) else (),
     )

@@ -5,6 +5,7 @@ schema, the raw tables and the reference page are derived. The wire form is UTF-
 """
 
 from datetime import datetime
+from hashlib import blake2b
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -25,8 +26,22 @@ Integer = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
 Count = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 """A whole number, zero or more."""
 
-Identifier = Annotated[str, Meta(min_length=1)]
-"""A non-empty string that names something."""
+MAX_ID_LENGTH = 256
+"""Characters of an id. Ids are keys of records, state and indexes; PostgreSQL indexes at most 2,704 bytes a row."""
+MAX_PLATFORM_LENGTH = 63
+MAX_POST_ID_LENGTH = MAX_ID_LENGTH - MAX_PLATFORM_LENGTH - 1
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+"""A non-empty string of at most 256 characters that names something."""
+
+Reference = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
+"""A string of at most 256 characters that names something; for optional fields."""
+
+Platform = Annotated[str, Meta(min_length=1, max_length=MAX_PLATFORM_LENGTH)]
+"""An `Identifier` that is followed by a post's id in `subject_id`."""
+
+PostId = Annotated[str, Meta(min_length=1, max_length=MAX_POST_ID_LENGTH)]
+"""An `Identifier` that fits into a `subject_id` behind its platform."""
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 """A number between 0 and 1."""
@@ -35,6 +50,17 @@ Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 def about(description: str) -> Meta:
     """The description of a field, shown in the reference page and as comment on the warehouse's columns."""
     return Meta(description=description)
+
+
+def derived_id(prefix: str, identity: str) -> str:
+    """The id of an event that is made from another one: an `Identifier`, stable, and unique where the other id is.
+
+    `prefix` has at most 32 characters.
+    """
+    readable = f"{prefix}-{identity}"
+    if len(readable) <= MAX_ID_LENGTH:
+        return readable
+    return f"{prefix}-{blake2b(identity.encode(errors='surrogatepass'), digest_size=32).hexdigest()}"
 
 
 class Event(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True):

@@ -17,6 +17,7 @@ from contracts.ecommerce import CustomerBehavior
 from contracts.errors import Transient
 from contracts.features import MONEY_UNITS, CustomerFeatures
 from contracts.settings import Settings
+from contracts.types import derived_id
 from models.behavior.scorer import Score, Scorer
 from streaming.runtime.clients import producer
 from streaming.runtime.failpoints import failpoint
@@ -122,7 +123,7 @@ def event_of(customer: Customer, score: Score, version: str, now: datetime) -> C
     features = customer.features
     cutoff = _EPOCH + timedelta(microseconds=features.cutoff_us)
     return CustomerBehavior(
-        event_id=f"{SOURCE}-{customer.customer_id}-{features.cutoff_us}-{version}",
+        event_id=derived_id(SOURCE, f"{customer.customer_id}-{features.cutoff_us}-{version}"),
         event_time=cutoff,
         source=SOURCE,
         customer_id=customer.customer_id,

@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery, connect_schema
 from contracts.settings import HOST, Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from contracts.types import MAX_ID_LENGTH
 from streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PUBLICATION
 
 Config = dict[str, str]
@@ -76,6 +77,7 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         "delete.enabled": str(by_record_key).lower(),
         "key.converter": CONVERTER,
         "key.converter.field": delivery.key,
+        "key.converter.max.length": str(MAX_ID_LENGTH),
         "value.converter": CONVERTER,
         "value.converter.schema.content": json.dumps(connect_schema(delivery.contract), separators=(",", ":")),
         "transforms": "position",

@@ -222,12 +222,23 @@ def _require_valid(fields: Sequence[Field], frame: pl.DataFrame) -> None:
     checks = [check.alias(str(n)) for n, check in enumerate(check for f in fields for check in _checks(f))]
     if False in frame.select(checks).row(0):  # a check over no values at all is null, and holds
         raise _NotVouchedFor
+    _require_lengths(fields, frame)
     for declared in fields:
         if declared.kind == "list":
             elements = frame[declared.name].drop_nulls().explode(empty_as_null=False)
             if elements.null_count():
                 raise _NotVouchedFor
             _require_valid(declared.children, elements.struct.unnest())
+
+
+def _require_lengths(fields: Sequence[Field], frame: pl.DataFrame) -> None:
+    """Bytes are counted first, since that takes a fraction of the time: no text has more characters."""
+    bounded = {f.name: f.max_length for f in fields if f.max_length is not None}
+    most = frame.select(pl.col(name).str.len_bytes().max() for name in bounded).row(0)
+    longest = [name for name, size in zip(bounded, most, strict=True) if size is not None and size > bounded[name]]
+    checks = [pl.col(name).str.len_chars().max() <= bounded[name] for name in longest]
+    if checks and not all(frame.select(checks).row(0)):
+        raise _NotVouchedFor
 
 
 def _checks(declared: Field) -> Iterator[pl.Expr]:

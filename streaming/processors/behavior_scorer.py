@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 
 from contracts.ecommerce import CustomerBehavior, Order
 from contracts.features import MONEY_UNITS, CustomerFeatures
+from contracts.types import derived_id
 from models.behavior.scorer import Score, Scorer, current
 from streaming.processors.customer_orders import CustomerOrders
 from streaming.processors.processor import Output, Record, Result, State
@@ -64,7 +65,7 @@ class BehaviorScorer:
     ) -> CustomerBehavior:
         cutoff = _EPOCH + features.cutoff_us * _MICROSECOND
         return CustomerBehavior(
-            event_id=f"behavior-{order.event_id}",
+            event_id=derived_id("behavior", order.event_id),
             event_time=cutoff,
             source=self.name,
             customer_id=cast("str", order.customer_id),

@@ -16,6 +16,7 @@ from typing import ClassVar, Literal, cast
 import msgspec
 
 from contracts.ecommerce import Order, OrderLine, WebLog
+from contracts.types import derived_id
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.processors.stream_time import StreamTime
 
@@ -134,7 +135,7 @@ class _Batch:
         lines = [OrderLine(sku=c.sku, quantity=c.quantity, unit_price=c.unit_price) for c in session.cart]
         total = hit.order_total or "0"
         order = Order(
-            event_id=f"web-{order_id.decode()}",
+            event_id=derived_id("web", order_id.decode()),
             event_time=hit.event_time,
             source=self._source,
             order_id=order_id.decode(),

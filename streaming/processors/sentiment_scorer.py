@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import ClassVar, NamedTuple
 
 from contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
-from contracts.types import Event
+from contracts.types import Event, derived_id
 from models.sentiment.scorer import Scorer, Scores, Subject, current
 from models.sentiment.text import Readable, read_all
 from streaming.processors.processor import Output, Record, Result, State
@@ -89,7 +89,7 @@ class SentimentScorer:
         self, subject: _Subject, text: Readable | None, score: Scores | None, version: str, now: datetime
     ) -> CustomerSentiment:
         return CustomerSentiment(
-            event_id=f"sentiment-{subject.event.event_id}",
+            event_id=derived_id("sentiment", subject.event.event_id),
             event_time=subject.event.event_time,
             source=self.name,
             subject_id=subject.subject_id,

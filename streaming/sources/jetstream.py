@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from contracts.data_science import SocialPost
+from contracts.types import derived_id
 from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
 from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
 from streaming.sources.pseudonyms import Pseudonymize
@@ -97,7 +98,7 @@ def _post(message: _Message, commit: _Commit, raw: bytes, number: int, pseudonym
     relayed = _relay_time(message.time_us)
     author = pseudonymize("author", f"{PLATFORM}:{message.did}")
     post_id = f"{author}/{commit.rkey}"
-    identity = f"{PLATFORM}-{post_id}-{commit.operation}"
+    identity = derived_id(PLATFORM, f"{post_id}-{commit.operation}")
     if commit.operation == "delete":
         gone = SocialPost(
             event_id=identity, event_time=relayed, source=SOURCE, post_id=post_id, platform=PLATFORM, author=author,

@@ -11,6 +11,7 @@ from itertools import chain
 import msgspec
 
 from contracts.data_science import SocialPost
+from contracts.types import derived_id
 from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
 from streaming.sources.html_text import InvalidHtmlError, html_to_text
 from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
@@ -162,7 +163,7 @@ class Reader:
         author = self._author(status.account)
         self._remember(status.id, author, time)
         event = SocialPost(
-            event_id=f"{PLATFORM}-{status.id}-{version}",
+            event_id=derived_id(PLATFORM, f"{status.id}-{version}"),
             event_time=time,
             source=SOURCE,
             post_id=status.id,
@@ -181,7 +182,7 @@ class Reader:
             return Rejected(TOPIC, "delete without the id of a status", raw, number)
         author = self._authors.get(post_id.decode(), UNKNOWN_AUTHOR)
         event = SocialPost(
-            event_id=f"{PLATFORM}-{post_id.decode()}-delete",
+            event_id=derived_id(PLATFORM, f"{post_id.decode()}-delete"),
             event_time=self._latest,
             source=SOURCE,
             post_id=post_id.decode(),

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from contracts.ecommerce import Customer, Order, OrderLine
 from contracts.errors import Terminal
-from contracts.types import MONEY_PATTERN
+from contracts.types import MONEY_PATTERN, derived_id
 from streaming.sources.files import read_pieces
 from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
 from streaming.sources.rows import read_rows
@@ -175,7 +175,7 @@ def understand(row: RawLine) -> InvoiceLine | None:
 
 def _order(invoice: Invoice) -> Outcome:
     event = Order(
-        event_id=f"{SOURCE}-{invoice.number}",
+        event_id=derived_id(SOURCE, invoice.number),
         event_time=invoice.time,
         source=SOURCE,
         order_id=invoice.number,
@@ -198,8 +198,9 @@ def _customer(invoice: Invoice, known: dict[str, Customer]) -> Iterator[Outcome]
     before = known.get(invoice.customer)
     if before is not None and (invoice.country is None or before.country == invoice.country):
         return
+    state = f"{invoice.customer}-{invoice.time:%Y%m%dT%H%M%S}-{invoice.country or ''}"
     event = Customer(
-        event_id=f"{SOURCE}-customer-{invoice.customer}-{invoice.time:%Y%m%dT%H%M%S}-{invoice.country or ''}",
+        event_id=derived_id(SOURCE, f"customer-{state}"),
         event_time=invoice.time,
         source=SOURCE,
         customer_id=invoice.customer,

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from contracts.data_science import WeatherObservation
 from contracts.errors import Terminal
+from contracts.types import derived_id
 from streaming.sources.files import Piece
 from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
 from streaming.sources.rows import Row, read_rows
@@ -145,7 +146,7 @@ def _observation(
     if lowest is not None and highest is not None and lowest > highest:
         raise InvalidObservation("lowest temperature above the highest")
     return WeatherObservation(
-        event_id=f"{SOURCE}-{station}-{period_s}-{end:%Y%m%dT%H%M%SZ}",
+        event_id=derived_id(SOURCE, f"{station}-{period_s}-{end:%Y%m%dT%H%M%SZ}"),
         event_time=end,
         source=SOURCE,
         station=station,

@@ -36,6 +36,7 @@ VALUES: list[tuple[str, bytes]] = [
     ("a key given twice, the last one good", b'{"orders":1,' + encode(BEHAVIOR)[1:]),
     ("four decimals", _with(monetary="-99999999999999.9999")),
     ("text beyond the basic plane", _with(segment="\N{GRINNING FACE}")),
+    ("an identifier of 256 characters", _with(segment="\N{GRINNING FACE}" * 256)),
     ("malformed", b"not json"),
     ("cut", encode(BEHAVIOR)[:-1]),
     ("followed by more", encode(BEHAVIOR) + b"{}"),
@@ -66,4 +67,5 @@ VALUES: list[tuple[str, bytes]] = [
     ("a year of five digits", _with(event_time="+12026-01-01T00:00:00Z")),
     ("a required field that is null", _with(segment=None)),
     ("an empty identifier", _with(segment="")),
+    ("an identifier of 257 characters", _with(customer_id="\N{GRINNING FACE}" * 257)),
 ]

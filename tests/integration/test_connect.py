@@ -98,7 +98,7 @@ def test_rows_are_the_latest_records_and_what_the_contract_refuses_is_in_the_dea
     send(connected, "customer_behavior", [*good, ("c3", None), ("exact", encode(exact))])
     send(connected, "customer_behavior", [("c1", encode(behavior(99, "c1")))], commit=False)
     cases = [(f"case-{number}", value) for number, (_, value) in enumerate(VALUES)]
-    no_keys = [(b"", good[0][1]), (b"c\0", good[0][1]), (b"\xff", good[0][1])]
+    no_keys = [(key, good[0][1]) for key in (b"", b"c\0", b"\xff", b"k" * 257)]
     send(connected, "customer_behavior", [*cases, *no_keys])
     scores = [encode(sentiment(1)), encode(sentiment(1, deleted=True)), b"\xff"]
     send(connected, "customer_sentiment", [("p/1", score) for score in scores])

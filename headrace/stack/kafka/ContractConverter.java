@@ -37,11 +37,13 @@ public final class ContractConverter implements Converter {
 
     private boolean isKey;
     private Schema schema;
+    private int longestKey;
 
     @Override
     public void configure(Map<String, ?> configs, boolean isKey) {
         this.isKey = isKey;
         if (isKey) {
+            longestKey = Integer.parseInt((String) configs.get("max.length"));
             schema = SchemaBuilder.struct().field((String) configs.get("field"), Schema.STRING_SCHEMA).build();
             return;
         }
@@ -66,11 +68,15 @@ public final class ContractConverter implements Converter {
         return bytes == null ? SchemaAndValue.NULL : new SchemaAndValue(schema, event(bytes));
     }
 
-    private static String key(byte[] bytes) {
+    private String key(byte[] bytes) {
         if (bytes == null || bytes.length == 0) {
             throw new DataException("the record has no key");
         }
-        return withoutNul("the key", decoded(bytes));
+        String key = withoutNul("the key", decoded(bytes));
+        if (length(key) > longestKey) {
+            throw new DataException("the key is longer than " + longestKey + " characters");
+        }
+        return key;
     }
 
     private Struct event(byte[] bytes) {
@@ -146,11 +152,17 @@ public final class ContractConverter implements Converter {
         require(StandardCharsets.UTF_8.newEncoder().canEncode(text), field, "holds a lone surrogate");
         String length = parameter(field, "min_length");
         require(length == null || text.length() >= Integer.parseInt(length), field, "is too short");
+        String most = parameter(field, "max_length");
+        require(most == null || length(text) <= Integer.parseInt(most), field, "is too long");
         String choices = parameter(field, "choices");
         require(choices == null || Arrays.asList(choices.split("\\|")).contains(text), field, "is not one of its values");
         String pattern = parameter(field, "pattern");
         require(pattern == null || text.matches(pattern), field, "does not have its form");
         return "time".equals(parameter(field, "kind")) ? time(field, text) : text;
+    }
+
+    private static int length(String text) {
+        return text.codePointCount(0, text.length());
     }
 
     private static String time(Field field, String text) {

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from contracts.decoding import FIRST_YEAR, LAST_YEAR, encode
 from contracts.ecommerce import WebLog
+from contracts.types import MAX_ID_LENGTH
 from streaming.sources.access_log.agents import Device, classify
 from streaming.sources.access_log.fields import LineFields, match_general, match_plain
 from streaming.sources.access_log.formats import Match, match_json
@@ -171,6 +172,8 @@ class LineParser:
     def _event(self, raw: bytes, line: str, place: str, fields: LineFields) -> tuple[bytes, WebLog]:
         client, user, stamp, method, path, query, protocol, raw_request, status, size, referrer, agent = fields
         key, visitor_id, client_pseudonym, known_agent, device, is_bot = self._visitor(client, agent)
+        if len(client_pseudonym) > MAX_ID_LENGTH:
+            raise InvalidLine(f"client of more than {MAX_ID_LENGTH} characters")
         if not self._personal and may_be_personal(line):
             scrub = self._scrub
             path, query, referrer, raw_request = (text and scrub(text) for text in (path, query, referrer, raw_request))

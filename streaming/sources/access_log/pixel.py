@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from contracts.types import INT64_MAX, MONEY_PATTERN
+from contracts.types import INT64_MAX, MAX_ID_LENGTH, MONEY_PATTERN
 
 PIXEL_PATH = "/px"
 MAX_PARAMETERS = 64
@@ -19,6 +19,7 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "remove_from_cart": ("sku", "qty"),
     "purchase": ("order", "total"),
 }
+_BOUNDED = ("sid", "uid", "sku", "order", "country")
 _MONEY = re.compile(MONEY_PATTERN)
 _QUANTITY = re.compile("[0-9]{1,19}")
 _CURRENCY = re.compile("[A-Z]{3}")
@@ -47,7 +48,7 @@ def parse_hit(query: str) -> PixelHit:
     """Read the query string of a hit. Of a parameter given twice the last value counts; an empty one is absent.
 
     Raises:
-        InvalidHit: unknown event, missing parameter, or a number that is none.
+        InvalidHit: unknown event, missing or overlong parameter, or a number that is none.
     """
     given = _parameters(query)
     event = given.get("e", "")
@@ -55,6 +56,8 @@ def parse_hit(query: str) -> PixelHit:
         raise InvalidHit("pixel hit with an unknown event" if event else "pixel hit without an event")
     if missing := [name for name in _REQUIRED[event] if name not in given]:
         raise InvalidHit(f"pixel hit {event} without {', '.join(missing)}")
+    if too_long := [name for name in _BOUNDED if len(given.get(name, "")) > MAX_ID_LENGTH]:
+        raise InvalidHit(f"pixel hit with {', '.join(too_long)} of more than {MAX_ID_LENGTH} characters")
     return PixelHit(
         pixel_event=cast("PixelEvent", event),
         session_id=given.get("sid"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from zlib import crc32
 
+from contracts.types import MAX_ID_LENGTH
 from streaming.sources.files import Block
 from streaming.sources.outcomes import Deliverable, Encoded, Outcome
 
@@ -141,6 +142,8 @@ def _time(time: Callable[[str], str | None], stamp: str) -> str | None:
 
 def _visitor(visitor: Callable[[str, str], VisitorJson], who: str, agent: str) -> VisitorJson | None:
     client, _, identity = who.partition(" ")
+    if len(client) > MAX_ID_LENGTH:
+        return None
     return visitor(client, agent) if client and identity and " " not in identity else None
 
 

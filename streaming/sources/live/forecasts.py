@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.data_science import WeatherObservation
 from contracts.errors import Transient
+from contracts.types import derived_id
 from streaming.sources.times import parse_utc
 from streaming.sources.weather import HOUR_S, POSSIBLE, SOURCE
 
@@ -197,7 +198,7 @@ def observation(
 def _event_id(told: WeatherObservation, provider: str) -> str:
     """The hour's, and that of what it says: a correction is another event for the same hour."""
     version = blake2b(msgspec.json.encode(told), digest_size=6).hexdigest()
-    return f"{SOURCE}-{provider}-{told.station}-{HOUR_S}-{told.event_time:%Y%m%dT%H%M%SZ}-{version}"
+    return derived_id(f"{SOURCE}-{provider}", f"{told.station}-{HOUR_S}-{told.event_time:%Y%m%dT%H%M%SZ}-{version}")
 
 
 def _value(name: str, given: Any, unit: str, field: str, kind: str) -> float | None:

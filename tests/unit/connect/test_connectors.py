@@ -32,7 +32,7 @@ def test_the_connect_schema_says_what_the_contract_says() -> None:
         "field": "event_id",
         "type": "string",
         "optional": False,
-        "parameters": {"min_length": "1"},
+        "parameters": {"min_length": "1", "max_length": "256"},
     }
     assert fields["negative"]["optional"]
     assert fields["negative"]["parameters"] == {"minimum": "0.0", "maximum": "1.0"}

@@ -7,6 +7,7 @@ from contracts.ecommerce import Order
 from contracts.fields import fields_of
 from contracts.landing import RECORD_FIELDS, landing_schema
 from contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from contracts.types import MAX_ID_LENGTH, derived_id
 
 
 @pytest.mark.parametrize("topic", EVENT_TOPICS, ids=lambda topic: topic.name)
@@ -27,3 +28,21 @@ def test_money_is_decimal_and_time_is_utc_at_any_depth() -> None:
 def test_every_event_topic_has_its_dead_letter_topic() -> None:
     for topic in EVENT_TOPICS:
         assert TOPICS[topic.dead_letter].is_dead_letter
+
+
+def test_a_derived_id_is_an_identifier_whatever_it_is_derived_from() -> None:
+    assert derived_id("web", "536365") == "web-536365"
+    longest = [derived_id("web", "o" * 255 + last) for last in "ab"]
+    assert len(set(longest)) == 2
+    assert longest == [derived_id("web", "o" * 255 + last) for last in "ab"]
+    assert all(len(found) <= MAX_ID_LENGTH for found in longest)
+
+
+@pytest.mark.parametrize("topic", EVENT_TOPICS, ids=lambda topic: topic.name)
+def test_every_id_of_every_contract_is_bounded(topic: Topic) -> None:
+    assert topic.contract is not None
+    fields = fields_of(topic.contract)
+    fields += tuple(child for field in fields for child in field.children)
+    ids = [field for field in fields if field.name.endswith("_id") or field.name in ("sku", "source", "author")]
+    assert ids
+    assert all(field.max_length is not None and field.max_length <= MAX_ID_LENGTH for field in ids)

@@ -93,7 +93,9 @@ def test_what_connect_quotes_of_the_payload_is_no_part_of_the_reason() -> None:
 
 
 def test_what_the_contract_takes_now_may_be_replayed() -> None:
-    assert [refusal(letter(case.value)) for case in CASES if case.refused_as is None] == [None] * 18
+    valid = [case.value for case in CASES if case.refused_as is None]
+    assert len(valid) > 18
+    assert [refusal(letter(value)) for value in valid] == [None] * len(valid)
 
 
 @pytest.mark.parametrize(
