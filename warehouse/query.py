@@ -14,6 +14,7 @@ import duckdb
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from warehouse.lake import Lake
+from warehouse.reading import only_reading
 
 BATCH_ROWS = 2_048
 # DuckDB's own looks into one schema only, and there is no table in the first.
@@ -22,7 +23,6 @@ _TABLES = """
 select schema_name as "schema", table_name as "table", comment from duckdb_tables()
 where database_name = current_database() and not internal order by all
 """
-_READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.PRAGMA}
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ def ask(lake: Lake, sql: str) -> tuple[tuple[str, ...], tuple[str, ...], Iterato
     """As `run`, with the rows as they come, for answers of any size; they end when the lake asks something else."""
     with lake.translated_errors():
         try:
-            statement = only_reading(sql)
-            answered = lake.connection.execute(statement)
+            answered = lake.connection.execute(reading(lake.connection, sql))
         except duckdb.Error as error:
             raise _explained(lake, error) from error
     columns = tuple(column[0] for column in answered.description or ())
@@ -59,22 +58,14 @@ def ask(lake: Lake, sql: str) -> tuple[tuple[str, ...], tuple[str, ...], Iterato
     return columns, types, _rows(lake, answered)
 
 
-def only_reading(sql: str) -> duckdb.Statement:
-    """The statement, when it is one and reads. `show tables` shows those of every schema.
+def reading(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """The statement to run, when it is one that only reads. `show tables` shows the tables of every schema.
 
     Raises:
         Terminal: it is more than one, or does something else.
-        duckdb.Error: it is no SQL.
+        duckdb.ParserException: it is no SQL.
     """
-    statements = duckdb.extract_statements(_TABLES if _SHOW_TABLES.fullmatch(sql) else sql)
-    if len(statements) != 1:
-        raise Terminal(f"That is {len(statements)} statements.", remedy="Give exactly one.")
-    if statements[0].type not in _READS:
-        raise Terminal(
-            f"The warehouse is read only here: {statements[0].type.name} is refused.",
-            remedy="Its tables are written by `headrace build` alone; ask with SELECT.",
-        )
-    return statements[0]
+    return only_reading(connection, _TABLES if _SHOW_TABLES.fullmatch(sql) else sql)
 
 
 def _rows(lake: Lake, answered: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

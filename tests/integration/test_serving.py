@@ -150,12 +150,25 @@ REFUSED = (
     "select * from duckdb_secrets()",
     "select getenv('HOME')",
     "selec 1",
+    "pragma import_database('{home}/secrets')",
+    "pragma import_database('{home}/secrets/serve' || chr(0))",
+    "import database '{home}/secrets'",
+    "explain pragma import_database('{home}/secrets')",
+    "select 1; import database '{home}/secrets'",
+    "from query('select 1')",
+    "select path from duckdb_databases()",
+    "from 'duckdb_databases'",
+    "pivot (from read_text('{secret}')) on content using count(*)",
+    "select current_setting('secret_directory')",
 )
 
 
 def test_what_is_no_reading_of_the_tables_is_refused_and_the_next_question_is_answered(settings: Settings) -> None:
     secret = settings.root / "secret.csv"
     secret.write_text("password\nhunter2\n")
+    settings.secrets.mkdir()
+    for name in ("serve", "schema.sql"):
+        (settings.secrets / name).write_text("hunter2")
     before = sorted(settings.root.iterdir())
 
     async def check(client: httpx.AsyncClient) -> None:
@@ -165,6 +178,7 @@ def test_what_is_no_reading_of_the_tables_is_refused_and_the_next_question_is_an
             assert answer.status_code in (400, 403), sql
             assert answer.json()["message"], sql
             assert "hunter2" not in answer.text
+            assert str(settings.root) not in answer.text
             following = await client.post("/api/sql?format=csv", content="select count(*) as n from marts.sales_daily")
             assert following.text == "n\n2\n", sql
 

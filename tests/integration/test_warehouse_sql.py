@@ -54,12 +54,23 @@ def test_show_tables_shows_those_of_every_schema_with_what_they_hold(fresh: Sett
     assert about["marts", "sales_daily"].startswith("One row per day")
 
 
+def test_a_pivot_by_what_the_data_holds_is_answered(fresh: Settings, command: typer.Typer) -> None:
+    Landing(fresh).land("orders", [order("1", ("A", 3, "1")), order("2", ("A", 1, "1.1"))])
+    build_from(fresh, "orders")
+    ask = "pivot core.orders on order_id using any_value(line_count) group by channel order by all"
+    printed = CliRunner().invoke(command, [ask, "--format", "csv"])
+    assert printed.stdout.splitlines()[0] == "channel,1,2", printed
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
         ("insert into marts.sales_daily from marts.sales_daily", "read only here: INSERT is refused"),
         ("delete from core.orders", "read only here: DELETE is refused"),
         ("call ducklake_expire_snapshots('lake', older_than => now())", "read only"),
+        ("from ducklake_expire_snapshots('lake', older_than => now())", "is refused"),
+        ("explain analyze copy (select 1) to 'written'", "read only here: COPY is refused"),
+        ("pragma import_database('nowhere')", "read only here: PRAGMA is refused"),
         ("select nonsense from core.orders", 'Referenced column "nonsense" not found'),
         ("selec 1", "syntax error"),
         ("select 'x'::integer", "Could not convert string 'x'"),

@@ -12,13 +12,14 @@ import resource
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import duckdb
 import msgspec
 
 from contracts.errors import Terminal
-from warehouse.query import as_json, as_text, only_reading
+from warehouse.query import as_json, as_text, reading
 
 Form = Literal["json", "csv", "arrow"]
 Kind = Literal["refused", "invalid", "memory", "size"]
@@ -102,10 +103,10 @@ def answer(question: Question, memory_mb: int) -> tuple[Header, bytes]:
     try:
         with connect(question.file, memory_mb) as connection:
             ((snapshot,),) = connection.execute("select snapshot_id from main.published").fetchall()
-            answered = connection.execute(_reading(question.sql))
+            answered = connection.execute(reading(connection, question.sql))
             body, rows, truncated = _FORMS[question.form](answered, question)
-    except (_Refused, Terminal, duckdb.Error, MemoryError) as error:
-        return _explained(error), b""
+    except Exception as error:  # noqa: BLE001  whatever a question does to DuckDB or Arrow, it is told of its own question
+        return _explained(error, question), b""
     elapsed = int(1_000 * (time.monotonic() - started))
     return Header(rows=rows, truncated=truncated, elapsed_ms=elapsed, snapshot=snapshot), body
 
@@ -129,14 +130,6 @@ def connect(file: str, memory_mb: int) -> duckdb.DuckDBPyConnection:
     connection.execute("set timezone = 'UTC'")
     connection.execute("set lock_configuration = true")
     return connection
-
-
-def _reading(sql: str) -> duckdb.Statement:
-    statement = only_reading(sql)
-    # `show tables` and the like are SELECT to DuckDB; a PRAGMA that remains sets something.
-    if statement.type == duckdb.StatementType.PRAGMA:
-        raise _Refused("refused", "PRAGMA is refused here. Ask with SELECT.")
-    return statement
 
 
 def _json(answered: duckdb.DuckDBPyConnection, question: Question) -> tuple[bytes, int, bool]:
@@ -214,19 +207,27 @@ def _too_large(limit: int) -> _Refused:
     return _Refused("size", f"The answer is larger than {limit // 1_000_000} MB. Ask for fewer rows or columns.")
 
 
-def _explained(error: Exception) -> Header:
+def _explained(error: Exception, question: Question) -> Header:
+    kind: Kind = "invalid"
     match error:
         case _Refused():
-            return Header(error.kind, error.message)
+            kind, message = error.kind, error.message
         case Terminal():
-            return Header("refused", str(error))
+            kind, message = "refused", str(error)
         case duckdb.OutOfMemoryException() | MemoryError():
-            return Header("memory", "The question takes more memory than is given to one. Ask for less at a time.")
+            kind, message = "memory", "The question takes more memory than is given to one. Ask for less at a time."
         case duckdb.PermissionException():
-            return Header("refused", "Only the warehouse's own tables can be read here: no files, no network.")
+            kind, message = "refused", "Only the warehouse's own tables can be read here: no files, no network."
+        case duckdb.IOException() | duckdb.HTTPException() | duckdb.InternalException() | duckdb.FatalException():
+            # What these say may come from elsewhere: a file's content, a path, the machine.
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            message = "DuckDB could not answer this question. The service's log says why."
+        case duckdb.Error():
+            said = str(error).split("\n\nLINE ", 1)[0].replace(str(Path(question.file).parent), "…")
+            message = " ".join(said.split())
         case _:
-            said = str(error).split("\n\nLINE ", 1)[0]
-            return Header("invalid", " ".join(said.split()))
+            message = "The answer holds a value that this format cannot. Cast it to VARCHAR."
+    return Header(kind, message)
 
 
 if __name__ == "__main__":

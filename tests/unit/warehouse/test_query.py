@@ -2,14 +2,18 @@
 
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from contracts.errors import Terminal
 from headrace.commands.warehouse import distinct, print_csv, print_json, print_table
-from warehouse.query import as_json, as_text, only_reading
+from warehouse.query import as_json, as_text
+from warehouse.reading import only_reading
 
 
 @pytest.mark.parametrize(
@@ -84,26 +88,103 @@ def test_a_long_answer_is_cut_with_a_hint() -> None:
     assert out.getvalue().endswith("--format csv` prints all.\n")
 
 
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with one table."""
+    with duckdb.connect() as made:
+        made.execute("create table t as select * from (values (1, 'x', 3), (2, 'y', 4)) rows(a, b, v)")
+        yield made
+
+
 @pytest.mark.parametrize(
     "statement",
     [
         "insert into t values (1)",
+        "with x as (from t) insert into t from x",
         "drop table t",
         "copy t to 'x'",
         "attach 'x'",
         "set threads = 1",
         "select 1; select 2",
+        "select 1; pragma version",
         "",
+        "; ;",
+        "pragma version",
+        "pragma import_database('{folder}')",
+        "PrAgMa/**/import_database('{folder}' || chr(0))",
+        "-- a comment\nimport database '{folder}'",
+        "import database '{folder}'",
+        "explain pragma import_database('{folder}')",
+        "explain import database '{folder}'",
+        "pivot t on b using sum(v); import database '{folder}'",
+        "call pragma_version()",
+        "explain analyze copy (select 1) to '{folder}/out'",
+        "explain analyze insert into t values (3, 'z', 5)",
+        "explain (analyze) copy (select 1) to '{folder}/out'",
+        "explain (/* ) select '*/ analyze) copy (select 1) to $$f$$ --'",
+        "explain explain select 1",
+        "create temp type x as enum (pivot t on b using sum(v))",
+        "with x as (pivot t on b using sum(v)) insert into t from x",
+        "from query('select 1')",
+        "from main.\"query\"('select 1')",
+        "from query_table('t')",
+        "select * from json_execute_serialized_sql(json_serialize_sql('select 1'))",
+        "select getenv('HOME')",
+        "select 'HOME'.getenv()",
+        "from duckdb_secrets()",
+        "from duckdb_databases",
+        "from 'duckdb_databases'",
+        "select path from (from DUCKDB_Databases()) x",
+        'select (select max(path) from "duckdb_databases"())',
+        "pivot (select path from duckdb_databases()) on path using count(*)",
+        "from pragma_database_list",
+        "select current_setting('secret_directory')",
+        "from duckdb_settings()",
+        "from checkpoint()",
+        "from postgres_execute('lake', 'drop table x')",
+        "from ducklake_expire_snapshots('lake')",
+        "select 1 \0",
     ],
 )
-def test_anything_but_one_reading_statement_is_refused(statement: str) -> None:
-    with pytest.raises(Terminal):
-        only_reading(statement)
+def test_anything_but_one_reading_statement_is_refused_and_reads_no_file(
+    statement: str, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    (tmp_path / "schema.sql").write_text("hunter2 is no SQL;")
+    with pytest.raises((Terminal, duckdb.ParserException)) as raised:
+        only_reading(connection, statement.replace("{folder}", str(tmp_path)))
+    assert "hunter2" not in str(raised.value)
+    assert str(tmp_path) not in str(raised.value)
 
 
 @pytest.mark.parametrize(
     "statement",
-    ["select 1", "from t", "show all tables", "describe t", "explain select 1", "with a as (select 1) from a"],
+    [
+        "select 1",
+        "from t",
+        "show all tables",
+        "describe t",
+        "summarize t",
+        "values (1)",
+        "table t",
+        "(select 1) union all (select 2)",
+        "explain select 1",
+        "explain analyze select 1;",
+        "EXPLAIN (format json) select 1",
+        "explain (select 1)",
+        "explain (select 1) union all select 2",
+        "/* why */ -- not\n with a as (select 1) from a ;; ",
+        "select ';' as query, 'pragma' as getenv -- ; pragma",
+        "select 'it''s'",
+        "pivot t on b using sum(v)",
+        "from (pivot t on b using sum(v)) order by a",
+        "with x as (pivot t on b using sum(v)) select * from x",
+    ],
 )
-def test_reading_statements_are_let_through(statement: str) -> None:
-    only_reading(statement)
+def test_reading_statements_are_let_through_and_run(statement: str, connection: duckdb.DuckDBPyConnection) -> None:
+    assert connection.execute(only_reading(connection, statement)).fetchall()
+
+
+def test_a_comment_cannot_hide_what_is_explained(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    hidden = f"explain analyze /* /* */ select '*/ copy (select 1) to $${tmp_path}/out$$ -- '"
+    connection.execute(only_reading(connection, hidden)).fetchall()
+    assert not list(tmp_path.iterdir())
