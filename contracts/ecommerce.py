@@ -65,6 +65,9 @@ class Order(Event, kw_only=True, frozen=True):
         Literal["total mismatch", "empty cart"] | None,
         about("What is odd about an order made from the web log: it is told as it is, not dropped."),
     ] = None
+    is_bot: Annotated[
+        bool, about("Web orders: whether the user agent of the purchase calls itself a crawler, monitor or script.")
+    ] = False
     session_id: Annotated[Reference | None, about("Web orders: the session, or the visitor without one.")] = None
     session_s: Annotated[Count | None, about("Web orders: seconds from the session's first hit to the order.")] = None
     session_pages: Annotated[Count | None, about("Web orders: pages that the tracking pixel reported before.")] = None

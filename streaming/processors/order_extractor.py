@@ -1,7 +1,8 @@
 """`web_logs` to `orders`: carts are kept by session from the hits on the tracking pixel, and become orders when bought.
 
 A session is known by its session id, or by its visitor (customer, or client and agent) where the pixel has none.
-Ordinary lines are not looked at: each page reports itself by the pixel, under the session's own key. Bots are ignored.
+Ordinary lines are not looked at: each page reports itself by the pixel, under the session's own key. What a bot buys is
+an order like others, and marked: a user agent is no proof.
 
 Time is the partition's stream time, the latest event time so far: a session that no hit came for while it went on by
 `IDLE` is forgotten, and its cart, if it had one, counted as abandoned. So hits that come late, as in a replay of an old
@@ -95,8 +96,6 @@ class _Batch:
 
     def _take(self, hit: WebLog) -> str | None:
         """Take a hit, or say why not."""
-        if hit.is_bot:
-            return "bot"
         if hit.pixel_event is None:
             return "not a pixel hit"
         identity = (hit.session_id or hit.visitor_id).encode()
@@ -147,6 +146,7 @@ class _Batch:
             lines=lines,
             total=total,
             flag=_flag(lines, total),
+            is_bot=hit.is_bot,
             session_id=identity.decode(),
             session_s=int((hit.event_time - session.began).total_seconds()),
             session_pages=session.pages,

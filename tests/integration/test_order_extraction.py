@@ -168,5 +168,5 @@ def test_every_line_of_the_log_is_accounted_for(fresh: Settings) -> None:
         extractor.wait(30)
     assert len(books) == TOPICS["web_logs"].partitions
     assert all(each.balanced and each.inputs == each.next - each.first for each in books.values())
-    assert sum(each.drops.get("bot", 0) for each in books.values()) > 0
+    assert sum(each.drops.get("not a pixel hit", 0) for each in books.values()) > 0
     assert sum(each.notes.get("abandoned carts", 0) for each in books.values()) > 0

@@ -125,11 +125,20 @@ def test_a_purchase_page_loaded_again_makes_no_second_order(later: float) -> Non
     assert stream.count("repeated purchase") == 1
 
 
-def test_bots_and_ordinary_lines_leave_no_trace() -> None:
-    stream = Stream().take(hit("add_to_cart", 0, is_bot=True), hit(None, 1), hit("purchase", 2, is_bot=True))
+def test_ordinary_lines_leave_no_trace() -> None:
+    stream = Stream().take(hit(None, 1))
     assert not stream.orders
-    assert (stream.count("bot"), stream.count("not a pixel hit")) == (2, 1)
+    assert stream.count("not a pixel hit") == 1
     assert stream.keys == {b"w"}
+
+
+def test_what_calls_itself_a_robot_buys_like_others_and_its_order_is_marked() -> None:
+    stream = Stream().take(hit("add_to_cart", 0, is_bot=True), hit("purchase", 1, is_bot=True))
+    stream.take(hit("add_to_cart", 2), hit("purchase", 3, order_id="2"))
+    assert [(order.is_bot, order.flag, lines(order)) for order in stream.orders] == [
+        (True, None, [("A", 2, "2.55")]),
+        (False, None, [("A", 2, "2.55")]),
+    ]
 
 
 def test_an_idle_cart_is_dropped_and_counted_and_a_busy_one_kept() -> None:

@@ -18,6 +18,7 @@
 -- column revenue: Sum of quantity times unit price over the cart, exact.
 -- column stated_total: The total as the purchase states it.
 -- column flag: What is odd about it: `total mismatch` or `empty cart`; empty where nothing is.
+-- column is_bot: Whether the user agent of the purchase calls itself a crawler, monitor or script.
 -- column received_at: When Kafka took the event.
 select
     order_id,
@@ -36,6 +37,7 @@ select
     )::decimal(38, 4) as revenue,
     total as stated_total,
     flag,
+    coalesce(is_bot, false) as is_bot,
     _kafka_time as received_at
 from raw.orders
 where not _is_tombstone and channel = 'web'
