@@ -97,14 +97,15 @@ class History:
         self.next[topic] = offset + count
         with psycopg.connect(self.settings.conninfo()) as postgres:
             postgres.execute(
-                "insert into landing.positions (topic_id, partition, topic, start_offset, next_offset)"
-                " values (%s, 0, %s, 0, %s)"
+                "insert into landing.positions (topic_id, partition, topic, start_offset, next_offset, log_id)"
+                " values (%s, 0, %s, 0, %s, %s)"
                 " on conflict (topic_id, partition) do update set next_offset = excluded.next_offset",
-                [topic_id, topic, offset + count],
+                [topic_id, topic, offset + count, topic_id],
             )
             postgres.execute(
                 "insert into landing.commits (topic, topic_id, partition, first_offset, next_offset, rows, quarantined,"
-                " file, file_rows, file_bytes, file_sha256) values (%s, %s, 0, %s, %s, %s, 0, %s, %s, %s, %s)",
+                " file, file_rows, file_bytes, file_sha256, log_id)"
+                " values (%s, %s, 0, %s, %s, %s, 0, %s, %s, %s, %s, %s)",
                 [
                     topic,
                     topic_id,
@@ -115,6 +116,7 @@ class History:
                     count,
                     len(content),
                     hashlib.sha256(content).hexdigest(),
+                    topic_id,
                 ],
             )
 

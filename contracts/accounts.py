@@ -21,20 +21,27 @@ def no_offsets() -> Offsets:
 
 @dataclass(frozen=True)
 class CommittedRange:
-    """One link of a partition's commit chain: offsets `first` to `next - 1`, of which so many were landed."""
+    """One link of a partition's commit chain: offsets `first` to `next - 1`, of which so many were landed.
+
+    `fingerprint` is of their records; None where it was not taken.
+    """
 
     first: int
     next: int
     rows: int
     quarantined: int
+    fingerprint: bytes | None = None
 
 
 @dataclass(frozen=True)
 class PartitionAccount:
-    """What one partition holds, by a `read_committed` scan, and what the lander says of it.
+    """What one log of a partition holds, by a `read_committed` scan, and what the lander says of it.
 
-    `log_start` to `scanned_to` is the range retained and scanned. `unregistered` are the offsets in committed files
-    that the warehouse has not registered yet; `damaged` names files that are missing or whose hash differs.
+    A partition has one log, `log_id` being the topic's id, and one more each time the broker loses its end.
+    `log_start` to `scanned_to` is the range retained and scanned; of a log that has lost its end, to where it was lost
+    (`lost_end`). `unregistered` are the offsets in committed files that the warehouse has not registered yet;
+    `damaged` names files that are missing or whose hash differs. `altered` are committed ranges that the topic holds
+    other records of than landed.
     """
 
     topic: str
@@ -51,11 +58,16 @@ class PartitionAccount:
     stopped_reason: str | None = None
     unregistered: Offsets = field(default_factory=no_offsets)
     damaged: tuple[str, ...] = ()
+    log_id: UUID | None = None
+    lost_end: bool = False
+    altered: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class RegisteredAccount:
-    """What the warehouse registered of one partition: landed and quarantined rows together, below `position`.
+    """What the warehouse registered of one log: landed and quarantined rows together, below `position`.
+
+    `topic_id` is the log's id: the topic's, or one derived from it after the broker lost records.
 
     `damaged` names files of the topic that are missing or have another size; their rows are not among `offsets`.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePosixPath
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pyarrow as pa
 
@@ -19,7 +19,11 @@ QUARANTINE_SUFFIX = ".quarantine"
 FILE_TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 
 RECORD_FIELDS: tuple[pa.Field, ...] = (
-    pa.field("_topic_id", pa.string(), metadata={"description": "Kafka's id of the topic; changes when recreated."}),
+    pa.field(
+        "_topic_id",
+        pa.string(),
+        metadata={"description": "Kafka's id of the topic; another where records were lost or the topic recreated."},
+    ),
     pa.field("_partition", pa.int32(), metadata={"description": "Partition of the record."}),
     pa.field("_offset", pa.int64(), metadata={"description": "Offset of the record in its partition."}),
     pa.field("_key", pa.binary(), metadata={"description": "The record's key."}),
@@ -72,7 +76,9 @@ def landing_path(folder: str, created_at: datetime, unique: str) -> PurePosixPat
 class PartitionRange:
     """Offsets `first` to `next - 1` of one partition, of which `rows` landed and `quarantined` went to quarantine.
 
-    Fewer records than offsets is normal: transaction markers and compaction leave holes.
+    Fewer records than offsets is normal: transaction markers and compaction leave holes. `log_id` is the identity of
+    the partition's log (`log_id` in `landing.sql`). `fingerprint` is of all its records, `last_record` of the last one
+    (`streaming.landing.fingerprints`); `leader_epoch` is the last record's, where the broker sends one.
     """
 
     partition: int
@@ -80,6 +86,15 @@ class PartitionRange:
     next: int
     rows: int
     quarantined: int
+    log_id: UUID
+    fingerprint: bytes
+    last_record: bytes
+    leader_epoch: int | None
+
+
+def log_id(topic_id: UUID, partition: int, truncations: int) -> UUID:
+    """The identity of a partition's log after the broker has lost its end so many times: at first the topic's id."""
+    return uuid5(topic_id, f"{partition}/{truncations}") if truncations else topic_id
 
 
 @dataclass(frozen=True)

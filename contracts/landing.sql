@@ -9,6 +9,9 @@ create table if not exists landing.topics (
 );
 
 -- One row a partition: everything below `next_offset` is committed, everything from it on is not.
+-- A partition's log is known by the topic's id until the broker loses its end: what stands at those offsets then is of
+-- another log, whose id is derived from the topic's (`contracts.landing.log_id`). Landed rows have it as `_topic_id`.
+-- `leader_epoch` and `last_record`, a fingerprint, are of the record before `next_offset`.
 create table if not exists landing.positions (
     topic_id uuid not null,
     partition integer not null,
@@ -19,11 +22,16 @@ create table if not exists landing.positions (
     observed_at timestamptz,
     stopped_reason text,
     stopped_at timestamptz,
+    log_id uuid not null,
+    truncations integer not null default 0,
+    leader_epoch integer,
+    last_record bytea,
     primary key (topic_id, partition)
 );
 
 -- One row a partition and flush: the chain of ranges [first_offset, next_offset), and the files that hold them.
--- A file holds the rows of all partitions of its flush, so several rows name it.
+-- A file holds the rows of all partitions of its flush, so several rows name it. `fingerprint` is of all records of the
+-- range, `last_record` of its last one, which has this `leader_epoch`.
 create table if not exists landing.commits (
     commit_id bigint generated always as identity,
     topic text not null,
@@ -44,9 +52,53 @@ create table if not exists landing.commits (
     min_event_time timestamptz,
     max_event_time timestamptz,
     committed_at timestamptz not null default clock_timestamp(),
-    primary key (topic_id, partition, first_offset)
+    log_id uuid not null,
+    leader_epoch integer,
+    last_record bytea,
+    fingerprint bytea,
+    primary key (log_id, partition, first_offset)
 );
+do $$ begin
+    -- A home of before logs had an identity of their own.
+    if not exists (
+        select from information_schema.columns
+        where table_schema = 'landing' and table_name = 'commits' and column_name = 'log_id'
+    ) then
+        alter table landing.positions
+            add column log_id uuid,
+            add column truncations integer not null default 0,
+            add column leader_epoch integer,
+            add column last_record bytea;
+        update landing.positions set log_id = topic_id;
+        alter table landing.positions alter column log_id set not null;
+        alter table landing.commits
+            add column log_id uuid,
+            add column leader_epoch integer,
+            add column last_record bytea,
+            add column fingerprint bytea;
+        update landing.commits set log_id = topic_id;
+        alter table landing.commits alter column log_id set not null;
+        alter table landing.commits drop constraint commits_pkey;
+        alter table landing.commits add primary key (log_id, partition, first_offset);
+    end if;
+end $$;
+create index if not exists commits_of_topic on landing.commits (topic_id, partition, first_offset);
 create index if not exists commits_committed_at on landing.commits (committed_at);
+
+-- Ends of logs that the broker lost after they had landed: offsets [from_offset, to_offset) of the log `log_id` stand in
+-- the topic no more, and the log `new_log_id` begins at `from_offset`.
+create table if not exists landing.truncations (
+    topic text not null,
+    topic_id uuid not null,
+    partition integer not null,
+    log_id uuid not null,
+    new_log_id uuid not null,
+    from_offset bigint not null,
+    to_offset bigint not null,
+    leader_epoch integer,
+    detected_at timestamptz not null default clock_timestamp(),
+    primary key (log_id, partition)
+);
 
 -- Offsets that were given up on purpose, by `headrace landing accept-gap`.
 create table if not exists landing.gaps (

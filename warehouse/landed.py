@@ -11,18 +11,20 @@ import psycopg
 from contracts.errors import Transient
 
 _COMMITS = """
-select commit.topic_id::text, commit.partition, commit.next_offset,
+select commit.log_id::text, commit.partition, commit.next_offset,
     commit.file, commit.file_rows, commit.file_bytes, commit.file_sha256,
     commit.quarantine_file, commit.quarantine_file_rows, commit.quarantine_file_bytes, commit.quarantine_file_sha256
-from landing.positions position
+from (
+    select log_id, partition from landing.positions where topic = %(topic)s
+    union select log_id, partition from landing.truncations where topic = %(topic)s
+) log
 left join unnest(%(ids)s::uuid[], %(partitions)s::integer[], %(offsets)s::bigint[])
-    as registered (topic_id, partition, next_offset) using (topic_id, partition)
+    as registered (log_id, partition, next_offset) using (log_id, partition)
 cross join lateral (
     select * from landing.commits
-    where topic_id = position.topic_id and partition = position.partition
+    where log_id = log.log_id and partition = log.partition
         and first_offset >= coalesce(registered.next_offset, 0)
 ) commit
-where position.topic = %(topic)s
 order by commit.commit_id
 """
 
@@ -51,7 +53,7 @@ class CommittedFile:
 
 @dataclass(frozen=True)
 class Landed:
-    """What was landed of a topic beyond some offsets, and the offsets that follow it, by topic id and partition."""
+    """What was landed of a topic beyond some offsets, and the offsets that follow it, by log id and partition."""
 
     files: tuple[CommittedFile, ...]
     quarantine_files: tuple[CommittedFile, ...]

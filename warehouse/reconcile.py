@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from contracts.accounts import (
 
 @dataclass(frozen=True)
 class PartitionResult:
-    """How one partition adds up. Every number counts records (offsets), but for the two positions.
+    """How one log of a partition adds up. Every number counts records (offsets), but for the two positions.
+
+    A partition has one log, and one more each time the broker lost its end.
 
     held: retained in the topic and committed, up to the end seen when the scan began.
     landed: in committed files, quarantined ones included. registered: of these, known to the warehouse.
@@ -28,6 +31,8 @@ class PartitionResult:
     pending: held from the position on, not landed yet. unregistered: landed, not registered yet.
     expired: landed, below the log's start: only the commit chain tells of them. given_up: in accepted gaps.
     chain_breaks: commits that do not begin where the one before ended, or whose counts differ from what landed.
+    truncated: landed, and lost by the broker afterwards: they are kept. altered: committed ranges of which the topic
+    holds other records than landed.
     damaged_files: files of the topic, whatever partitions they hold, that are missing or altered; `damaged` names them.
     """
 
@@ -50,14 +55,18 @@ class PartitionResult:
     damaged_files: int
     stopped_reason: str | None
     damaged: tuple[str, ...] = ()
+    truncated: int = 0
+    altered: int = 0
+    altered_ranges: tuple[tuple[int, int], ...] = ()
 
     @property
     def sound(self) -> bool:
-        """Nothing is lost, repeated, damaged or stopped; the partition may still be behind."""
+        """Nothing is lost, repeated, altered, damaged or stopped; the partition may still be behind."""
         return not (
             self.lost
             or self.duplicated
             or self.unknown
+            or self.altered
             or self.chain_breaks
             or self.damaged_files
             or self.stopped_reason
@@ -162,6 +171,8 @@ class Reconciliation:
             "unknown",
             "pending",
             "unregistered",
+            "truncated",
+            "altered",
         )
         return {
             "complete": self.complete,
@@ -184,10 +195,12 @@ def reconcile(
     """Compare what the topics hold with what was landed and registered, with what processors did and Connect stored."""
     found = list(topics)
     accounts = {(account.topic_id, account.partition): account for account in registered}
-    held = {(topic.topic_id, topic.partition): topic for topic in found}
+    held: dict[tuple[UUID, int], list[PartitionAccount]] = {}
+    for topic in found:
+        held.setdefault((topic.topic_id, topic.partition), []).append(topic)
     return Reconciliation(
-        [_compare(topic, accounts.get((topic.topic_id, topic.partition))) for topic in found],
-        [_processed(account, held.get((account.topic_id, account.partition))) for account in processors],
+        [_compare(topic, accounts.get((topic.log_id or topic.topic_id, topic.partition))) for topic in found],
+        [_processed(account, held.get((account.topic_id, account.partition), [])) for account in processors],
         [_delivered(account) for account in deliveries],
         list(staged),
     )
@@ -230,10 +243,11 @@ def _counted(fault: int, pending: int, on_its_way: bool) -> tuple[int, int]:
     return (fault, pending + 1) if on_its_way else (fault + 1, pending)
 
 
-def _processed(account: ProcessorAccount, topic: PartitionAccount | None) -> ProcessorResult:
+def _processed(account: ProcessorAccount, logs: list[PartitionAccount]) -> ProcessorResult:
     missed = None
-    if topic is not None and topic.log_start <= account.first:
-        in_range = (topic.held >= account.first) & (topic.held < account.next)
+    if logs and logs[0].log_start <= account.first:
+        held = np.concatenate([log.held for log in logs])
+        in_range = (held >= account.first) & (held < account.next)
         missed = int(in_range.sum()) - account.inputs
     return ProcessorResult(
         processor=account.processor,
@@ -278,6 +292,9 @@ def _compare(topic: PartitionAccount, account: RegisteredAccount | None) -> Part
         damaged_files=len(damaged),
         stopped_reason=topic.stopped_reason,
         damaged=damaged,
+        truncated=int((distinct >= topic.scanned_to).sum()) if topic.lost_end else 0,
+        altered=len(topic.altered),
+        altered_ranges=topic.altered,
     )
 
 

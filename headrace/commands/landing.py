@@ -72,10 +72,11 @@ def status(as_json: Json = False) -> None:
             "" if state.lag is None else f"{state.lag:,}",
             f"{state.last_commit_at:%Y-%m-%d %H:%M:%S}" if state.last_commit_at else "",
             "; ".join(state.stopped_partitions),
+            f"{state.truncated_offsets:,}" if state.truncated_offsets else "",
         )
         for state in states
     ]
-    print_table(("topic", "rows landed", "quarantined", "lag", "last commit", "stopped"), rows)
+    print_table(("topic", "rows landed", "quarantined", "lag", "last commit", "stopped", "lost by Kafka"), rows)
 
 
 def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped partitions.")]) -> None:
@@ -150,7 +151,7 @@ def verify(
     raise typer.Exit(0 if result.complete else 1)
 
 
-_FAULTS = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")
+_FAULTS = ("lost", "duplicated", "unknown", "altered", "chain_breaks", "damaged_files")
 _DELIVERY_HEADER = ("delivered to", "live keys", "rows", "refused", "behind", "remarks")
 _STAGED_HEADER = ("taken into", "rows", "behind", "remarks")
 _PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "remarks")
@@ -166,6 +167,10 @@ def _print(result: "Reconciliation") -> None:
         print_table(_DELIVERY_HEADER, [_delivery_row(row) for row in result.deliveries])
     if result.staged:
         print_table(_STAGED_HEADER, [_staged_row(row) for row in result.staged])
+    if truncated := result.total("truncated"):
+        typer.echo(
+            f"Kafka lost {truncated:,} records after they had landed (see docs/landing.md). The warehouse keeps them."
+        )
     typer.echo(_verdict(result))
 
 
@@ -195,6 +200,9 @@ def _processor_row(row: "ProcessorResult") -> tuple[str, ...]:
 def _row(row: "PartitionResult") -> tuple[str, ...]:
     named = [name for name in (*_FAULTS, "expired", "given_up") if getattr(row, name)]
     remarks = [f"{getattr(row, name)} {name.replace('_', ' ')}" for name in named]
+    if row.truncated:
+        remarks.append(f"{row.truncated:,} landed, then lost by the broker: kept")
+    remarks += [f"other records at offsets {first} to {end - 1} than landed" for first, end in row.altered_ranges[:3]]
     if row.stopped_reason:
         remarks.append(f"stopped: {row.stopped_reason}")
     counts = (row.held, row.landed, row.registered, row.quarantined, row.pending + row.unregistered)
@@ -212,6 +220,11 @@ def _verdict(result: "Reconciliation") -> str:
         restore = (
             f" Missing or altered: {', '.join(result.damaged)}. Restore them from a backup." if result.damaged else ""
         )
+        if result.total("altered"):
+            restore += (
+                " Kafka lost records that had landed, and has given their offsets to others: a running lander lands"
+                " those beside them (`headrace up`)."
+            )
         return f"It does not add up: {', '.join(faults) or 'partitions are stopped'}.{restore}"
     behind = f"{result.total('pending')} records are not landed yet, {result.total('unregistered')} not registered yet"
     if on_their_way := sum(row.pending for row in (*result.deliveries, *result.staged)):

@@ -25,6 +25,10 @@ FILE_AGE_LIMIT = "15 minutes"
 """A commit never names an older file. Maintenance deletes orphans from one hour on, so the two can never meet."""
 
 
+Log = tuple[UUID, int]
+"""A log: its id, and its partition."""
+
+
 class Overtaken(Exception):  # noqa: N818  an outcome, not a failure
     """The stored position is not where this flush began: another lander, or an earlier attempt, was first."""
 
@@ -47,11 +51,18 @@ class Position:
     start_offset: int
     next_offset: int
     stopped_reason: str | None
+    log_id: UUID
+    truncations: int
+    leader_epoch: int | None
+    last_record: bytes | None
 
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as its lander sees it. `lag` counts offsets; while it is catching up, transaction markers' as well."""
+    """A topic as its lander sees it. `lag` counts offsets; while it is catching up, transaction markers' as well.
+
+    `truncated_offsets` had landed and were lost by the broker afterwards.
+    """
 
     topic: str
     next_offset_sum: int
@@ -60,6 +71,7 @@ class TopicState:
     rows_landed: int
     quarantined: int
     stopped_partitions: tuple[str, ...]
+    truncated_offsets: int = 0
 
 
 @contextmanager
@@ -128,9 +140,9 @@ def open_positions(db: psycopg.Connection, topic: str, topic_id: UUID, starts: M
     """Begin the account of partitions that have none yet, at the offset given for each."""
     with db.cursor() as cursor:
         cursor.executemany(
-            "insert into landing.positions (topic_id, partition, topic, start_offset, next_offset)"
-            " values (%s, %s, %s, %s, %s) on conflict do nothing",
-            [(topic_id, partition, topic, start, start) for partition, start in starts.items()],
+            "insert into landing.positions (topic_id, partition, topic, start_offset, next_offset, log_id)"
+            " values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
+            [(topic_id, partition, topic, start, start, topic_id) for partition, start in starts.items()],
         )
 
 
@@ -138,8 +150,8 @@ def positions(db: psycopg.Connection, topic_ids: Iterable[UUID]) -> dict[tuple[s
     """The positions of all partitions of these topics, by topic name and partition."""
     with db.cursor(row_factory=class_row(Position)) as cursor:
         cursor.execute(
-            "select topic_id, partition, topic, start_offset, next_offset, stopped_reason"
-            " from landing.positions where topic_id = any(%s)",
+            "select topic_id, partition, topic, start_offset, next_offset, stopped_reason, log_id, truncations,"
+            " leader_epoch, last_record from landing.positions where topic_id = any(%s)",
             (list(topic_ids),),
         )
         return {(row.topic, row.partition): row for row in cursor}
@@ -182,9 +194,13 @@ def commit(
         # 5b. Compare and swap each position, partitions in order, so that two landers cannot deadlock.
         for moved in sorted(landing.ranges, key=lambda item: item.partition):
             swapped = db.execute(
-                "update landing.positions set next_offset = %s"
-                " where topic_id = %s and partition = %s and next_offset = %s and stopped_reason is null",
-                (moved.next, landing.topic_id, moved.partition, moved.first),
+                "update landing.positions set next_offset = %s, leader_epoch = %s, last_record = %s"
+                " where topic_id = %s and partition = %s and next_offset = %s and log_id = %s"
+                " and stopped_reason is null",
+                (
+                    *(moved.next, moved.leader_epoch, moved.last_record),
+                    *(landing.topic_id, moved.partition, moved.first, moved.log_id),
+                ),
             )
             if swapped.rowcount != 1:
                 raise Overtaken(f"{landing.topic}-{moved.partition}")
@@ -193,8 +209,9 @@ def commit(
             cursor.executemany(
                 "insert into landing.commits (topic, topic_id, partition, first_offset, next_offset, rows, quarantined,"
                 " file, file_rows, file_bytes, file_sha256, quarantine_file, quarantine_file_rows,"
-                " quarantine_file_bytes, quarantine_file_sha256, min_event_time, max_event_time)"
-                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " quarantine_file_bytes, quarantine_file_sha256, min_event_time, max_event_time,"
+                " log_id, leader_epoch, last_record, fingerprint)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [_commit_row(landing, item, event_times) for item in landing.ranges],
             )
         failpoint("landing.before_commit")
@@ -211,6 +228,7 @@ def _commit_row(
         *(of(landing.landed) if item.rows else of(None)),
         *(of(landing.quarantined) if item.quarantined else of(None)),
         *(event_times or (None, None)),
+        *(item.log_id, item.leader_epoch, item.last_record, item.fingerprint),
     )
 
 
@@ -258,7 +276,8 @@ def accept_gap(db: psycopg.Connection, topic: str, topic_id: UUID, log_starts: M
             elif position.stopped_reason is not None:
                 gap = AcceptedGap(topic, position.partition, position.next_offset, start, position.stopped_reason)
                 db.execute(
-                    "update landing.positions set next_offset = %s, stopped_reason = null, stopped_at = null"
+                    "update landing.positions set next_offset = %s, stopped_reason = null, stopped_at = null,"
+                    " leader_epoch = null, last_record = null"
                     " where topic_id = %s and partition = %s",
                     (start, topic_id, position.partition),
                 )
@@ -279,17 +298,27 @@ def accept_gap(db: psycopg.Connection, topic: str, topic_id: UUID, log_starts: M
     return accepted
 
 
-def chains(db: psycopg.Connection, topic_id: UUID) -> dict[int, tuple[CommittedRange, ...]]:
-    """The commit chain of each partition, in order of offsets."""
-    found: dict[int, list[CommittedRange]] = {}
+def chains(db: psycopg.Connection, topic_id: UUID) -> dict[Log, tuple[CommittedRange, ...]]:
+    """The commit chain of each log of a topic, in order of offsets."""
+    found: dict[Log, list[CommittedRange]] = {}
     rows = db.execute(
-        "select partition, first_offset, next_offset, rows, quarantined from landing.commits"
-        " where topic_id = %s order by partition, first_offset",
+        "select log_id, partition, first_offset, next_offset, rows, quarantined, fingerprint from landing.commits"
+        " where topic_id = %s order by log_id, partition, first_offset",
         (topic_id,),
     )
-    for partition, first, following, landed, quarantined in rows:
-        found.setdefault(partition, []).append(CommittedRange(first, following, landed, quarantined))
-    return {partition: tuple(links) for partition, links in found.items()}
+    for log, partition, *link in rows:
+        found.setdefault((log, partition), []).append(CommittedRange(*link))
+    return {log: tuple(links) for log, links in found.items()}
+
+
+def chain(db: psycopg.Connection, log_id: UUID, partition: int, before: int) -> list[CommittedRange]:
+    """The last links of a log's commit chain that begin before an offset, the latest first."""
+    rows = db.execute(
+        "select first_offset, next_offset, rows, quarantined, fingerprint from landing.commits"
+        " where log_id = %s and partition = %s and first_offset < %s order by first_offset desc limit 1000",
+        (log_id, partition, before),
+    )
+    return [CommittedRange(*link) for link in rows]
 
 
 def gaps(db: psycopg.Connection, topic_id: UUID) -> dict[int, tuple[tuple[int, int], ...]]:
@@ -314,16 +343,17 @@ class CommittedFile:
     rows: int
 
 
-def committed_files(db: psycopg.Connection, topic_id: UUID, registered: Mapping[int, int]) -> list[CommittedFile]:
-    """The files of commits at or past the registered position of their partition (0 where none is given)."""
+def committed_files(db: psycopg.Connection, topic_id: UUID, registered: Mapping[Log, int]) -> list[CommittedFile]:
+    """The files of commits at or past the registered position of their log (0 where none is given)."""
     rows = db.execute(
         "select distinct named.path, named.sha256, named.rows from landing.commits c"
-        " left join unnest(%s::int[], %s::bigint[]) as registered (partition, next_offset) using (partition)"
+        " left join unnest(%s::uuid[], %s::int[], %s::bigint[]) as registered (log_id, partition, next_offset)"
+        " using (log_id, partition)"
         " cross join lateral (values (c.file, c.file_sha256, c.file_rows),"
         " (c.quarantine_file, c.quarantine_file_sha256, c.quarantine_file_rows)) as named (path, sha256, rows)"
         " where c.topic_id = %s and c.first_offset >= coalesce(registered.next_offset, 0) and named.path is not null"
         " order by named.path",
-        (list(registered.keys()), list(registered.values()), topic_id),
+        ([log for log, _ in registered], [p for _, p in registered], list(registered.values()), topic_id),
     )
     return [CommittedFile(*row) for row in rows]
 
@@ -336,14 +366,16 @@ def topic_states(conninfo: str) -> list[TopicState]:
             " sum(greatest(p.high_offset - p.next_offset, 0))::bigint,"
             " c.last_commit_at, coalesce(c.rows, 0)::bigint, coalesce(c.quarantined, 0)::bigint,"
             " array_agg(format('%s: %s', p.partition, p.stopped_reason) order by p.partition)"
-            " filter (where p.stopped_reason is not null)"
+            " filter (where p.stopped_reason is not null),"
+            " (select coalesce(sum(to_offset - from_offset), 0)::bigint from landing.truncations lost"
+            " where lost.topic_id = t.topic_id)"
             " from landing.topics t left join landing.positions p using (topic_id)"
             " left join (select topic_id, max(committed_at) as last_commit_at, sum(rows) as rows,"
             " sum(quarantined) as quarantined from landing.commits group by topic_id) c"
             " on c.topic_id = t.topic_id"
-            " group by t.topic, c.last_commit_at, c.rows, c.quarantined order by t.topic"
+            " group by t.topic, t.topic_id, c.last_commit_at, c.rows, c.quarantined order by t.topic"
         ).fetchall()
-    return [TopicState(*row[:6], stopped_partitions=tuple(row[6] or ())) for row in rows]
+    return [TopicState(*row[:6], stopped_partitions=tuple(row[6] or ()), truncated_offsets=row[7]) for row in rows]
 
 
 def last_commit_id(conninfo: str) -> int:

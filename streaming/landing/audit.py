@@ -1,19 +1,23 @@
 """Streaming's side of reconciliation: what each topic holds, by its own scan, and what the lander says it landed."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
-import pyarrow.parquet as pq
+import polars as pl
+import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from contracts.accounts import Offsets, PartitionAccount, no_offsets
+from contracts.accounts import CommittedRange, Offsets, PartitionAccount, no_offsets
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing import accounts
+from streaming.landing.contents import Comparison, Log, comparisons, logs_of
+from streaming.landing.truncations import Truncation, truncations_of
 from streaming.runtime import clients
 from streaming.runtime.topics import offset_bounds, topic_ids
 
@@ -30,55 +34,107 @@ def audit_topics(
     *,
     topics: Iterable[str] = tuple(TOPICS),
 ) -> list[PartitionAccount]:
-    """Account for every partition of the topics that exist.
+    """Account for every log of every partition of the topics that exist.
 
-    `registered` is the warehouse's position by topic id and partition: files of commits from there on are read here,
+    `registered` is the warehouse's position by log id and partition: files of commits from there on are read here,
     those before it are the warehouse's own to account for.
     """
     admin = clients.admin(settings)
     ids = topic_ids(admin, topics)
     partitions = admin.list_topics(timeout=20).topics
     keys = [(topic, partition) for topic in sorted(ids) for partition in sorted(partitions[topic].partitions)]
+    # Commits before the scan: what lands meanwhile is beyond its end.
+    with accounts.connection(settings.conninfo()) as db, accounts.snapshot(db):
+        books = [_book(db, topic, topic_id) for topic, topic_id in sorted(ids.items())]
+    contents = {key: each for book in books for key, each in comparisons(book.logs(), book.chains).items()}
     bounds = offset_bounds(admin, keys)
-    held = scan(settings, bounds)
+    held = scan(settings, bounds, contents)
+    altered = {key: compared.altered() for key, compared in contents.items()}
     found: list[PartitionAccount] = []
     with accounts.connection(settings.conninfo()) as db, accounts.snapshot(db):
         for topic, topic_id in sorted(ids.items()):
-            mine = {partition: bounds[name, partition] for name, partition in keys if name == topic}
-            of_topic = {p: position for (known, p), position in registered.items() if known == topic_id}
-            files = accounts.committed_files(db, topic_id, of_topic)
-            landed, damaged = _landed_offsets(settings.landing_root, files, of_topic)
-            stored = accounts.positions(db, [topic_id])
-            chains, gaps = accounts.chains(db, topic_id), accounts.gaps(db, topic_id)
-            on_record = accounts.known_topics(db).get(topic)
-            for partition, (start, end) in mine.items():
-                position = stored.get((topic, partition))
-                stopped = position.stopped_reason if position else None
-                if on_record is not None and on_record != topic_id:
-                    stopped = "the topic was recreated"
-                found.append(
-                    PartitionAccount(
-                        topic=topic,
-                        topic_id=topic_id,
-                        partition=partition,
-                        compacted=TOPICS[topic].compacted,
-                        log_start=start,
-                        scanned_to=end,
-                        held=held[topic, partition],
-                        start=position.start_offset if position else start,
-                        position=position.next_offset if position else start,
-                        chain=chains.get(partition, ()),
-                        gaps=gaps.get(partition, ()),
-                        stopped_reason=stopped,
-                        unregistered=landed.get(partition, no_offsets()),
-                        damaged=tuple(damaged),
-                    )
-                )
+            book = _book(db, topic, topic_id)
+            files = accounts.committed_files(db, topic_id, registered)
+            landed, damaged = _landed_offsets(settings.landing_root, files, registered)
+            for key in (key for key in keys if key[0] == topic):
+                found += _accounts(book, key, bounds[key], held[key], altered.get(key, ()), landed, tuple(damaged))
     return found
 
 
-def scan(settings: Settings, bounds: Mapping[Key, tuple[int, int]]) -> dict[Key, Offsets]:
-    """The offsets of all committed records between the bounds of each partition, read from the broker."""
+@dataclass(frozen=True)
+class _Book:
+    """What PostgreSQL has of a topic."""
+
+    topic: str
+    topic_id: UUID
+    on_record: UUID | None
+    positions: dict[Key, accounts.Position]
+    truncations: list[Truncation]
+    chains: dict[accounts.Log, tuple[CommittedRange, ...]]
+    gaps: dict[int, tuple[tuple[int, int], ...]]
+
+    def logs(self) -> dict[Key, list[Log]]:
+        return {key: logs_of(position, self.truncations) for key, position in self.positions.items()}
+
+
+def _book(db: psycopg.Connection, topic: str, topic_id: UUID) -> _Book:
+    return _Book(
+        topic=topic,
+        topic_id=topic_id,
+        on_record=accounts.known_topics(db).get(topic),
+        positions=accounts.positions(db, [topic_id]),
+        truncations=truncations_of(db, topic_id),
+        chains=accounts.chains(db, topic_id),
+        gaps=accounts.gaps(db, topic_id),
+    )
+
+
+def _accounts(
+    book: _Book,
+    key: Key,
+    bounds: tuple[int, int],
+    held: Offsets,
+    altered: tuple[tuple[int, int], ...],
+    landed: Mapping[accounts.Log, Offsets],
+    damaged: tuple[str, ...],
+) -> Iterator[PartitionAccount]:
+    """The account of each log of a partition."""
+    (topic, partition), (start, end), position = key, bounds, book.positions.get(key)
+    stopped = position.stopped_reason if position else None
+    if book.on_record is not None and book.on_record != book.topic_id:
+        stopped = "the topic was recreated"
+    logs = [Log(book.topic_id, start, None, start)] if position is None else logs_of(position, book.truncations)
+    for log in logs:
+        # A later log has no records below its beginning, which is where the one before it ended.
+        first, last = max(start, log.start if log is not logs[0] else start), end if log.end is None else log.end
+        yield PartitionAccount(
+            topic=topic,
+            topic_id=book.topic_id,
+            partition=partition,
+            compacted=TOPICS[topic].compacted,
+            log_start=start,
+            scanned_to=min(last, end),
+            held=held[(held >= first) & (held < last)],
+            start=log.start,
+            position=log.position,
+            chain=book.chains.get((log.log_id, partition), ()),
+            gaps=book.gaps.get(partition, ()),
+            stopped_reason=stopped if log.end is None else None,
+            unregistered=landed.get((log.log_id, partition), no_offsets()),
+            damaged=damaged if log.end is None else (),
+            log_id=log.log_id,
+            lost_end=log.end is not None,
+            altered=tuple(each for each in altered if first <= each[0] < last),
+        )
+
+
+def scan(
+    settings: Settings, bounds: Mapping[Key, tuple[int, int]], contents: Mapping[Key, Comparison] | None = None
+) -> dict[Key, Offsets]:
+    """The offsets of all committed records between the bounds of each partition, read from the broker.
+
+    The records are given to the comparison of their partition, where there is one.
+    """
     found: dict[Key, list[Offsets]] = {key: [] for key in bounds}
     waiting = {key for key, (start, end) in bounds.items() if end > start}
     consumer = clients.consumer(settings, f"headrace-audit-{uuid4().hex}", **{"enable.partition.eof": True})
@@ -92,26 +148,34 @@ def scan(settings: Settings, bounds: Mapping[Key, tuple[int, int]]) -> dict[Key,
                 raise Transient(
                     f"Kafka sent nothing for {STALL_SECONDS} s while {len(waiting)} partitions were scanned."
                 )
-            _gather(messages, found, waiting)
+            _gather(messages, found, waiting, contents or {})
             _end_reached(consumer, bounds, waiting)
     finally:
         consumer.close()
     return {key: _up_to(chunks, bounds[key][1]) for key, chunks in found.items()}
 
 
-def _gather(messages: list[Message], found: dict[Key, list[Offsets]], waiting: set[Key]) -> None:
-    records: dict[Key, list[int]] = {}
+def _gather(
+    messages: list[Message],
+    found: dict[Key, list[Offsets]],
+    waiting: set[Key],
+    contents: Mapping[Key, Comparison],
+) -> None:
+    records: dict[Key, list[Message]] = {}
     for message in messages:
         key = (str(message.topic()), int(message.partition() or 0))
         error = message.error()
         if error is None:
-            records.setdefault(key, []).append(int(message.offset() or 0))
+            records.setdefault(key, []).append(message)
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes
             waiting.discard(key)
         elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
             raise Terminal(f"Kafka refused the scan: {error.str()}.", remedy="Look at the broker's log.")
-    for key, offsets in records.items():
-        found[key].append(np.array(offsets, dtype=np.int64))
+    for key, taken in records.items():
+        offsets = np.fromiter(map(Message.offset, taken), np.int64, len(taken))
+        found[key].append(offsets)
+        if key in contents:
+            contents[key].add(taken, offsets)
 
 
 def _end_reached(consumer: Consumer, bounds: Mapping[Key, tuple[int, int]], waiting: set[Key]) -> None:
@@ -129,25 +193,19 @@ def _up_to(chunks: list[Offsets], end: int) -> Offsets:
 
 
 def _landed_offsets(
-    root: Path, files: list[accounts.CommittedFile], registered: Mapping[int, int]
-) -> tuple[dict[int, Offsets], list[str]]:
-    """Offsets at or past the registered position in these files, by partition, and the files that are damaged."""
-    partitions: list[np.ndarray] = []
-    offsets: list[np.ndarray] = []
+    root: Path, files: list[accounts.CommittedFile], registered: Mapping[accounts.Log, int]
+) -> tuple[dict[accounts.Log, Offsets], list[str]]:
+    """Offsets at or past the registered position in these files, by log, and the files that are damaged."""
+    tables: list[pl.DataFrame] = []
     damaged: list[str] = []
     for file in files:
         path = root / file.path
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
             damaged.append(file.path)
             continue
-        table = pq.read_table(path, columns=["_partition", "_offset"], partitioning=None)  # pyright: ignore[reportArgumentType]
-        partitions.append(table.column("_partition").to_numpy())
-        offsets.append(table.column("_offset").to_numpy())
-    if not offsets:
-        return {}, damaged
-    all_partitions, all_offsets = np.concatenate(partitions), np.concatenate(offsets)
-    found: dict[int, Offsets] = {}
-    for partition in np.unique(all_partitions).tolist():
-        mine = all_offsets[all_partitions == partition]
-        found[partition] = np.sort(mine[mine >= registered.get(partition, 0)])
+        tables.append(pl.read_parquet(path, columns=["_topic_id", "_partition", "_offset"], hive_partitioning=False))
+    found: dict[accounts.Log, Offsets] = {}
+    for (log_id, partition), rows in pl.concat(tables).group_by("_topic_id", "_partition") if tables else ():
+        log, mine = (UUID(str(log_id)), int(str(partition))), rows["_offset"].to_numpy()
+        found[log] = np.sort(mine[mine >= registered.get(log, 0)])
     return found, damaged

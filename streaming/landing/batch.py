@@ -1,7 +1,7 @@
 """Records on their way from Kafka to a file: gathered by topic without a Python statement per record, then tables."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
@@ -14,6 +14,7 @@ from confluent_kafka import Message
 
 from contracts.landing import PartitionRange
 from contracts.topics import Topic
+from streaming.landing import fingerprints
 from streaming.landing.columnar import Offender, Survey, decode_batch, survey
 from streaming.landing.packed import Packed
 
@@ -27,8 +28,9 @@ _MILLISECONDS = itemgetter(1)
 class Buffer:
     """The records of one topic since its last flush.
 
-    `firsts` is, by partition, the position each range of the next flush begins at; `nexts` where it ends so far;
-    `size_bytes` is what it all takes in memory.
+    `firsts` is, by partition, the position each range of the next flush begins at; `nexts` where it ends so far,
+    `epochs` the leader epoch of the last record (None where the broker sends none); `size_bytes` is what it all takes
+    in memory.
     """
 
     topic: Topic
@@ -42,6 +44,7 @@ class Buffer:
     offsets: list[np.ndarray] = field(default_factory=list)
     firsts: dict[int, int] = field(default_factory=dict)
     nexts: dict[int, int] = field(default_factory=dict)
+    epochs: dict[int, int | None] = field(default_factory=dict)
     count: int = 0
     size_bytes: int = 0
     since: float = 0.0
@@ -52,7 +55,7 @@ class Buffer:
     @property
     def separator(self) -> bytes:
         """Between the values: they are parsed as lines, but for dead letters, which are not parsed."""
-        return b"" if self.topic.contract is None else b"\n"
+        return fingerprints.separator_of(self.topic)
 
     @property
     def age(self) -> float:
@@ -68,7 +71,7 @@ class Buffer:
         count = len(messages)
         partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
         offsets = np.fromiter(map(Message.offset, messages), np.int64, count)
-        wanted = self._wanted(partitions, offsets, expected)
+        wanted = self._wanted(messages, partitions, offsets, expected)
         if wanted is not None:
             messages = [message for message, keep in zip(messages, wanted, strict=True) if keep]
             partitions, offsets, count = partitions[wanted], offsets[wanted], len(messages)
@@ -94,7 +97,11 @@ class Buffer:
         return int(np.maximum(values.lengths, 0).sum())
 
     def _wanted(
-        self, partitions: np.ndarray, offsets: np.ndarray, expected: dict[tuple[str, int], int]
+        self,
+        messages: list[Message],
+        partitions: np.ndarray,
+        offsets: np.ndarray,
+        expected: dict[tuple[str, int], int],
     ) -> np.ndarray | None:
         """Which messages to keep (None: all), having moved the positions past them."""
         wanted: np.ndarray | None = None
@@ -108,14 +115,28 @@ class Buffer:
                 mine &= ~late
             if position is not None and mine.any():
                 self.firsts.setdefault(partition, position)
-                self.nexts[partition] = expected[key] = int(offsets[mine][-1]) + 1
+                last = int(np.flatnonzero(mine)[-1])
+                self.nexts[partition] = expected[key] = int(offsets[last]) + 1
+                self.epochs[partition] = messages[last].leader_epoch()
         return wanted
 
-    def take(self, topic_id: UUID, generation: int) -> "Batch":
-        """All of it as a batch, leaving the buffer empty."""
+    def of_later_leaders(self, epochs: Mapping[tuple[str, int], int]) -> list[int]:
+        """The partitions whose last record is of a later leader epoch than these."""
+        return [
+            partition
+            for partition, epoch in self.epochs.items()
+            if epoch is not None and epoch > epochs.get((self.topic.name, partition), epoch)
+        ]
+
+    def take(self, topic_id: UUID, generation: int, log_ids: Mapping[tuple[str, int], UUID] | None = None) -> "Batch":
+        """All of it as a batch, leaving the buffer empty. `log_ids` are those of partitions (else: the topic's id)."""
         batch = Batch(
             topic=self.topic,
             topic_id=topic_id,
+            log_ids={
+                partition: (log_ids or {}).get((self.topic.name, partition), topic_id) for partition in self.firsts
+            },
+            epochs=self.epochs,
             generation=generation,
             values=Packed.concat(self.values),
             survey=Survey.of_lines(self.surveys) if self.surveys else None,
@@ -134,18 +155,21 @@ class Buffer:
         """Forget everything gathered."""
         self.values, self.surveys, self.keys, self.headers = [], [], [], []
         self.times, self.partitions, self.offsets = [], [], []
-        self.firsts, self.nexts, self.count, self.size_bytes = {}, {}, 0, 0
+        self.firsts, self.nexts, self.epochs, self.count, self.size_bytes = {}, {}, {}, 0, 0
 
 
 @dataclass
 class Batch:
     """What one flush of one topic lands: the records in the order they came, and the ranges they cover.
 
+    `log_ids` and `epochs` are, by partition, the identity of its log and the leader epoch of its last record.
     `survey` is of the values of an event topic.
     """
 
     topic: Topic
     topic_id: UUID
+    log_ids: dict[int, UUID]
+    epochs: dict[int, int | None]
     generation: int
     values: Packed
     survey: Survey | None
@@ -207,10 +231,9 @@ def _landed(
 
 
 def _record_columns(batch: Batch) -> pl.DataFrame:
-    count = len(batch.values)
     return pl.DataFrame(
         {
-            "_topic_id": pl.repeat(str(batch.topic_id), count, dtype=pl.String, eager=True),
+            "_topic_id": _log_id_column(batch),
             "_partition": batch.partitions,
             "_offset": batch.offsets,
             "_key": batch.keys.series(),
@@ -219,6 +242,13 @@ def _record_columns(batch: Batch) -> pl.DataFrame:
             "_kafka_time": pl.Series(batch.times).cast(pl.Datetime("ms", "UTC")).cast(pl.Datetime("us", "UTC")),
         }
     )
+
+
+def _log_id_column(batch: Batch) -> pl.Series:
+    if set(batch.log_ids.values()) == {batch.topic_id}:
+        return pl.repeat(str(batch.topic_id), len(batch.values), dtype=pl.String, eager=True)
+    ids = pl.Series([str(batch.log_ids.get(partition, "")) for partition in range(max(batch.log_ids) + 1)])
+    return ids[batch.partitions]
 
 
 def _header_column(headers: list[Any]) -> pl.Series:
@@ -243,6 +273,7 @@ def _ranges(batch: Batch, refused: np.ndarray) -> tuple[PartitionRange, ...]:
     size = max(batch.firsts) + 1
     records = np.bincount(batch.partitions, minlength=size)
     quarantined = np.bincount(batch.partitions[refused], minlength=size)
+    prints = fingerprints.of_batch(batch)
     return tuple(
         PartitionRange(
             partition=partition,
@@ -250,6 +281,10 @@ def _ranges(batch: Batch, refused: np.ndarray) -> tuple[PartitionRange, ...]:
             next=batch.nexts[partition],
             rows=int(records[partition] - quarantined[partition]),
             quarantined=int(quarantined[partition]),
+            log_id=batch.log_ids[partition],
+            fingerprint=prints[partition].records,
+            last_record=prints[partition].last_record,
+            leader_epoch=batch.epochs[partition],
         )
         for partition in sorted(batch.firsts)
     )

@@ -41,7 +41,11 @@ DRAIN_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
 
-_OUT_OF_RANGE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
+_OUT_OF_RANGE = (
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+    KafkaError._LOG_TRUNCATION,  # noqa: SLF001
+    KafkaError.OFFSET_OUT_OF_RANGE,
+)
 
 
 class Lander:
@@ -80,6 +84,8 @@ class Lander:
         self._buffers = {name: Buffer(TOPICS[name], clock) for name in topics}
         self._pending: deque[Batch] = deque()
         self._topic_ids: dict[str, UUID] = {}
+        self._log_ids: dict[Key, UUID] = {}
+        self._epochs: dict[Key, int] = {}
         self._assigned: set[Key] = set()
         self._joining: dict[Key, int] = {}
         self._expected: dict[Key, int] = {}
@@ -134,10 +140,14 @@ class Lander:
         if any(map(Message.error, messages)):
             messages = self._without_errors(messages)
         for topic, group in groupby(messages, Message.topic):
-            taken = list(group)
-            value_bytes = self._buffers[str(topic)].append(taken, self._expected)
+            taken, buffer = list(group), self._buffers[str(topic)]
+            value_bytes = buffer.append(taken, self._expected)
             metrics.RECORDS_IN.labels(topic).inc(len(taken))
             metrics.BYTES_IN.labels(topic).inc(value_bytes)
+            if newer := buffer.of_later_leaders(self._epochs):
+                # They may stand where others have landed, which this leader lacks.
+                return self._reset("leader changed", f"{topic} {newer}")
+        return None
 
     def _without_errors(self, messages: list[Message]) -> list[Message]:
         for message in messages:
@@ -205,7 +215,7 @@ class Lander:
 
     def _flush(self, buffer: Buffer) -> None:
         if len(buffer):
-            self._pending.append(buffer.take(self._topic_ids[buffer.topic.name], self._generation))
+            self._pending.append(buffer.take(self._topic_ids[buffer.topic.name], self._generation, self._log_ids))
             failpoint("landing.flushed")
 
     def _submit_pending(self, timeout: float) -> None:
@@ -293,8 +303,10 @@ class Lander:
         return None
 
     def _resume_points(self, keys: Iterable[Key]) -> ResumePoints:
-        points = resume_points(self._connected(), self._admin, keys)
+        points = resume_points(self._settings, self._connected(), self._admin, keys)
         self._topic_ids |= points.topic_ids
+        self._log_ids |= points.log_ids
+        self._epochs |= points.epochs
         for key, reason in points.stopped.items():
             if key not in self._stopped:
                 remedy = f"Run `headrace landing accept-gap {key[0]}` to record the gap and go on."

@@ -1,7 +1,7 @@
 """A landed file written anew from the records that Kafka still holds.
 
     1. read the ranges of the file's flush again, and decode them     (`_tables`)
-    2. require as many rows as were committed
+    2. require the records that were committed, and as many rows
     3. write the file, durably, under its own name
     4. commit its new size and hash
 
@@ -39,6 +39,8 @@ class _Flush:
     ranges: dict[int, tuple[int, int]]
     rows: int
     is_quarantine: bool
+    log_ids: dict[int, UUID]
+    fingerprints: dict[int, bytes]
 
 
 def rewrite(settings: Settings, path: str) -> LandedFile:
@@ -51,7 +53,7 @@ def rewrite(settings: Settings, path: str) -> LandedFile:
     with accounts.connection(settings.conninfo()) as db:
         flush = _flush(db, path)
         _require_held(settings, flush, path)
-        tables = _tables(settings, flush)
+        tables = _tables(settings, flush, path)
         rows = tables.quarantined if flush.is_quarantine else tables.landed
         if rows is None or rows.height != flush.rows:
             raise Terminal(
@@ -77,7 +79,8 @@ def rewrite(settings: Settings, path: str) -> LandedFile:
 
 def _flush(db: psycopg.Connection, path: str) -> _Flush:
     rows = db.execute(
-        "select topic, topic_id, partition, first_offset, next_offset, quarantine_file is not distinct from %(path)s,"
+        "select topic, topic_id, partition, first_offset, next_offset, log_id, fingerprint,"
+        " quarantine_file is not distinct from %(path)s,"
         " case when quarantine_file = %(path)s then quarantine_file_rows else file_rows end"
         " from landing.commits where %(path)s in (file, quarantine_file)",
         {"path": path},
@@ -85,7 +88,11 @@ def _flush(db: psycopg.Connection, path: str) -> _Flush:
     if not rows:
         raise Terminal(f"No commit names the file {path}.", remedy="Nothing is missing without it.")
     topic, topic_id, *_, is_quarantine, count = rows[0]
-    return _Flush(topic, topic_id, {row[2]: (row[3], row[4]) for row in rows}, count, is_quarantine)
+    return _Flush(
+        *(topic, topic_id, {row[2]: (row[3], row[4]) for row in rows}, count, is_quarantine),
+        log_ids={row[2]: row[5] for row in rows},
+        fingerprints={row[2]: row[6] for row in rows if row[6] is not None},
+    )
 
 
 def _require_held(settings: Settings, flush: _Flush, path: str) -> None:
@@ -102,12 +109,24 @@ def _require_held(settings: Settings, flush: _Flush, path: str) -> None:
             )
 
 
-def _tables(settings: Settings, flush: _Flush) -> Tables:
+def _tables(settings: Settings, flush: _Flush, path: str) -> Tables:
     buffer = Buffer(TOPICS[flush.topic])
     for partition, (first, end) in sorted(flush.ranges.items()):
         messages = list(committed_records(settings, flush.topic, partition, end, start=first))
         buffer.append(messages, {(flush.topic, partition): first})
-    return to_tables(buffer.take(flush.topic_id, generation=0))
+    if not len(buffer):
+        raise Terminal(f"Kafka holds none of the records of {path}.", remedy=_BACKUP)
+    tables = to_tables(
+        buffer.take(flush.topic_id, 0, {(flush.topic, p): log_id for p, log_id in flush.log_ids.items()})
+    )
+    found = {landed.partition: landed.fingerprint for landed in tables.ranges}
+    altered = [p for p, expected in flush.fingerprints.items() if found.get(p) != expected]
+    if altered:
+        raise Terminal(
+            f"Kafka holds other records of {flush.topic}, partition {altered[0]}, than {path} held: it lost those.",
+            remedy=_BACKUP,
+        )
+    return tables
 
 
 def _created_at(path: str) -> datetime:

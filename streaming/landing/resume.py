@@ -1,31 +1,42 @@
 """Where landing goes on: the stored positions of partitions, held against what the broker has now.
 
-A topic recreated under its old name and a position outside the log are found here, and stop their partitions loudly.
+A topic recreated under its old name and records that expired are found here, and stop their partitions loudly. Where
+the broker has lost what landed, landing goes on with what stands at those offsets now, as records of another log.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import psycopg
 from confluent_kafka.admin import AdminClient
 
+from contracts.settings import Settings
 from streaming.landing import accounts
-from streaming.runtime.topics import offset_bounds, topic_ids
+from streaming.landing.lost_ends import lost_ends
+from streaming.landing.truncations import Truncation, truncate
+from streaming.runtime import logs, metrics
+from streaming.runtime.topics import leader_epochs, offset_bounds, topic_ids
 
 Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class ResumePoints:
-    """`positions` of the partitions to read on, `stopped` the others with the reason, and the ids of their topics."""
+    """`positions` of the partitions to read on, `stopped` the others with the reason, and the ids of their topics.
+
+    `log_ids` are of the partitions to read on; `epochs` the leader epochs for which the positions hold: a record of a
+    later one may stand where others have landed.
+    """
 
     positions: dict[Key, int]
     stopped: dict[Key, str]
     topic_ids: dict[str, UUID]
+    log_ids: dict[Key, UUID] = field(default_factory=dict[Key, UUID])
+    epochs: dict[Key, int] = field(default_factory=dict[Key, int])
 
 
-def resume_points(db: psycopg.Connection, admin: AdminClient, keys: Iterable[Key]) -> ResumePoints:
+def resume_points(settings: Settings, db: psycopg.Connection, admin: AdminClient, keys: Iterable[Key]) -> ResumePoints:
     """Read, and where a partition is new begin, the positions of `keys` (topic name and partition).
 
     Raises:
@@ -36,8 +47,10 @@ def resume_points(db: psycopg.Connection, admin: AdminClient, keys: Iterable[Key
     for topic, partition in sorted(keys):
         by_topic.setdefault(topic, []).append(partition)
     present = topic_ids(admin, by_topic)
+    # The epochs before all that is read: a later leader's records are noticed by theirs.
+    epochs = leader_epochs(admin, [(topic, p) for topic in present for p in by_topic[topic]])
     bounds = offset_bounds(admin, [(topic, p) for topic in present for p in by_topic[topic]])
-    positions: dict[Key, int] = {}
+    going: dict[Key, accounts.Position] = {}
     stopped: dict[Key, str] = {}
     recorded: dict[str, UUID] = {}
     for topic, partitions in by_topic.items():
@@ -61,8 +74,31 @@ def resume_points(db: psycopg.Connection, admin: AdminClient, keys: Iterable[Key
             if reason is not None:
                 stopped[key] = reason
             elif position is not None:
-                positions[key] = position.next_offset
-    return ResumePoints(positions, stopped, recorded)
+                going[key] = position
+    for key, start in lost_ends(settings, db, going, bounds).items():
+        lost = truncate(db, going[key], start)
+        if lost is not None:
+            _report(lost)
+        going[key] = accounts.positions(db, [going[key].topic_id])[key]
+    return ResumePoints(
+        positions={key: position.next_offset for key, position in going.items()},
+        stopped=stopped,
+        topic_ids=recorded,
+        log_ids={key: position.log_id for key, position in going.items()},
+        epochs=epochs,
+    )
+
+
+def _report(lost: Truncation) -> None:
+    metrics.TRUNCATED_OFFSETS.labels(lost.topic).inc(lost.to_offset - lost.from_offset)
+    logs.logger(part="lander").error(
+        "the broker lost records that had landed",
+        topic=lost.topic,
+        partition=lost.partition,
+        from_offset=lost.from_offset,
+        to_offset=lost.to_offset,
+        remedy="They are kept; what stands at these offsets now lands beside them. See docs/landing.md.",
+    )
 
 
 def _reason_to_stop(
@@ -74,9 +110,7 @@ def _reason_to_stop(
         return f"the topic was recreated: its id is {topic_id}, what was landed is of {on_record}"
     if position is None or bounds is None:
         return "the partition does not exist"
-    start, end = bounds
+    start, _ = bounds
     if position.next_offset < start:
         return f"offsets {position.next_offset} to {start - 1} expired before they were landed"
-    if position.next_offset > end:
-        return f"the position {position.next_offset} is past the end of the log, {end}: the broker lost records"
     return None

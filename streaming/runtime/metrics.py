@@ -18,6 +18,9 @@ LAST_COMMIT = Gauge(
     "headrace_lander_last_commit_timestamp_seconds", "When the topic's last flush was committed.", ["topic"]
 )
 STOPPED = Gauge("headrace_lander_stopped_partitions", "Partitions that wait for accept-gap.", ["topic"])
+TRUNCATED_OFFSETS = Counter(
+    "headrace_lander_truncated_offsets", "Offsets that had landed and that the broker lost afterwards.", ["topic"]
+)
 BUFFERED_BYTES = Gauge("headrace_lander_buffered_bytes", "Bytes of record values held in memory.")
 
 PROCESSED = Counter("headrace_processor_records_in", "Records processed, refused ones too.", ["processor", "topic"])

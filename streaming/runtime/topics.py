@@ -109,6 +109,14 @@ def offset_bounds(client: AdminClient, partitions: Iterable[tuple[str, int]]) ->
     return {key: (starts[key], ends[key]) for key in starts.keys() & ends.keys()}
 
 
+def leader_epochs(client: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The leader epoch of each partition now; those that the broker does not send are left out."""
+    wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
+    if not wanted:
+        return {}
+    return {key: epoch for key, (_, epoch) in _answers(client, wanted, OffsetSpec.latest()).items() if epoch >= 0}
+
+
 class _NoLeader(Transient):
     """A partition is between two leaders, as it is when its topic is quite new: soon over."""
 
@@ -116,9 +124,16 @@ class _NoLeader(Transient):
 _NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
-@stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
 def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec | None) -> dict[tuple[str, int], int]:
-    found: dict[tuple[str, int], int] = {}
+    return {key: offset for key, (offset, _) in _answers(client, wanted, which).items()}
+
+
+@stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
+def _answers(
+    client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec | None
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """Offset and leader epoch (-1: none is known) of each partition."""
+    found: dict[tuple[str, int], tuple[int, int]] = {}
     futures = client.list_offsets(
         dict.fromkeys(wanted, which),  # pyright: ignore[reportArgumentType]  which is only typed as optional
         isolation_level=IsolationLevel.READ_COMMITTED,
@@ -126,7 +141,9 @@ def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec
     )
     for partition, future in futures.items():
         try:
-            found[partition.topic, partition.partition] = future.result().offset
+            answer = future.result()
+            epoch = getattr(answer, "leader_epoch", None)
+            found[partition.topic, partition.partition] = (answer.offset, -1 if epoch is None else int(epoch))
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.UNKNOWN_TOPIC_OR_PART:

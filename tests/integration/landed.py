@@ -21,11 +21,12 @@ from contracts.types import Event
 _COMMIT = """
 insert into landing.commits (topic, topic_id, partition, first_offset, next_offset, rows, quarantined,
     file, file_rows, file_bytes, file_sha256, quarantine_file, quarantine_file_rows, quarantine_file_bytes,
-    quarantine_file_sha256)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    quarantine_file_sha256, log_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _POSITION = """
-insert into landing.positions (topic_id, partition, topic, start_offset, next_offset) values (%s, %s, %s, 0, %s)
+insert into landing.positions (topic_id, partition, topic, start_offset, next_offset, log_id)
+values (%s, %s, %s, 0, %s, %s)
 on conflict (topic_id, partition) do update set next_offset = excluded.next_offset
 """
 
@@ -72,8 +73,8 @@ class Landing:
         self._next[topic, partition] = after
         place = (topic, self.topic_id(topic), partition, first, after, len(records), quarantined)
         with psycopg.connect(self._settings.conninfo()) as postgres:
-            postgres.execute(_POSITION, [self.topic_id(topic), partition, topic, after])
-            postgres.execute(_COMMIT, [*place, *landed, *quarantine])
+            postgres.execute(_POSITION, [self.topic_id(topic), partition, topic, after, self.topic_id(topic)])
+            postgres.execute(_COMMIT, [*place, *landed, *quarantine, self.topic_id(topic)])
         return landed[0]
 
     def _record(self, topic: str, event: Event | None, partition: int, offset: int) -> dict[str, Any]:

@@ -47,6 +47,9 @@ class FakeMessage:
     def timestamp(self) -> tuple[int, int]:
         return (1, 1_700_000_000_000)
 
+    def leader_epoch(self) -> int:
+        return 3
+
     def __len__(self) -> int:
         return len(self._value or b"")
 
@@ -90,10 +93,13 @@ def test_an_empty_buffer_has_no_age_and_a_filled_one_that_of_its_oldest_record()
 
 
 def batch_of(*values: bytes | None, headers: Any = None, topic: str = "orders") -> Batch:
-    count = len(values)
+    count, topic_id = len(values), uuid4()
+    firsts = {0: 10, 1: 10} if count > 1 else {0: 10}
     return Batch(
         topic=TOPICS[topic],
-        topic_id=uuid4(),
+        topic_id=topic_id,
+        log_ids=dict.fromkeys(firsts, topic_id),
+        epochs=dict.fromkeys(firsts, 3),
         generation=0,
         values=Packed.of(values, b"" if TOPICS[topic].is_dead_letter else b"\n"),
         survey=None,
@@ -102,7 +108,7 @@ def batch_of(*values: bytes | None, headers: Any = None, topic: str = "orders") 
         times=np.full(count, 1_700_000_000_123),
         partitions=np.array([number % 2 for number in range(count)], np.int32),
         offsets=np.array([10 + number // 2 for number in range(count)], np.int64),
-        firsts={0: 10, 1: 10} if count > 1 else {0: 10},
+        firsts=firsts,
         nexts={0: 10 + (count + 1) // 2, 1: 10 + count // 2} if count > 1 else {0: 11},
     )
 
