@@ -23,69 +23,18 @@ _ENDS = re.compile(r"[;\s]*\Z")
 DENIED = frozenset(
     {
         # They run a text as a statement, so that what it names is not seen here.
-        *(
-            "query",
-            "query_table",
-            "json_execute_serialized_sql",
-        ),
+        *("query", "query_table", "json_execute_serialized_sql"),
         # They show the machine: environment, paths, settings, secrets, logs.
-        *(
-            "getenv",
-            "duckdb_secrets",
-            "which_secret",
-            "duckdb_databases",
-            "pragma_database_list",
-        ),
-        *(
-            "duckdb_settings",
-            "pg_settings",
-            "current_setting",
-            "duckdb_extensions",
-            "duckdb_temporary_files",
-        ),
-        *(
-            "duckdb_external_file_cache",
-            "duckdb_logs",
-            "duckdb_log_contexts",
-            "duckdb_prepared_statements",
-        ),
+        *("getenv", "duckdb_secrets", "which_secret", "duckdb_databases", "pragma_database_list"),
+        *("duckdb_settings", "pg_settings", "current_setting", "duckdb_extensions", "duckdb_temporary_files"),
+        *("duckdb_external_file_cache", "duckdb_logs", "duckdb_log_contexts", "duckdb_prepared_statements"),
         # They change something, or take addresses of memory.
-        *(
-            "checkpoint",
-            "force_checkpoint",
-            "truncate_duckdb_logs",
-            "write_log",
-            "copy_database",
-        ),
-        *(
-            "arrow_scan",
-            "arrow_scan_dumb",
-            "pandas_scan",
-            "python_map_function",
-            "seq_scan",
-        ),
-        *(
-            "postgres_execute",
-            "postgres_query",
-            "postgres_attach",
-            "pg_clear_cache",
-        ),
-        *(
-            "ducklake_expire_snapshots",
-            "ducklake_cleanup_old_files",
-            "ducklake_delete_orphaned_files",
-        ),
-        *(
-            "ducklake_flush_inlined_data",
-            "ducklake_merge_adjacent_files",
-            "ducklake_rewrite_data_files",
-        ),
-        *(
-            "ducklake_add_data_files",
-            "ducklake_set_option",
-            "ducklake_set_commit_message",
-            "ducklake_options",
-        ),
+        *("checkpoint", "force_checkpoint", "truncate_duckdb_logs", "write_log", "copy_database"),
+        *("arrow_scan", "arrow_scan_dumb", "pandas_scan", "python_map_function", "seq_scan"),
+        *("postgres_execute", "postgres_query", "postgres_attach", "pg_clear_cache"),
+        *("ducklake_expire_snapshots", "ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"),
+        *("ducklake_flush_inlined_data", "ducklake_merge_adjacent_files", "ducklake_rewrite_data_files"),
+        *("ducklake_add_data_files", "ducklake_set_option", "ducklake_set_commit_message", "ducklake_options"),
         *("ducklake_settings",),
     }
 )

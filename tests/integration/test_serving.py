@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -183,7 +186,34 @@ def test_what_is_no_reading_of_the_tables_is_refused_and_the_next_question_is_an
             assert following.text == "n\n2\n", sql
 
     talk(settings, check)
-    assert sorted(settings.root.iterdir()) == before
+    assert sorted(settings.root.iterdir()) == sorted([*before, settings.root / "serving"])
+    assert not list((settings.root / "serving").iterdir())
+
+
+def test_an_answering_process_can_read_nothing_of_the_stack_but_the_file(settings: Settings) -> None:
+    settings.secrets.mkdir()
+    (settings.secrets / "postgres").write_text("hunter2")
+    (view := settings.root / "serving").mkdir()
+    (view / "warehouse.duckdb").hardlink_to(settings.warehouse_file)
+    forbidden = [settings.secrets / "postgres", settings.warehouse_file, Path("/etc/passwd"), Path(__file__)]
+    forbidden += [Path(f"/proc/{os.getpid()}/environ")]
+    code = (
+        "import sys, socket; from pathlib import Path; from warehouse.serving import sandbox, worker\n"
+        "assert sandbox.confine([Path(sys.argv[1]), *worker.needed()])\n"
+        "def refused(act):\n"
+        "    try: act()\n"
+        "    except PermissionError: return True\n"
+        "assert all(refused(Path(path).read_bytes) for path in sys.argv[3:])\n"
+        "assert refused(lambda: Path(sys.argv[1], 'written').write_text(''))\n"
+        "assert refused(lambda: socket.create_connection(('127.0.0.1', 9)))\n"
+        "with worker.connect(sys.argv[2], 64) as connection:\n"
+        "    print(connection.execute('select count(*) from marts.sales_daily').fetchall())\n"
+    )
+    arguments = [view, view / "warehouse.duckdb", *forbidden]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert (run.stdout, run.returncode) == ("[(2,)]\n", 0), run.stderr
 
 
 def test_a_question_that_runs_away_is_stopped_and_the_next_one_is_answered(settings: Settings) -> None:

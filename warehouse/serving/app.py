@@ -32,7 +32,9 @@ from starlette.staticfiles import StaticFiles
 from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
 from warehouse.plots import PLOTS, drawn
+from warehouse.serving import sandbox
 from warehouse.serving.examples import examples
+from warehouse.serving.view import View
 from warehouse.serving.worker import Form, Header, Kind, Question
 from warehouse.serving.workers import Busy, Died, Limits, TooSlow, Workers
 
@@ -64,13 +66,18 @@ log = structlog.get_logger(part="serve")
 def build_app(settings: Settings, token: str) -> Starlette:
     """The application for one stack."""
     limits = Limits(settings.serve_seconds, settings.serve_memory_mb)
-    workers = Workers(limits, settings.serve_workers)
-    endpoint = _Endpoint(settings, token, workers)
+    view = View(settings.warehouse_file)
+    workers = Workers(limits, settings.serve_workers, view.folder)
+    endpoint = _Endpoint(settings, token, workers, view)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        view.prepare()
+        if not sandbox.version():
+            log.warning("this kernel has no Landlock: answering processes are confined by DuckDB's settings alone")
         yield
         await workers.close()
+        view.clear()
 
     return Starlette(
         routes=[
@@ -132,10 +139,11 @@ class _Headers:
 class _Endpoint:
     """The routes that need the token."""
 
-    def __init__(self, settings: Settings, token: str, workers: Workers) -> None:
+    def __init__(self, settings: Settings, token: str, workers: Workers, view: View) -> None:
         self._settings = settings
         self._token = token.encode()
         self._workers = workers
+        self._view = view
         self._plots: dict[str, tuple[str | None, bytes]] = {}
         """The last picture of each plot, with the version of the file that it was drawn from."""
 
@@ -191,8 +199,9 @@ class _Endpoint:
         return Response(picture, media_type="image/png", headers={"cache-control": "no-cache"})
 
     async def _answer(self, statement: str, form: str, rows: int) -> Response:
-        file = self._settings.warehouse_file
-        if not file.exists():
+        try:
+            file = self._view.current()
+        except FileNotFoundError:
             return _error(503, "invalid", "Nothing has been built yet. Run `headrace build` first.")
         question = Question(str(file), statement, _form(form), rows, MAX_ANSWER_BYTES)
         try:

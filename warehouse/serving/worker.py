@@ -1,7 +1,8 @@
 """One answering process: reads questions from standard input and writes answers to standard output, one at a time.
 
 It may be killed at any moment, and is when a question takes too long. What it may do is limited three times over: by
-the kind of statement, by DuckDB's settings, which are locked, and by the operating system.
+the kind of statement, by DuckDB's settings, which are locked, and by the operating system: Landlock, where the kernel
+has it, leaves it the folder with the published file and Python's own, and no network.
 """
 
 import csv
@@ -10,8 +11,10 @@ import os
 import queue
 import resource
 import sys
+import sysconfig
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -20,6 +23,7 @@ import msgspec
 
 from contracts.errors import Terminal
 from warehouse.query import as_json, as_text, reading
+from warehouse.serving.sandbox import confine
 
 Form = Literal["json", "csv", "arrow"]
 Kind = Literal["refused", "invalid", "memory", "size"]
@@ -61,15 +65,26 @@ class _Refused(Exception):  # noqa: N818  an outcome
         self.message = message
 
 
-def main(memory_mb: int) -> None:
-    """Answer until standard input ends."""
+def main(memory_mb: int, folder: Path) -> None:
+    """Answer questions to files in the folder until standard input ends."""
     limit_process(memory_mb * 1_000_000)
+    confine([folder, *needed()])
     questions: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, questions), daemon=True).start()
     _tell(READY)
     while True:
         header, body = answer(msgspec.json.decode(questions.get(), type=Question), memory_mb)
         _tell(msgspec.json.encode(header), body)
+
+
+def needed() -> list[Path]:
+    """What else DuckDB and Python read: none of it is the stack's."""
+    # Loaded now, since they need the system's libraries. DuckDB makes times with a zone by pytz.
+    for module in ("pyarrow.ipc", "pytz"):
+        import_module(module)
+    python = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    # Without its control group DuckDB ends the process.
+    return [*map(Path, python), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")]
 
 
 def _tell(*parts: bytes) -> None:
@@ -231,4 +246,4 @@ def _explained(error: Exception, question: Question) -> Header:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -6,6 +6,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -41,10 +42,11 @@ class Limits:
 
 
 class Workers:
-    """At most `most` processes, each answering one question at a time."""
+    """At most `most` processes, each answering one question at a time, to files in one folder."""
 
-    def __init__(self, limits: Limits, most: int) -> None:
+    def __init__(self, limits: Limits, most: int, folder: Path) -> None:
         self.limits = limits
+        self._folder = folder
         self._slots = asyncio.Semaphore(most)
         self._idle: list[tuple[Process, asyncio.TimerHandle]] = []
         self._alive: set[Process] = set()
@@ -97,7 +99,7 @@ class Workers:
             await self._end(process)
         # Of this process's environment it needs nothing: the stack's secrets and settings stay here.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "warehouse.serving.worker", str(self.limits.memory_mb)),
+            *(sys.executable, "-m", "warehouse.serving.worker", str(self.limits.memory_mb), str(self._folder)),
             stdin=PIPE,
             stdout=PIPE,
             env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ},
