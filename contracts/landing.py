@@ -33,7 +33,11 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
         metadata={"description": "The record's headers, in order; empty when there were none."},
     ),
     pa.field("_is_tombstone", pa.bool_(), metadata={"description": "The record had a null value."}),
-    pa.field("_kafka_time", pa.timestamp("us", tz="UTC"), metadata={"description": "The record's own timestamp."}),
+    pa.field(
+        "_kafka_time",
+        pa.timestamp("us", tz="UTC"),
+        metadata={"description": "When the record arrived: the time at which the broker appended it."},
+    ),
     pa.field("_landed_at", pa.timestamp("us", tz="UTC"), metadata={"description": "When the lander wrote the file."}),
 )
 _VALUE = pa.field("_value", pa.binary(), metadata={"description": "The record's value, as it came."})

@@ -13,6 +13,10 @@ MAX_RECORD_BYTES = 1_000_000
 MAX_DEAD_LETTER_BYTES = 8_000_000
 DEAD_LETTER_SUFFIX = ".dlq"
 
+ARRIVAL_TIMES = {"message.timestamp.type": "LogAppendTime"}
+"""Records bear the time at which the broker appended them. A client's own clock decides nothing: neither what expires,
+nor what is of the future, nor which of two records came first."""
+
 Case = Literal["ecommerce", "data_science"]
 
 
@@ -41,7 +45,11 @@ class Topic:
     def config(self) -> dict[str, str]:
         """The broker's topic-level settings."""
         largest = MAX_DEAD_LETTER_BYTES if self.is_dead_letter else MAX_RECORD_BYTES
-        config = {"max.message.bytes": str(largest + 48_576), "retention.ms": str(self.retention_ms)}
+        config = {
+            "max.message.bytes": str(largest + 48_576),
+            "retention.ms": str(self.retention_ms),
+            **ARRIVAL_TIMES,
+        }
         if self.compacted:
             config |= {"cleanup.policy": "compact", "retention.ms": "-1"}
         return config

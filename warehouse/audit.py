@@ -109,7 +109,7 @@ def _find_conflicts(lake: Lake, topic: str) -> _Found:
             first_value(payload) over first_told as first_payload,
             first_value(_offset) over first_told as first_offset
         from (select *, hash(row({names_of(payload)})) as payload from {raw} where not _is_tombstone)
-        window first_told as (partition by event_id order by _kafka_time, _topic_id, _partition, _offset)
+        window first_told as (partition by event_id order by _landed_at, _topic_id, _partition, _offset)
         qualify payload <> first_payload
         """
     )

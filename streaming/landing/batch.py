@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +16,10 @@ from contracts.topics import Topic
 from streaming.landing import fingerprints
 from streaming.landing.columnar import Offender, Survey, decode_batch, survey
 from streaming.landing.packed import Packed
+from streaming.runtime.arrival import arrivals
 
 RECORD_OVERHEAD_BYTES = 48
 """About what a record costs in memory besides its value, key and headers: cells of lists and arrays."""
-
-_MILLISECONDS = itemgetter(1)
 
 
 @dataclass
@@ -87,7 +85,7 @@ class Buffer:
             self.surveys.append(survey(values.data))
         self.keys.append(keys)
         self.headers += headers
-        self.times.append(np.fromiter(map(_MILLISECONDS, map(Message.timestamp, messages)), np.int64, count))
+        self.times.append(np.fromiter(arrivals(messages), np.int64, count))
         self.partitions.append(partitions)
         self.offsets.append(offsets)
         self.count += count

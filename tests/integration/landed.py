@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,9 +32,13 @@ on conflict (topic_id, partition) do update set next_offset = excluded.next_offs
 
 
 class Landing:
-    """The landed topics of one test. Kafka times advance by a second with each record, whatever the clock says."""
+    """The landed topics of one test. Kafka times advance by a second with each record, whatever the clock says.
 
-    def __init__(self, settings: Settings) -> None:
+    With a `clock`, it gives the Kafka time of each record instead.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] | None = None) -> None:
+        self._clock = clock
         self._settings = settings
         self._topic_ids: dict[str, uuid.UUID] = {}
         self._next: dict[tuple[str, int], int] = {}
@@ -50,11 +54,20 @@ class Landing:
             del self._next[place]
 
     def land(
-        self, topic: str, events: Iterable[Event | None], *, quarantined: int = 0, partition: int = 0
+        self,
+        topic: str,
+        events: Iterable[Event | None],
+        *,
+        quarantined: int = 0,
+        partition: int = 0,
+        key: str = "C1",
     ) -> str | None:
         """Land the events as one flush (None is a tombstone), then so many quarantined records; returns the file."""
         first = self._next.get((topic, partition), 0)
-        records = [self._record(topic, event, partition, first + place) for place, event in enumerate(events)]
+        records = [
+            {**self._record(topic, event, partition, first + place), "_key": key.encode()}
+            for place, event in enumerate(events)
+        ]
         rejects = [
             {
                 **self._account(topic, partition, first + len(records) + place),
@@ -92,7 +105,7 @@ class Landing:
             "_key": b"C1",
             "_headers": [],
             "_is_tombstone": False,
-            "_kafka_time": self._now,
+            "_kafka_time": self._clock() if self._clock else self._now,
             "_landed_at": self._now,
         }
 

@@ -1,11 +1,17 @@
 """The fixtures that every other integration test stands on."""
 
+import time
+
 import psycopg
+import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.runtime.clients import admin, producer
-from streaming.runtime.topics import topic_ids
+from streaming.runtime.reading import committed_records
+from streaming.runtime.topics import create_topics, topic_ids
 from tests.integration.conftest import ServerControl, recreate_topics
 
 
@@ -25,6 +31,23 @@ def test_recreated_topics_have_new_ids(servers: Settings, fresh: Settings) -> No
     after = topic_ids(client, TOPICS)
     assert before.keys() == after.keys() == set(TOPICS)
     assert not set(before.values()) & set(after.values())
+
+
+@pytest.mark.parametrize("clients_time", [-1, -6_795_364_578_871, 1, 32_503_680_000_000])
+def test_records_bear_the_brokers_time_whatever_their_clients_say(fresh: Settings, clients_time: int) -> None:
+    client, topic = admin(fresh), TOPICS["orders"]
+    kept = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[kept])
+    client.incremental_alter_configs([resource])[resource].result()
+    assert create_topics(client, [topic]) == []  # what `headrace up` does to topics that are there
+    sender = producer(fresh)
+    before = int(time.time() * 1_000)
+    sender.produce(topic.name, b"{}", partition=0, timestamp=clients_time)
+    assert sender.flush(10) == 0
+    (record,) = committed_records(fresh, topic.name, 0, 1)
+    kind, at = record.timestamp()
+    assert kind == TIMESTAMP_LOG_APPEND_TIME
+    assert before - 1_000 <= at <= int(time.time() * 1_000) + 1_000
 
 
 def test_killed_servers_come_back_with_what_they_held(fresh: Settings, server_control: ServerControl) -> None:

@@ -323,6 +323,29 @@ def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:
     assert rows(fresh, "select channel, orders, revenue from marts.sales_daily") == [("store", 1, Decimal("2.5000"))]
 
 
+def test_random_record_times_change_neither_orders_nor_customers_nor_observations(fresh: Settings) -> None:
+    chance = random.Random(14)
+    moments = [at(days=-20_000), at(days=-1), at(minutes=-0.03), at(), at(days=1), at(days=9_000)]
+    landing = Landing(fresh, lambda: chance.choice(moments))
+    for number in range(12):
+        order_id, customer_id = f"O{number}", f"C{number}"
+        corrected = order(order_id, ("A", 1, "20.00"), time=at(days=-30_000), version=2)
+        told = order(order_id, ("A", 1, "10.00"), time=at(days=-30_000))
+        landing.land("orders", [told, corrected, told])
+        born = customer(customer_id, time=at(days=-30_000))
+        back = [customer(customer_id, time=at(days=-29_000))] * (number % 2 == 0)
+        landing.land("customers", [born, None, *back], key=customer_id)
+        landing.land(
+            "weather_data",
+            [weather(station=f"S{number}", version=each, temperature_c=float(each)) for each in (1, 2)],
+        )
+    build_from(fresh, "orders", "customers", "weather_data")
+    assert rows(fresh, "select distinct revenue from core.orders") == [(Decimal("20.0000"),)]
+    current = "select customer_id from core.customers where is_current order by length(customer_id), customer_id"
+    assert rows(fresh, current) == [(f"C{number}",) for number in range(0, 12, 2)]
+    assert rows(fresh, "select distinct temperature_c from core.weather") == [(2.0,)]
+
+
 def test_a_sale_is_in_the_windows_of_the_next_28_days_of_its_product_and_no_others(fresh: Settings) -> None:
     landing = Landing(fresh)
     days = (0, 1, 26, 27, 28, 60)

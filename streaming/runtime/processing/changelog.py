@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Transient
 from contracts.settings import Settings
-from contracts.topics import TOPICS, Topic
+from contracts.topics import ARRIVAL_TIMES, TOPICS, Topic
 from streaming.runtime import clients
 from streaming.runtime.processing.store import Checkpoint, Store, is_usable
 from streaming.runtime.topics import TIMEOUT_SECONDS, create_topics, topic_ids, uncommitted_end
@@ -44,6 +44,7 @@ class ChangelogTopic(Topic):
             "delete.retention.ms": str(DELETE_RETENTION // _MILLISECOND),
             "max.compaction.lag.ms": str(COMPACTION_LAG // _MILLISECOND),
             "max.message.bytes": super().config["max.message.bytes"],
+            **ARRIVAL_TIMES,
         }
 
 

@@ -165,11 +165,12 @@ def warehouse() -> duckdb.DuckDBPyConnection:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(ORDERS, min_size=1, max_size=15))
+@given(st.lists(ORDERS, min_size=1, max_size=15), st.data())
 def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digit(
-    warehouse: duckdb.DuckDBPyConnection, orders: list[Order]
+    warehouse: duckdb.DuckDBPyConnection, orders: list[Order], data: st.DataObject
 ) -> None:
-    """Whatever is late, repeated, corrected, told by both channels, returned or taken back."""
+    """Whatever is late, repeated, corrected, told by both channels, returned or taken back; whatever times say."""
+    times = data.draw(st.lists(st.integers(-3, 3), min_size=len(orders), max_size=len(orders)))
     warehouse.execute("delete from raw.orders")
     warehouse.executemany(
         "insert into raw.orders values (?, ?, ?, ?, ?, ?, null, 'GBP', 0, 'test', ?, false, ?, 0, 0, ?)",
@@ -177,9 +178,9 @@ def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digi
             (
                 *(each.order_id, each.event_id, each.channel, each.kind, each.event_time, each.customer_id),
                 [{"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price} for line in each.lines],
-                *(arrival, arrival),
+                *(time, offset),
             )
-            for arrival, each in enumerate(orders)
+            for offset, (time, each) in enumerate(zip(times, orders, strict=True))
         ],
     )
     built = warehouse.execute("""

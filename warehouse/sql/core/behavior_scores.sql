@@ -26,5 +26,5 @@ select
 from raw.customer_behavior
 where not _is_tombstone
 qualify row_number() over (
-    partition by event_id, event_time order by _kafka_time, _topic_id, _partition, _offset
+    partition by event_id, event_time order by _landed_at, _topic_id, _partition, _offset
 ) = 1

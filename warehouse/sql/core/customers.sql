@@ -20,20 +20,37 @@ with states as (
         country,
         registered_at,
         _is_tombstone or deleted as is_deleted,
-        coalesce(event_time, _kafka_time) as valid_from,
+        -- A tombstone has no time of its own: it closes what came before it in its partition, and nothing after it.
+        coalesce(
+            event_time,
+            greatest(
+                max(event_time) over (lane rows unbounded preceding),
+                least(
+                    _kafka_time,
+                    min(event_time) over (lane rows between 1 following and unbounded following)
+                        - interval 1 microsecond
+                )
+            )
+        ) as valid_from,
         coalesce(event_id, concat_ws('/', _topic_id, _partition, _offset)) as event_id,
         _kafka_time,
+        max(_kafka_time) over (
+            partition by coalesce(customer_id, try(decode(_key))), _topic_id, _partition
+        ) as latest_arrival,
         _topic_id,
         _partition,
         _offset
     from raw.customers
     where coalesce(customer_id, try(decode(_key))) is not null
+    window lane as (
+        partition by coalesce(customer_id, try(decode(_key))), _topic_id, _partition order by _offset
+    )
 ),
 first_arrivals as (
     select *
     from states
     qualify row_number() over (
-        partition by customer_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+        partition by customer_id, event_id order by latest_arrival, _topic_id, _partition, _offset
     ) = 1
 ),
 one_per_time as (
@@ -41,7 +58,7 @@ one_per_time as (
     from first_arrivals
     qualify row_number() over (
         partition by customer_id, valid_from
-        order by is_deleted desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+        order by is_deleted desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
     ) = 1
 ),
 changes as (

@@ -22,12 +22,16 @@
 -- column product_id: The product, when it is about one.
 -- column label: Sentiment given by a person, in labelled sets only.
 -- column received_at: When Kafka took it.
-with first_arrivals as (
-    select *
+with arrivals as (
+    select *, max(_kafka_time) over (partition by source, feedback_id, _topic_id, _partition) as latest_arrival
     from raw.customer_feedback
     where not _is_tombstone
+),
+first_arrivals as (
+    select *
+    from arrivals
     qualify row_number() over (
-        partition by source, feedback_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+        partition by source, feedback_id, event_id order by latest_arrival, _topic_id, _partition, _offset
     ) = 1
 )
 select
@@ -48,5 +52,5 @@ select
 from first_arrivals
 qualify row_number() over (
     partition by source, feedback_id
-    order by event_time desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+    order by event_time desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
 ) = 1

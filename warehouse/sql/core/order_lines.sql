@@ -22,12 +22,24 @@
 -- column order_date: Day the order was placed, in UTC.
 -- column customer_id: The customer; empty for guests.
 -- column country: Country of the customer.
-with documents as (
-    select order_id, event_id, lines
+with arrivals as (
+    select
+        order_id,
+        event_id,
+        lines,
+        max(_kafka_time) over (partition by order_id, _topic_id, _partition) as latest_arrival,
+        _topic_id,
+        _partition,
+        _offset
     from raw.orders
     where not _is_tombstone
+),
+-- The same arrival of an event as in core.orders.
+documents as (
+    select *
+    from arrivals
     qualify row_number() over (
-        partition by order_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+        partition by order_id, event_id order by latest_arrival, _topic_id, _partition, _offset
     ) = 1
 ),
 lines as (

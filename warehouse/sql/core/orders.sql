@@ -24,12 +24,18 @@
 -- column stated_total: The total as the source states it.
 -- column source: The source that sent it.
 -- column received_at: When Kafka took the event.
-with first_arrivals as (
-    select *
+with
+-- Offsets decide what came first within a partition; times do so between partitions alone (docs/decisions/0019).
+arrivals as (
+    select *, max(_kafka_time) over (partition by order_id, _topic_id, _partition) as latest_arrival
     from raw.orders
     where not _is_tombstone
+),
+first_arrivals as (
+    select *
+    from arrivals
     qualify row_number() over (
-        partition by order_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+        partition by order_id, event_id order by latest_arrival, _topic_id, _partition, _offset
     ) = 1
 ),
 believed as (
@@ -37,7 +43,7 @@ believed as (
     from first_arrivals
     qualify row_number() over (
         partition by order_id
-        order by channel = 'store' desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+        order by channel = 'store' desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
     ) = 1
 ),
 amounts as (

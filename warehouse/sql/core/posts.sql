@@ -18,12 +18,16 @@
 -- column is_deleted: The post was deleted at its platform.
 -- column label: Sentiment given by a person, in labelled sets only; empty once deleted.
 -- column source: The source that sent it.
-with first_arrivals as (
-    select *
+with arrivals as (
+    select *, max(_kafka_time) over (partition by platform, post_id, _topic_id, _partition) as latest_arrival
     from raw.social_media
     where not _is_tombstone
+),
+first_arrivals as (
+    select *
+    from arrivals
     qualify row_number() over (
-        partition by platform, post_id, event_id order by _kafka_time, _topic_id, _partition, _offset
+        partition by platform, post_id, event_id order by latest_arrival, _topic_id, _partition, _offset
     ) = 1
 ),
 -- A deletion is final, even where an edit that is older by its arrival claims a later time.
@@ -36,7 +40,7 @@ latest as (
     window post as (partition by platform, post_id)
     qualify row_number() over (
         partition by platform, post_id
-        order by deleted, event_time desc, _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+        order by deleted, event_time desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
     ) = 1
 )
 select

@@ -45,9 +45,14 @@ select
     visibility_m,
     condition,
     source
-from raw.weather_data
-where not _is_tombstone
+from (
+    select
+        *,
+        max(_kafka_time) over (partition by station, period_s, event_time, _topic_id, _partition) as latest_arrival
+    from raw.weather_data
+    where not _is_tombstone
+)
 qualify row_number() over (
     partition by station, period_s, event_time
-    order by _kafka_time desc, _topic_id desc, _partition desc, _offset desc
+    order by latest_arrival desc, _topic_id desc, _partition desc, _offset desc
 ) = 1

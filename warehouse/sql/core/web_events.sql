@@ -67,5 +67,5 @@ select
 from raw.web_logs
 where not _is_tombstone
 qualify row_number() over (
-    partition by event_id, event_time order by _kafka_time, _topic_id, _partition, _offset
+    partition by event_id, event_time order by _landed_at, _topic_id, _partition, _offset
 ) = 1

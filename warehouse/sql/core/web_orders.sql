@@ -42,5 +42,5 @@ select
 from raw.orders
 where not _is_tombstone and channel = 'web'
 qualify row_number() over (
-    partition by event_id, event_time order by _kafka_time, _topic_id, _partition, _offset
+    partition by event_id, event_time order by _landed_at, _topic_id, _partition, _offset
 ) = 1

@@ -1,0 +1,23 @@
+"""When records arrived: the time at which the broker appended them, which no client can choose.
+
+A topic that keeps its clients' times (`CreateTime`, as topics did before `ARRIVAL_TIMES` was among their settings) says
+nothing about arrival: there, the reader's own clock is taken.
+"""
+
+import time
+from collections.abc import Sequence
+from operator import itemgetter
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
+
+_TYPE, _MILLISECONDS = itemgetter(0), itemgetter(1)
+_BY_BROKER = {TIMESTAMP_LOG_APPEND_TIME}
+
+
+def arrivals(messages: Sequence[Message]) -> list[int]:
+    """The arrival of each record, in milliseconds since 1970. Nothing is done for each but by `map`."""
+    stamps = list(map(type(messages[0]).timestamp, messages)) if messages else []
+    if set(map(_TYPE, stamps)) <= _BY_BROKER:
+        return list(map(_MILLISECONDS, stamps))
+    now = time.time_ns() // 1_000_000
+    return [when if kind == TIMESTAMP_LOG_APPEND_TIME else now for kind, when in stamps]
