@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from streaming.landing import fingerprints
 from streaming.landing.columnar import Offender, Survey, decode_batch, survey
 from streaming.landing.packed import Packed
 from streaming.runtime.arrival import arrivals
+
+_MILLISECONDS = itemgetter(1)
 
 RECORD_OVERHEAD_BYTES = 48
 """About what a record costs in memory besides its value, key and headers: cells of lists and arrays."""
@@ -38,6 +41,7 @@ class Buffer:
     keys: list[Packed] = field(default_factory=list[Packed])
     headers: list[Any] = field(default_factory=list)
     times: list[np.ndarray] = field(default_factory=list)
+    arrivals: list[np.ndarray] = field(default_factory=list)
     partitions: list[np.ndarray] = field(default_factory=list)
     offsets: list[np.ndarray] = field(default_factory=list)
     firsts: dict[int, int] = field(default_factory=dict)
@@ -85,7 +89,9 @@ class Buffer:
             self.surveys.append(survey(values.data))
         self.keys.append(keys)
         self.headers += headers
-        self.times.append(np.fromiter(arrivals(messages), np.int64, count))
+        stamps = list(map(Message.timestamp, messages))
+        self.times.append(np.fromiter(map(_MILLISECONDS, stamps), np.int64, count))
+        self.arrivals.append(np.array(arrivals(stamps), np.int64))
         self.partitions.append(partitions)
         self.offsets.append(offsets)
         self.count += count
@@ -141,6 +147,7 @@ class Buffer:
             keys=Packed.concat(self.keys),
             headers=self.headers,
             times=np.concatenate(self.times),
+            arrivals=np.concatenate(self.arrivals),
             partitions=np.concatenate(self.partitions),
             offsets=np.concatenate(self.offsets),
             firsts=self.firsts,
@@ -152,7 +159,7 @@ class Buffer:
     def clear(self) -> None:
         """Forget everything gathered."""
         self.values, self.surveys, self.keys, self.headers = [], [], [], []
-        self.times, self.partitions, self.offsets = [], [], []
+        self.times, self.arrivals, self.partitions, self.offsets = [], [], [], []
         self.firsts, self.nexts, self.epochs, self.count, self.size_bytes = {}, {}, {}, 0, 0
 
 
@@ -178,6 +185,8 @@ class Batch:
     offsets: np.ndarray
     firsts: dict[int, int]
     nexts: dict[int, int]
+    arrivals: np.ndarray | None = None
+    """When the records arrived, where that is not what their timestamps say (`streaming.runtime.arrival`)."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +246,9 @@ def _record_columns(batch: Batch) -> pl.DataFrame:
             "_key": batch.keys.series(),
             "_headers": _header_column(batch.headers),
             "_is_tombstone": batch.values.is_null,
-            "_kafka_time": pl.Series(batch.times).cast(pl.Datetime("ms", "UTC")).cast(pl.Datetime("us", "UTC")),
+            "_kafka_time": pl.Series(batch.times if batch.arrivals is None else batch.arrivals)
+            .cast(pl.Datetime("ms", "UTC"))
+            .cast(pl.Datetime("us", "UTC")),
         }
     )
 

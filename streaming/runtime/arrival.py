@@ -8,15 +8,14 @@ import time
 from collections.abc import Sequence
 from operator import itemgetter
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 _TYPE, _MILLISECONDS = itemgetter(0), itemgetter(1)
 _BY_BROKER = {TIMESTAMP_LOG_APPEND_TIME}
 
 
-def arrivals(messages: Sequence[Message]) -> list[int]:
-    """The arrival of each record, in milliseconds since 1970. Nothing is done for each but by `map`."""
-    stamps = list(map(type(messages[0]).timestamp, messages)) if messages else []
+def arrivals(stamps: Sequence[tuple[int, int]]) -> list[int]:
+    """The arrival of records by their timestamps, as `Message.timestamp` gives them, in milliseconds since 1970."""
     if set(map(_TYPE, stamps)) <= _BY_BROKER:
         return list(map(_MILLISECONDS, stamps))
     now = time.time_ns() // 1_000_000
