@@ -1,4 +1,4 @@
-"""The fields of an access-log line, as text: Common and Combined Log Format.
+"""The fields of an access-log line, as text: Common and Combined Log Format, and nginx's own `main`.
 
 Two patterns for the same fields: the plain one takes nearly all lines at once, the general one what else the formats
 allow (escaped quotes, spaces in names, requests that are none). Splitting by hand was no faster than the plain one.
@@ -6,6 +6,9 @@ allow (escaped quotes, spaces in names, requests that are none). Splitting by ha
 
 import re
 from datetime import datetime
+
+from streaming.sources.access_log.clients import client_of, forwarded_for, keeps_to_itself
+from streaming.sources.addresses import address_of
 
 Stamp = str | datetime
 """A time as the log has it, in the form of the Common Log Format; or in UTC, where a format has other times."""
@@ -20,14 +23,15 @@ _TARGET = r"([^\s\"\\?\0]++)(?:\?([^\s\"\\\0]*+))?"
 _ANSWER = r"([0-9]{3}) ([0-9]{1,18}|-)"
 _PLAIN = re.compile(
     # Possessive (`++`): no repetition gives back what it took, so none has to remember where.
-    rf'([^\s"\0]++) [^\s"\0]++ ([^\s"\0]++) \[([^\]\0]*+)\] "({_METHOD}) {_TARGET} ({_PROTOCOL})" {_ANSWER}'
-    r'(?: "([^"\\\0]*+)" "([^"\\\0]*+)")?[ \t\r]*+',
+    rf'([^\s"\0]++) ([^\s"\0]++) ([^\s"\0]++) \[([^\]\0]*+)\] "({_METHOD}) {_TARGET} ({_PROTOCOL})" {_ANSWER}'
+    r'(?: "([^"\\\0]*+)" "([^"\\\0]*+)"(?: "([^"\\\0]*+)")?)?[ \t\r]*+',
     re.ASCII,
 )
 _QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
 _GENERAL = re.compile(
     # The bounds keep a hostile line from being tried at every pair of its positions.
-    rf"(\S+) \S+ (\S.{{0,255}}?) \[([^\]]{{0,64}})\] {_QUOTED} {_ANSWER}(?: {_QUOTED} {_QUOTED})?[ \t\r]*",
+    rf"(\S+) (\S+) (\S.{{0,255}}?) \[([^\]]{{0,64}})\] {_QUOTED} {_ANSWER}"
+    rf"(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})?)?[ \t\r]*",
     re.ASCII,
 )
 _REQUEST = re.compile(f"({_METHOD}) {_TARGET} ({_PROTOCOL})", re.ASCII)
@@ -39,7 +43,12 @@ def match_plain(line: str) -> LineFields | None:
     match = _PLAIN.fullmatch(line)
     if match is None:
         return None
-    client, user, stamp, method, path, query, protocol, status, size, referrer, agent = match.groups()
+    first, identity, user, stamp, method, path, query, protocol, status, size, referrer, agent, forwarded = (
+        match.groups()
+    )
+    client = _client(first, identity, user, forwarded)
+    if client is None:
+        return None
     return client, user, stamp, method, path, query, protocol, None, status, size, referrer, agent
 
 
@@ -48,8 +57,26 @@ def match_general(line: str) -> LineFields | None:
     match = _GENERAL.fullmatch(line)
     if match is None:
         return None
-    client, user, stamp, request, status, size, referrer, agent = match.groups()
+    first, identity, user, stamp, request, status, size, referrer, agent, forwarded = match.groups()
+    client = _client(first, identity, user, forwarded)
+    if client is None:
+        return None
     return (client, user, stamp, *split_request(request), status, size, _unescape(referrer), _unescape(agent))
+
+
+def _client(first: str, identity: str, user: str, forwarded: str | None) -> str | None:
+    """The client, of nginx's `main` the one that its proxies name; None where something else stands before the client.
+
+    An ident that is an address, and a user with ` - ` in it, are the rest of such a prefix.
+    """
+    if identity != "-" and (client_of(identity) is None or address_of(identity) is not None or " " in user):
+        return None
+    if " " in user and " - " in f" {user} ":
+        return None
+    client = client_of(first)
+    if forwarded is None or client is None or keeps_to_itself(forwarded):
+        return client
+    return forwarded_for(forwarded)
 
 
 def split_request(request: str) -> tuple[str | None, str | None, str | None, str | None, str | None]:

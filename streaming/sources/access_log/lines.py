@@ -20,6 +20,8 @@ from streaming.sources.access_log.fields import LineFields, match_general, match
 from streaming.sources.access_log.formats import Match, match_json
 from streaming.sources.access_log.personal import may_be_personal, scrubber
 from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
+from streaming.sources.access_log.prefixes import MOST as MOST_PREFIXES
+from streaming.sources.access_log.prefixes import without_prefix
 from streaming.sources.access_log.wire import VisitorJson, block_writer
 from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
 from streaming.sources.outcomes import Accepted, Deliverable, Ignored, Outcome, Rejected
@@ -167,7 +169,13 @@ class LineParser:
     def _odd(self, line: str) -> LineFields | None:
         if self._match is not None:
             return self._match(line)
-        return match_json(line) if line.startswith("{") else match_general(line)
+        for _ in range(MOST_PREFIXES + 1):
+            fields = match_json(line) if line.startswith("{") else match_general(line)
+            rest = without_prefix(line) if fields is None else None
+            if rest is None:
+                return fields
+            line = rest
+        return None
 
     def _event(self, raw: bytes, line: str, place: str, fields: LineFields) -> tuple[bytes, WebLog]:
         client, user, stamp, method, path, query, protocol, raw_request, status, size, referrer, agent = fields

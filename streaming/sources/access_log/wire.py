@@ -13,6 +13,7 @@ from typing import TypeVar
 from zlib import crc32
 
 from contracts.types import MAX_ID_LENGTH
+from streaming.sources.access_log.clients import client_of
 from streaming.sources.files import Block
 from streaming.sources.outcomes import Deliverable, Encoded, Outcome
 
@@ -91,6 +92,10 @@ def _line_writer(
             head, request, answer, referrer, between, agent, rest = parts
             if between != " " or rest.strip(" "):
                 return None
+        elif len(parts) == 9:  # nginx's `main`, without proxies
+            head, request, answer, referrer, between, agent, beside, forwarded, rest = parts
+            if between != " " or beside != " " or forwarded != "-" or rest.strip(" "):
+                return None
         elif len(parts) == 3:
             head, request, answer = parts
             answer, referrer, agent = answer.rstrip(" ") + " ", "", ""
@@ -141,10 +146,11 @@ def _time(time: Callable[[str], str | None], stamp: str) -> str | None:
 
 
 def _visitor(visitor: Callable[[str, str], VisitorJson], who: str, agent: str) -> VisitorJson | None:
-    client, _, identity = who.partition(" ")
-    if len(client) > MAX_ID_LENGTH:
+    first, _, identity = who.partition(" ")
+    client = client_of(first) if identity == "-" else None
+    if client is None or len(client) > MAX_ID_LENGTH:
         return None
-    return visitor(client, agent) if client and identity and " " not in identity else None
+    return visitor(client, agent)
 
 
 def _request(pixel: str, may_be_personal: Callable[[str], bool], request: str) -> str | None:

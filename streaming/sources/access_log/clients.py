@@ -1,0 +1,58 @@
+"""Who a log says the client is: an IP address, a host name that could be resolved, or `-` where the log has none.
+
+Servers and proxies write the same client in several forms: with a port, in brackets, as IPv4 mapped into IPv6, as the
+first of a list of proxies. Each becomes one form, since a visitor is known by it.
+"""
+
+import re
+from functools import lru_cache
+
+from streaming.sources.addresses import address_of
+
+CACHED = 100_000
+MAX_LIST_LENGTH = 2_048
+"""Characters of a list of proxies: a longer one is no client's doing."""
+NONE = ("-", "unix:")
+"""What Apache and nginx write where there is no address; `unix:` is a client on a Unix socket."""
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*+\.?")
+_ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?[0-9]+\.?")
+_WITH_PORT = re.compile(r"([^:\[\]]+|\[[^\[\]]*\]):[0-9]{1,5}")
+
+
+@lru_cache(maxsize=CACHED)
+def client_of(text: str) -> str | None:
+    """The client in its one form; None for a text that is none."""
+    if text in NONE:
+        return text
+    return forwarded_for(text) or _host_name(text)
+
+
+def forwarded_for(text: str) -> str | None:
+    """The first address in a list of proxies (`X-Forwarded-For`): the client's own, since each proxy adds one."""
+    # `unknown` is what a proxy writes that keeps the client to itself.
+    return next(filter(None, map(_address, text[:MAX_LIST_LENGTH].split(","))), None)
+
+
+def keeps_to_itself(text: str) -> bool:
+    """Whether a list of proxies names nobody (RFC 7239: `unknown`, and identifiers that begin with `_`)."""
+    return all(each.strip() in ("-", "unknown") or each.strip()[:1] == "_" for each in text.split(","))
+
+
+def _address(text: str) -> str | None:
+    text = text.strip()
+    if (found := _WITH_PORT.fullmatch(text)) is not None:
+        text = found[1]
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    return address_of(text)
+
+
+def _host_name(text: str) -> str | None:
+    """A host name; one that ends in a number is a damaged address, and `unknown` is how proxies hide a client."""
+    if (found := _WITH_PORT.fullmatch(text)) is not None:
+        text = found[1]
+    if _HOST_NAME.fullmatch(text) is None or _ENDS_IN_A_NUMBER.fullmatch(text) or text.lower() == "unknown":
+        return None
+    return text
