@@ -11,7 +11,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from streaming.runtime.publishing import Publisher
 from streaming.sources import jetstream, labelled, mastodon, online_retail, reviews, weather
-from streaming.sources.access_log.lines import LineParser
+from streaming.sources.access_log.opening import check_format, maker
 from streaming.sources.delivery import Progress, deliver
 from streaming.sources.files import read_pieces
 from streaming.sources.following import follow_pieces
@@ -53,8 +53,9 @@ class Source:
 
 
 def _access_log(given: Input) -> Iterator[Deliverable]:
+    check_format(given.settings, [given.path])
     pieces = follow_pieces(given.path, given.stop) if given.options.follow else read_pieces(given.path)
-    return LineParser(pseudonymizer(load_key(given.settings))).outcomes(pieces)
+    return maker(given.settings)().outcomes(pieces)
 
 
 def _online_retail(given: Input) -> Iterator[Outcome]:

@@ -61,7 +61,7 @@ def match_general(line: str) -> LineFields | None:
     client = _client(first, identity, user, forwarded)
     if client is None:
         return None
-    return (client, user, stamp, *split_request(request), status, size, _unescape(referrer), _unescape(agent))
+    return (client, user, stamp, *split_request(request), status, size, unescape(referrer), unescape(agent))
 
 
 def _client(first: str, identity: str, user: str, forwarded: str | None) -> str | None:
@@ -83,11 +83,11 @@ def split_request(request: str) -> tuple[str | None, str | None, str | None, str
     """Method, path, query and protocol of a request line; of what is none, itself as the last."""
     found = _REQUEST.fullmatch(request)
     if found is None:
-        return None, None, None, None, _unescape(request)
+        return None, None, None, None, unescape(request)
     method, path, query, protocol = found.groups()
     return method, path, query, protocol, None
 
 
-def _unescape(text: str | None) -> str | None:
+def unescape(text: str | None) -> str | None:
     r"""Undo `\"` and `\\`; `\x16` and the like stay as the server wrote them, so that no control character arises."""
     return text if text is None or "\\" not in text else _ESCAPED.sub(r"\1", text)

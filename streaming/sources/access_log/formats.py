@@ -1,135 +1,230 @@
-"""Formats of access logs beyond the two common ones: lines of JSON, and format strings of Apache's or nginx's own.
+"""Formats of access logs by their format strings, of Apache's or nginx's own.
 
-A format is a function from a line to its fields. Fields are named as nginx names its variables.
+A format is a function from a line to its fields. What a format cannot be is found at the start, not line by line.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, cast
-
-import msgspec
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, cast
 
 from contracts.errors import Terminal
-from streaming.sources.access_log.fields import LineFields, Stamp, split_request
-from streaming.sources.times import parse_utc
+from streaming.sources.access_log.copied import as_copied
+from streaming.sources.access_log.fields import LineFields, Stamp, match_general, match_plain, unescape
+from streaming.sources.access_log.named import CLIENTS, PATHS, STRFTIME, TIMES, named_fields, scalars
 
 Match = Callable[[str], LineFields | None]
 """The fields of a line without NULs, or None where it is not in the format."""
 
 _NGINX_VARIABLE = re.compile(r"\$(?:\{([a-z_0-9]+)\}|([a-z_0-9]+))")
 _APACHE_DIRECTIVE = re.compile(r"%[!0-9,]*[<>]?(?:\{([^}]*)\})?(\^?[a-zA-Z]{1,2}|%)")
+_BARE_VARIABLE = re.compile(r"(?<=[:,\[\s])(\$\{?[a-z_0-9]+\}?|%[<>]?[a-zA-Z])(?=\s*[,}\]])")
 _APACHE: dict[str, str] = {
     "h": "remote_addr", "a": "remote_addr", "u": "remote_user", "r": "request", "s": "status", "b": "body_bytes_sent",
     "B": "body_bytes_sent", "O": "bytes_sent", "m": "request_method", "U": "uri", "q": "query_string",
     "H": "server_protocol",
 }  # fmt: skip
-_CLIENTS = ("http_x_forwarded_for", "remote_addr", "client_ip", "remote_host", "client", "ip")
-_TIMES = ("time_local", "time_iso8601", "msec", "strftime", "timestamp", "@timestamp", "time")
-_SIZES = ("body_bytes_sent", "bytes_sent", "bytes", "size")
-_PATHS = ("request_uri", "uri", "path")
-_REFERRERS = ("http_referer", "http_referrer", "referer", "referrer")
-_AGENTS = ("http_user_agent", "user_agent", "agent")
-_TEXTS = re.compile(r"-|[0-9]{1,18}")
-_STATUS = re.compile(r"[0-9]{3}")
+_FRACTIONS = ("msec_frac", "usec_frac")
+_STRPTIME = {
+    "%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%D": "%m/%d/%y", "%R": "%H:%M", "%e": "%d", "%h": "%b", "%n": " ", "%t": " ",
+}  # fmt: skip
+"""What C's `strftime` knows and Python's `strptime` does not."""
+
+_HEAD = ("<remote_addr> <> <remote_user> [<time_local>] ", "<remote_addr> - <remote_user> [<time_local>] ")
+_TAIL = ("", ' "<http_referer>" "<http_user_agent>"', ' "<http_referer>" "<http_user_agent>" "<http_x_forwarded_for>"')
+_KNOWN = frozenset(
+    f'{head}"<request>" <status> <{size}>{tail}'
+    for head in _HEAD for size in ("body_bytes_sent", "bytes_sent") for tail in _TAIL
+)  # fmt: skip
+"""Common, Combined and nginx's `main`, which are read without a format, too."""
+
+_MOMENT = datetime(2026, 11, 20, 10, 30, 15, tzinfo=UTC)
+_EXAMPLE = {
+    **dict.fromkeys(CLIENTS, "198.51.100.7"),
+    **dict.fromkeys(TIMES, "2026-11-20T10:30:15+00:00"),
+    **dict.fromkeys(PATHS, "/a"),
+    "time_local": "20/Nov/2026:10:30:15 +0000", "msec": "1795170615.000", "request": "GET /a?b=c HTTP/1.1",
+    "request_method": "GET", "method": "GET", "query_string": "?b=c", "server_protocol": "HTTP/1.1", "status": "200",
+    "body_bytes_sent": "5", "bytes_sent": "5", "bytes": "5", "size": "5",
+}  # fmt: skip
+
+
+class _Variable(NamedTuple):
+    """A variable of a format: its name, empty where it is not used, and the format of a time of its own."""
+
+    name: str
+    strftime: str = ""
+
+
+_Named = Callable[[re.Match[str]], _Variable]
+
+
+class _Compiled(NamedTuple):
+    pattern: re.Pattern[str]
+    names: list[str]
+    quoted: frozenset[str]
+    strftime: str
+    example: str
+    shape: str
+    """The format with its variables by name."""
 
 
 def of_format(text: str) -> Match:
     """The format that a format string describes.
 
     Raises:
-        Terminal: it names no client, time, status or request, or is of no known kind.
+        Terminal: it names no client, time, status or request, is of no known kind, or cannot be read back.
     """
-    if text.lstrip().startswith("{"):
-        return _json_format(text)
-    if "$" in text:
-        pattern, names, strftime = _compiled(text, _NGINX_VARIABLE, lambda found: found[1] or found[2], "")
-    elif "%" in text:
-        pattern, names, strftime = _apache(text)
-    else:
-        raise _unusable(text, "has no variables")
-    _require(text, set(names))
+    form = as_copied(text)
+    match, example = _json_format(text, form) if form.lstrip().startswith("{") else _line_format(text, form)
+    fields = match(example)
+    if fields is None or fields[0] != _EXAMPLE["remote_addr"] or not _is_about_then(fields[2]):
+        raise _unusable(text, "cannot be read: a line that it writes is not understood")
+    return match
+
+
+def _is_about_then(stamp: Stamp) -> bool:
+    return isinstance(stamp, str) or abs(stamp - _MOMENT) <= timedelta(days=1)
+
+
+def is_known(text: str) -> bool:
+    """Whether a format string is one of those that are read without."""
+    form = as_copied(text)
+    if form.lstrip().startswith("{"):
+        return False
+    try:
+        return _compile(text, form).shape in _KNOWN
+    except Terminal:
+        return False
+
+
+def _line_format(text: str, form: str) -> tuple[Match, str]:
+    compiled = _compile(text, form)
+    _require(text, set(compiled.names))
+    if compiled.shape in _KNOWN:
+        return (lambda line: match_plain(line) or match_general(line)), compiled.example
+    pattern, names, quoted, strftime, example, _ = compiled
 
     def match(line: str) -> LineFields | None:
         found = pattern.fullmatch(line.rstrip())
-        return None if found is None else _fields(dict(zip(names, found.groups(), strict=True)), strftime)
+        if found is None:
+            return None
+        values = dict(zip(names, found.groups(), strict=True))
+        # The request is unescaped where it is none, as in the formats that are known.
+        return named_fields(values | {name: unescape(values[name]) for name in quoted}, strftime)
 
-    return match
-
-
-def match_json(line: str) -> LineFields | None:
-    """The fields of a line of JSON whose keys are nginx's variables, or names that are usual for them."""
-    values = _object(line)
-    return None if values is None else _fields(values)
+    return match, example
 
 
-def _json_format(text: str) -> Match:
-    """A JSON object as format string: `{"ip": "$remote_addr", …}`."""
+def _json_format(text: str, form: str) -> tuple[Match, str]:
+    """A JSON object as format string: `{"ip": "$remote_addr", "code": $status}`."""
     try:
-        template = json.loads(text)
+        template = cast("dict[str, Any]", json.loads(_BARE_VARIABLE.sub(r'"\1"', form)))
     except ValueError:
         raise _unusable(text, "is no JSON") from None
-    variables = {
-        str(key): (found[1] or found[2])
-        for key, value in cast("dict[str, Any]", template).items()
-        if (found := _NGINX_VARIABLE.fullmatch(str(value)))
-    }
+    apache, times = _apache_names(), list[str]()
+    variables, example = dict[str, str](), dict[str, Any]()
+    for key, value in template.items():
+        variable = _Variable("")
+        if (found := _NGINX_VARIABLE.fullmatch(str(value))) is not None:
+            variable = _nginx_name(found)
+        elif (found := _APACHE_DIRECTIVE.fullmatch(str(value))) is not None:
+            variable = apache(found)
+        times += [variable.strftime] if variable.strftime else []
+        if variable.name:
+            variables[key] = variable.name
+        example[key] = _example(variable)
     _require(text, set(variables.values()))
+    strftime = _joined(times)
 
     def match(line: str) -> LineFields | None:
-        values = _object(line)
-        return None if values is None else _fields({variables[key]: v for key, v in values.items() if key in variables})
+        values = scalars(line)
+        if values is None:
+            return None
+        named = {name: values.get(key) for key, name in variables.items()}
+        return named_fields(named, strftime)
 
-    return match
-
-
-def _object(line: str) -> dict[str, str | None] | None:
-    try:
-        values = msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return {name: None if value is None else str(value) for name, value in values.items()}
+    return match, json.dumps(example)
 
 
-def _apache(text: str) -> tuple[re.Pattern[str], list[str], str]:
-    stamps = re.findall(r"%\{([^}]*)\}t", text)
-    known = {"sec": "msec", "msec": "milliseconds"}
-    strftime = next((stamp for stamp in stamps if stamp not in known), "").removeprefix("begin:")
+def _compile(text: str, form: str) -> _Compiled:
+    if "$" in form:
+        return _compiled(form, _NGINX_VARIABLE, _nginx_name)
+    if "%" in form:
+        # Apache writes the brackets around `%t` itself.
+        return _compiled(re.sub(r"%t(?![a-zA-Z])", "[%t]", form), _APACHE_DIRECTIVE, _apache_names())
+    raise _unusable(text, "has no variables")
 
-    def name(found: re.Match[str]) -> str:
+
+def _nginx_name(found: re.Match[str]) -> _Variable:
+    return _Variable(found[1] or found[2])
+
+
+def _apache_names() -> _Named:
+    """The names of one format's directives; the parts of its time are numbered."""
+    parts = 0
+
+    def name(found: re.Match[str]) -> _Variable:
+        nonlocal parts
         argument, letter = found[1], found[2]
+        if letter == "t" and argument is not None:
+            form = re.sub("^(?:begin|end):", "", argument)
+            if form in ("sec", "msec", "usec"):
+                return _Variable("msec")
+            parts += 1
+            return _Variable(f"{STRFTIME}{parts}", "%f" if form in _FRACTIONS else _strptime(form))
         if letter == "t":
-            return "time_local" if argument is None else known.get(argument, "strftime")
+            return _Variable("time_local")
         if letter == "i" and argument:
-            return "http_" + argument.lower().replace("-", "_")
-        return _APACHE.get(letter, "") if argument is None or letter in "as" else ""
+            return _Variable("http_" + argument.lower().replace("-", "_"))
+        return _Variable(_APACHE.get(letter, "") if argument is None or letter in "as" else "")
 
-    # Apache writes the brackets around `%t` itself.
-    return _compiled(re.sub(r"%t(?![a-zA-Z])", "[%t]", text).replace("%%", "%%"), _APACHE_DIRECTIVE, name, strftime)
+    return name
 
 
-def _compiled(
-    text: str, variable: re.Pattern[str], name: Callable[[re.Match[str]], str], strftime: str
-) -> tuple[re.Pattern[str], list[str], str]:
-    """A pattern with a group for each variable that is used, and their names."""
-    parts, names, end = list[str](), list[str](), 0
-    for found in variable.finditer(text):
-        parts.append(re.escape(text[end : found.start()]))
-        before, after = text[end : found.start()][-1:], text[found.end() : found.end() + 1]
-        end = found.end()
+def _strptime(form: str) -> str:
+    return re.sub("%[A-Za-z]", lambda found: _STRPTIME.get(found[0], found[0]), form)
+
+
+def _compiled(form: str, variable: re.Pattern[str], name: _Named) -> _Compiled:
+    """A pattern with a group for each variable that is used."""
+    parts, names, quoted, times = list[str](), list[str](), set[str](), list[str]()
+    example, shape, end = list[str](), list[str](), 0
+    for found in variable.finditer(form):
+        literal, after = form[end : found.start()], form[found.end() : found.end() + 1]
+        before, end = literal[-1:], found.end()
+        for texts, text in ((parts, re.escape(literal)), (example, literal), (shape, literal)):
+            texts.append(text)
         if found[0] == "%%":
-            parts.append("%")
+            for texts in (parts, example, shape):
+                texts.append("%")
             continue
-        value = _value(before, after)
         chosen = name(found)
-        if chosen and chosen not in names:
-            names.append(chosen)
-            parts.append(f"({value})")
-        else:
-            parts.append(f"(?:{value})")
-    parts.append(re.escape(text[end:].rstrip()))
-    return re.compile("".join(parts)), names, strftime
+        is_new = bool(chosen.name) and chosen.name not in names
+        value = _value(before, after)
+        parts.append(f"({value})" if is_new else f"(?:{value})")
+        example.append(_example(chosen))
+        shape.append(f"<{chosen.name}>")
+        if is_new:
+            names.append(chosen.name)
+            times += [chosen.strftime] if chosen.strftime else []
+            if before == after == '"' and chosen.name != "request":
+                quoted.add(chosen.name)
+    rest = form[end:].rstrip()
+    pattern = re.compile("".join(parts) + re.escape(rest))
+    return _Compiled(
+        pattern, names, frozenset(quoted), _joined(times), "".join(example) + rest, ("".join(shape) + rest).strip()
+    )
+
+
+def _joined(times: list[str]) -> str:
+    """The format of all parts of a time. A fraction alone belongs to seconds since 1970, and is left out."""
+    return "" if set(times) <= {"%f"} else " ".join(times)
+
+
+def _example(variable: _Variable) -> str:
+    return _MOMENT.strftime(variable.strftime) if variable.strftime else _EXAMPLE.get(variable.name, "-")
 
 
 def _value(before: str, after: str) -> str:
@@ -142,76 +237,15 @@ def _value(before: str, after: str) -> str:
     return rf"[^{re.escape(after)}]*" if after.strip() else r"[^\s,]*(?:,\s?[^\s,]*)*"
 
 
-def _fields(values: Mapping[str, str | None], strftime: str = "") -> LineFields | None:
-    """The fields, by whichever of its usual names each has; None where one is missing or is nothing of its kind."""
-    client = _first(values, _CLIENTS)
-    status, size = values.get("status"), _first(values, _SIZES) or "-"
-    stamp = _stamp(values, strftime)
-    if client is None or stamp is None or not _STATUS.fullmatch(status or "") or not _TEXTS.fullmatch(size):
-        return None
-    request = _request(values)
-    if request is None:
-        return None
-    user = _first(values, ("remote_user", "user")) or "-"
-    referrer, agent = _first(values, _REFERRERS), _first(values, _AGENTS)
-    return (client.split(",")[0].strip(), user, stamp, *request, status or "", size, referrer, agent)
-
-
-def _first(values: Mapping[str, str | None], names: tuple[str, ...]) -> str | None:
-    return next((value for name in names if (value := values.get(name)) not in (None, "", "-")), None)
-
-
-def _request(
-    values: Mapping[str, str | None],
-) -> tuple[str | None, str | None, str | None, str | None, str | None] | None:
-    """Method, path, query, protocol, and the raw request where it is none of them."""
-    if (line := values.get("request")) is not None:
-        return split_request(line)
-    method, target = values.get("request_method") or values.get("method"), _first(values, _PATHS)
-    if not method or not target:
-        return None
-    path, _, query = target.partition("?")
-    given = values.get("args") or (values.get("query_string") or "").removeprefix("?")
-    return method, path, query or given or None, values.get("server_protocol") or values.get("protocol"), None
-
-
-def _stamp(values: Mapping[str, str | None], strftime: str) -> Stamp | None:
-    for name in _TIMES:
-        text = values.get(name)
-        if text:
-            return _parse_stamp(name, text, strftime)
-    if millis := values.get("milliseconds"):
-        return _epoch(millis, 1_000)
-    return None
-
-
-def _parse_stamp(name: str, text: str, strftime: str) -> Stamp | None:
-    if name == "msec" or re.fullmatch(r"[0-9]{9,11}(\.[0-9]+)?", text):
-        return _epoch(text, 1)
-    try:
-        if name == "strftime":
-            moment = datetime.strptime(text, strftime)  # noqa: DTZ007  UTC where the format tells no offset
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return text if name == "time_local" or "/" in text else parse_utc(text)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _epoch(text: str, per_second: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(float(text) / per_second, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def _require(text: str, names: set[str]) -> None:
+    times = {name for name in names if name.startswith(STRFTIME)} | set(TIMES)
     for what, any_of in (
-        ("client", _CLIENTS),
-        ("time", (*_TIMES, "milliseconds")),
-        ("status", ("status",)),
-        ("request", ("request", *_PATHS)),
+        ("client", set(CLIENTS)),
+        ("time", times),
+        ("status", {"status"}),
+        ("request", {"request", *PATHS}),
     ):
-        if not names & set(any_of):
+        if not names & any_of:
             raise _unusable(text, f"names no {what}")
 
 

@@ -17,7 +17,8 @@ from contracts.ecommerce import WebLog
 from contracts.types import MAX_ID_LENGTH
 from streaming.sources.access_log.agents import Device, classify
 from streaming.sources.access_log.fields import LineFields, match_general, match_plain
-from streaming.sources.access_log.formats import Match, match_json
+from streaming.sources.access_log.formats import Match
+from streaming.sources.access_log.named import match_json
 from streaming.sources.access_log.personal import may_be_personal, scrubber
 from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
 from streaming.sources.access_log.prefixes import MOST as MOST_PREFIXES
@@ -64,6 +65,10 @@ def parse_time(stamp: str) -> datetime:
         moment = local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidLine("time does not exist") from None
+    return _in_range(moment)
+
+
+def _in_range(moment: datetime) -> datetime:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise InvalidLine(f"time is not between the years {FIRST_YEAR} and {LAST_YEAR}")
     return moment
@@ -189,7 +194,7 @@ class LineParser:
         event = WebLog(
             # The checksum keeps apart what stands at the same place of two files that begin alike.
             event_id=f"{place}-{crc32(raw):08x}",
-            event_time=parse_time(stamp) if isinstance(stamp, str) else stamp,
+            event_time=parse_time(stamp) if isinstance(stamp, str) else _in_range(stamp),
             source=self._source,
             visitor_id=visitor_id,
             client=client_pseudonym,

@@ -9,7 +9,6 @@ import stat
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -18,13 +17,12 @@ import msgspec
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from streaming.runtime import logs as log_lines
-from streaming.sources.access_log.formats import of_format
 from streaming.sources.access_log.lines import SOURCE, TOPIC, LineParser
 from streaming.sources.access_log.logs import Compressed, Content, Likeness, Log, Plain, digest, heads_of
+from streaming.sources.access_log.opening import check_format, maker
 from streaming.sources.access_log.workers import Workers
 from streaming.sources.files import CHUNK_BYTES, GZIP_MAGIC, LineSplitter, OversizedLine, Piece
 from streaming.sources.live.source import Batch
-from streaming.sources.pseudonyms import load_key, pseudonymizer
 
 SCAN_SECONDS = 0.5
 IDLE_SECONDS = 0.1
@@ -269,10 +267,11 @@ def open_sources(settings: Settings) -> list[AccessLogs]:
     patterns = [path for path in settings.access_log_paths.split(":") if path]
     if not patterns:
         raise Terminal("No access logs are named.", remedy="Set HEADRACE_ACCESS_LOG_PATHS to files or globs.")
-    form = settings.access_log_format
-    make = partial(_parser, load_key(settings), form, personal=not settings.access_log_pseudonymize)
-    return [AccessLogs(patterns, Workers(make))]
+    check_format(settings, _samples(patterns))
+    return [AccessLogs(patterns, Workers(maker(settings)))]
 
 
-def _parser(key: bytes, form: str, *, personal: bool) -> LineParser:
-    return LineParser(pseudonymizer(key), match=None if form == "auto" else of_format(form), personal=personal)
+def _samples(patterns: list[str]) -> list[Path]:
+    found = {path for pattern in patterns for path in glob.iglob(pattern, recursive=True)}  # noqa: PTH207  absolute ones, too
+    looks = ((look.st_mtime_ns, path) for path in found if (look := _regular(path)) is not None and look.st_size)
+    return [Path(path) for _, path in sorted(looks, reverse=True)]
