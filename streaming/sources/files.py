@@ -1,26 +1,21 @@
-"""Lines of files, plain or gzip, in blocks: with their offsets, bounded in memory whatever the file holds.
+"""Lines of files, plain or packed, in blocks: with their offsets, bounded in memory whatever the file holds.
 
 What a line means belongs to each source; files that still grow are followed in `following`.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
 
 from msgspec import Struct
 
 from contracts.errors import Terminal
 from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+from streaming.sources.unpacking import unpacked
 
-CHUNK_BYTES = 262_144
 MAX_LINE_BYTES = MAX_RECORD_BYTES
 FINGERPRINT_BYTES = 4_096
-GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WBITS = 31
-_ZEROS = b"\0"
 
 
 class Block(Struct, frozen=True, gc=False):
@@ -156,7 +151,7 @@ def read_pieces(path: Path) -> Iterator[Piece]:
     """All lines of a file.
 
     Raises:
-        Terminal: the file cannot be read; of a damaged gzip file, after its last whole line that could be read.
+        Terminal: the file cannot be read; of a damaged packed file, after its last whole line that could be read.
     """
     splitter = LineSplitter()
     for chunk in read_chunks(path):
@@ -174,55 +169,11 @@ def numbered_lines(pieces: Iterable[Piece]) -> Iterator[tuple[int, bytes] | Over
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, uncompressed. Compression is told by the content, not by the name."""
+    """The bytes of a file, unpacked."""
     try:
         with path.open("rb") as handle:
-            yield from open_chunks(handle, path)
+            yield from unpacked(handle, path)
     except OSError as error:
         raise Terminal(
             f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
         ) from error
-
-
-def open_chunks(handle: BinaryIO, path: Path) -> Iterator[bytes]:
-    """The bytes of an open file, uncompressed, from its beginning. `path` is for messages."""
-    handle.seek(0)
-    compressed = handle.read(2) == GZIP_MAGIC
-    handle.seek(0)
-    yield from _inflate(handle, path) if compressed else iter(lambda: handle.read(CHUNK_BYTES), b"")
-
-
-def is_gzip(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(2) == GZIP_MAGIC
-
-
-def _inflate(handle: BinaryIO, path: Path) -> Iterator[bytes]:
-    decoder = zlib.decompressobj(_GZIP_WBITS)
-    data = handle.read(CHUNK_BYTES)
-    try:
-        while data:
-            if out := decoder.decompress(data, CHUNK_BYTES):
-                yield out
-            data = decoder.unconsumed_tail or (b"" if decoder.eof else handle.read(CHUNK_BYTES))
-            if decoder.eof:
-                # A file may hold several members, one after another, and zeros as padding after the last.
-                data = decoder.unused_data.lstrip(_ZEROS)
-                while not data and (more := handle.read(CHUNK_BYTES)):
-                    data = more.lstrip(_ZEROS)
-                if not data:
-                    return
-                decoder = zlib.decompressobj(_GZIP_WBITS)
-        if out := decoder.flush():
-            yield out
-    except zlib.error as error:
-        raise _damaged(path, "is damaged") from error
-    if not decoder.eof:
-        raise _damaged(path, "ends in the middle")
-
-
-def _damaged(path: Path, what: str) -> Terminal:
-    return Terminal(
-        f"{path} {what}: its whole lines up to there were read.",
-        remedy="Copy the file again and repeat: what was read already keeps its ids.",
-    )

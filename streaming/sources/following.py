@@ -7,7 +7,9 @@ from threading import Event
 from typing import BinaryIO
 
 from contracts.errors import Terminal
-from streaming.sources.files import CHUNK_BYTES, GZIP_MAGIC, LineSplitter, Piece
+from streaming.sources.files import LineSplitter, Piece
+from streaming.sources.unpacking import CHUNK_BYTES, packing_of
+from streaming.sources.unpacking import HEAD_BYTES as MAGIC_BYTES
 
 IDLE_SECONDS = 0.2
 HEAD_BYTES = 256
@@ -35,9 +37,9 @@ def _open(path: Path, stop: Event) -> BinaryIO | None:
             raise Terminal(
                 f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
             ) from error
-        if handle.peek(2)[:2] == GZIP_MAGIC:
+        if (packing := packing_of(handle.peek(MAGIC_BYTES)[:MAGIC_BYTES])) is not None:
             handle.close()
-            raise Terminal(f"{path} is compressed and cannot grow.", remedy="Replay it without `--follow`.")
+            raise Terminal(f"{path} is {packing} and cannot be followed.", remedy="Replay it without `--follow`.")
         return handle
     return None
 

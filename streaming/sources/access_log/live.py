@@ -21,8 +21,9 @@ from streaming.sources.access_log.lines import SOURCE, TOPIC, LineParser
 from streaming.sources.access_log.logs import Compressed, Content, Likeness, Log, Plain, digest, heads_of
 from streaming.sources.access_log.opening import check_format, maker
 from streaming.sources.access_log.workers import Workers
-from streaming.sources.files import CHUNK_BYTES, GZIP_MAGIC, LineSplitter, OversizedLine, Piece
+from streaming.sources.files import LineSplitter, OversizedLine, Piece
 from streaming.sources.live.source import Batch
+from streaming.sources.unpacking import CHUNK_BYTES, HEAD_BYTES, UTF_16, packing_of
 
 SCAN_SECONDS = 0.5
 IDLE_SECONDS = 0.1
@@ -82,6 +83,7 @@ class AccessLogs:
         self._idle: dict[FileId, Look] = {}
         # Files seen to be cut or written anew: what they hold is new, whatever it looks like.
         self._rewritten: set[FileId] = set()
+        self._refused: set[FileId] = set()
         # Files longer than the followed one that they look like, seen so once.
         self._longer: set[FileId] = set()
         self._log = log_lines.logger(part="source", source=SOURCE)
@@ -141,11 +143,14 @@ class AccessLogs:
             # Another file has the name by now: the next look sees which.
             handle.close()
             return
-        if handle.peek(2)[:2] == GZIP_MAGIC:
+        if (packing := packing_of(handle.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
             # Whether it can be read to its end or not, there is nothing more in it until it changes.
             self._idle[file_id] = look
             with handle:
-                yield from self._archive(handle, path)
+                if packing == UTF_16:
+                    self._refuse(file_id, path)
+                else:
+                    yield from self._archive(handle, path)
             return
         content = Plain(handle)
         log, likeness = (None, "other") if file_id in self._rewritten else self._recognize(content)
@@ -165,6 +170,12 @@ class AccessLogs:
         self._longer.discard(file_id)
         self._following[file_id] = Following(path, content, log)
         self._log.info("following", path=str(path), offset=log.offset if log else 0)
+
+    def _refuse(self, file_id: FileId, path: Path) -> None:
+        """Such a file may still grow, and could only be read from its beginning each time."""
+        if file_id not in self._refused:
+            self._refused.add(file_id)
+            self._log.warning("file is not read", path=str(path), reason="it is in UTF-16: replay it, or convert it")
 
     def _recognize(self, content: Content) -> tuple[Log | None, Likeness]:
         """The log that a file holds, or of which it is an older copy; none for a new one."""

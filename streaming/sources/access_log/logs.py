@@ -13,7 +13,8 @@ from typing import BinaryIO, Literal, Protocol
 from msgspec import Struct
 
 from contracts.errors import Terminal
-from streaming.sources.files import CHUNK_BYTES, fingerprint, open_chunks
+from streaming.sources.files import fingerprint
+from streaming.sources.unpacking import CHUNK_BYTES, packing_of, unpacked
 
 HEAD_BYTES = (256, 1_024, 4_096)
 """Lengths of the beginnings that a log is known by, as far as it was read."""
@@ -117,18 +118,20 @@ class Plain:
 
 
 class Compressed:
-    """A gzip file; its rest is found by reading it from the beginning."""
+    """A packed file; its rest is found by reading it from the beginning."""
 
     def __init__(self, handle: BinaryIO, path: Path) -> None:
         self._handle = handle
         self._path = path
         self._head: bytes | None = None
+        handle.seek(0)
+        self._is_gzip = packing_of(handle.read(2)) == "gzip"
 
     @property
     def head(self) -> bytes:
         if self._head is None:
             self._head = b""
-            for chunk in open_chunks(self._handle, self._path):
+            for chunk in unpacked(self._handle, self._path):
                 self._head += chunk[: _LARGEST_HEAD - len(self._head)]
                 if len(self._head) == _LARGEST_HEAD:
                     break
@@ -138,11 +141,11 @@ class Compressed:
         """A damaged file is `shorter` where what can be read of it is."""
         if not begins_like(self.head, log):
             return "other"
-        if self._stated_size() == log.offset % 2**32:
+        if self._is_gzip and self._stated_size() == log.offset % 2**32:
             return "same"
         size, before = 0, b""
         try:
-            for chunk in open_chunks(self._handle, self._path):
+            for chunk in unpacked(self._handle, self._path):
                 wanted = log.offset - size
                 before = (before + chunk[:wanted])[-log.last_bytes :]
                 size += len(chunk)
@@ -155,7 +158,7 @@ class Compressed:
     def chunks(self, offset: int) -> Iterator[bytes]:
         """Raises `Terminal` where the file is damaged, or ends in the middle: it may still be written."""
         size = 0
-        for chunk in open_chunks(self._handle, self._path):
+        for chunk in unpacked(self._handle, self._path):
             if size + len(chunk) > offset:
                 yield chunk[max(0, offset - size) :]
             size += len(chunk)

@@ -1,7 +1,9 @@
 """Followed access logs: whatever happens to their files, each line is read once."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import random
 import shutil
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from contracts.ecommerce import WebLog
@@ -129,6 +132,25 @@ def test_an_archive_that_is_still_written_is_read_to_its_end_once_it_is_whole(tm
     again = follow(tmp_path / "*", position=reading.position)
     time.sleep(0.7)
     assert again.outcomes == []
+
+
+@pytest.mark.parametrize(
+    "pack", [bz2.compress, lzma.compress, lambda content: pa.compress(content, codec="zstd", asbytes=True)]
+)
+def test_a_log_that_is_packed_after_its_rotation_is_known_again(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(lines(0, 200))
+    reading = follow(tmp_path / "access.log*").wait_for(200)
+    (tmp_path / "access.log.1.packed").write_bytes(pack(lines(0, 300)))
+    log.write_bytes(lines(300, 400))
+    assert sorted(numbers(reading.wait_for(400))) == list(range(400))
+
+
+def test_a_log_in_utf_16_is_not_read_while_it_may_grow(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(lines(0, 5).decode().encode("utf-16"))
+    (tmp_path / "access.log.1").write_bytes(lines(5, 9))
+    assert numbers(follow(tmp_path / "access.log*").wait_for(4)) == [5, 6, 7, 8]
 
 
 def test_logs_that_begin_alike_are_two(tmp_path: Path) -> None:

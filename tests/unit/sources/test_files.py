@@ -1,12 +1,17 @@
 """Reading lines: nothing lost, nothing twice, bounded in memory; gzip in all its forms; files that grow and rotate."""
 
+import bz2
 import gzip
+import lzma
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic, sleep
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +20,7 @@ from contracts.errors import Terminal
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece, fingerprint, read_pieces
 from streaming.sources.following import follow_pieces
+from streaming.sources.unpacking import packing_of
 from tests.unit.sources.walking import pieces
 
 LINES = [f"line {number}".encode() for number in range(5_000)]
@@ -79,6 +85,73 @@ def test_compressed_and_plain_files_give_the_same_lines(tmp_path: Path, compress
         assert (piece.fingerprint, piece.offset) == (fingerprint(LINES[0]), offset)
         offset += sum(map(len, piece.lines)) + len(piece.lines)
     assert lines_of(list(read_pieces(path))) == LINES
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda content: pa.compress(content, codec="zstd", asbytes=True),
+    "lz4": lambda content: pa.compress(content, codec="lz4", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_file_is_read_whatever_it_is_packed_in(tmp_path: Path, packing: str, parts: int) -> None:
+    path = tmp_path / "named.anything"
+    size = len(CONTENT) // parts + 1
+    cut = [CONTENT[start : start + size] for start in range(0, len(CONTENT), size)]
+    path.write_bytes(b"".join(PACKED[packing](each) for each in cut))
+    assert packing_of(path.read_bytes()[:8]) == packing
+    assert lines_of(list(read_pieces(path))) == LINES
+
+
+@pytest.mark.parametrize("packing", PACKED)
+def test_of_a_damaged_packed_file_whole_lines_are_read_and_then_it_fails(tmp_path: Path, packing: str) -> None:
+    path = tmp_path / "bad"
+    content = b"".join(b"%d %s\n" % (number, sha256(b"%d" % number).hexdigest().encode()) for number in range(40_000))
+    packed = PACKED[packing](content)
+    for damaged in (packed[:-9], packed[: len(packed) // 2], packed + b"rubbish that is longer than a header"):
+        path.write_bytes(damaged)
+        found: list[Piece] = []
+        with pytest.raises(Terminal, match=r"is damaged|ends in the middle"):
+            found.extend(read_pieces(path))
+        read = lines_of(found)
+        assert read == content.split(b"\n")[: len(read)]
+        # bzip2 has blocks of 900 kB.
+        assert len(read) > 10_000
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_a_file_in_utf_16_is_read_as_text(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "access.log"
+    text = "\ufeff" + CONTENT.decode() + "ü\r\n" if encoding != "utf-16" else CONTENT.decode() + "ü\r\n"
+    path.write_bytes(text.encode(encoding))
+    assert lines_of(list(read_pieces(path))) == [*LINES, "ü\r".encode()]
+    path.write_bytes(text.encode(encoding) + b"a")
+    with pytest.raises(Terminal, match="is damaged"):
+        list(read_pieces(path))
+
+
+@pytest.mark.parametrize("magic", [b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c", b"\x1f\x9d", b"LZIP", b"\xff\xfe\0\0"])
+def test_what_cannot_be_unpacked_is_refused_once_not_cut_into_lines(tmp_path: Path, magic: bytes) -> None:
+    path = tmp_path / "access.log"
+    path.write_bytes(magic + b"rubbish\n" * 100)
+    with pytest.raises(Terminal, match="Unpack it"):
+        list(read_pieces(path))
+
+
+def test_a_file_that_unpacks_to_much_takes_no_more_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bomb"
+    for packing, pack in PACKED.items():
+        path.write_bytes(pack(b"x" * 60_000_000))
+        tracemalloc.start()
+        (piece,) = read_pieces(path)
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert isinstance(piece, OversizedLine)
+        assert piece.size == 60_000_000
+        assert used < 30_000_000, packing
 
 
 @pytest.mark.parametrize("rest", [-5, -9, -200])
