@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from contracts.types import Event, Identifier, Platform, PostId, Probability, Reference, UtcTime, about
+from contracts.types import Buyer, Event, Identifier, Platform, PostId, Probability, Reference, UtcTime, about
 
 Label = Literal["negative", "neutral", "positive"]
 Rating = Annotated[int, Meta(ge=1, le=5)]
@@ -49,7 +49,7 @@ class CustomerFeedback(Event, kw_only=True, frozen=True):
 
     feedback_id: Annotated[Identifier, about("Id of the form or review.")]
     channel: Annotated[Identifier, about("Where it was given: `form`, `review`, `import`.")]
-    customer_id: Annotated[Reference | None, about("The customer, when known.")] = None
+    customer_id: Annotated[Buyer | None, about("The customer, when known.")] = None
     rating: Annotated[Rating | None, about("Stars, 1 to 5.")] = None
     title: Annotated[str | None, about("Heading of the text.")] = None
     text: Annotated[str | None, about("What the person wrote.")] = None

@@ -16,6 +16,7 @@ import msgspec
 
 from contracts.errors import HeadraceError
 from contracts.fields import Field, fields_of
+from contracts.missing import is_missing
 from contracts.topics import MAX_RECORD_BYTES
 from contracts.types import Event
 
@@ -42,7 +43,8 @@ def decode(contract: type[E], value: bytes) -> E:
     """Decode the value of a record, or raise `InvalidRecord`.
 
     Valid is: UTF-8 JSON (RFC 8259), one object, at most `MAX_RECORD_BYTES` long; every required field present; every
-    value of its declared type and range; times in UTC between the years 1000 and 2999; no NUL in any text.
+    value of its declared type and range; times in UTC between the years 1000 and 2999; no NUL in any text. A customer
+    named by a word for nothing is null, and not valid where one is required.
     """
     return strict_decoder(contract)(value)
 
@@ -53,6 +55,7 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
     parse: Callable[[bytes], E] = msgspec.json.Decoder(contract).decode
     fields = fields_of(contract)
     times = [field.name for field in fields if field.kind == "time" and field.name != "event_time"]
+    customers = [field for field in fields if field.names_customer]
 
     def decode_one(value: bytes) -> E:
         if len(value) > MAX_RECORD_BYTES:
@@ -74,6 +77,9 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
         # The first look is for one byte, which takes a twentieth of the time of the second.
         if b"\\" in value and b"\\u0000" in value and _holds_nul(event, fields):
             raise InvalidRecord("NUL character", "holds a NUL character")
+        for field in customers:
+            if (customer := getattr(event, field.name)) is not None and is_missing(customer):
+                event = _without_customer(event, field)
         return event
 
     return decode_one
@@ -91,10 +97,12 @@ def are_valid(contract: type[Event], encoded: Sequence[bytes]) -> bool:
         return False
     names = [field.name for field in fields_of(contract) if field.kind == "time"]
     times = chain.from_iterable(map(attrgetter(name), events) for name in names)
+    required = [field.name for field in fields_of(contract) if field.names_customer and field.required]
     return (
         max(map(len, encoded), default=0) <= MAX_RECORD_BYTES
         and b"\\u0000" not in joined
         and all(time is None or _is_valid_time(time) for time in times)
+        and not any(is_missing(customer) for name in required for customer in map(attrgetter(name), events))
     )
 
 
@@ -111,6 +119,12 @@ def _check_time(name: str, time: datetime) -> None:
     if not _is_valid_time(time):
         reason = f"not a time in UTC between {FIRST_YEAR} and {LAST_YEAR} - at `$.{name}`"
         raise InvalidRecord("invalid field", reason)
+
+
+def _without_customer(event: E, field: Field) -> E:
+    if field.required:
+        raise InvalidRecord("invalid field", f"names no customer - at `$.{field.name}`")
+    return msgspec.structs.replace(event, **{field.name: None})
 
 
 def _holds_nul(struct: msgspec.Struct, fields: tuple[Field, ...]) -> bool:

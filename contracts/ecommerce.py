@@ -4,7 +4,19 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from contracts.types import Count, Event, Identifier, Integer, Money, Probability, Reference, UtcTime, about
+from contracts.types import (
+    Buyer,
+    Count,
+    CustomerId,
+    Event,
+    Identifier,
+    Integer,
+    Money,
+    Probability,
+    Reference,
+    UtcTime,
+    about,
+)
 
 
 class WebLog(Event, kw_only=True, frozen=True):
@@ -31,7 +43,7 @@ class WebLog(Event, kw_only=True, frozen=True):
         about("What the tracking pixel reported; empty for ordinary lines."),
     ] = None
     session_id: Annotated[Reference | None, about("Session id of the tracking pixel.")] = None
-    customer_id: Annotated[Reference | None, about("Customer id of the tracking pixel, when logged in.")] = None
+    customer_id: Annotated[Buyer | None, about("Customer id of the tracking pixel, when logged in.")] = None
     sku: Annotated[Reference | None, about("Product of a cart event.")] = None
     quantity: Annotated[Integer | None, about("Quantity of a cart event.")] = None
     unit_price: Annotated[Money | None, about("Price of one unit in a cart event.")] = None
@@ -56,7 +68,7 @@ class Order(Event, kw_only=True, frozen=True):
     order_id: Annotated[Identifier, about("Unique within its channel.")]
     channel: Annotated[Literal["web", "store"], about("`web` from the log, `store` from the order database.")]
     kind: Annotated[Literal["order", "return", "adjustment"], about("What the document is.")]
-    customer_id: Annotated[Reference | None, about("Empty for guests.")] = None
+    customer_id: Annotated[Buyer | None, about("Empty for guests.")] = None
     currency: Annotated[Identifier, about("ISO 4217 code.")]
     country: Annotated[Reference | None, about("Country of the customer.")] = None
     lines: Annotated[list[OrderLine], about("The lines, in the document's own order.")]
@@ -77,7 +89,7 @@ class Order(Event, kw_only=True, frozen=True):
 class Customer(Event, kw_only=True, frozen=True):
     """The customer row, as of `event_time`. The topic is compacted: the latest row per customer is kept."""
 
-    customer_id: Annotated[Identifier, about("The shop's own id.")]
+    customer_id: Annotated[CustomerId, about("The shop's own id.")]
     country: Annotated[Reference | None, about("Country of residence.")] = None
     registered_at: Annotated[UtcTime | None, about("When the account was opened, or the first order was seen.")] = None
     deleted: Annotated[bool, about("The account is closed; a tombstone follows.")] = False

@@ -30,7 +30,10 @@ _KINDS: dict[type[inspect.Type], Kind] = {
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a contract. `default` is what an absent field means; `children` are a list's element fields."""
+    """One field of a contract. `default` is what an absent field means; `children` are a list's element fields.
+
+    Where it `names_customer`, the words of `contracts.missing` are no value.
+    """
 
     name: str
     kind: Kind
@@ -43,6 +46,7 @@ class Field:
     min_length: int | None = None
     max_length: int | None = None
     choices: tuple[str, ...] | None = None
+    names_customer: bool = False
     children: tuple["Field", ...] = ()
 
     @property
@@ -97,6 +101,7 @@ def _field(declared: inspect.Field) -> Field:
         maximum=getattr(described, "le", None),
         min_length=getattr(described, "min_length", None),
         max_length=getattr(described, "max_length", None),
+        names_customer=extra.get("kind") == "customer",
         choices=tuple(map(str, described.values)) if isinstance(described, inspect.LiteralType) else None,
         children=fields_of(element.cls) if isinstance(element, inspect.StructType) else (),
     )

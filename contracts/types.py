@@ -37,6 +37,12 @@ Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 Reference = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
 """A string of at most 256 characters that names something; for optional fields."""
 
+CustomerId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH, extra={"kind": "customer"})]
+"""An `Identifier` of a customer; a word for nothing, such as `nan` or `NULL` (`contracts.missing`), is none."""
+
+Buyer = Annotated[str, Meta(max_length=MAX_ID_LENGTH, extra={"kind": "customer"})]
+"""A `Reference` to a customer; a word for nothing (`contracts.missing`) is read as null: a guest."""
+
 Platform = Annotated[str, Meta(min_length=1, max_length=MAX_PLATFORM_LENGTH)]
 """An `Identifier` that is followed by a post's id in `subject_id`."""
 

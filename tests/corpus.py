@@ -56,6 +56,9 @@ def _line(**changes: object) -> bytes:
     return _with(lines=[{"sku": "85123A", "quantity": 6, "unit_price": "2.55", **changes}])
 
 
+GUESTS = ("", " ", "\t\xa0\n", "nan", "NaN", "NULL", "null", "\\N", "<NA>", "N/A", "n/a", "None", "undefined", " nan ")
+"""What stands for no customer in files, databases and web pages."""
+NO_GUESTS = ("0", "nano", "NULLER", "N", "nan1", "\u2007", "\u0130N/A")
 DEEP = 50_000
 CASES: tuple[Case, ...] = (
     # odd, and valid
@@ -80,6 +83,8 @@ CASES: tuple[Case, ...] = (
     Case("ids of 256 characters", _with(event_id="e" * 256, customer_id="c" * 256), None),
     Case("ids of 256 characters of several bytes", _with(order_id="東" * 256, customer_id="😀" * 256), None),
     Case("a SKU of 256 characters of several bytes", _line(sku="東" * 256), None),
+    *(Case(f"a guest named {word!r}", _with(customer_id=word), None) for word in GUESTS),
+    *(Case(f"a customer named {word!r}", _with(customer_id=word), None) for word in NO_GUESTS),
     # malformed
     Case("empty", b"", "malformed JSON"),
     Case("blank", b"   ", "malformed JSON"),

@@ -106,13 +106,16 @@ def replay(
     event_time: Annotated[
         datetime | None, typer.Option(help="reviews, labelled: the time of all events (UTC), instead of 2000-01-01.")
     ] = None,
+    date_format: Annotated[
+        str | None, typer.Option(help="online-retail: `dmy` or `mdy` for dates in numbers, when not told by the file.")
+    ] = None,
     into: Annotated[
         str | None, typer.Option(help="online-retail: `shop-db`, the shop's database, instead of the topics.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish the events of a file, and count them."""
-    from streaming.sources.delivery import IncompleteInput
+    from streaming.sources.delivery import CountedError
     from streaming.sources.replay import Options
     from streaming.sources.replay import replay as run
 
@@ -122,6 +125,7 @@ def replay(
         classes=2 if classes == 2 else 3 if classes else None,
         station=station,
         event_time=event_time.replace(tzinfo=UTC) if event_time else None,
+        date_format=_date_format(date_format),
     )
     stop = _stop_on_signals()
     try:
@@ -129,8 +133,8 @@ def replay(
             counts = run(Settings(), source, path, options=options, rate=rate, stop=stop, progress=_progress())
         else:
             counts = _fill(into, source, path, options, rate, stop)
-    except IncompleteInput as incomplete:
-        _show(incomplete.counts, as_json=as_json)
+    except CountedError as error:
+        _show(error.counts, as_json=as_json)
         raise
     _show(counts, as_json=as_json)
     # To stop is the only way for a follower to end; of anything else it is an interruption.
@@ -165,6 +169,7 @@ def simulate(
     orders: Annotated[
         Path | None, typer.Option(help="An order book (as for `replay online-retail`) to replay as an access log.")
     ] = None,
+    date_format: Annotated[str | None, typer.Option(help="--orders: as for `replay online-retail`.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run a shop: visits, orders, posts, feedback and weather.
@@ -183,6 +188,7 @@ def simulate(
         seed=seed,
         start=start.replace(tzinfo=UTC) if start else None,
         orders=orders,
+        date_format=_date_format(date_format),
     )
     counts = run(Settings(), plan, stop=stop, progress=_progress())
     _show(counts, as_json=as_json)
@@ -194,6 +200,12 @@ def _destination(to: str | None) -> Any:
     if to is not None and to not in ("social_media", "customer_feedback"):
         raise typer.BadParameter("choose social_media or customer_feedback", param_hint="--to")
     return to
+
+
+def _date_format(given: str | None) -> Any:
+    if given is not None and given not in ("mdy", "dmy", "ymd"):
+        raise typer.BadParameter("choose dmy, mdy or ymd", param_hint="--date-format")
+    return given
 
 
 def _stop_on_signals() -> Flag:

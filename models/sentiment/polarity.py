@@ -19,9 +19,9 @@ from vaderSentiment.vaderSentiment import (
     N_SCALAR,
     NEGATE,
     SPECIAL_CASES,
-    SentimentIntensityAnalyzer,
 )
 
+from models.sentiment.vader import LinearAnalyzer
 from models.sentiment.words import Split, Words, split
 
 COLUMNS = ("negative", "neutral", "positive", "compound")
@@ -77,7 +77,7 @@ class Analyzer:
     """Tells the polarity of texts."""
 
     def __init__(self) -> None:
-        self._original: Any = SentimentIntensityAnalyzer()
+        self._original: Any = LinearAnalyzer()
         self._lexicon: dict[str, float] = self._original.lexicon
         self._emojis: dict[str, str] = self._original.emojis
         self._known = Words(self._word)

@@ -3,29 +3,40 @@
 Training and scoring both read through this module, so that they read the same.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from contracts.texts import normalized, unescape
 from models.sentiment.language import Told, languages
 from models.sentiment.words import Words
 
 READABLE = "en"
 MIN_LETTERS = 20
-"""Shorter texts are too short to tell a language by; what the author declared counts then, or else English."""
+"""Shorter texts are too short to tell a language by; what the author declared counts then, or else English: of texts in
+the Latin script."""
 MIN_PROBABILITY = 0.8
+
+UNDETERMINED = "und"
+"""ISO 639's code for a language that is not known."""
 
 Unreadable = Literal["no text", "language"]
 
-_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>|<!--.*?-->", re.DOTALL)
+_COMMENT_END = "-->"
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>")
 _URL = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@.])@[\w.-]+(?:@[\w.-]+)?")
 _HASH = re.compile(r"#(?=\w)")
 _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
 _LETTER = re.compile(r"[^\W\d_]")
+# Latin letters of any language; with them those that stand for them in other forms: full-width, mathematical.
+_LATIN = re.compile(
+    "[A-Za-z\u00aa\u00ba\u00c0-\u02af\u1d00-\u1dbf\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab64\ufb00-\ufb06"
+    "\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]"
+)
 _NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _SYMBOL = ("So", "Sk")
 
@@ -50,8 +61,8 @@ def clean(text: str) -> str:
     """The text without markup, addresses and mentions; letters repeated thrice or more are left twice; emoji stay."""
     # Each is looked for only where its sign is: looking for a sign costs nothing beside an expression.
     if "<" in text:
-        text = _TAG.sub(" ", text)
-    text = unicodedata.normalize("NFC", html.unescape(text))
+        text = _without_tags(text)
+    text = normalized(unescape(text))
     if "://" in text or "www." in text.lower():
         text = _URL.sub(" ", text)
     if "@" in text:
@@ -61,10 +72,26 @@ def clean(text: str) -> str:
     return " ".join([_squeezed[word] for word in text.split()])
 
 
-def _letters(text: str) -> int:
+def _without_tags(text: str) -> str:
+    """Tags and comments as spaces. A comment without an end is text: looking for its end again would be quadratic."""
+    ended = text.rfind(_COMMENT_END) + len(_COMMENT_END)
+    if "<!--" in text:
+        text = _COMMENT.sub(" ", text[:ended]) + text[ended:]
+    return _TAG.sub(" ", text)
+
+
+class _Letters(NamedTuple):
+    """How many letters a text has, and whether most are of another script than English is written in."""
+
+    number: int
+    are_foreign: bool
+
+
+def _letters(text: str) -> _Letters:
     if text.isascii():
-        return len(text.encode().translate(None, _NO_ASCII_LETTERS))
-    return len(_LETTER.findall(text))
+        return _Letters(len(text.encode().translate(None, _NO_ASCII_LETTERS)), are_foreign=False)
+    count = len(_LETTER.findall(text))
+    return _Letters(count, are_foreign=2 * len(_LATIN.findall(text)) < count)
 
 
 def read(text: str | None, declared: str | None) -> Readable:
@@ -77,18 +104,25 @@ def read_all(given: Iterable[tuple[str | None, str | None]]) -> list[Readable]:
     texts = [(clean(text or ""), declared) for text, declared in given]
     letters = [_letters(text) for text, _ in texts]
     pairs = list(zip(texts, letters, strict=True))
-    told = iter(languages([text for (text, _), count in pairs if count >= MIN_LETTERS]))
+    told = iter(languages([text for (text, _), count in pairs if _tells_its_language(count)]))
     return [
-        _readable(text, count, _primary(declared), next(told) if count >= MIN_LETTERS else None)
+        _readable(text, count, _primary(declared), next(told) if _tells_its_language(count) else None)
         for (text, declared), count in pairs
     ]
 
 
-def _readable(text: str, letters: int, declared: str | None, told: Told | None) -> Readable:
-    if not letters:
+def _tells_its_language(letters: _Letters) -> bool:
+    return letters.number >= MIN_LETTERS or letters.are_foreign
+
+
+def _readable(text: str, letters: _Letters, declared: str | None, told: Told | None) -> Readable:
+    if not letters.number:
         has_emoji = any(unicodedata.category(character) in _SYMBOL for character in text)
         return Readable(text, None, None if has_emoji else "no text")
     language = told[0] if told is not None and told[1] >= MIN_PROBABILITY else declared or READABLE
+    if letters.are_foreign and language == READABLE:
+        likely = told[0] if told is not None else READABLE
+        language = likely if likely != READABLE else UNDETERMINED
     return Readable(text, language, None if language == READABLE else "language")
 
 

@@ -14,7 +14,7 @@ from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.connect import shop
 from streaming.runtime.publishing import Publisher
-from streaming.sources.delivery import Edge
+from streaming.sources.delivery import Edge, require_recognized
 from streaming.sources.online_retail import CUSTOMERS
 from streaming.sources.outcomes import Counts, Deliverable
 
@@ -43,6 +43,7 @@ def fill(
     Raises:
         Transient: PostgreSQL or Kafka is away; what was committed before stays.
         Terminal: the database is not the shop's.
+        UnrecognizedInput: everything in the input was rejected.
     """
     stop = stop or Flag()
     publisher = Publisher(settings)
@@ -64,6 +65,8 @@ def fill(
     except psycopg.errors.UndefinedTable as error:
         raise Terminal("The shop's database has no tables yet.", remedy="`headrace up` makes them.") from error
     publisher.flush()
+    if not stop.is_set():
+        require_recognized(counts, source, origin)
     return counts
 
 

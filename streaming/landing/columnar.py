@@ -17,6 +17,7 @@ from polars.exceptions import PolarsError
 
 from contracts.decoding import InvalidRecord, decode, encode
 from contracts.fields import Field, Kind, fields_of
+from contracts.missing import BLANKS, MISSING
 from contracts.topics import MAX_RECORD_BYTES
 from contracts.types import INT64_MAX, INT64_MIN, MONEY_DIGITS, MONEY_PATTERN, MONEY_SCALE, Event
 from streaming.landing.packed import Packed
@@ -252,6 +253,8 @@ def _checks(declared: Field) -> Iterator[pl.Expr]:
         yield column.str.contains(_TIME_REGEX).all()
     elif declared.kind == "number":
         yield column.is_finite().all()
+    if declared.names_customer and declared.required:
+        yield ~_is_missing(column).any()
     if declared.choices is not None:
         yield column.is_in(declared.choices).all()
     if declared.min_length is not None:
@@ -266,9 +269,16 @@ def _landing_column(declared: Field, present: bool) -> pl.Expr:
     """A column in its landing type. Absent values get the default: a null in the text would be a pair too many."""
     kind = landing_type(declared)
     column = pl.col(declared.name) if present else pl.lit(None, kind).alias(declared.name)
+    if declared.names_customer and not declared.required and present:
+        column = pl.when(~_is_missing(column)).then(column).alias(declared.name)
     if declared.default is not None:
         column = column.fill_null(declared.default)
     return column.cast(kind)
+
+
+def _is_missing(column: pl.Expr) -> pl.Expr:
+    """As `contracts.missing.is_missing`."""
+    return column.str.strip_chars(BLANKS).str.to_lowercase().is_in(sorted(MISSING))
 
 
 def _times(text: pl.Series) -> pl.Series:

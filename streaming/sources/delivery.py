@@ -7,7 +7,7 @@ from threading import Event as Flag
 from contracts.decoding import InvalidRecord, encode
 from contracts.errors import Terminal
 from streaming.runtime.publishing import DeadLetter, Publisher, Sink, check_size, encode_event
-from streaming.sources.outcomes import Accepted, Counts, Deliverable, Encoded, Ignored, Rejected, Sendable
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Counts, Deliverable, Encoded, Ignored, Rejected, Sendable
 
 SHORTEST_WAIT_SECONDS = 0.01
 PROGRESS_EVERY = 1_000
@@ -16,12 +16,40 @@ PROGRESS_EVERY = 1_000
 Progress = Callable[[Counts], None]
 
 
-class IncompleteInput(Terminal):
+class CountedError(Terminal):
+    """Something is wrong with an input, of which a part is delivered and counted already."""
+
+    def __init__(self, counts: Counts, message: str, *, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.counts = counts
+
+
+class IncompleteInput(CountedError):  # noqa: N818  a verdict on the input
     """The input could not be read to its end. What was read before is delivered and counted."""
 
     def __init__(self, counts: Counts, cause: Terminal) -> None:
-        super().__init__(cause.message, remedy=cause.remedy)
-        self.counts = counts
+        super().__init__(counts, cause.message, remedy=cause.remedy)
+
+
+class UnrecognizedInput(CountedError):  # noqa: N818  a verdict on the input
+    """Everything in the input was rejected: it is likely that of another source. The dead letters are delivered."""
+
+
+def require_recognized(counts: Counts, source: str, origin: str) -> None:
+    """Make sure that at least one input was accepted or known as none of our business, unless there was none.
+
+    Raises:
+        UnrecognizedInput: all that was not blank was rejected.
+    """
+    if not counts.rejected or counts.accepted or counts.ignored > counts.ignored_reasons[EMPTY_LINE]:
+        return
+    (reason, _), *_ = counts.rejected_reasons.most_common(1)
+    raise UnrecognizedInput(
+        counts,
+        f"Nothing in {origin} is input of the source {source}: all {counts.rejected:,} inputs were rejected"
+        f" ({reason}, for example).",
+        remedy="Give a file of this source, or name the source that it is of.",
+    )
 
 
 class Pace:

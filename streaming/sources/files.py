@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from contracts.errors import Terminal
 from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
@@ -16,6 +17,7 @@ from streaming.sources.unpacking import unpacked
 
 MAX_LINE_BYTES = MAX_RECORD_BYTES
 FINGERPRINT_BYTES = 4_096
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Block(Struct, frozen=True, gc=False):
@@ -157,6 +159,18 @@ def read_pieces(path: Path) -> Iterator[Piece]:
     for chunk in read_chunks(path):
         yield from splitter.feed(chunk)
     yield from splitter.finish()
+
+
+def without_byte_order_mark(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces of a file from its beginning, without the mark that Windows programs put before UTF-8."""
+    rest = iter(pieces)
+    for first in rest:
+        if isinstance(first, Block):
+            yield replace(first, text=first.text.removeprefix(BYTE_ORDER_MARK))
+        else:
+            yield replace(first, head=first.head.removeprefix(BYTE_ORDER_MARK))
+        break
+    yield from rest
 
 
 def numbered_lines(pieces: Iterable[Piece]) -> Iterator[tuple[int, bytes] | OversizedLine]:

@@ -8,7 +8,7 @@ import msgspec
 from contracts.data_science import SocialPost
 from contracts.types import derived_id
 from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.pseudonyms import Pseudonymize
 from streaming.sources.times import parse_utc
 
@@ -79,7 +79,7 @@ def read_message(raw: bytes, number: int, pseudonymize: Pseudonymize) -> Outcome
 
 def _outcome(raw: bytes, number: int, pseudonymize: Pseudonymize) -> Outcome:
     if not raw.strip():
-        return Ignored("empty line")
+        return Ignored(EMPTY_LINE)
     message = _decode_message(raw)
     if message.kind != "commit":
         return Ignored(f"kind {message.kind[:40]}")

@@ -14,7 +14,7 @@ from typing import Literal
 
 from contracts.data_science import CustomerFeedback, Label, SocialPost
 from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.rows import decode_text
 from streaming.sources.times import UNDATED
 
@@ -48,7 +48,7 @@ def sentences(
         number, raw = item
         text, tab, label = decode_text(raw).rstrip("\r\n ").rpartition("\t")
         if not raw.strip():
-            yield Ignored("empty line")
+            yield Ignored(EMPTY_LINE)
         elif not tab:
             yield Rejected(to, "no tab between text and label", raw, number)
         else:

@@ -1,8 +1,10 @@
-"""The mastodon source: recorded Status objects as JSON lines, or a recorded event stream (SSE), to `social_media`.
+"""The mastodon source: recorded Status objects, as JSON lines or a saved timeline, or a recorded event stream (SSE),
+to `social_media`. A saved timeline is what the API answers: one JSON array.
 
 Only what is public is read at all: a status that is not, or that repeats one that is not, is ignored unread.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -11,10 +13,12 @@ from itertools import chain
 import msgspec
 
 from contracts.data_science import SocialPost
+from contracts.errors import Terminal
+from contracts.topics import MAX_DEAD_LETTER_BYTES
 from contracts.types import derived_id
-from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
-from streaming.sources.html_text import InvalidHtmlError, html_to_text
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.files import BYTE_ORDER_MARK, MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+from streaming.sources.html_text import html_to_text
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.pseudonyms import Pseudonymize
 from streaming.sources.times import UNDATED, parse_utc
 
@@ -24,6 +28,10 @@ PLATFORM = "mastodon"
 PUBLIC = "public"
 UNKNOWN_AUTHOR = "unknown"
 REMEMBERED_POSTS = 100_000
+MAX_TIMELINE_BYTES = 268_435_456
+"""A JSON array is read at once."""
+
+_AS_LINES = "Make JSON lines of it, with `jq -c '.[]'`, and replay these."
 
 _Line = tuple[int, bytes] | OversizedLine
 
@@ -55,11 +63,19 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     size: int | None = None
 
 
+_STREAM = re.compile(rb":|(?:event|data|id|retry)(?:\r?$|:)")
+"""How a line of an event stream begins."""
+
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_status = msgspec.json.Decoder(_Status).decode
 
 
 def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
-    """One outcome a status, or a message of the stream. The form is told by the first line that is not blank."""
+    """One outcome a status, or a message of the stream. The form is told by the first line that is not blank.
+
+    Raises:
+        Terminal: that line is of neither form.
+    """
     lines = numbered_lines(pieces)
     blank = 0
     for first in lines:
@@ -67,13 +83,52 @@ def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Ou
             rest: Iterator[_Line] = chain([first], lines)
             reader = Reader(pseudonymize)
             if _is_json(first):
-                yield from (Ignored("empty line") for _ in range(blank))
+                yield from (Ignored(EMPTY_LINE) for _ in range(blank))
                 yield from map(reader.line, rest)
-            else:
+            elif isinstance(first, OversizedLine) or _STREAM.match(first[1].lstrip()):
                 yield from map(reader.message, read_messages(rest))
+            else:
+                raise Terminal(
+                    "The file is neither JSON nor a recorded event stream.",
+                    remedy="Give statuses as JSON lines or as one JSON array, or an event stream as it was received.",
+                )
             return
         blank += 1
-    yield from (Ignored("empty line") for _ in range(blank))
+    yield from (Ignored(EMPTY_LINE) for _ in range(blank))
+
+
+def is_saved_timeline(chunks: Iterable[bytes]) -> bool:
+    """Whether a file begins as a JSON array."""
+    begin = b""
+    for chunk in chunks:
+        begin = (begin + chunk).removeprefix(BYTE_ORDER_MARK).lstrip()
+        if begin:
+            break
+    return begin.startswith(b"[")
+
+
+def saved_timeline(chunks: Iterable[bytes], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
+    """One outcome a status of a JSON array.
+
+    Raises:
+        Terminal: it is none, or too long to be read at once.
+    """
+    whole = bytearray()
+    for chunk in chunks:
+        whole += chunk
+        if len(whole) > MAX_TIMELINE_BYTES:
+            raise Terminal(f"The JSON array is longer than {MAX_TIMELINE_BYTES} bytes.", remedy=_AS_LINES)
+    try:
+        statuses = _decode_array(bytes(whole).removeprefix(BYTE_ORDER_MARK))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Terminal(f"The file begins as a JSON array and is none: {error}.", remedy=_AS_LINES) from error
+    reader = Reader(pseudonymize)
+    for number, status in enumerate(map(bytes, statuses), 1):
+        if len(status) > MAX_LINE_BYTES:
+            reason = f"status longer than {MAX_LINE_BYTES} bytes"
+            yield Rejected(TOPIC, reason, status[:MAX_DEAD_LETTER_BYTES], number, size=len(status))
+        else:
+            yield reader.status(status, number)
 
 
 def read_messages(lines: Iterable[_Line]) -> Iterator[Message]:
@@ -116,7 +171,7 @@ class Reader:
             reason = f"line longer than {MAX_LINE_BYTES} bytes"
             return Rejected(TOPIC, reason, item.head, item.number, size=item.size)
         number, raw = item
-        return self.status(raw, number) if raw.strip() else Ignored("empty line")
+        return self.status(raw, number) if raw.strip() else Ignored(EMPTY_LINE)
 
     def message(self, message: Message) -> Outcome:
         """What becomes of one message of the event stream."""
@@ -147,8 +202,6 @@ class Reader:
         except UnicodeDecodeError:
             reason = "not UTF-8"
         except msgspec.DecodeError as error:
-            reason = str(error)
-        except InvalidHtmlError as error:
             reason = str(error)
         except ValueError:
             reason = "created_at or edited_at is no ISO 8601 time"

@@ -6,7 +6,7 @@ The whole book is held in memory, since an invoice's lines need not stand togeth
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -17,25 +17,27 @@ import pyarrow.parquet as pq
 
 from contracts.ecommerce import Customer, Order, OrderLine
 from contracts.errors import Terminal
-from contracts.types import MONEY_PATTERN, derived_id
+from contracts.missing import named
+from contracts.types import MONEY_PATTERN, MONEY_SCALE, derived_id
+from streaming.sources.dates import DateOrder, order_of, parse_time
 from streaming.sources.files import read_pieces
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.rows import read_rows
-from streaming.sources.times import parse_utc
 
 ORDERS, CUSTOMERS = "orders", "customers"
 SOURCE = "online-retail"
 CURRENCY = "GBP"
 EXACT_DIGITS = 60
-MAX_EXPONENT = 20
+MAX_EXPONENT, MAX_DIGITS = 20, 60
 PARQUET_MAGIC, ZIP_MAGIC = b"PAR1", b"PK\x03\x04"
-COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+TIME = "InvoiceDate"
+COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", TIME, "UnitPrice", "CustomerID", "Country")
 RENAMED = {"Invoice": "InvoiceNo", "Price": "UnitPrice", "Customer ID": "CustomerID"}
 """Column names of the set's second edition."""
 
 _MONEY = re.compile(MONEY_PATTERN)
+_NO_PRICE = "UnitPrice is no amount of at most 4 decimals"
 _WHOLE = re.compile(r"(-?[0-9]{1,18})(?:\.0+)?")
-_US_TIME = "%m/%d/%Y %H:%M"
 
 
 class RawLine(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +48,7 @@ class RawLine(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
     error: str | None = None
     size: int | None = None
+    date_order: DateOrder | None = None
 
 
 class InvoiceLine(msgspec.Struct, frozen=True, gc=False):
@@ -98,11 +101,11 @@ class InvalidRow(Exception):  # noqa: N818  a verdict on the row, not a failure
     """The row is no invoice line; the message says why."""
 
 
-def read_lines(path: Path) -> Iterator[RawLine]:
-    """The rows of a Parquet or CSV file.
+def read_lines(path: Path, date_order: DateOrder | None = None) -> Iterator[RawLine]:
+    """The rows of a Parquet or CSV file. Where no order of day and month is given, all its dates are looked at first.
 
     Raises:
-        Terminal: another kind of file, or other columns.
+        Terminal: another kind of file, or other columns, or dates that can be read in two ways.
     """
     try:
         with path.open("rb") as handle:
@@ -113,7 +116,8 @@ def read_lines(path: Path) -> Iterator[RawLine]:
         ) from error
     if magic == ZIP_MAGIC:
         raise Terminal(f"{path} is an Excel workbook.", remedy="Save the sheet as CSV and replay that.")
-    return _parquet_lines(path) if magic == PARQUET_MAGIC else _csv_lines(path)
+    read, times = (_parquet_lines, _parquet_times) if magic == PARQUET_MAGIC else (_csv_lines, _csv_times)
+    return read(path, date_order or order_of(map(_text, times(path)), path.name))
 
 
 def outcomes(rows: Iterable[RawLine]) -> Iterator[Outcome]:
@@ -129,7 +133,7 @@ def outcomes(rows: Iterable[RawLine]) -> Iterator[Outcome]:
             yield Rejected(ORDERS, str(invalid), row.raw, row.number, size=row.size)
             continue
         if line is None:
-            yield Ignored("empty line")
+            yield Ignored(EMPTY_LINE)
         else:
             book.setdefault(line.invoice, []).append(line)
     known: dict[str, Customer] = {}
@@ -162,12 +166,12 @@ def understand(row: RawLine) -> InvoiceLine | None:
         quantity=_quantity(values["Quantity"]),
         unit_price=_price(values["UnitPrice"]),
     )
-    customer = _WHOLE.fullmatch(values["CustomerID"])
+    customer = named(values["CustomerID"])
     return InvoiceLine(
         number=row.number,
         invoice=_without_fraction(values["InvoiceNo"]),
-        time=_time(values["InvoiceDate"]),
-        customer=customer[1] if customer else values["CustomerID"] or None,
+        time=_time(values[TIME], row.date_order),
+        customer=_without_fraction(customer) if customer else None,
         country=values["Country"] or None,
         line=line,
     )
@@ -212,27 +216,38 @@ def _customer(invoice: Invoice, known: dict[str, Customer]) -> Iterator[Outcome]
     yield Accepted(CUSTOMERS, invoice.customer.encode(), event, raw, invoice.lines[0].number)
 
 
-def _parquet_lines(path: Path) -> Iterator[RawLine]:
+def _parquet_lines(path: Path, date_order: DateOrder) -> Iterator[RawLine]:
+    for number, row in enumerate(_parquet_rows(path), 1):
+        values = {RENAMED.get(name, name): value for name, value in row.items()}
+        yield RawLine(number, values, msgspec.json.encode(row), date_order=date_order)
+
+
+def _parquet_times(path: Path) -> Iterator[object]:
+    return (row[TIME] for row in _parquet_rows(path, [TIME]))
+
+
+def _parquet_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     try:
         table = pq.ParquetFile(path)
         _check_columns(table.schema_arrow.names)
-        number = 1
-        for batch in table.iter_batches():
-            rows = cast("list[dict[str, Any]]", batch.to_pylist())
-            for row in rows:
-                values = {RENAMED.get(name, name): value for name, value in row.items()}
-                yield RawLine(number, values, msgspec.json.encode(row))
-                number += 1
+        for batch in table.iter_batches(columns=columns):
+            yield from cast("list[dict[str, Any]]", batch.to_pylist())
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError, OSError) as error:
         raise Terminal(f"{path} is a damaged Parquet file: {error}.", remedy="Copy the file again.") from error
 
 
-def _csv_lines(path: Path) -> Iterator[RawLine]:
+def _csv_times(path: Path) -> Iterator[object]:
+    columns, rows = read_rows(read_pieces(path))
+    _check_columns(columns)
+    return (row.values.get(TIME) for row in rows)
+
+
+def _csv_lines(path: Path, date_order: DateOrder) -> Iterator[RawLine]:
     columns, rows = read_rows(read_pieces(path))
     _check_columns(columns)
     for row in rows:
         values = {RENAMED.get(name, name): value for name, value in row.values.items()}
-        yield RawLine(row.number, values, row.raw, row.error, row.size)
+        yield RawLine(row.number, values, row.raw, row.error, row.size, date_order)
 
 
 def _check_columns(names: list[str]) -> None:
@@ -268,22 +283,27 @@ def _quantity(text: str) -> int:
 
 
 def _price(text: str) -> str:
-    """The price as the decimal string it was written as; a float such as 2.0 is `2`, an exact one either way."""
+    """The price as the decimal string it was written as; a float such as 2.0 is `2`, an exact one either way.
+
+    Zeros beyond the decimals that money has are left out: databases write `2.550000`.
+    """
     try:
         price = Decimal(text)
     except InvalidOperation:
         raise InvalidRow("UnitPrice is not a number") from None
-    if not price.is_finite() or abs(price.adjusted()) > MAX_EXPONENT or not _MONEY.fullmatch(plain := f"{price:f}"):
-        raise InvalidRow("UnitPrice is no amount of at most 4 decimals")
+    if not price.is_finite() or abs(price.adjusted()) > MAX_EXPONENT or len(text) > MAX_DIGITS:
+        raise InvalidRow(_NO_PRICE)
+    whole, point, decimals = f"{price:f}".partition(".")
+    if len(decimals) > MONEY_SCALE:
+        decimals = decimals.rstrip("0")
+    plain = f"{whole}{point}{decimals}" if decimals else whole
+    if not _MONEY.fullmatch(plain):
+        raise InvalidRow(_NO_PRICE)
     return plain
 
 
-def _time(text: str) -> datetime:
+def _time(text: str, order: DateOrder | None) -> datetime:
     try:
-        return parse_utc(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.strptime(text, _US_TIME).replace(tzinfo=UTC)
+        return parse_time(text, order)
     except ValueError:
         raise InvalidRow("InvoiceDate is no time") from None

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from contracts.types import Event
 
+EMPTY_LINE = "empty line"
+"""Why a line is ignored that holds nothing."""
+
 
 class Accepted(Struct, frozen=True, gc=False):
     """An event for `topic`, with the raw input that it came from.

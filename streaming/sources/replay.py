@@ -12,8 +12,9 @@ from contracts.settings import Settings
 from streaming.runtime.publishing import Publisher
 from streaming.sources import jetstream, labelled, mastodon, online_retail, reviews, weather
 from streaming.sources.access_log.opening import check_format, maker
-from streaming.sources.delivery import Progress, deliver
-from streaming.sources.files import read_pieces
+from streaming.sources.dates import DateOrder
+from streaming.sources.delivery import Progress, deliver, require_recognized
+from streaming.sources.files import Piece, read_chunks, read_pieces, without_byte_order_mark
 from streaming.sources.following import follow_pieces
 from streaming.sources.outcomes import Counts, Deliverable, Outcome
 from streaming.sources.pseudonyms import load_key, pseudonymizer
@@ -31,6 +32,7 @@ class Options:
     classes: Literal[2, 3] | None = None
     station: str | None = None
     event_time: datetime | None = None
+    date_format: DateOrder | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Source:
     options: tuple[str, ...] = ()
 
 
+def _pieces(path: Path) -> Iterator[Piece]:
+    return without_byte_order_mark(read_pieces(path))
+
+
 def _access_log(given: Input) -> Iterator[Deliverable]:
     check_format(given.settings, [given.path])
     pieces = follow_pieces(given.path, given.stop) if given.options.follow else read_pieces(given.path)
@@ -59,7 +65,7 @@ def _access_log(given: Input) -> Iterator[Deliverable]:
 
 
 def _online_retail(given: Input) -> Iterator[Outcome]:
-    return online_retail.outcomes(online_retail.read_lines(given.path))
+    return online_retail.outcomes(online_retail.read_lines(given.path, given.options.date_format))
 
 
 def _reviews(given: Input) -> Iterator[Outcome]:
@@ -76,9 +82,9 @@ def _labelled(given: Input) -> Iterator[Outcome]:
         if options.classes == 2:
             raise Terminal("Texts beside labels have three classes.", remedy="Leave `--classes` out.")
         to: labelled.Destination = options.to or "social_media"
-        return labelled.text_and_labels(read_pieces(texts), read_pieces(labels), to, event_time)
-    classes = options.classes or labelled.count_classes(read_pieces(path))
-    return labelled.sentences(read_pieces(path), classes, options.to or "customer_feedback", event_time)
+        return labelled.text_and_labels(_pieces(texts), _pieces(labels), to, event_time)
+    classes = options.classes or labelled.count_classes(_pieces(path))
+    return labelled.sentences(_pieces(path), classes, options.to or "customer_feedback", event_time)
 
 
 def _weather(given: Input) -> Iterator[Outcome]:
@@ -87,16 +93,19 @@ def _weather(given: Input) -> Iterator[Outcome]:
 
 
 def _jetstream(given: Input) -> Iterator[Outcome]:
-    return jetstream.outcomes(read_pieces(given.path), pseudonymizer(load_key(given.settings)))
+    return jetstream.outcomes(_pieces(given.path), pseudonymizer(load_key(given.settings)))
 
 
 def _mastodon(given: Input) -> Iterator[Outcome]:
-    return mastodon.outcomes(read_pieces(given.path), pseudonymizer(load_key(given.settings)))
+    pseudonymize = pseudonymizer(load_key(given.settings))
+    if mastodon.is_saved_timeline(read_chunks(given.path)):
+        return mastodon.saved_timeline(read_chunks(given.path), pseudonymize)
+    return mastodon.outcomes(_pieces(given.path), pseudonymize)
 
 
 SOURCES: dict[str, Source] = {
     "access-log": Source(_access_log, ("web_logs",), ("follow",)),
-    "online-retail": Source(_online_retail, ("orders", "customers")),
+    "online-retail": Source(_online_retail, ("orders", "customers"), ("date_format",)),
     "reviews": Source(_reviews, ("customer_feedback",), ("event_time",)),
     "labelled": Source(_labelled, ("customer_feedback", "social_media"), ("to", "classes", "event_time")),
     "weather": Source(_weather, ("weather_data",), ("station",)),
@@ -139,6 +148,7 @@ def replay(
 
     Raises:
         IncompleteInput: the input could not be read to its end; has the counts of what was delivered.
+        UnrecognizedInput: everything in the input was rejected; has the counts, too.
         Terminal: the input cannot be read at all, or the topics are missing.
         Transient: the broker is away.
     """
@@ -146,4 +156,7 @@ def replay(
     outcomes = outcomes_of(settings, source, path, options or Options(), stop)
     publisher = Publisher(settings)
     publisher.check(SOURCES[source].topics)
-    return deliver(outcomes, publisher, source=source, origin=path.name, rate=rate, stop=stop, progress=progress)
+    counts = deliver(outcomes, publisher, source=source, origin=path.name, rate=rate, stop=stop, progress=progress)
+    if not stop.is_set():
+        require_recognized(counts, source, path.name)
+    return counts

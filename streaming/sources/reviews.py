@@ -1,5 +1,6 @@
 """The reviews source: product reviews with a rating, as CSV, to `customer_feedback`."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -7,7 +8,7 @@ from hashlib import sha256
 from contracts.data_science import CustomerFeedback
 from contracts.errors import Terminal
 from streaming.sources.files import Piece
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.rows import Row, read_rows
 from streaming.sources.times import UNDATED
 
@@ -17,7 +18,8 @@ CHANNEL = "review"
 COLUMNS = ("Clothing ID", "Title", "Review Text", "Rating", "Department Name")
 INDEX = ""
 """The column without a name, where there is one, numbers the reviews."""
-RATINGS = {str(stars): stars for stars in range(1, 6)}
+_RATING = re.compile(r"([1-5])(?:\.0{0,9})?")
+"""Stars; pandas writes a column in which some are missing as 4.0."""
 
 
 def outcomes(pieces: Iterable[Piece], event_time: datetime = UNDATED) -> Iterator[Outcome]:
@@ -35,10 +37,10 @@ def outcomes(pieces: Iterable[Piece], event_time: datetime = UNDATED) -> Iterato
 
 def _outcome(row: Row, event_time: datetime) -> Outcome:
     if row.is_blank:
-        return Ignored("empty line")
+        return Ignored(EMPTY_LINE)
     if row.error is not None:
         return Rejected(TOPIC, row.error, row.raw, row.number, size=row.size)
-    rating = RATINGS.get(row.values["Rating"].strip())
+    rating = _RATING.fullmatch(row.values["Rating"].strip())
     if rating is None:
         return Rejected(TOPIC, "rating is not a whole number from 1 to 5", row.raw, row.number)
     index = row.values.get(INDEX, "").strip() or str(row.number)
@@ -49,7 +51,7 @@ def _outcome(row: Row, event_time: datetime) -> Outcome:
         source=SOURCE,
         feedback_id=feedback_id,
         channel=CHANNEL,
-        rating=rating,
+        rating=int(rating[1]),
         title=_text(row, "Title"),
         text=_text(row, "Review Text"),
         subject=_text(row, "Department Name"),

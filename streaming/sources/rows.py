@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from contracts.errors import Terminal
-from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines, without_byte_order_mark
 
-BYTE_ORDER_MARK = "\ufeff"
+MOST_READINGS = 8
+"""A line is read so often as a later line of rows that then prove to be none: rows in quotes that never end."""
+
+csv.field_size_limit(MAX_LINE_BYTES)  # of a field, for the whole process: no record is longer, and 131,072 is too few
 
 _Line = tuple[int, bytes] | OversizedLine
 
@@ -33,20 +36,38 @@ class _Lines(Iterator[str]):
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
         self._lines = numbered_lines(pieces)
-        self._again: deque[_Line] = deque()
+        self._again: deque[tuple[_Line, int]] = deque()
+        self._readings: list[int] = []
+        self._bytes = 0
         self.taken: list[_Line] = []
 
     def __next__(self) -> str:
-        item = self._again.popleft() if self._again else next(self._lines)
+        item, readings = self._again.popleft() if self._again else (next(self._lines), 0)
+        if self.taken and (readings >= MOST_READINGS or self._bytes + _size(item) > MAX_LINE_BYTES):
+            self._again.appendleft((item, readings))
+            raise csv.Error("a quotation mark that is not closed")
         self.taken.append(item)
+        self._readings.append(readings)
+        self._bytes += _size(item) + 1
         if isinstance(item, OversizedLine):
             raise csv.Error(f"line longer than {MAX_LINE_BYTES} bytes")
         return decode_text(item[1]) + "\n"
 
+    def begin_row(self) -> None:
+        """What is taken from now on is of the next row."""
+        self._bytes = 0
+        self._readings.clear()
+        self.taken.clear()
+
     def read_again_from_second(self) -> None:
         """A stray quote makes one row of many: only its first line is given up, the others are read again."""
-        self._again.extendleft(reversed(self.taken[1:]))
+        readings = (number + 1 for number in self._readings[1:])
+        self._again.extendleft(reversed([*zip(self.taken[1:], readings, strict=True)]))
         del self.taken[1:]
+
+
+def _size(line: _Line) -> int:
+    return line.size if isinstance(line, OversizedLine) else len(line[1])
 
 
 def decode_text(raw: bytes) -> str:
@@ -63,13 +84,13 @@ def read_rows(pieces: Iterable[Piece]) -> tuple[list[str], Iterator[Row]]:
     Raises:
         Terminal: the file has no header.
     """
-    lines = _Lines(pieces)
+    lines = _Lines(without_byte_order_mark(pieces))
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
     except csv.Error as error:
         raise Terminal(f"The header cannot be read: {error}.", remedy="Give a CSV file with a header line.") from error
-    columns = [name.strip().removeprefix(BYTE_ORDER_MARK) for name in header]
+    columns = [name.strip() for name in header]
     if not any(columns):
         raise Terminal("The file is empty.", remedy="Give a CSV file with a header line.")
     return columns, _rows(lines, reader, columns)
@@ -77,7 +98,7 @@ def read_rows(pieces: Iterable[Piece]) -> tuple[list[str], Iterator[Row]]:
 
 def _rows(lines: _Lines, reader: Iterator[list[str]], columns: list[str]) -> Iterator[Row]:
     while True:
-        lines.taken.clear()
+        lines.begin_row()
         error: str | None = None
         values: list[str] = []
         try:

@@ -15,7 +15,7 @@ from contracts.data_science import WeatherObservation
 from contracts.errors import Terminal
 from contracts.types import derived_id
 from streaming.sources.files import Piece
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.rows import Row, read_rows
 from streaming.sources.times import parse_utc
 
@@ -113,7 +113,7 @@ def outcomes(pieces: Iterable[Piece], station: str) -> Iterator[Outcome]:
         )
     for row in rows:
         if row.is_blank:
-            yield Ignored("empty line")
+            yield Ignored(EMPTY_LINE)
         elif row.error is not None:
             yield Rejected(TOPIC, row.error, row.raw, row.number, size=row.size)
         else:

@@ -25,7 +25,7 @@ from streaming.sources.access_log.prefixes import MOST as MOST_PREFIXES
 from streaming.sources.access_log.prefixes import without_prefix
 from streaming.sources.access_log.wire import VisitorJson, block_writer
 from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
-from streaming.sources.outcomes import Accepted, Deliverable, Ignored, Outcome, Rejected
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Deliverable, Ignored, Outcome, Rejected
 from streaming.sources.pseudonyms import Pseudonymize
 
 TOPIC = "web_logs"
@@ -159,7 +159,7 @@ class LineParser:
         fields = match_plain(line) if self._match is None else None
         if fields is None:
             if not line.strip():
-                return Ignored("empty line")
+                return Ignored(EMPTY_LINE)
             if "\0" in line:
                 return Rejected(TOPIC, "binary: holds a NUL character", raw, number)
             fields = self._odd(line)

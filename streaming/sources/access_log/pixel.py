@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
+from contracts.missing import named
 from contracts.types import INT64_MAX, MAX_ID_LENGTH, MONEY_PATTERN
 
 PIXEL_PATH = "/px"
@@ -61,7 +62,7 @@ def parse_hit(query: str) -> PixelHit:
     return PixelHit(
         pixel_event=cast("PixelEvent", event),
         session_id=given.get("sid"),
-        customer_id=given.get("uid"),
+        customer_id=named(given.get("uid")),
         sku=given.get("sku"),
         quantity=_quantity(given.get("qty")),
         unit_price=_amount("price", given.get("price")),

@@ -15,6 +15,9 @@ from streaming.sources.times import parse_utc
 from streaming.sources.weather import HOUR_S, POSSIBLE, SOURCE
 
 Convert = Callable[[Decimal], Decimal]
+Values = dict[str, float | str]
+"""What an hour was like: measures by the contract's fields, and the condition."""
+CONDITION = "condition"
 
 
 def _scaled(factor: str) -> Convert:
@@ -163,34 +166,38 @@ def met_no_hours(answer: bytes) -> Iterator[Hour]:
         yield Hour(bytes(raw), hour.time, 0, values, units, str(condition) if condition else None)
 
 
-def observation(
-    hour: Hour, station: str, provider: str, names: dict[str, tuple[str, str]], now: datetime
-) -> WeatherObservation | None:
-    """The observation of an hour; None where it is still to come, or nothing was measured.
+def end_of(hour: Hour) -> datetime:
+    """When the hour ends, in UTC.
 
     Raises:
-        InvalidHour: it has no time, or something that cannot be.
+        InvalidHour: it has no time.
     """
     try:
-        end = parse_utc(hour.time) - timedelta(seconds=hour.offset_s)
+        return (parse_utc(hour.time) - timedelta(seconds=hour.offset_s)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidHour("time is no ISO 8601 time") from None
-    if end > now:
-        return None
-    values = {
-        field: _value(name, hour.values.get(name), hour.units.get(name, ""), field, kind)
-        for name, (field, kind) in names.items()
-    }
-    if not any(value is not None for value in values.values()):
-        return None
+
+
+def measured(hour: Hour, names: dict[str, tuple[str, str]]) -> Values:
+    """What was measured in an hour, by the names of the contract's fields; nothing is left out that is not null.
+
+    Raises:
+        InvalidHour: it has something that cannot be.
+    """
+    values: Values = {}
+    for name, (field, kind) in names.items():
+        value = _value(name, hour.values.get(name), hour.units.get(name, ""), field, kind)
+        if value is not None:
+            values[field] = value
+    if values and hour.condition is not None:
+        values[CONDITION] = hour.condition
+    return values
+
+
+def observation(end: datetime, values: Values, station: str, provider: str) -> WeatherObservation:
+    """The observation of the hour that ends then."""
     told = WeatherObservation(
-        event_id="",
-        event_time=end.astimezone(UTC),
-        source=SOURCE,
-        station=station,
-        period_s=HOUR_S,
-        condition=hour.condition,
-        **values,
+        event_id="", event_time=end, source=SOURCE, station=station, period_s=HOUR_S, **cast("dict[str, Any]", values)
     )
     return msgspec.structs.replace(told, event_id=_event_id(told, provider))
 

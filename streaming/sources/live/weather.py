@@ -1,14 +1,15 @@
 """The weather source: the hours that have passed at configured places, from Open-Meteo and met.no.
 
-Position: what makes the next request conditional, and the version of each hour sent, so that an hour goes out again
-only when it was corrected. Forecasts of hours to come are not observations and are ignored.
+Position: what makes the next request conditional; the version of each hour sent, so that an hour goes out again only
+when it was corrected; its values, so that no correction leaves one out; and hashes of what was rejected, so that it is
+rejected once. Forecasts of hours to come are not observations and are ignored.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -22,6 +23,9 @@ from streaming.sources.live.forecasts import (
     OPEN_METEO,
     Hour,
     InvalidHour,
+    Values,
+    end_of,
+    measured,
     met_no_hours,
     observation,
     open_meteo_hours,
@@ -33,6 +37,10 @@ from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
 from streaming.sources.weather import TOPIC
 
 REMEMBERED_HOURS = 240
+REMEMBERED_REJECTIONS = 1_000
+FORESEEN = timedelta(hours=2)
+"""What is said of an hour so long before it ends is remembered, for what the answers after it no longer say."""
+UNCHANGED, NOT_MEASURED = "unchanged", "still to come, or not measured"
 LEAST_SECONDS_BETWEEN_REQUESTS = 0.2
 """Over all places: both providers allow more."""
 LONGEST_PAUSE_SECONDS = 7_200.0
@@ -116,6 +124,8 @@ class Place:
         self._clock = clock
         self._conditions: dict[str, str] = {}
         self._versions: dict[str, str] = {}
+        self._values: dict[str, Values] = {}
+        self._rejected: dict[str, None] = {}
 
     @property
     def stream(self) -> str:
@@ -125,6 +135,8 @@ class Place:
         stored = position or {}
         self._conditions = dict(stored.get("conditions", {}))
         self._versions = dict(stored.get("versions", {}))
+        self._values = dict(stored.get("values", {}))
+        self._rejected = dict.fromkeys(stored.get("rejected", []))
         return again_and_again(self.name, self._session)
 
     def _session(self) -> Iterator[Batch]:
@@ -147,26 +159,48 @@ class Place:
         sent = {"If-None-Match": headers.get("etag"), "If-Modified-Since": headers.get("last-modified")}
         self._conditions = {name: value for name, value in sent.items() if value}
         self._versions = dict(sorted(self._versions.items())[-REMEMBERED_HOURS:])
-        return Batch(outcomes, {"conditions": self._conditions, "versions": self._versions})
+        self._values = dict(sorted(self._values.items())[-REMEMBERED_HOURS:])
+        self._rejected = dict.fromkeys(list(self._rejected)[-REMEMBERED_REJECTIONS:])
+        position = {
+            "conditions": self._conditions,
+            "versions": self._versions,
+            "values": self._values,
+            "rejected": list(self._rejected),
+        }
+        return Batch(outcomes, position)
 
     def _outcome(self, hour: Hour, number: int, now: datetime) -> Outcome:
         try:
-            event = observation(hour, self._station, self._provider.name, self._provider.fields, now)
+            end = end_of(hour)
         except InvalidHour as invalid:
-            known = f"{hour.time[:40]} rejected"
-            if not self._is_news(known, _hash(hour.raw)):
-                return Ignored("unchanged")
-            return Rejected(TOPIC, str(invalid), hour.raw, number)
-        if event is None:
-            return Ignored("still to come, or not measured")
-        if not self._is_news(f"{event.event_time:%Y-%m-%dT%H:%M:%SZ}", event.event_id.rpartition("-")[2]):
-            return Ignored("unchanged")
+            return self._reject(hour, number, invalid)
+        if end > now + FORESEEN:
+            return Ignored(NOT_MEASURED)
+        key = f"{end:%Y-%m-%dT%H:%M:%SZ}"
+        try:
+            # A value that the answer before had and this one has not was not taken back: met.no tells the rain of an
+            # hour with the hour before it, which the next answer no longer has.
+            values = self._values.get(key, {}) | measured(hour, self._provider.fields)
+        except InvalidHour as invalid:
+            return self._reject(hour, number, invalid) if end <= now else Ignored(NOT_MEASURED)
+        if values:
+            self._values[key] = values
+        if end > now or not values:
+            return Ignored(NOT_MEASURED)
+        event = observation(end, values, self._station, self._provider.name)
+        version_of_hour = event.event_id.rpartition("-")[2]
+        if self._versions.get(key) == version_of_hour:
+            return Ignored(UNCHANGED)
+        self._versions[key] = version_of_hour
         return Accepted(TOPIC, event.station.encode(errors="surrogatepass"), event, hour.raw, number)
 
-    def _is_news(self, hour: str, version_of_hour: str) -> bool:
-        news = self._versions.get(hour) != version_of_hour
-        self._versions[hour] = version_of_hour
-        return news
+    def _reject(self, hour: Hour, number: int, invalid: InvalidHour) -> Outcome:
+        """Once: an answer repeats most of the one before it."""
+        hashed = _hash(hour.raw)
+        known = hashed in self._rejected
+        self._rejected.pop(hashed, None)
+        self._rejected[hashed] = None
+        return Ignored(UNCHANGED) if known else Rejected(TOPIC, str(invalid), hour.raw, number)
 
     def _pause(self, response: httpx.Response) -> float:
         """Until the next request: not before the answer expires, as met.no's terms demand."""

@@ -21,6 +21,7 @@ from contracts.settings import Settings
 from streaming.runtime.publishing import Publisher
 from streaming.sources import online_retail
 from streaming.sources.access_log.lines import LineParser
+from streaming.sources.dates import DateOrder
 from streaming.sources.delivery import Progress, deliver
 from streaming.sources.outcomes import Accepted, Counts, Outcome
 from streaming.sources.pseudonyms import pseudonymizer
@@ -58,6 +59,7 @@ class Plan:
     seed: int | None = None
     start: datetime | None = None
     orders: Path | None = None
+    date_format: DateOrder | None = None
 
     @property
     def endless(self) -> bool:
@@ -94,7 +96,7 @@ def outcomes(plan: Plan, seed: int) -> Iterator[Outcome]:
     if plan.orders is not None:
         if plan.days is not None or plan.seconds is not None or plan.start is not None:
             raise Terminal("An order book has its own times.", remedy="Use --events and --rate to limit its replay.")
-        return islice(_order_book(plan.orders, seed), plan.events)
+        return islice(_order_book(plan.orders, plan.date_format, seed), plan.events)
     if plan.days is not None:
         if plan.seconds is not None:
             raise Terminal("--days is a batch, --seconds a live run.", remedy="Use one of them.")
@@ -126,10 +128,10 @@ def _live(start: datetime, seed: int, rate: float) -> Iterator[Outcome]:
         yield emitter.emit(what, _moment(start, number / rate))
 
 
-def _order_book(path: Path, seed: int) -> Iterator[Outcome]:
+def _order_book(path: Path, date_format: DateOrder | None, seed: int) -> Iterator[Outcome]:
     """Rows that are no invoice lines are left to `replay online-retail`, which rejects them."""
     understood: list[online_retail.InvoiceLine] = []
-    for row in online_retail.read_lines(path):
+    for row in online_retail.read_lines(path, date_format):
         try:
             line = online_retail.understand(row)
         except online_retail.InvalidRow:

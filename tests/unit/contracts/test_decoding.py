@@ -1,10 +1,11 @@
 """The strict decoder's verdict on the shared corpus."""
 
+import orjson
 import pytest
 
-from contracts.decoding import InvalidRecord, decode, encode
-from contracts.ecommerce import Order
-from tests.corpus import CASES, Case
+from contracts.decoding import InvalidRecord, are_valid, decode, encode
+from contracts.ecommerce import Customer, Order
+from tests.corpus import CASES, GUESTS, NO_GUESTS, VALID, Case
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.refused_as is None], ids=lambda case: case.name)
@@ -31,3 +32,18 @@ def test_the_reason_never_quotes_the_payload() -> None:
         with pytest.raises(InvalidRecord) as refused:
             decode(Order, case.value.replace(b"fax", secret).replace(b"17850", secret))
         assert secret.decode() not in str(refused.value)
+
+
+def test_a_word_for_nothing_names_no_customer() -> None:
+    def buyer(word: str) -> str | None:
+        return decode(Order, orjson.dumps({**VALID, "customer_id": word})).customer_id
+
+    assert [buyer(word) for word in GUESTS] == [None] * len(GUESTS)
+    assert [buyer(word) for word in NO_GUESTS] == list(NO_GUESTS)
+    row = {"event_id": "c", "event_time": "2026-11-01T12:00:00Z", "source": "test"}
+    assert decode(Customer, orjson.dumps({**row, "customer_id": "nano"})).customer_id == "nano"
+    for word in GUESTS:
+        value = orjson.dumps({**row, "customer_id": word})
+        with pytest.raises(InvalidRecord):
+            decode(Customer, value)
+        assert not are_valid(Customer, [value])

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.decoding import InvalidRecord, decode
-from contracts.ecommerce import Order, WebLog
+from contracts.ecommerce import Customer, Order, WebLog
 from contracts.types import Event
 from streaming.landing.columnar import decode_batch
 from streaming.landing.packed import Packed
-from tests.corpus import CASES, VALID, Case, valid_order
+from tests.corpus import CASES, GUESTS, NO_GUESTS, VALID, Case, valid_order
 
 
 def strictly(contract: type[Event], value: bytes) -> dict[str, Any] | str:
@@ -63,6 +63,18 @@ def test_both_decoders_agree_on_the_whole_corpus_at_once() -> None:
 
 def test_a_good_batch_takes_the_quick_path() -> None:
     assert decode_batch(Order, Packed.of([valid_order(number) for number in range(10)], b"\n")).indices is None
+
+
+def test_guests_land_as_guests_on_the_quick_path() -> None:
+    values = [orjson.dumps({**VALID, "customer_id": word}) for word in (*GUESTS, *NO_GUESTS)]
+    plain = [value for value in values if b"\\\\" not in value and b"\\t" not in value]
+    decoded = decode_batch(Order, Packed.of(plain, b"\n"))
+    assert decoded.indices is None
+    assert decoded.events["customer_id"].null_count() == len(GUESTS) - 2
+    assert by_column(Order, plain) == [strictly(Order, value) for value in plain]
+    row = {"event_id": "c", "event_time": "2026-11-01T12:00:00Z", "source": "test"}
+    rows = [orjson.dumps({**row, "customer_id": word}) for word in (*GUESTS, *NO_GUESTS)]
+    assert by_column(Customer, rows) == [strictly(Customer, value) for value in rows]
 
 
 def test_a_field_that_occurs_for_the_first_time_is_landed() -> None:

@@ -11,9 +11,11 @@ from models.sentiment import domain
 from models.sentiment.counting import Counter
 from models.sentiment.language import LONGEST, languages
 from models.sentiment.polarity import Analyzer
+from models.sentiment.scorer import Vader
 from models.sentiment.text import read, read_all
 from models.sentiment.words import LONGEST_WORD, MOST_WORDS, Words, split
 from tests.shared_data import shared
+from tests.unit.doubling import assert_linear
 
 FOREIGN = ("Das Paket kam leider viel zu spät an.", "配達が遅れました。", "LE COLIS EST ARRIVÉ", "", "12 34", "ﬁne²")
 OURS, THEIRS = Analyzer(), SentimentIntensityAnalyzer()
@@ -118,3 +120,52 @@ def test_words_without_end_do_not_fill_the_memory() -> None:
     assert len(words) == 10
     assert words["x" * (LONGEST_WORD + 1)] == LONGEST_WORD + 1
     assert len(words) == 10
+
+
+UNITS = (
+    "<!--", "<a ", "<a>", "-->", "@a ", "@", "x@y.", "http://", "www.", "#a", "&#9", "&amp", "aaa ", "a",
+    "a\u0327\u0301", "\u0327\u0301", "😀", "hello world ", "очень плохо ", "but good ", "bad ", "the least ",
+    "never so good but ", "kind of ", "! ",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_text_is_cleaned_told_and_scored_in_time_proportional_to_its_length(unit: str) -> None:
+    scorer = Vader()
+
+    def scored(text: str) -> None:
+        scorer.score([read(text, None).text])
+
+    assert_linear(scored, lambda parts: unit * parts, 3_000)
+
+
+@pytest.mark.parametrize("text", ["&#" + "9" * 5_000 + ";", "&#" + "0" * 5_000 + "65;", "&#x" + "f" * 5_000 + ";"])
+def test_a_character_reference_of_any_length_is_read(text: str) -> None:
+    assert len(read(text + " a good thing it was, all in all", None).text) < 40
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("これはひどい", "ja"),
+        ("очень плохо", "ru"),
+        ("很差", "zh"),
+        ("나빠요", "ko"),
+        ("سيء جدا", "ar"),
+        ("ok, очень плохо", "ru"),
+        ("\u1401\u1402", "und"),
+    ],
+)
+def test_a_short_text_in_another_script_is_not_read_as_english(text: str, language: str) -> None:
+    found = read(text, None)
+    assert found.unreadable == "language"
+    assert found.language == language or language == "und"
+    assert read(text, "en").unreadable == "language"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["bad", "\uff42\uff41\uff44", "\U0001d4eb\U0001d4ea\U0001d4ed", "ﬁne²", "très bien", "ok 👍", "\u03b1 is bad"],
+)
+def test_a_short_text_in_latin_letters_is_read(text: str) -> None:
+    assert (read(text, None).language, read(text, None).unreadable) == ("en", None)

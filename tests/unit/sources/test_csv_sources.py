@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import Terminal
 from streaming.sources import online_retail, reviews, weather
+from streaming.sources.dates import DateOrder
 from streaming.sources.replay import Options
 from streaming.sources.rows import read_rows
 from streaming.sources.times import UNDATED
@@ -31,10 +34,17 @@ def observe(content: bytes) -> Walk:
     return walk(weather.outcomes(pieces(content), "somewhere"))
 
 
-def sell(tmp_path: Path, content: bytes) -> Walk:
+def sell(tmp_path: Path, content: bytes, date_order: DateOrder | None = None, header: bytes = BOOK) -> Walk:
     path = tmp_path / "book.csv"
-    path.write_bytes(BOOK + content)
-    return walk(online_retail.outcomes(online_retail.read_lines(path)))
+    path.write_bytes(header + content)
+    return walk(online_retail.outcomes(online_retail.read_lines(path, date_order)))
+
+
+def sold_at(tmp_path: Path, *dates: str, date_order: DateOrder | None = None) -> list[datetime | None]:
+    """The time of an order for each date, as a file with all of them is read; None where it is rejected."""
+    rows = "".join(f"{number},A,x,1,{date},1.00,,\n" for number, date in enumerate(dates))
+    times = {event.order_id: event.event_time for event in sell(tmp_path, rows.encode(), date_order).events}
+    return [times.get(str(number)) for number in range(len(dates))]
 
 
 def test_every_review_is_accepted_with_or_without_words(tmp_path: Path) -> None:
@@ -56,7 +66,18 @@ def test_a_review_may_span_lines_and_hold_quotes() -> None:
     assert found.events[1].subject is None
 
 
-@pytest.mark.parametrize("rating", [b"0", b"6", b"", b"4.5", b"five"])
+@pytest.mark.parametrize("rating", [b"4", b"4.0", b"4.", b" 4.00 "])
+def test_stars_written_as_a_fraction_are_stars(rating: bytes) -> None:
+    assert [event.rating for event in review(b"0,1,t,t," + rating + b",Tops\n").events] == [4]
+
+
+def test_a_review_may_be_as_long_as_a_record() -> None:
+    long = b"fine " * 40_000
+    found = review(b"0,1,t," + long + b',5,Tops\n1,1,t,"' + long + b'\n",5,Tops\n')
+    assert [len(event.text) for event in found.events] == [199_999] * 2
+
+
+@pytest.mark.parametrize("rating", [b"0", b"6", b"", b"4.5", b"4.01", b"five", b"4.0.0"])
 def test_a_rating_that_is_none_is_refused(rating: bytes) -> None:
     assert review(b"0,1,t,t," + rating + b",Tops\n").counts == (0, 1, 0)
 
@@ -161,7 +182,7 @@ def test_csv_and_its_second_edition_read_like_parquet(tmp_path: Path) -> None:
         b"536365,85123A,HOLDER,6,12/1/2010 8:26,2.55,17850.0,United Kingdom\n"
         b"536365,85123A,HOLDER,6,12/1/2010 8:26,2.55,17850,United Kingdom\n"
     )
-    found = sell(tmp_path, content)
+    found = sell(tmp_path, content, "mdy")
     assert found.counts == (2, 0, 0)
     customer, order = found.events
     assert (order.order_id, order.total, len(order.lines), order.customer_id) == ("536365", "30.60", 2, "17850")
@@ -171,8 +192,82 @@ def test_csv_and_its_second_edition_read_like_parquet(tmp_path: Path) -> None:
     renamed = renamed.replace(b"CustomerID", b"Customer ID")
     path = tmp_path / "second.csv.gz"
     path.write_bytes(gzip.compress(renamed + content))
-    again = walk(online_retail.outcomes(online_retail.read_lines(path)))
+    again = walk(online_retail.outcomes(online_retail.read_lines(path, "mdy")))
     assert again.events == found.events
+
+
+FIRST, THIRTEENTH = datetime(2010, 12, 1, 8, 26, tzinfo=UTC), datetime(2010, 12, 13, 8, 26, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ("01/12/2010 08:26", "13/12/2010 08:26"),
+        ("12/1/2010 8:26", "12/13/2010 8:26"),
+        ("12/1/10 8:26", "12/13/10 8:26"),
+        ("1/12/10 8:26", "13/12/10 8:26"),
+        ("01.12.2010 08:26:00", "13.12.2010 08:26"),
+        ("12-01-2010 08:26 AM", "12-13-2010 08:26 am"),
+        ("2010-12-01T08:26:00Z", "13/12/2010 08:26"),
+        ("2010/12/1 8:26", "2010/12/13 8:26:00.000"),
+    ],
+)
+def test_the_file_decides_whether_the_day_or_the_month_comes_first(tmp_path: Path, dates: tuple[str, str]) -> None:
+    assert sold_at(tmp_path, *dates) == [FIRST, THIRTEENTH]
+    assert sold_at(tmp_path, *reversed(dates)) == [THIRTEENTH, FIRST]
+
+
+@pytest.mark.parametrize("dates", [("01/12/2010 08:26", "05/05/2010 08:26"), ("13/12/2010 08:26", "12/13/2010 08:26")])
+def test_dates_that_read_both_ways_are_asked_about_before_anything_goes_out(
+    tmp_path: Path, dates: tuple[str, str]
+) -> None:
+    with pytest.raises(Terminal, match="--date-format"):
+        sold_at(tmp_path, *dates)
+    rows = [(str(number), "A", "x", 1, date, 1.0, "", "") for number, date in enumerate(dates)]
+    path = tmp_path / "book.parquet"
+    columns = dict(zip(online_retail.COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(Terminal, match="--date-format"):
+        next(online_retail.read_lines(path))
+
+
+def test_a_date_order_that_is_given_holds_for_every_row(tmp_path: Path) -> None:
+    dates = ("1/12/10 8:26", "13/12/2010 08:26", "12/13/2010 08:26", "5/5/69 12:00 AM", "2010-12-01 08:26")
+    assert sold_at(tmp_path, *dates, date_order="dmy") == [
+        FIRST, THIRTEENTH, None, datetime(1969, 5, 5, tzinfo=UTC), FIRST,
+    ]  # fmt: skip
+    assert sold_at(tmp_path, "10/12/01 8:26", date_order="ymd") == [FIRST]
+    assert sold_at(tmp_path, "5/5/2010 12:30 PM") == [datetime(2010, 5, 5, 12, 30, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    "date", ["31/02/2010 8:26", "1/1/201 8:26", "1/1/2010 25:00", "1/1/2010 13:00 PM", "0/0/0", "1/1-10"]
+)
+def test_what_is_no_date_in_any_order_is_refused(tmp_path: Path, date: str) -> None:
+    assert sold_at(tmp_path, date, "2010-12-01 08:26") == [None, FIRST]
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "NULL", "null", "\\N", "<NA>", "N/A", "", "   ", '" "'])
+def test_a_word_for_nothing_is_a_guest(tmp_path: Path, word: str) -> None:
+    found = sell(tmp_path, f"1,A,x,1,2010-12-01 08:26:00,1.00,{word},UK\n".encode())
+    assert [(order.order_id, order.customer_id) for order in found.of("orders")] == [("1", None)]
+    assert found.of("customers") == []
+    assert found.accepted[0].key == b"1"
+
+
+@pytest.mark.parametrize("header", [BOOK, b'"' + BOOK.strip().replace(b",", b'","') + b'"\r\n'])
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path, header: bytes) -> None:
+    found = sell(tmp_path, b"1,A,x,1,2010-12-01 08:26:00,1.00,7,UK\n", header=b"\xef\xbb\xbf" + header)
+    assert found.counts == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "price"),
+    [("2.550000", "2.55"), ("2.00000", "2"), ("-0.500000", "-0.5"), ("2.5000", "2.5000"), ("1E2", "100")],
+)
+def test_zeros_beyond_the_decimals_of_money_are_left_out(tmp_path: Path, given: str, price: str) -> None:
+    (order,) = sell(tmp_path, f"1,A,x,1,2010-12-01 08:26:00,{given},,\n".encode()).events
+    assert order.lines[0].unit_price == price
 
 
 def test_rows_that_are_no_invoice_lines_are_inputs_of_their_own(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from contracts.errors import Terminal
 from contracts.topics import MAX_RECORD_BYTES
 from headrace.commands.sources import SOURCE_NAMES
 from streaming.runtime.publishing import MAX_KEY_BYTES, DeadLetter, Publisher
-from streaming.sources.delivery import IncompleteInput, Pace, deliver
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from streaming.sources.delivery import IncompleteInput, Pace, UnrecognizedInput, deliver, require_recognized
+from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.replay import SOURCES
 
 
@@ -175,3 +175,19 @@ def test_every_source_is_named_by_the_command_and_described_in_the_docs() -> Non
     assert tuple(SOURCES) == SOURCE_NAMES
     page = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
     assert [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")] == list(SOURCES)
+
+
+def test_input_of_which_nothing_is_recognized_is_an_error() -> None:
+    wrong, blank = Rejected("social_media", "malformed", b"x", 1), Ignored(EMPTY_LINE)
+
+    def counted(*outcomes: Outcome) -> Recorder:
+        recorder = Recorder()
+        counts = deliver(outcomes, recorder.publisher, source="mastodon", origin="a file")
+        require_recognized(counts, "mastodon", "a file")
+        return recorder
+
+    for recognized in ((), (blank,), (wrong, post()), (wrong, Ignored("visibility direct"))):
+        counted(*recognized)
+    with pytest.raises(UnrecognizedInput, match="all 2 inputs were rejected") as unrecognized:
+        counted(wrong, blank, wrong)
+    assert unrecognized.value.counts.as_json() == {"input": 3, "accepted": 0, "rejected": 2, "ignored": 1}

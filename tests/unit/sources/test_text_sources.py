@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.decoding import InvalidRecord
+from contracts.errors import Terminal
 from contracts.settings import Settings
 from streaming.sources import jetstream, labelled, mastodon
 from streaming.sources.html_text import html_to_text
@@ -184,11 +185,49 @@ def test_broken_statuses_are_refused() -> None:
         status(created_at="noon"),
         status(id=7),
         status(id=""),
-        status(content="<![foo[bar]]>"),
         status(account=None),
         {"hello": "world"},
     )
-    assert found.counts == (1, 6, 0)
+    assert found.counts == (1, 5, 0)
+
+
+def test_markup_that_browsers_show_nothing_of_is_a_post_without_text() -> None:
+    assert [event.text for event in toots(status(content="<![foo[bar]]>")).events] == [None]
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("before", [b"", MARK, b"\n \n"])
+def test_a_saved_timeline_is_read_status_by_status(tmp_path: Path, before: bytes, indent: int | None) -> None:
+    posts = [status(), status(id="2", content="x" * 600_000)]
+    timeline: list[object] = [*posts, status(visibility="direct"), {"id": 3}, "no"]
+    path = tmp_path / "timeline.json"
+    path.write_bytes(before + json.dumps(timeline, indent=indent).encode())
+    found = walk_file(tmp_path, "mastodon", path)
+    assert found.counts == (2, 2, 1)
+    assert [event.post_id for event in found.events] == ["1", "2"]
+    lines = toots(*posts)
+    assert [event.event_id for event in lines.events] == [event.event_id for event in found.events]
+
+
+@pytest.mark.parametrize("content", [b"[{", b"[] x", b"<html>", b"hello\n", b"[" * 100_000, b"PK\x03\x04"])
+def test_a_file_that_is_no_recording_of_mastodon_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "timeline.json"
+    path.write_bytes(content)
+    with pytest.raises(Terminal):
+        walk_file(tmp_path, "mastodon", path)
+
+
+@pytest.mark.parametrize("source", ["mastodon", "jetstream", "labelled"])
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path, source: str) -> None:
+    line = {"mastodon": json.dumps(status()).encode(), "jetstream": post(), "labelled": b"fine\t1"}[source]
+    path = tmp_path / "recording.txt"
+    path.write_bytes(MARK + line + b"\n" + line + b"\n")
+    found = walk_file(tmp_path, source, path)
+    assert found.counts == (2, 0, 0)
+    assert not any(event.text.startswith("\ufeff") for event in found.events)
 
 
 def test_an_event_stream_without_its_last_blank_line_is_read_to_the_end() -> None:
@@ -216,7 +255,8 @@ def test_html_becomes_the_text_a_reader_sees(html: str, text: str) -> None:
 def test_no_bytes_make_the_sources_fail(content: bytes) -> None:
     for found in (
         stream(content),
-        walk(mastodon.outcomes(pieces(content), PSEUDONYMIZE)),
+        walk(mastodon.outcomes(pieces(b":\n" + content), PSEUDONYMIZE)),
+        walk(mastodon.outcomes(pieces(b"{}\n" + content), PSEUDONYMIZE)),
         walk(mastodon.outcomes(pieces(b"event: update\ndata: " + content), PSEUDONYMIZE)),
     ):
         assert len(found.values) == len(found.accepted)

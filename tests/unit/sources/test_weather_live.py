@@ -99,6 +99,50 @@ def test_a_correction_goes_out_as_another_event_of_the_same_hour_and_nothing_els
     assert "if-none-match" in server.requests[-1].headers
 
 
+def met_no(*hours: tuple[str, dict[str, Any], float | None]) -> bytes:
+    """Hours with what was measured in them, and the rain of the hour that follows."""
+    series = [
+        {
+            "time": f"2026-11-01T{time}:00:00Z",
+            "data": {
+                "instant": {"details": details},
+                "next_1_hours": {"details": {} if rain is None else {"precipitation_amount": rain}},
+            },
+        }
+        for time, details, rain in hours
+    ]
+    units = {"air_temperature": "celsius", "precipitation_amount": "mm", "relative_humidity": "%"}
+    return json.dumps({"properties": {"meta": {"units": units}, "timeseries": series}}).encode()
+
+
+@pytest.mark.parametrize("clock", ["10:05", "09:59"])
+def test_a_correction_never_replaces_a_value_by_nothing(clock: str) -> None:
+    answers = [
+        met_no(("09", {"air_temperature": 7}, 0.5), ("10", {"air_temperature": 8, "relative_humidity": 80}, None)),
+        met_no(("10", {"air_temperature": 8.5}, 0.1), ("11", {"air_temperature": 9}, None)),
+    ]
+    now = datetime.fromisoformat(f"2026-11-01T{clock}:00Z")
+    with http(lambda request: request.answer(200, answers[0])) as url:
+        reading = Reading(place(url, "met.no", now)).wait_for(2)
+    now = datetime.fromisoformat("2026-11-01T10:30:00Z")
+    with http(lambda request: request.answer(200, answers[1])) as url:
+        again = Reading(place(url, "met.no", now), reading.position).wait_for(2)
+    (event,) = [event for event in again.events if event.event_time.hour == 10]
+    assert (event.temperature_c, event.precipitation_mm, event.relative_humidity_pct) == (8.5, 0.5, 80.0)
+    told = [event.precipitation_mm for event in reading.events if event.event_time.hour == 10]
+    assert told == ([0.5] if clock == "10:05" else [])
+
+
+def test_hours_that_cannot_be_decoded_are_rejected_once() -> None:
+    body = json.loads(met_no(("09", {"air_temperature": 7}, None)))
+    body["properties"]["timeseries"] += [{"time": 5}, {"time": 6}, {"data": "none"}]
+    with http(lambda request: request.answer(200, json.dumps(body).encode())) as url:
+        reading = Reading(place(url, "met.no")).wait_for(12)
+        after = Reading(place(url, "met.no"), reading.position).wait_for(4)
+    assert (len(reading.events), len(reading.rejected)) == (1, 3)
+    assert (after.events, after.rejected) == ([], [])
+
+
 def test_the_terms_are_kept() -> None:
     expires = (LATER + timedelta(seconds=0.5)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     server = Weather(lambda: MET_NO, Expires=expires, Last_Modified="Mon, 20 Jul 2020 11:44:31 GMT")
