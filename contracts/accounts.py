@@ -41,7 +41,8 @@ class PartitionAccount:
     `log_start` to `scanned_to` is the range retained and scanned; of a log that has lost its end, to where it was lost
     (`lost_end`). `unregistered` are the offsets in committed files that the warehouse has not registered yet;
     `damaged` names files that are missing or whose hash differs. `altered` are committed ranges that the topic holds
-    other records of than landed.
+    other records of than landed. `set_apart` are ranges that no client can read: first offset, the offset after the
+    last, records. `held` has none of these.
     """
 
     topic: str
@@ -55,6 +56,7 @@ class PartitionAccount:
     position: int
     chain: tuple[CommittedRange, ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
+    set_apart: tuple[tuple[int, int, int], ...] = ()
     stopped_reason: str | None = None
     unregistered: Offsets = field(default_factory=no_offsets)
     damaged: tuple[str, ...] = ()

@@ -110,3 +110,20 @@ create table if not exists landing.gaps (
     reason text not null,
     accepted_at timestamptz not null default clock_timestamp()
 );
+
+-- Offsets that no client can read, set apart: positions and deliveries pass over them. `records` is what the batch's
+-- header says, `batch` the batch as Kafka stores it, `bytes` its size. `reader`: `lander`, or the delivery by Connect.
+create table if not exists landing.set_apart (
+    topic text not null,
+    topic_id uuid not null,
+    partition integer not null,
+    first_offset bigint not null,
+    next_offset bigint not null check (next_offset > first_offset),
+    reader text not null,
+    records bigint not null,
+    reason text not null,
+    bytes bigint not null,
+    batch bytea,
+    set_apart_at timestamptz not null default clock_timestamp(),
+    primary key (topic_id, partition, first_offset, reader)
+);

@@ -13,6 +13,7 @@ from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.connect.connectors import consumer_group, sink_name
+from streaming.landing import apart
 from streaming.runtime.dead_letters import letters
 from streaming.runtime.health import quiet_admin
 from streaming.runtime.reading import committed_records
@@ -92,10 +93,11 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
     committed = committed_offsets(settings, delivery)
     bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
     dead = refused(settings, delivery)
+    passed = apart.ranges(db, topic_id, sink_name(delivery))
     latest: dict[str, tuple[Place, bool]] = {}
     for place, message in _read(settings, delivery.topic, {}):
         key = _key(delivery, message)
-        if place not in dead and key is not None:
+        if place not in dead and key is not None and not _is_within(place, passed):
             latest[key] = (place, message.value() is None)
     query = f"select {delivery.key}, {TOPIC_ID}, {PARTITION}, {OFFSET} from {delivery.qualified}"  # noqa: S608
     rows = {row[0]: (row[1], (row[2], row[3])) for row in db.execute(query.encode())}
@@ -110,6 +112,10 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
         refused=len(dead),
         rows=rows,
     )
+
+
+def _is_within(place: Place, ranges: Mapping[int, tuple[tuple[int, int, int], ...]]) -> bool:
+    return any(first <= place[1] < following for first, following, _ in ranges.get(place[0], ()))
 
 
 class _Keyed(msgspec.Struct):

@@ -10,10 +10,12 @@ from threading import Event as Flag
 
 from prometheus_client import Counter, Gauge
 
+from contracts.delivery import DELIVERIES
 from contracts.errors import Transient
 from contracts.settings import Settings
 from streaming.connect.applying import Change, apply, configure, wanted_connectors
-from streaming.connect.connectors import PREFIX
+from streaming.connect.connectors import PREFIX, sink_name
+from streaming.connect.passing import pass_unreadable
 from streaming.connect.worker import ConnectorState, Worker
 from streaming.runtime.logs import logger
 
@@ -102,9 +104,19 @@ class Watcher:
                 continue
             self._tell(state)
             if self._back_offs.setdefault(state.name, BackOff()).is_due(state.failed, self._clock()):
+                self._pass_unreadable(state.name)
                 worker.restart(state.name)
                 RESTARTS.labels(state.name).inc()
                 log.info("restarted", connector=state.name)
+
+    def _pass_unreadable(self, name: str) -> None:
+        """Move a delivery past a batch that it cannot read, should that be why it failed."""
+        for delivery in DELIVERIES.values():
+            if sink_name(delivery) == name:
+                try:
+                    pass_unreadable(self._settings, delivery)
+                except Transient as error:
+                    log.warning("cannot look for what is unreadable", connector=name, reason=str(error))
 
     def _tell(self, state: ConnectorState) -> None:
         """Log a failure once, and its end."""

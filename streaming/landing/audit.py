@@ -15,10 +15,11 @@ from contracts.accounts import CommittedRange, Offsets, PartitionAccount, no_off
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from streaming.landing import accounts
+from streaming.landing import accounts, apart
 from streaming.landing.contents import Comparison, Log, comparisons, logs_of
 from streaming.landing.truncations import Truncation, truncations_of
 from streaming.runtime import clients
+from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
 from streaming.runtime.topics import offset_bounds, topic_ids
 
 SCAN_RECORDS = 10_000
@@ -72,6 +73,7 @@ class _Book:
     truncations: list[Truncation]
     chains: dict[accounts.Log, tuple[CommittedRange, ...]]
     gaps: dict[int, tuple[tuple[int, int], ...]]
+    set_apart: dict[int, tuple[tuple[int, int, int], ...]]
 
     def logs(self) -> dict[Key, list[Log]]:
         return {key: logs_of(position, self.truncations) for key, position in self.positions.items()}
@@ -86,6 +88,7 @@ def _book(db: psycopg.Connection, topic: str, topic_id: UUID) -> _Book:
         truncations=truncations_of(db, topic_id),
         chains=accounts.chains(db, topic_id),
         gaps=accounts.gaps(db, topic_id),
+        set_apart=apart.ranges(db, topic_id),
     )
 
 
@@ -103,6 +106,8 @@ def _accounts(
     stopped = position.stopped_reason if position else None
     if book.on_record is not None and book.on_record != book.topic_id:
         stopped = "the topic was recreated"
+    set_apart = book.set_apart.get(partition, ())
+    held = _without(held, set_apart)
     logs = [Log(book.topic_id, start, None, start)] if position is None else logs_of(position, book.truncations)
     for log in logs:
         # A later log has no records below its beginning, which is where the one before it ended.
@@ -119,6 +124,7 @@ def _accounts(
             position=log.position,
             chain=book.chains.get((log.log_id, partition), ()),
             gaps=book.gaps.get(partition, ()),
+            set_apart=tuple(each for each in set_apart if first <= each[0] < last),
             stopped_reason=stopped if log.end is None else None,
             unregistered=landed.get((log.log_id, partition), no_offsets()),
             damaged=damaged if log.end is None else (),
@@ -133,7 +139,8 @@ def scan(
 ) -> dict[Key, Offsets]:
     """The offsets of all committed records between the bounds of each partition, read from the broker.
 
-    The records are given to the comparison of their partition, where there is one.
+    The records are given to the comparison of their partition, where there is one. A batch that cannot be read counts
+    as one record, at its first offset.
     """
     found: dict[Key, list[Offsets]] = {key: [] for key in bounds}
     waiting = {key for key, (start, end) in bounds.items() if end > start}
@@ -148,7 +155,14 @@ def scan(
                 raise Transient(
                     f"Kafka sent nothing for {STALL_SECONDS} s while {len(waiting)} partitions were scanned."
                 )
-            _gather(messages, found, waiting, contents or {})
+            for key, offset in _gather(messages, found, waiting, contents or {}).items():
+                with CarefulReader(settings) as reader:
+                    stretch = reader.next_batch(*key, max(offset, bounds[key][0]))
+                if stretch is not None:
+                    _take(key, stretch.messages, found, contents or {})
+                    if stretch.unreadable is not None:
+                        found[key].append(np.array([stretch.unreadable.first], dtype=np.int64))
+                    consumer.seek(TopicPartition(*key, stretch.next))
             _end_reached(consumer, bounds, waiting)
     finally:
         consumer.close()
@@ -160,8 +174,10 @@ def _gather(
     found: dict[Key, list[Offsets]],
     waiting: set[Key],
     contents: Mapping[Key, Comparison],
-) -> None:
+) -> dict[Key, int]:
+    """Take records; returns the partitions whose next batch cannot be read, and where that is."""
     records: dict[Key, list[Message]] = {}
+    unreadable: dict[Key, int] = {}
     for message in messages:
         key = (str(message.topic()), int(message.partition() or 0))
         error = message.error()
@@ -169,13 +185,27 @@ def _gather(
             records.setdefault(key, []).append(message)
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes
             waiting.discard(key)
+        elif error.code() in UNREADABLE:
+            unreadable[key] = int(message.offset() or 0)
         elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
             raise Terminal(f"Kafka refused the scan: {error.str()}.", remedy="Look at the broker's log.")
     for key, taken in records.items():
-        offsets = np.fromiter(map(Message.offset, taken), np.int64, len(taken))
-        found[key].append(offsets)
-        if key in contents:
-            contents[key].add(taken, offsets)
+        _take(key, taken, found, contents)
+    return unreadable
+
+
+def _take(key: Key, taken: list[Message], found: dict[Key, list[Offsets]], contents: Mapping[Key, Comparison]) -> None:
+    offsets = np.fromiter(map(Message.offset, taken), np.int64, len(taken))
+    found[key].append(offsets)
+    if key in contents:
+        contents[key].add(taken, offsets)
+
+
+def _without(offsets: Offsets, ranges: Iterable[tuple[int, int, int]]) -> Offsets:
+    """The offsets outside of these ranges."""
+    for first, following, _ in ranges:
+        offsets = offsets[(offsets < first) | (offsets >= following)]
+    return offsets
 
 
 def _end_reached(consumer: Consumer, bounds: Mapping[Key, tuple[int, int]], waiting: set[Key]) -> None:
@@ -189,7 +219,7 @@ def _end_reached(consumer: Consumer, bounds: Mapping[Key, tuple[int, int]], wait
 
 def _up_to(chunks: list[Offsets], end: int) -> Offsets:
     offsets = np.concatenate(chunks) if chunks else no_offsets()
-    return np.sort(offsets[offsets < end])
+    return np.unique(offsets[offsets < end])
 
 
 def _landed_offsets(

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -18,11 +18,16 @@ from streaming.landing import fingerprints
 from streaming.landing.columnar import Offender, Survey, decode_batch, survey
 from streaming.landing.packed import Packed
 from streaming.runtime.arrival import arrivals
+from streaming.runtime.careful.headers import UNREAD, Headers, headers_of
 
 _MILLISECONDS = itemgetter(1)
 
 RECORD_OVERHEAD_BYTES = 48
 """About what a record costs in memory besides its value, key and headers: cells of lists and arrays."""
+
+
+def _unread(_topic: str, _partition: int, _offset: int) -> Headers | None:
+    return UNREAD
 
 
 @dataclass
@@ -31,11 +36,12 @@ class Buffer:
 
     `firsts` is, by partition, the position each range of the next flush begins at; `nexts` where it ends so far,
     `epochs` the leader epoch of the last record (None where the broker sends none); `size_bytes` is what it all takes
-    in memory.
+    in memory. `odd_headers` reads a record's headers, by topic, partition and offset, where the client cannot.
     """
 
     topic: Topic
     clock: Callable[[], float] = time.monotonic
+    odd_headers: Callable[[str, int, int], Headers | None] = _unread
     values: list[Packed] = field(default_factory=list[Packed])
     surveys: list[Survey] = field(default_factory=list[Survey])
     keys: list[Packed] = field(default_factory=list[Packed])
@@ -68,30 +74,41 @@ class Buffer:
         """Take the messages at or past the position `expected` of their partition, and move it.
 
         Messages of partitions that are not expected at all (revoked, stopped) are dropped. Returns how many bytes of
-        values were taken.
+        values were taken. What raises leaves the buffer and the positions as they were.
         """
         count = len(messages)
         partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
         offsets = np.fromiter(map(Message.offset, messages), np.int64, count)
-        wanted = self._wanted(messages, partitions, offsets, expected)
+        wanted, lasts = self._wanted(partitions, offsets, expected)
+        ends = {partition: (int(offsets[at]) + 1, messages[at].leader_epoch()) for partition, at in lasts.items()}
         if wanted is not None:
             messages = [message for message, keep in zip(messages, wanted, strict=True) if keep]
             partitions, offsets, count = partitions[wanted], offsets[wanted], len(messages)
         if not messages:
             return 0
-        if not self.count:
-            self.since = self.clock()
         values = Packed.of(list(map(Message.value, messages)), self.separator)
         keys = Packed.of(list(map(Message.key, messages)))
-        headers = list(map(Message.headers, messages))
+        headers, odd = headers_of(messages)
+        for place in odd:
+            headers[place] = self.odd_headers(self.topic.name, int(partitions[place]), int(offsets[place]))
+        stamps = list(map(Message.timestamp, messages))
+        times = np.fromiter(map(_MILLISECONDS, stamps), np.int64, count)
+        arrived = np.array(arrivals(stamps), np.int64)
+        lines = survey(values.data) if self.separator else None
+        # Nothing raises from here on.
+        if not self.count:
+            self.since = self.clock()
+        for partition, (end, epoch) in ends.items():
+            self.firsts.setdefault(partition, expected[self.topic.name, partition])
+            self.nexts[partition] = expected[self.topic.name, partition] = end
+            self.epochs[partition] = epoch
         self.values.append(values)
-        if self.separator:
-            self.surveys.append(survey(values.data))
+        if lines is not None:
+            self.surveys.append(lines)
         self.keys.append(keys)
         self.headers += headers
-        stamps = list(map(Message.timestamp, messages))
-        self.times.append(np.fromiter(map(_MILLISECONDS, stamps), np.int64, count))
-        self.arrivals.append(np.array(arrivals(stamps), np.int64))
+        self.times.append(times)
+        self.arrivals.append(arrived)
         self.partitions.append(partitions)
         self.offsets.append(offsets)
         self.count += count
@@ -101,28 +118,21 @@ class Buffer:
         return int(np.maximum(values.lengths, 0).sum())
 
     def _wanted(
-        self,
-        messages: list[Message],
-        partitions: np.ndarray,
-        offsets: np.ndarray,
-        expected: dict[tuple[str, int], int],
-    ) -> np.ndarray | None:
-        """Which messages to keep (None: all), having moved the positions past them."""
+        self, partitions: np.ndarray, offsets: np.ndarray, expected: dict[tuple[str, int], int]
+    ) -> tuple[np.ndarray | None, dict[int, int]]:
+        """Which messages to keep (None: all), and the place of the last one of each partition."""
         wanted: np.ndarray | None = None
+        lasts: dict[int, int] = {}
         for partition in np.flatnonzero(np.bincount(partitions)).tolist():
             mine = partitions == partition
-            key = (self.topic.name, partition)
-            position = expected.get(key)
+            position = expected.get((self.topic.name, partition))
             late = mine if position is None else mine & (offsets < position)
             if late.any():
                 wanted = ~late if wanted is None else wanted & ~late
                 mine &= ~late
             if position is not None and mine.any():
-                self.firsts.setdefault(partition, position)
-                last = int(np.flatnonzero(mine)[-1])
-                self.nexts[partition] = expected[key] = int(offsets[last]) + 1
-                self.epochs[partition] = messages[last].leader_epoch()
-        return wanted
+                lasts[partition] = int(np.flatnonzero(mine)[-1])
+        return wanted, lasts
 
     def of_later_leaders(self, epochs: Mapping[tuple[str, int], int]) -> list[int]:
         """The partitions whose last record is of a later leader epoch than these."""
@@ -188,10 +198,36 @@ class Batch:
     arrivals: np.ndarray | None = None
     """When the records arrived, where that is not what their timestamps say (`streaming.runtime.arrival`)."""
 
+    def at(self, places: np.ndarray) -> "Batch":
+        """Some of the records, with the ranges of all."""
+        return replace(
+            self,
+            values=Packed.of(self.values.at(places), self.values.separator),
+            survey=None,
+            keys=Packed.of(self.keys.at(places)),
+            headers=[self.headers[place] for place in places.tolist()],
+            times=self.times[places],
+            arrivals=None if self.arrivals is None else self.arrivals[places],
+            partitions=self.partitions[places],
+            offsets=self.offsets[places],
+        )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Records as what is written: `landed` and `quarantined` (None when without rows). `refused` are the places of the
+    offenders in the batch."""
+
+    landed: pl.DataFrame | None
+    quarantined: pl.DataFrame | None
+    offenders: list[Offender]
+    refused: np.ndarray
+    event_times: tuple[datetime, datetime] | None
+
 
 @dataclass(frozen=True)
 class Tables:
-    """A batch as what is written: `landed` and `quarantined` (None when without rows), and the ranges to commit."""
+    """A batch as what is written, and the ranges to commit."""
 
     landed: pl.DataFrame | None
     quarantined: pl.DataFrame | None
@@ -200,15 +236,15 @@ class Tables:
     event_times: tuple[datetime, datetime] | None
 
 
-def to_tables(batch: Batch) -> Tables:
-    """Step 3: decode the batch into its landing columns; tombstones land with their key, offenders are set apart.
+def to_rows(batch: Batch) -> Rows:
+    """Decode the batch into its landing columns; tombstones land with their key, offenders are set apart.
 
     `_landed_at`, the last column, is left to whoever writes the file.
     """
-    records = _record_columns(batch)
+    records = record_columns(batch)
     if batch.topic.contract is None:
         values = batch.values.series().rename("_value").to_frame()
-        return Tables(values.hstack(records), None, [], _ranges(batch, np.empty(0, np.int64)), None)
+        return Rows(values.hstack(records), None, [], np.empty(0, np.int64), None)
     is_null = batch.values.is_null
     present, tombstones = np.flatnonzero(~is_null), np.flatnonzero(is_null)
     values = batch.values if not len(tombstones) else batch.values.without_nulls()
@@ -216,13 +252,23 @@ def to_tables(batch: Batch) -> Tables:
     decoded_at = present if decoded.indices is None else present[decoded.indices]
     landed = _landed(decoded.events, records, decoded_at, tombstones)
     refused = present[np.array([offender.index for offender in decoded.offenders], dtype=np.int64)]
-    return Tables(
+    return Rows(
         landed=landed if landed.height else None,
-        quarantined=_quarantined(batch, records, refused, decoded.offenders) if decoded.offenders else None,
+        quarantined=quarantined(batch, records, refused, decoded.offenders) if decoded.offenders else None,
         offenders=decoded.offenders,
-        ranges=_ranges(batch, refused),
+        refused=refused,
         event_times=_event_times(landed),
     )
+
+
+def with_ranges(batch: Batch, rows: Rows) -> Tables:
+    """The rows of a batch with the ranges that it covers."""
+    return Tables(rows.landed, rows.quarantined, rows.offenders, _ranges(batch, rows.refused), rows.event_times)
+
+
+def to_tables(batch: Batch) -> Tables:
+    """`to_rows`, with the ranges to commit."""
+    return with_ranges(batch, to_rows(batch))
 
 
 def _landed(
@@ -237,7 +283,8 @@ def _landed(
     return rows[order].hstack(records[at[order]])
 
 
-def _record_columns(batch: Batch) -> pl.DataFrame:
+def record_columns(batch: Batch) -> pl.DataFrame:
+    """The columns that say which record a row is."""
     return pl.DataFrame(
         {
             "_topic_id": _log_id_column(batch),
@@ -272,7 +319,8 @@ def _as_bytes(value: bytes | str | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
 
 
-def _quarantined(batch: Batch, records: pl.DataFrame, refused: np.ndarray, offenders: list[Offender]) -> pl.DataFrame:
+def quarantined(batch: Batch, records: pl.DataFrame, refused: np.ndarray, offenders: list[Offender]) -> pl.DataFrame:
+    """The rows of a quarantine file, one for each offender."""
     values = pl.Series("_value", batch.values.at(refused), dtype=pl.Binary)
     reasons = pl.Series("_reason", [offender.reason for offender in offenders], dtype=pl.String)
     return pl.DataFrame([values, reasons]).hstack(records[refused])
@@ -281,15 +329,15 @@ def _quarantined(batch: Batch, records: pl.DataFrame, refused: np.ndarray, offen
 def _ranges(batch: Batch, refused: np.ndarray) -> tuple[PartitionRange, ...]:
     size = max(batch.firsts) + 1
     records = np.bincount(batch.partitions, minlength=size)
-    quarantined = np.bincount(batch.partitions[refused], minlength=size)
+    set_aside = np.bincount(batch.partitions[refused], minlength=size)
     prints = fingerprints.of_batch(batch)
     return tuple(
         PartitionRange(
             partition=partition,
             first=batch.firsts[partition],
             next=batch.nexts[partition],
-            rows=int(records[partition] - quarantined[partition]),
-            quarantined=int(quarantined[partition]),
+            rows=int(records[partition] - set_aside[partition]),
+            quarantined=int(set_aside[partition]),
             log_id=batch.log_ids[partition],
             fingerprint=prints[partition].records,
             last_record=prints[partition].last_record,

@@ -1,6 +1,6 @@
 """The lander: a long-running consumer that turns every topic into Parquet, exactly once.
 
-    1. consume in batches; drop what is not expected           (`Buffer.append`)
+    1. consume in batches; drop what is not expected           (`Intake`, `Buffer.append`)
     2. flush a topic by rows, bytes or age, whichever is first (`_flush_due`)
     3. decode the batch                                        (`batch.to_tables`, in the writer's thread)
     4. write its files durably                                 (`files.write`)
@@ -14,20 +14,23 @@ from the stored positions: there is one way back (`_reset`, `_recover`), and it 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import groupby
 from uuid import UUID
 
 import psycopg
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing import accounts
 from streaming.landing.batch import Batch, Buffer
+from streaming.landing.intake import DRAIN_SECONDS, SUBMIT_SECONDS, Intake, partitions_of
+from streaming.landing.passing import Passing
 from streaming.landing.resume import Key, ResumePoints, resume_points
 from streaming.landing.writer import Landed, Refused, Writer
 from streaming.runtime import clients, logs, metrics
+from streaming.runtime.careful.headers import OddHeaders
+from streaming.runtime.careful.memory import MemoryGuard
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.topics import topic_ids
 
@@ -35,20 +38,13 @@ CONSUME_RECORDS = 4_000
 """What is made of that many records a call fits the processor's cache until it is packed. With 1,000, 5% fewer records
 land a second; 8,000 take 30 MB more for no more speed."""
 CONSUME_SECONDS = 0.1
-SUBMIT_SECONDS = 1.0
-"""How long the main thread waits for the writer before it pauses its partitions and goes on polling."""
-DRAIN_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
-
-_OUT_OF_RANGE = (
-    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
-    KafkaError._LOG_TRUNCATION,  # noqa: SLF001
-    KafkaError.OFFSET_OUT_OF_RANGE,
-)
+MEMORY_BYTES = 1_000_000_000
+"""What the process may take, at least; it takes less than half of that while it lands a backlog."""
 
 
-class Lander:
+class Lander(Intake):
     """One lander process. Each of a group has an `index` of its own, its stable place in the consumer group."""
 
     def __init__(
@@ -79,15 +75,21 @@ class Lander:
                 "error_cb": self._fatal.noticed,
             },
         )
+        self._passing = Passing(settings, self._admin)
+        limit = max(MEMORY_BYTES, 6 * settings.landing_buffer_bytes)
+        self._guard = MemoryGuard(settings.root / "state" / f"lander-{index}.full", limit)
+        self._is_careful = False
         self._writer = Writer(conninfo=settings.conninfo(), landing_root=settings.landing_root, admin=self._admin)
         self._db: psycopg.Connection | None = None
-        self._buffers = {name: Buffer(TOPICS[name], clock) for name in topics}
+        odd_headers = OddHeaders(settings).of
+        self._buffers = {name: Buffer(TOPICS[name], clock, odd_headers) for name in topics}
         self._pending: deque[Batch] = deque()
         self._topic_ids: dict[str, UUID] = {}
         self._log_ids: dict[Key, UUID] = {}
         self._epochs: dict[Key, int] = {}
         self._assigned: set[Key] = set()
         self._joining: dict[Key, int] = {}
+        self._careful: dict[Key, int] = {}
         self._expected: dict[Key, int] = {}
         self._stopped: set[Key] = set()
         self._generation = 0
@@ -104,6 +106,7 @@ class Lander:
     def run(self) -> None:
         """Land until `stop` is called."""
         self._writer.start()
+        self._is_careful = self._guard.start()
         self._consumer.subscribe(
             list(self._buffers), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -124,6 +127,8 @@ class Lander:
         self._take_outcomes()
         self._recover_when_due()
         self._submit_pending(SUBMIT_SECONDS)
+        if self._careful and self._recover_at is None:
+            self._take_carefully(*self._careful.popitem())
         # 1. Consume in batches, and drop what is not expected.
         messages = self._consumer.consume(CONSUME_RECORDS, CONSUME_SECONDS)
         self._fatal.check()
@@ -133,69 +138,6 @@ class Lander:
         # 2. Flush by rows, bytes or wall-clock age, whichever is first.
         self._flush_due()
         self._heartbeat_when_due()
-
-    # --- 1. consuming ---------------------------------------------------------------------------------------------
-
-    def _take(self, messages: list[Message]) -> None:
-        if any(map(Message.error, messages)):
-            messages = self._without_errors(messages)
-        for topic, group in groupby(messages, Message.topic):
-            taken, buffer = list(group), self._buffers[str(topic)]
-            value_bytes = buffer.append(taken, self._expected)
-            metrics.RECORDS_IN.labels(topic).inc(len(taken))
-            metrics.BYTES_IN.labels(topic).inc(value_bytes)
-            if newer := buffer.of_later_leaders(self._epochs):
-                # They may stand where others have landed, which this leader lacks.
-                return self._reset("leader changed", f"{topic} {newer}")
-        return None
-
-    def _without_errors(self, messages: list[Message]) -> list[Message]:
-        for message in messages:
-            error = message.error()
-            if error is None:
-                continue
-            self._fatal.noticed(error)
-            self._fatal.check()
-            self._log.warning("consumer error", code=error.name(), topic=message.topic(), partition=message.partition())
-            if error.code() in _OUT_OF_RANGE:
-                self._reset("offset out of range", error.str())
-        return [message for message in messages if message.error() is None]
-
-    def _settle(self, messages: list[Message]) -> None:
-        """Begin to expect the partitions that were assigned inside the last `consume` call.
-
-        That call may have returned records gathered before the assignment, so its records were dropped; where there
-        were some, go back to the position.
-        """
-        if not self._joining:
-            return None
-        came = {(message.topic(), message.partition()) for message in messages if message.error() is None}
-        for key in [key for key in self._joining if key in came]:
-            if not self._seek(key, self._joining[key]):
-                return self._reset("not seekable yet", f"{key[0]}-{key[1]}")
-        self._expected |= self._joining
-        self._joining.clear()
-        return None
-
-    def _seek(self, key: Key, position: int) -> bool:
-        try:
-            self._consumer.seek(TopicPartition(*key, position))
-        except KafkaException as error:
-            self._log.debug("seek refused", topic=key[0], partition=key[1], error=str(error))
-            return False
-        return True
-
-    def _assign_anew(self, key: Key, position: int) -> bool:
-        """Begin, paused, where seeking is refused for good: after an offset that the broker did not have."""
-        place = TopicPartition(*key, position)
-        try:
-            self._consumer.incremental_unassign([place])
-            self._consumer.incremental_assign([place])
-            self._consumer.pause([place])
-        except KafkaException as error:
-            self._log.info("assignment refused", topic=key[0], partition=key[1], error=str(error))
-            return False
-        return True
 
     # --- 2. flushing ----------------------------------------------------------------------------------------------
 
@@ -224,13 +166,13 @@ class Lander:
             if not self._writer.submit(self._pending[0], 0.0 if self._congested else timeout):
                 if not self._congested:
                     self._congested = True
-                    self._consumer.pause(_partitions(self._assigned))
+                    self._consumer.pause(partitions_of(self._assigned))
                 return
             self._pending.popleft()
         if self._congested:
             self._congested = False
             if self._recover_at is None:
-                self._consumer.resume(_partitions(self._expected))
+                self._consumer.resume(partitions_of(self._expected))
 
     def _flush_everything(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -275,8 +217,9 @@ class Lander:
             buffer.clear()
         self._expected.clear()
         self._joining.clear()
+        self._careful.clear()
         if self._assigned:
-            self._consumer.pause(_partitions(self._assigned))
+            self._consumer.pause(partitions_of(self._assigned))
         self._wait_before_recovery()
 
     def _wait_before_recovery(self) -> None:
@@ -298,7 +241,7 @@ class Lander:
         self._recover_at = None
         self._congested = False
         self._expected = dict(points.positions)
-        self._consumer.resume(_partitions(points.positions))
+        self._consumer.resume(partitions_of(points.positions))
         self._log.info("recovered", partitions=len(points.positions), stopped=len(points.stopped))
         return None
 
@@ -332,14 +275,19 @@ class Lander:
         except (Transient, psycopg.OperationalError) as error:
             consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
             return self._reset("no positions on assignment", str(error))
+        if self._is_careful and self._recover_at is None:
+            consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
+            consumer.pause(partitions_of(keys))
+            self._careful |= points.positions
+            return None
         consumer.incremental_assign([TopicPartition(*key, points.positions.get(key, OFFSET_BEGINNING)) for key in keys])
-        consumer.pause(_partitions(keys - points.positions.keys()))
+        consumer.pause(partitions_of(keys - points.positions.keys()))
         if self._recover_at is None:
             self._joining |= points.positions
         else:
-            consumer.pause(_partitions(keys))
+            consumer.pause(partitions_of(keys))
         if self._congested:
-            consumer.pause(_partitions(keys))
+            consumer.pause(partitions_of(keys))
         return None
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -361,6 +309,7 @@ class Lander:
             self._stopped.discard(key)
             self._expected.pop(key, None)
             self._joining.pop(key, None)
+            self._careful.pop(key, None)
 
     # --- heartbeat ------------------------------------------------------------------------------------------------
 
@@ -380,7 +329,7 @@ class Lander:
 
     def _observe_lag(self) -> None:
         highs: dict[tuple[UUID, int], int] = {}
-        for consumed in self._consumer.position(_partitions(self._expected)):
+        for consumed in self._consumer.position(partitions_of(self._expected)):
             _, high = self._consumer.get_watermark_offsets(consumed, cached=True)
             if high < 0:
                 continue
@@ -396,7 +345,3 @@ class Lander:
         reading = {topic for topic, _ in self._expected}
         present = topic_ids(self._admin, reading)
         return sorted(topic for topic in reading if present.get(topic) != self._topic_ids[topic])
-
-
-def _partitions(keys: Iterable[Key]) -> list[TopicPartition]:
-    return [TopicPartition(topic, partition) for topic, partition in keys]

@@ -21,7 +21,8 @@ from contracts.landing import FILE_TIME_FORMAT, LandedFile
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing import accounts, files
-from streaming.landing.batch import Buffer, Tables, to_tables
+from streaming.landing.batch import Buffer, Tables
+from streaming.landing.isolation import tables_of
 from streaming.runtime import clients
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.reading import committed_records
@@ -116,7 +117,7 @@ def _tables(settings: Settings, flush: _Flush, path: str) -> Tables:
         buffer.append(messages, {(flush.topic, partition): first})
     if not len(buffer):
         raise Terminal(f"Kafka holds none of the records of {path}.", remedy=_BACKUP)
-    tables = to_tables(
+    tables = tables_of(
         buffer.take(flush.topic_id, 0, {(flush.topic, p): log_id for p, log_id in flush.log_ids.items()})
     )
     found = {landed.partition: landed.fingerprint for landed in tables.ranges}

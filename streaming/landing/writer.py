@@ -20,7 +20,8 @@ from confluent_kafka.admin import AdminClient
 from contracts.errors import Transient
 from contracts.landing import LandedFile, LandingCommit, landing_path, quarantine_name
 from streaming.landing import accounts, files
-from streaming.landing.batch import Batch, Tables, to_tables
+from streaming.landing.batch import Batch, Tables
+from streaming.landing.isolation import tables_of
 from streaming.runtime import logs, metrics
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.topics import topic_ids
@@ -118,7 +119,7 @@ class Writer:
             if batch.generation == self._generation:
                 # 3. Decode the whole batch at once; offenders are set apart with their raw bytes.
                 started = time.perf_counter()
-                tables = to_tables(batch)
+                tables = tables_of(batch)
                 metrics.DECODE_SECONDS.labels(batch.topic.name).observe(time.perf_counter() - started)
                 failpoint("landing.decoded")
                 self._decoded.put((batch, tables))

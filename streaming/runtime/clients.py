@@ -56,6 +56,16 @@ def admin(settings: Settings) -> AdminClient:
     return AdminClient({"bootstrap.servers": settings.bootstrap_servers, **_RECONNECT})
 
 
+def raw_settings(settings: Settings) -> dict[str, Any]:
+    """Settings of kafka-python, which fetches raw batches (`streaming.runtime.careful`)."""
+    return {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "client_id": "headrace-raw",
+        "receive_message_max_bytes": 64 << 20,
+        "request_timeout_ms": 20_000,
+    }
+
+
 def ends_consumer(error: KafkaError) -> bool:
     """Whether a consumer is of no more use after an error.
 

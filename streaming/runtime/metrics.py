@@ -17,6 +17,9 @@ LAG = Gauge("headrace_lander_lag_offsets", "High watermark minus position.", ["t
 LAST_COMMIT = Gauge(
     "headrace_lander_last_commit_timestamp_seconds", "When the topic's last flush was committed.", ["topic"]
 )
+SET_APART = Counter(
+    "headrace_set_apart", "Batches and records that no client can read, passed over.", ["reader", "topic"]
+)
 STOPPED = Gauge("headrace_lander_stopped_partitions", "Partitions that wait for accept-gap.", ["topic"])
 TRUNCATED_OFFSETS = Counter(
     "headrace_lander_truncated_offsets", "Offsets that had landed and that the broker lost afterwards.", ["topic"]

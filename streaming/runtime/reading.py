@@ -8,13 +8,16 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 from contracts.errors import Transient
 from contracts.settings import Settings
 from streaming.runtime import clients
+from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
 
 READ_RECORDS = 1_000
 STALLED_SECONDS = 60.0
 
 
 def committed_records(settings: Settings, topic: str, partition: int, end: int, start: int = 0) -> Iterator[Message]:
-    """The committed records with `start <= offset < end`. Waits for transactions that are open before `end`.
+    """The committed records with `start <= offset < end`, but for those in batches that no client can read.
+
+    Waits for transactions that are open before `end`.
 
     Raises:
         Transient: the broker gave nothing for a minute.
@@ -48,6 +51,14 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
         while reached < end:
             for message in consumer.consume(READ_RECORDS, 0.2):
                 error = message.error()
+                if error is not None and error.code() in UNREADABLE:
+                    # Nothing else comes before this batch was passed: it is set apart, or read carefully.
+                    stretch = _read_carefully(settings, topic, partition, reached)
+                    if stretch is not None:
+                        yield from (each for each in stretch.messages if (each.offset() or 0) < end)
+                        reached = stretch.next
+                        consumer.seek(TopicPartition(topic, partition, reached))
+                    break
                 reached = max(reached, message.offset() or 0)
                 if error is None:
                     deadline = time.monotonic() + STALLED_SECONDS
@@ -60,3 +71,8 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
                 raise Transient(f"{topic}-{partition} was not read to its end: nothing came for a minute.")
     finally:
         consumer.close()
+
+
+def _read_carefully(settings: Settings, topic: str, partition: int, start: int) -> Stretch | None:
+    with CarefulReader(settings) as reader:
+        return reader.next_batch(topic, partition, start)

@@ -23,7 +23,8 @@ _SMALL_PROCESS = (
     "-XX:TieredStopAtLevel=1",
     "-XX:ReservedCodeCacheSize=64m",
     "-XX:-UsePerfData",
-    "-XX:+ExitOnOutOfMemoryError",
+    # No ExitOnOutOfMemoryError: a record that does not fit into memory fails its task, which commits what it stored;
+    # the watcher sets the record apart. A worker that ended would begin at the same record again.
 )
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 from contracts import dead_letters
 from contracts.decoding import InvalidRecord, strict_decoder
 from contracts.errors import Terminal, Transient
-from contracts.topics import TOPICS
+from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from contracts.types import Event
 from streaming.processors.processor import Output, Processor, Record, Result
 from streaming.runtime import logs
@@ -111,6 +111,13 @@ def letter_headers(
 def letter_key(key: bytes | None) -> bytes | None:
     """Key of the dead letter: the record's own, where that is not what is too long."""
     return key if key is not None and len(key) <= MAX_KEY_BYTES else None
+
+
+def letter_value(value: bytes | None) -> tuple[bytes | None, Headers]:
+    """Value of the dead letter, cut where its topic takes no more, and the header that says so."""
+    if value is None or len(value) <= MAX_DEAD_LETTER_BYTES:
+        return value, []
+    return value[:MAX_DEAD_LETTER_BYTES], [(dead_letters.TRUNCATED_FROM_BYTES, str(len(value)).encode())]
 
 
 class _Attempt(NamedTuple):

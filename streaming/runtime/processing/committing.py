@@ -9,8 +9,9 @@ from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.processors.processor import Processor
+from streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
 from streaming.runtime.failpoints import failpoint
-from streaming.runtime.processing.batch import Headers, Share, letter_headers, letter_key
+from streaming.runtime.processing.batch import Headers, Share, letter_headers, letter_key, letter_value
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.transactions import Transactions
@@ -39,6 +40,7 @@ class Committer:
         self._output = processor.output
         self._changelogs = {topic: changelog_topic(processor.name, topic).name for topic in processor.inputs}
         self._transactions = Transactions(settings, transactional_id)
+        self._odd_headers = OddHeaders(settings)
 
     def start(self) -> None:
         """Fence former owners of the transactional id, and have what they left open aborted."""
@@ -88,9 +90,11 @@ class Committer:
         send_all(self._output, share.outputs)
         for refused in share.refused:
             message = messages[refused.place]
-            record_headers = cast("Headers | None", message.headers())
-            headers = letter_headers(self._name, topic, partition, message.offset() or 0, refused, record_headers)
-            send(TOPICS[topic].dead_letter, message.value(), letter_key(message.key()), headers=headers)
+            value, cut = letter_value(message.value())
+            headers = letter_headers(
+                self._name, topic, partition, message.offset() or 0, refused, [*self._headers(message), *cut]
+            )
+            send(TOPICS[topic].dead_letter, value, letter_key(message.key()), headers=headers)
         send_all(changelog, share.changes.items(), partition)
 
         def on_delivery(error: KafkaError | None, message: Message) -> None:
@@ -98,3 +102,12 @@ class Committer:
                 reflected[key] = (message.offset() or 0) + 1
 
         send(changelog, ledger, LEDGER_KEY, partition=partition, on_delivery=on_delivery)
+
+    def _headers(self, message: Message) -> Headers:
+        ((found,), odd) = headers_of([message])
+        if not odd:
+            return cast("Headers | None", found) or []
+        try:
+            return self._odd_headers.of(str(message.topic()), message.partition() or 0, message.offset() or 0) or []
+        except Transient:
+            return UNREAD

@@ -11,10 +11,12 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.processors.processor import Processor
 from streaming.runtime import clients
+from streaming.runtime.careful.reader import UNREADABLE
 from streaming.runtime.processing import ledger
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import LEDGER_KEY
+from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import offset_bounds, topic_ids
 
 POLL_SECONDS = 0.3
@@ -88,9 +90,14 @@ def _nothing_to_read(settings: Settings, key: Key, position: int, end: int) -> b
     consumer.assign([TopicPartition(*key, position)])
     try:
         message = consumer.poll(READ_SECONDS)
-        return message is not None and message.error() is not None and (message.offset() or 0) >= end
+        error = message.error() if message is not None else None
+        if message is None or error is None:
+            return False
+        if error.code() not in UNREADABLE:
+            return (message.offset() or 0) >= end
     finally:
         consumer.close()
+    return not any(True for _ in committed_records(settings, *key, end, position))
 
 
 def _last_ledgers(settings: Settings, changelog: str, partitions: int) -> dict[int, Ledger]:

@@ -20,12 +20,14 @@ from itertools import groupby
 from pathlib import Path
 from uuid import UUID
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from contracts.errors import Terminal
+from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.processors.processor import Processor
 from streaming.runtime import clients, logs, metrics
+from streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
+from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.processing import changelog, ledger
 from streaming.runtime.processing.batch import Inputs, Share, process
@@ -39,6 +41,8 @@ BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
 """The most that one transaction takes. It takes less where less is waiting: what came within `GATHER_SECONDS`."""
 GATHER_SECONDS = 0.1
 CONSUME_RECORDS = 4_000
+MEMORY_BYTES = 1_500_000_000
+"""What a slot may take: several times what it takes under load, models included."""
 
 
 @dataclass
@@ -71,6 +75,9 @@ class Worker:
         self._log = logs.logger(part=processor.name, index=index)
         # A slot has stores of its own: another one that has lost a partition may still have its store open.
         self._folder = settings.root / "state" / processor.name / str(index)
+        self._guard = MemoryGuard(settings.root / "state" / f"{processor.name}-{index}.full", MEMORY_BYTES)
+        self._is_careful = False
+        self._careful: dict[Key, int] = {}
         self._fatal = clients.FatalErrors()
         self._admin = clients.admin(settings)
         self._owned: dict[Key, Owned] = {}
@@ -112,6 +119,7 @@ class Worker:
                 f"There is no topic {', '.join(sorted(missing))}.", remedy="Create it first: `headrace up` does."
             )
         self._committer.start()
+        self._is_careful = self._guard.start()
         self._consumer.subscribe(
             list(self._processor.inputs), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -154,25 +162,32 @@ class Worker:
     # --- 1. gathering ---------------------------------------------------------------------------------------------
 
     def _gather(self) -> None:
+        if self._careful:
+            return self._gather_carefully(*self._careful.popitem())
         count, size, deadline = 0, 0, None
         while count < self._batch_records and size < BATCH_BYTES and not self._stopping:
             if deadline is not None and time.monotonic() >= deadline:
-                return
+                return None
             wanted = min(CONSUME_RECORDS, self._batch_records - count)
             messages = self._consumer.consume(wanted, GATHER_SECONDS)
             self._fatal.check()
             if not messages:
-                return
+                return None
             if deadline is None:
                 deadline = time.monotonic() + GATHER_SECONDS
             count += len(messages)
             size += self._take(messages)
+        return None
 
     def _take(self, messages: list[Message]) -> int:
         """Take the records of partitions that are owned, at or past their position; returns their size."""
+        unreadable: set[Key] = set()
         if any(map(Message.error, messages)):
-            for error in filter(None, map(Message.error, messages)):
-                self._take_error(error)
+            for message in messages:
+                if (error := message.error()) is not None:
+                    self._take_error(error)
+                    if error.code() in UNREADABLE:
+                        unreadable.add((str(message.topic()), int(message.partition() or 0)))
             messages = [message for message in messages if message.error() is None]
         size = begin = 0
         # Records come in runs of one partition; nothing is done for each but by `map`.
@@ -188,7 +203,47 @@ class Worker:
                 owned.gathered += taken
                 owned.position = (taken[-1].offset() or 0) + 1
                 size += sum(map(len, taken))
-        return size
+        return size + sum(map(self._pass_unreadable, unreadable))
+
+    def _pass_unreadable(self, key: Key) -> int:
+        """Read the batch at which the client fails carefully; returns the size of its records."""
+        owned, stretch = self._owned.get(key), None
+        if owned is None:
+            return 0
+        try:
+            with CarefulReader(self._settings) as reader:
+                stretch = reader.next_batch(*key, owned.position)
+        except Transient as error:
+            self._log.warning("cannot read carefully yet", error=str(error))  # the client fails there again
+        if stretch is None:
+            return 0
+        self._take_stretch(owned, stretch)
+        self._seek(key, owned.position)
+        return sum(map(len, stretch.messages))
+
+    def _take_stretch(self, owned: Owned, stretch: Stretch) -> None:
+        owned.gathered += stretch.messages
+        owned.position = stretch.next
+        if (bad := stretch.unreadable) is not None:
+            metrics.SET_APART.labels(self._processor.name, bad.topic).inc()
+            place = {"topic": bad.topic, "partition": bad.partition, "first": bad.first, "next": bad.next}
+            self._log.error("passed over: cannot be read", **place, records=bad.records, reason=bad.reason)
+
+    def _gather_carefully(self, key: Key, left: int) -> None:
+        """After an end for want of memory: a batch of records that are read carefully; behind them the client reads."""
+        owned, size = self._owned[key], 0
+        with CarefulReader(self._settings) as reader:
+            for stretch in reader.read(*key, owned.position):
+                self._take_stretch(owned, stretch)
+                size += sum(map(len, stretch.messages))
+                left -= stretch.stored_bytes
+                if left <= 0:
+                    break
+                if size >= BATCH_BYTES or len(owned.gathered) >= self._batch_records:
+                    self._careful[key] = left
+                    return
+        self._seek(key, owned.position)
+        self._consumer.resume([TopicPartition(*key)])
 
     def _take_error(self, error: KafkaError) -> None:
         self._fatal.noticed(error)
@@ -264,6 +319,11 @@ class Worker:
                 took = round(time.perf_counter() - started, 3)
                 self._log.info("state ready", topic=key[0], partition=key[1], replayed=replayed, seconds=took)
         # The ledgers say where to go on: they were committed in the same transactions as the group's offsets.
+        if self._is_careful:
+            consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
+            consumer.pause([TopicPartition(*key) for key in keys])
+            self._careful |= dict.fromkeys(keys, CAREFUL_BYTES)
+            return
         consumer.incremental_assign([TopicPartition(*key, self._owned[key].position) for key in keys])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -282,6 +342,8 @@ class Worker:
 
     def _let_go(self, partitions: list[TopicPartition]) -> list[Owned]:
         found = [self._owned.pop((each.topic, each.partition), None) for each in partitions]
+        for each in partitions:
+            self._careful.pop((each.topic, each.partition), None)
         return [owned for owned in found if owned is not None]
 
     def _store_folder(self, key: Key) -> Path:

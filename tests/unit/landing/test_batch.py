@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
@@ -22,45 +23,15 @@ LANDED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ORDERS = TOPICS["orders"]
 
 
-class FakeMessage:
-    """What `Buffer` asks of a message. (Real ones cannot be made in Python with an offset.)"""
-
-    def __init__(self, partition: int, offset: int, value: bytes | None = b"v") -> None:
-        self._at = (partition, offset)
-        self._value = value
-
-    def partition(self) -> int:
-        return self._at[0]
-
-    def offset(self) -> int:
-        return self._at[1]
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def key(self) -> bytes | None:
-        return b"k"
-
-    def headers(self) -> None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return (1, 1_700_000_000_000)
-
-    def leader_epoch(self) -> int:
-        return 3
-
-    def __len__(self) -> int:
-        return len(self._value or b"")
-
-
-@pytest.fixture(autouse=True)
-def _fake_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streaming.landing.batch.Message", FakeMessage)
+def message(partition: int, offset: int, value: bytes | None = b"v") -> Message:
+    at = (TIMESTAMP_LOG_APPEND_TIME, 1_700_000_000_000)
+    return Message(
+        topic="orders", partition=partition, offset=offset, key=b"k", value=value, timestamp=at, leader_epoch=3
+    )
 
 
 def take(buffer: Buffer, *at: tuple[int, int], expected: dict[tuple[str, int], int]) -> int:
-    return buffer.append([FakeMessage(*place) for place in at], expected)  # pyright: ignore[reportArgumentType]
+    return buffer.append([message(*place) for place in at], expected)
 
 
 def test_records_below_the_position_and_of_other_partitions_are_dropped() -> None:

@@ -23,6 +23,7 @@ WHOLE = PartitionResult(
     unregistered=0,
     expired=0,
     given_up=0,
+    set_apart=0,
     chain_breaks=0,
     damaged_files=0,
     stopped_reason=None,

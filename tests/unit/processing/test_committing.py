@@ -2,10 +2,9 @@
 
 import subprocess
 import sys
-from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Message
 from structlog.testing import capture_logs
 
 from contracts.errors import Terminal, Transient
@@ -17,13 +16,13 @@ from streaming.runtime.processing.committing import Aborted, Committer, Part
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.transactions import ANY_PARTITION
 from streaming.runtime.watchdog import EXIT_CODE
-from tests.unit.scripted_producer import Scripted, Sent
+from tests.unit.scripted_producer import Scripted
 
 
 def commit(monkeypatch: pytest.MonkeyPatch, producer: Scripted) -> dict[tuple[str, int], int]:
     monkeypatch.setattr(clients, "producer", lambda *_, **__: producer)
     share = Share(9, 2, {b"s": b"1", b"gone": None}, [(b"C", b"{}")], refused=[Refused(0, "malformed JSON", "why")])
-    part = Part([cast("Any", Sent(7))], share, b"the ledger")
+    part = Part([Message(topic="web_logs", partition=3, offset=7, key=b"k", value=b"bad")], share, b"the ledger")
     return Committer(Settings(), OrderExtractor(), "test").commit({("web_logs", 3): part}, None)
 
 

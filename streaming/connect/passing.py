@@ -1,0 +1,86 @@
+"""Past what Connect's consumer cannot read: a batch at which a delivery's task fails is set apart, and the delivery
+resumes after it.
+
+Connect moves a sink's offsets as an administrator does (KIP-875): those of its consumer group, while no task is in it.
+A failed task has left it, and has committed what it stored before.
+"""
+
+from uuid import UUID
+
+import psycopg
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from contracts.delivery import Delivery
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.connect.connectors import consumer_group, sink_name
+from streaming.connect.delivered import committed_offsets
+from streaming.landing import apart
+from streaming.runtime import logs, metrics
+from streaming.runtime.careful.reader import CarefulReader, Unreadable
+from streaming.runtime.health import quiet_admin
+from streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, topic_ids
+
+LIMIT_BYTES = 4 << 20
+"""Largest content of a batch, inflated: processors send batches of 1 MB, and a worker has 320 MB for several copies."""
+
+
+def pass_unreadable(settings: Settings, delivery: Delivery) -> list[Unreadable]:
+    """Set apart the batches that stand where a delivery has stopped, and move it past them. Its task must have failed.
+
+    Raises:
+        Transient: Kafka or PostgreSQL is away, or a task is still in the group.
+    """
+    admin = quiet_admin(settings)
+    found = _unreadable(settings, admin, delivery)
+    if not found:
+        return []
+    topic_id = topic_ids(admin, [delivery.topic])[delivery.topic]
+    _record(settings, topic_id, sink_name(delivery), found)
+    # Recorded first: what was passed over and not recorded would be lost without a word.
+    _move(admin, delivery, {each.partition: each.next for each in found})
+    for each in found:
+        metrics.SET_APART.labels(sink_name(delivery), each.topic).inc()
+        place = {"topic": each.topic, "partition": each.partition, "first": each.first, "next": each.next}
+        logs.logger(part="connect").error("set apart: cannot be read", **place, reason=each.reason)
+    return found
+
+
+def _unreadable(settings: Settings, admin: AdminClient, delivery: Delivery) -> list[Unreadable]:
+    """The batches that stand at the committed offsets and cannot be read, with those that follow them at once."""
+    committed = committed_offsets(settings, delivery)
+    bounds = offset_bounds(
+        admin, [(delivery.topic, partition) for partition in range(TOPICS[delivery.topic].partitions)]
+    )
+    found: list[Unreadable] = []
+    with CarefulReader(settings, check_crc=True, limit=LIMIT_BYTES) as reader:
+        for (topic, partition), (low, _) in bounds.items():
+            at = max(low, committed[partition])
+            while (stretch := reader.next_batch(topic, partition, at)) is not None and stretch.unreadable is not None:
+                found.append(stretch.unreadable)
+                at = stretch.next
+    return found
+
+
+def _record(settings: Settings, topic_id: UUID, reader: str, found: list[Unreadable]) -> None:
+    try:
+        with psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db:
+            for each in found:
+                apart.insert(db, topic_id, each, reader)
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+
+
+def _move(admin: AdminClient, delivery: Delivery, nexts: dict[int, int]) -> None:
+    places = [TopicPartition(delivery.topic, partition, following) for partition, following in nexts.items()]
+    request = ConsumerGroupTopicPartitions(consumer_group(delivery), places)
+    futures = admin.alter_consumer_group_offsets([request], request_timeout=TIMEOUT_SECONDS)
+    try:
+        for future in futures.values():
+            for place in future.result().topic_partitions:
+                if place.error is not None:
+                    raise Transient(f"Kafka did not move {request.group_id}: {place.error.str()}.")
+    except KafkaException as error:
+        raise Transient(f"Kafka did not move {request.group_id}: {error.args[0].str()}.") from error

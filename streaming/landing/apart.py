@@ -1,0 +1,105 @@
+"""The account of what is set apart, in PostgreSQL (`landing.set_apart`): offsets that no client can read.
+
+A range that is set apart is a link of the commit chain without rows, so whatever follows the chain passes over it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from streaming.landing.accounts import Overtaken, TopicChanged, connection
+from streaming.runtime.careful.reader import Unreadable
+from streaming.runtime.failpoints import failpoint
+
+MAX_KEPT_BYTES = 1_100_000
+"""A stored batch up to this size is kept with its account: all that topics of events take."""
+
+
+@dataclass(frozen=True)
+class SetApart:
+    """One range, as the account has it. `records` is what the batch's header says, `bytes` its size as stored."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    records: int
+    reason: str
+    bytes: int
+    set_apart_at: datetime
+
+
+def record(db: psycopg.Connection, topic_id: UUID, position: int, apart: Unreadable) -> None:
+    """Move a position from where it is past what is set apart, and record that, in one transaction.
+
+    Raises:
+        TopicChanged, Overtaken: nothing was recorded; the caller goes back to the stored positions.
+        psycopg.OperationalError: the outcome is unknown; so does the caller then.
+    """
+    place = (topic_id, apart.partition)
+    with db.transaction():
+        row = db.execute(
+            "select topic_id = %s from landing.topics where topic = %s for share", (topic_id, apart.topic)
+        ).fetchone()
+        if row is None or not row[0]:
+            raise TopicChanged(apart.topic)
+        swapped = db.execute(
+            "update landing.positions set next_offset = %s, leader_epoch = null, last_record = null"
+            " where topic_id = %s and partition = %s and next_offset = %s and stopped_reason is null"
+            " returning log_id",
+            (apart.next, *place, position),
+        ).fetchone()
+        if swapped is None:
+            raise Overtaken(f"{apart.topic}-{apart.partition}")
+        db.execute(
+            "insert into landing.commits (topic, topic_id, partition, log_id, first_offset, next_offset, rows,"
+            " quarantined) values (%s, %s, %s, %s, %s, %s, 0, 0)",
+            (apart.topic, *place, *swapped, position, apart.next),
+        )
+        insert(db, topic_id, apart)
+        failpoint("landing.before_set_apart")
+
+
+def insert(db: psycopg.Connection, topic_id: UUID, apart: Unreadable, reader: str = "lander") -> None:
+    """Record a range that a reader passed over. Doing it again changes nothing."""
+    db.execute(
+        "insert into landing.set_apart (topic, topic_id, partition, first_offset, next_offset, reader, records, reason,"
+        " bytes, batch) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+        (
+            *(apart.topic, topic_id, apart.partition, apart.first, apart.next, reader, apart.records, apart.reason),
+            len(apart.content),
+            apart.content if len(apart.content) <= MAX_KEPT_BYTES else None,
+        ),
+    )
+
+
+def ranges(
+    db: psycopg.Connection, topic_id: UUID, reader: str = "lander"
+) -> dict[int, tuple[tuple[int, int, int], ...]]:
+    """First offset, offset after the last and records of what a reader set apart, by partition of a topic."""
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    if db.execute("select to_regclass('landing.set_apart')").fetchone() == (None,):
+        return {}
+    rows = db.execute(
+        "select partition, first_offset, next_offset, records from landing.set_apart"
+        " where topic_id = %s and reader = %s order by partition, first_offset",
+        (topic_id, reader),
+    )
+    for partition, first, following, records in rows:
+        found.setdefault(partition, []).append((first, following, records))
+    return {partition: tuple(each) for partition, each in found.items()}
+
+
+def latest(conninfo: str, limit: int = 100) -> list[SetApart]:
+    """What was set apart last, the latest first, by whatever reader."""
+    with connection(conninfo) as db:
+        rows: Iterable[tuple[object, ...]] = db.execute(
+            "select topic, partition, first_offset, next_offset, max(records), max(reason), max(bytes),"
+            " min(set_apart_at) from landing.set_apart group by topic, topic_id, partition, first_offset, next_offset"
+            " order by 8 desc limit %s",
+            (limit,),
+        ).fetchall()
+    return [SetApart(*row) for row in rows]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,211 @@
+"""Step 1 of the lander: records from the client into the buffers, past whatever the client cannot read.
+
+A batch that the client fails at is read carefully or set apart (`passing`), once everything before it has landed. A
+record that the client's own objects fail for is found by halving, and set apart alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from itertools import groupby
+from uuid import UUID
+
+import psycopg
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from structlog.typing import FilteringBoundLogger
+
+from contracts.errors import Transient
+from streaming.landing import accounts
+from streaming.landing.batch import Buffer
+from streaming.landing.passing import Passing, one_record
+from streaming.landing.resume import Key
+from streaming.landing.writer import Writer
+from streaming.runtime import clients, metrics
+from streaming.runtime.careful.reader import UNREADABLE, Unreadable
+
+SUBMIT_SECONDS = 1.0
+"""How long the main thread waits for the writer before it pauses its partitions and goes on polling."""
+DRAIN_SECONDS = 15.0
+
+_OUT_OF_RANGE = (
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+    KafkaError._LOG_TRUNCATION,  # noqa: SLF001
+    KafkaError.OFFSET_OUT_OF_RANGE,
+)
+
+
+class Intake(ABC):
+    """What a lander has and does for its step 1. `_expected` is, by partition, the offset to take next."""
+
+    _log: FilteringBoundLogger
+    _fatal: clients.FatalErrors
+    _consumer: Consumer
+    _writer: Writer
+    _passing: Passing
+    _buffers: dict[str, Buffer]
+    _topic_ids: dict[str, UUID]
+    _epochs: dict[Key, int]
+    _joining: dict[Key, int]
+    _expected: dict[Key, int]
+    _generation: int
+    _congested: bool
+
+    @abstractmethod
+    def _reset(self, reason: str, detail: str = "") -> None: ...
+
+    @abstractmethod
+    def _connected(self) -> psycopg.Connection: ...
+
+    @abstractmethod
+    def _flush_due(self) -> None: ...
+
+    @abstractmethod
+    def _flush_everything(self, timeout: float) -> None: ...
+
+    @abstractmethod
+    def _submit_pending(self, timeout: float) -> None: ...
+
+    @abstractmethod
+    def _take_outcomes(self) -> None: ...
+
+    def _take(self, messages: list[Message]) -> None:
+        unreadable: set[Key] = set()
+        if any(map(Message.error, messages)):
+            unreadable = self._take_errors(messages)
+            messages = [message for message in messages if message.error() is None]
+        for topic, group in groupby(messages, Message.topic):
+            self._gather(str(topic), list(group))
+        if unreadable:
+            self._pass_unreadable(unreadable)
+
+    def _gather(self, topic: str, taken: list[Message]) -> None:
+        try:
+            value_bytes = self._buffers[topic].append(taken, self._expected)
+        except Transient as error:
+            return self._reset("headers not read", str(error))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever the client raises for a record, the others land
+            if len(taken) == 1:
+                return self._set_apart(one_record(taken[0], error))
+            middle = len(taken) // 2
+            self._gather(topic, taken[:middle])
+            return self._gather(topic, taken[middle:])
+        metrics.RECORDS_IN.labels(topic).inc(len(taken))
+        metrics.BYTES_IN.labels(topic).inc(value_bytes)
+        if newer := self._buffers[topic].of_later_leaders(self._epochs):
+            # They may stand where others have landed, which this leader lacks.
+            return self._reset("leader changed", f"{topic} {newer}")
+        return None
+
+    def _take_errors(self, messages: list[Message]) -> set[Key]:
+        """Deal with errors; returns the partitions whose next batch cannot be read."""
+        unreadable: set[Key] = set()
+        for message in messages:
+            error = message.error()
+            if error is None:
+                continue
+            self._fatal.noticed(error)
+            self._fatal.check()
+            self._log.warning("consumer error", code=error.name(), topic=message.topic(), partition=message.partition())
+            if error.code() in _OUT_OF_RANGE:
+                self._reset("offset out of range", error.str())
+            elif error.code() in UNREADABLE:
+                unreadable.add((str(message.topic()), int(message.partition() or 0)))
+        return unreadable
+
+    # --- what the client cannot read ------------------------------------------------------------------------------
+
+    def _pass_unreadable(self, keys: set[Key]) -> None:
+        """Read the next batch carefully. What cannot be done now is done later: the client fails there again."""
+        for key in keys & self._expected.keys():
+            try:
+                stretch = self._passing.next_batch(key, self._expected[key])
+            except Transient as error:
+                return self._log.warning("cannot read carefully yet", error=str(error))
+            if stretch is None:
+                continue
+            if stretch.unreadable is not None:
+                self._set_apart(stretch.unreadable)
+            else:
+                self._gather(key[0], stretch.messages)
+            if key in self._expected and not self._seek(key, max(stretch.next, self._expected[key])):
+                return self._reset("not seekable", f"{key[0]}-{key[1]}")
+        return None
+
+    def _set_apart(self, unreadable: Unreadable) -> None:
+        """Record a range that cannot be read, once everything before it has landed."""
+        key = (unreadable.topic, unreadable.partition)
+        self._flush_everything(DRAIN_SECONDS)
+        if key not in self._expected or not self._writer.idle:
+            return self._reset("cannot set apart yet", f"{key[0]}-{key[1]}")
+        try:
+            self._passing.record(self._connected(), self._topic_ids[key[0]], self._expected[key], unreadable)
+        except (Transient, psycopg.OperationalError, accounts.Overtaken, accounts.TopicChanged) as error:
+            return self._reset("cannot set apart yet", str(error))
+        self._expected[key] = unreadable.next
+        return None
+
+    def _take_carefully(self, key: Key, position: int) -> None:
+        """After an end for want of memory: read carefully what was read then, and go on with the client behind it."""
+        self._expected[key] = reached = position
+        generation = self._generation
+        try:
+            for stretch in self._passing.stretches(key, position):
+                if stretch.unreadable is not None:
+                    self._set_apart(stretch.unreadable)
+                elif stretch.messages:
+                    self._gather(key[0], stretch.messages)
+                self._flush_due()
+                self._submit_pending(SUBMIT_SECONDS)
+                self._take_outcomes()
+                reached = stretch.next
+                if generation != self._generation:
+                    return None
+        except Transient as error:
+            return self._reset("cannot read carefully yet", str(error))
+        if not (self._seek(key, reached) or self._assign_anew(key, reached)):
+            return self._reset("not seekable", f"{key[0]}-{key[1]}")
+        if not self._congested:
+            self._consumer.resume(partitions_of([key]))
+        return None
+
+    def _settle(self, messages: list[Message]) -> None:
+        """Begin to expect the partitions that were assigned inside the last `consume` call.
+
+        That call may have returned records gathered before the assignment, so its records were dropped; where there
+        were some, go back to the position.
+        """
+        if not self._joining:
+            return None
+        came = {(message.topic(), message.partition()) for message in messages if message.error() is None}
+        for key in [key for key in self._joining if key in came]:
+            if not self._seek(key, self._joining[key]):
+                return self._reset("not seekable yet", f"{key[0]}-{key[1]}")
+        self._expected |= self._joining
+        self._joining.clear()
+        return None
+
+    def _seek(self, key: Key, position: int) -> bool:
+        try:
+            self._consumer.seek(TopicPartition(*key, position))
+        except KafkaException as error:
+            self._log.debug("seek refused", topic=key[0], partition=key[1], error=str(error))
+            return False
+        return True
+
+    def _assign_anew(self, key: Key, position: int) -> bool:
+        """Begin, paused, where seeking is refused for good: after an offset that the broker did not have."""
+        place = TopicPartition(*key, position)
+        try:
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
+            self._consumer.pause([place])
+        except KafkaException as error:
+            self._log.info("assignment refused", topic=key[0], partition=key[1], error=str(error))
+            return False
+        return True
+
+
+def partitions_of(keys: Iterable[Key]) -> list[TopicPartition]:
+    """The same for the client."""
+    return [TopicPartition(topic, partition) for topic, partition in keys]

@@ -1,0 +1,75 @@
+"""Step 3 of the lander when decoding a batch raises: the batch is halved until the record is found that it raises for.
+
+That record is quarantined with its bytes, and everything else lands. So what a library raises for a record, a panic of
+polars among it, costs that record and never the partition.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PanicException
+
+from streaming.landing.batch import Batch, Rows, Tables, quarantined, record_columns, to_rows, with_ranges
+from streaming.landing.columnar import Offender
+from streaming.landing.packed import Packed
+from streaming.runtime import logs
+
+CATEGORY = "not decodable"
+
+
+def tables_of(batch: Batch) -> Tables:
+    """Step 3: decode the batch, whatever decoding raises for a record.
+
+    Raises:
+        MemoryError: no verdict on a record.
+    """
+    return with_ranges(batch, _rows(batch, np.arange(len(batch.values))))
+
+
+def _rows(batch: Batch, places: np.ndarray) -> Rows:
+    """The rows of the records at these places of a batch."""
+    part = batch if len(places) == len(batch.values) else batch.at(places)
+    try:
+        rows = to_rows(part)
+        return replace(rows, refused=places[rows.refused])
+    except MemoryError:
+        raise
+    except (Exception, PanicException) as error:  # noqa: BLE001  whatever a library raises, the stream goes on
+        # The kind alone: a message may quote the record.
+        kind = type(error).__name__
+    logs.logger(part="lander").error("decoding raised", topic=batch.topic.name, kind=kind, records=len(places))
+    if len(places) == 1:
+        return _refused(part, places, kind)
+    return _together([_rows(batch, half) for half in np.array_split(places, 2)])
+
+
+def _refused(part: Batch, place: np.ndarray, kind: str) -> Rows:
+    """The rows of one record that cannot be decoded."""
+    try:
+        records = record_columns(part)
+    except (Exception, PanicException):  # noqa: BLE001
+        bare = replace(part, keys=Packed.of([None]), headers=[None], arrivals=np.zeros(1, np.int64))
+        records = record_columns(bare)
+    if part.topic.contract is None:
+        landed = pl.DataFrame([pl.Series("_value", part.values.all(), dtype=pl.Binary)]).hstack(records)
+        return Rows(landed, None, [], np.empty(0, np.int64), None)
+    offenders = [Offender(0, CATEGORY, f"{CATEGORY}: {kind}")]
+    return Rows(None, quarantined(part, records, np.zeros(1, np.int64), offenders), offenders, place, None)
+
+
+def _together(parts: Sequence[Rows]) -> Rows:
+    times = [part.event_times for part in parts if part.event_times is not None]
+    return Rows(
+        landed=_stacked(part.landed for part in parts),
+        quarantined=_stacked(part.quarantined for part in parts),
+        offenders=[offender for part in parts for offender in part.offenders],
+        refused=np.concatenate([part.refused for part in parts]),
+        event_times=(min(first for first, _ in times), max(last for _, last in times)) if times else None,
+    )
+
+
+def _stacked(frames: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
+    present = [frame for frame in frames if frame is not None]
+    return pl.concat(present) if present else None

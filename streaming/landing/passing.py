@@ -1,0 +1,70 @@
+"""Past what the client cannot read: the careful reader lands it all the same, or it is set apart with its account.
+
+The lander calls this when everything before the place in question has landed.
+"""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
+
+from contracts.settings import Settings
+from streaming.landing import apart
+from streaming.landing.accounts import TopicChanged
+from streaming.runtime import logs, metrics
+from streaming.runtime.careful.memory import CAREFUL_BYTES
+from streaming.runtime.careful.reader import CarefulReader, Stretch, Unreadable
+from streaming.runtime.topics import topic_ids
+
+Key = tuple[str, int]
+
+
+class Passing:
+    """Reads carefully, and records what is set apart. Each method raises `Transient` when the broker is away, and
+    what `apart.record` raises."""
+
+    def __init__(self, settings: Settings, admin: AdminClient) -> None:
+        self._settings = settings
+        self._admin = admin
+        self._log = logs.logger(part="lander")
+
+    def next_batch(self, key: Key, position: int) -> Stretch | None:
+        """The batch at a position at which the client fails; None where there is none."""
+        with CarefulReader(self._settings) as reader:
+            return reader.next_batch(*key, position)
+
+    def stretches(self, key: Key, position: int) -> Iterator[Stretch]:
+        """What follows a position, batch by batch, as far as a process may have read before it committed."""
+        left = CAREFUL_BYTES
+        with CarefulReader(self._settings) as reader:
+            for stretch in reader.read(*key, position):
+                yield stretch
+                left -= stretch.stored_bytes
+                if left <= 0:
+                    return
+
+    def record(self, db: psycopg.Connection, topic_id: UUID, position: int, unreadable: Unreadable) -> None:
+        """Set a range apart."""
+        if topic_ids(self._admin, [unreadable.topic]).get(unreadable.topic) != topic_id:
+            raise TopicChanged(unreadable.topic)
+        apart.record(db, topic_id, position, unreadable)
+        metrics.SET_APART.labels("lander", unreadable.topic).inc()
+        self._log.error(
+            "set apart: cannot be read",
+            topic=unreadable.topic,
+            partition=unreadable.partition,
+            first=unreadable.first,
+            next=unreadable.next,
+            records=unreadable.records,
+            reason=unreadable.reason,
+            bytes=len(unreadable.content),
+        )
+
+
+def one_record(message: Message, error: Exception) -> Unreadable:
+    """A single record that cannot even be gathered."""
+    offset = int(message.offset() or 0)
+    topic, partition = str(message.topic()), int(message.partition() or 0)
+    return Unreadable(topic, partition, offset, offset + 1, 1, f"raises {type(error).__name__}", message.value() or b"")

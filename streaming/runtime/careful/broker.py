@@ -1,0 +1,99 @@
+"""Fetching record batches as the broker stores them, by kafka-python: librdkafka hands out records alone."""
+
+import logging
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaException
+from kafka.errors import KafkaError
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+from kafka.protocol.consumer import FetchRequest
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from streaming.runtime import clients
+
+TIMEOUT_MS = 20_000
+_WAIT_MS = 100
+_READ_COMMITTED = 1
+_LAST_VERSION_BY_NAME = 12
+"""Later versions of the request name topics by id."""
+_NO_EPOCH = -1
+
+logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what goes wrong is raised, and logged by its caller
+
+
+class Piece(NamedTuple):
+    """Bytes of a log from the batch that holds the offset asked for, empty at the end of what is committed.
+
+    `aborted` are producer ids and first offsets of aborted transactions.
+    """
+
+    data: bytes
+    aborted: list[tuple[int, int]]
+
+
+class RawBroker:
+    """A connection to the cluster; a context."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin = clients.admin(settings)
+        self._net: Any = NetworkSelector()
+        try:
+            self._manager: Any = KafkaConnectionManager(self._net, **clients.raw_settings(settings))
+            self._manager.bootstrap(TIMEOUT_MS)
+        except KafkaError as error:
+            raise Transient(f"Kafka does not answer: {error}.") from error
+
+    def __enter__(self) -> "RawBroker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._manager.close()
+        self._net.close()
+
+    def fetch(self, topic: str, partition: int, offset: int, max_bytes: int) -> Piece:
+        """Committed batches from `offset` on, about `max_bytes` of them but at least one whole.
+
+        Raises:
+            Transient: the broker did not answer, or not so.
+        """
+        kind: Any = FetchRequest
+        wanted = kind.FetchTopic.FetchPartition(
+            partition=partition, fetch_offset=offset, partition_max_bytes=max_bytes, current_leader_epoch=_NO_EPOCH
+        )
+        request = kind(
+            replica_id=-1,
+            max_wait_ms=_WAIT_MS,
+            min_bytes=1,
+            max_bytes=max_bytes,
+            isolation_level=_READ_COMMITTED,
+            session_id=0,
+            session_epoch=-1,
+            topics=[kind.FetchTopic(topic=topic, partitions=[wanted])],
+            max_version=_LAST_VERSION_BY_NAME,
+        )
+        answer = self._ask(request, self._leader(topic, partition))
+        found = answer.responses[0].partitions[0]
+        if found.error_code:
+            raise Transient(f"Kafka does not give the batches of {topic}-{partition}: error {found.error_code}.")
+        aborted = [(each.producer_id, each.first_offset) for each in found.aborted_transactions or ()]
+        return Piece(bytes(found.records or b""), aborted)
+
+    def _ask(self, request: object, node: int) -> Any:
+        try:
+            return self._manager.run(self._manager.wait_for, self._manager.send(request, node_id=node), TIMEOUT_MS)
+        except KafkaError as error:
+            raise Transient(f"Kafka does not answer: {error}.") from error
+
+    def _leader(self, topic: str, partition: int) -> int:
+        try:
+            known = self._admin.list_topics(topic, timeout=TIMEOUT_MS / 1_000).topics[topic].partitions
+        except KafkaException as error:
+            raise Transient(f"Kafka does not describe {topic}: {error.args[0].str()}.") from error
+        if partition not in known or known[partition].leader < 0:
+            raise Transient(f"{topic}-{partition} has no leader now.")
+        return known[partition].leader

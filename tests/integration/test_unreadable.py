@@ -1,0 +1,107 @@
+"""What no client can read, on the real broker: it costs itself, and everything else goes on."""
+
+import psycopg
+
+from contracts.settings import Settings
+from streaming.landing import apart
+from streaming.runtime.careful.memory import EXIT_CODE
+from tests.corpus import valid_order
+from tests.hostile_records import (
+    GZIP,
+    INT64_MIN,
+    LZ4,
+    NONE,
+    NOW_MS,
+    ZSTD,
+    RawProducer,
+    Record,
+    batch,
+    bomb,
+    odd_records,
+)
+from tests.integration.landers import TOPIC, assert_nothing_lost_or_repeated, landed_and_registered, landing
+from warehouse.lake import Lake
+
+
+def orders(first: int, count: int) -> list[Record]:
+    return [Record(valid_order(number)) for number in range(first, first + count)]
+
+
+def test_odd_headers_and_timestamps_land_with_their_bytes(fresh: Settings) -> None:
+    odd = [
+        Record(valid_order(1), headers=[(b"\xff\xfe", b"x"), (b"plain", b"y")]),
+        Record(valid_order(2), delay_ms=-NOW_MS - 1),
+        Record(valid_order(3), delay_ms=INT64_MIN),
+    ]
+    with RawProducer(fresh) as producer:
+        assert producer.send(TOPIC, 0, batch([*orders(10, 50), *odd, *orders(100, 50)])) == 0
+    with landing(fresh) as lander:
+        assert_nothing_lost_or_repeated(fresh, records=103)
+        lander.finish()
+    with Lake.open(fresh) as lake:
+        found = lake.connection.execute(
+            "select _headers from raw.orders where _offset in (50, 52) order by _offset"
+        ).fetchall()
+    assert found[0][0] == [{"key": "\\xff\\xfe", "value": b"x"}, {"key": "plain", "value": b"y"}]
+
+
+def test_a_batch_that_cannot_be_inflated_is_set_apart_and_passed(fresh: Settings) -> None:
+    with RawProducer(fresh) as producer:
+        producer.send(TOPIC, 0, batch(orders(0, 20)))
+        first = producer.send(TOPIC, 0, bomb(ZSTD, 300))
+        producer.send(TOPIC, 0, batch(orders(20, 20)))
+        producer.send(TOPIC, 1, batch(orders(40, 20)))
+    with landing(fresh) as lander:
+        result = assert_nothing_lost_or_repeated(fresh, records=60)
+        lander.finish()
+    assert result.total("set_apart") == 1
+    (found,) = apart.latest(fresh.conninfo())
+    assert (found.topic, found.partition, found.first_offset, found.next_offset) == (TOPIC, 0, first, 21)
+    assert found.reason == "inflates to more than 67108864 bytes"
+    with psycopg.connect(fresh.conninfo()) as db:
+        ((kept, size),) = db.execute("select batch, bytes from landing.set_apart").fetchall()
+    assert len(kept) == size == len(bomb(ZSTD, 300))
+
+
+def test_a_killed_lander_sets_each_batch_apart_once(fresh: Settings) -> None:
+    with RawProducer(fresh) as producer:
+        for number in range(2):
+            producer.send(TOPIC, 0, batch(orders(number * 10, 10)))
+            producer.send(TOPIC, 0, bomb(ZSTD, 200))
+        producer.send(TOPIC, 0, batch(orders(20, 10)))
+    with landing(fresh, failpoints="landing.before_set_apart=kill@2") as lander:
+        lander.wait_for_death()
+    with landing(fresh) as lander:
+        result = assert_nothing_lost_or_repeated(fresh, records=30)
+        lander.finish()
+    assert result.total("set_apart") == 2
+
+
+def test_a_lander_that_bombs_would_fill_ends_and_sets_them_apart(fresh: Settings) -> None:
+    with RawProducer(fresh) as producer:
+        producer.send(TOPIC, 0, batch(orders(0, 20)))
+        for codec in (GZIP, LZ4, GZIP, GZIP):
+            assert producer.send(TOPIC, 0, bomb(codec, 200)) is not None
+        producer.send(TOPIC, 0, batch(orders(20, 20)))
+    with landing(fresh) as lander:
+        assert lander.wait_for_death() == EXIT_CODE
+    with landing(fresh) as lander:
+        result = assert_nothing_lost_or_repeated(fresh, records=40)
+        lander.finish()
+    assert result.total("set_apart") == 4
+
+
+def test_fuzzed_records_land_or_are_quarantined_and_none_is_lost(fresh: Settings) -> None:
+    sent = 0
+    with RawProducer(fresh) as producer:
+        for seed in range(20):
+            drawn = list(odd_records(seed, 100))
+            for codec in (NONE, GZIP, LZ4):
+                if producer.send(TOPIC, seed % 4, batch(drawn, codec)) is not None:
+                    sent += len(drawn)
+    assert sent > 1_000
+    with landing(fresh) as lander:
+        result = landed_and_registered(fresh)
+        lander.finish()
+    assert result.complete
+    assert result.total("held") == result.total("registered") == sent
