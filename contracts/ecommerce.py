@@ -18,6 +18,8 @@ from contracts.types import (
     about,
 )
 
+Flag = Literal["unverified", "ahead of time", "total mismatch", "empty cart"]
+
 
 class WebLog(Event, kw_only=True, frozen=True):
     """One parsed access-log line; the tracking-pixel fields are set where the line is a hit on the pixel."""
@@ -51,6 +53,9 @@ class WebLog(Event, kw_only=True, frozen=True):
     order_id: Annotated[Reference | None, about("Order of a purchase event.")] = None
     order_total: Annotated[Money | None, about("Total of a purchase event.")] = None
     country: Annotated[Reference | None, about("Country the shop gave in a purchase event.")] = None
+    verified: Annotated[
+        bool | None, about("Whether a purchase event bears the shop's signature; empty where the shop has no key.")
+    ] = None
 
 
 class OrderLine(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True):
@@ -74,8 +79,11 @@ class Order(Event, kw_only=True, frozen=True):
     lines: Annotated[list[OrderLine], about("The lines, in the document's own order.")]
     total: Annotated[Money, about("Sum over the lines as the source states it.")]
     flag: Annotated[
-        Literal["total mismatch", "empty cart"] | None,
-        about("What is odd about an order made from the web log: it is told as it is, not dropped."),
+        Flag | None,
+        about(
+            "What is odd about an order made from the web log, which goes out all the same. `unverified`: the shop"
+            " signs its purchases, and this one lacks the signature."
+        ),
     ] = None
     is_bot: Annotated[
         bool, about("Web orders: whether the user agent of the purchase calls itself a crawler, monitor or script.")

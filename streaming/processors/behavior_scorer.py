@@ -1,8 +1,9 @@
 """`orders` to `customer_behavior`: each customer's features (`contracts.features`) after every order, and their score.
 
-An order is believed as in `core.orders`: the order database over the log, and then the later arrival; an event that
-comes again changes nothing. So late, repeated, corrected and returned orders all end in the features that the warehouse
-computes. What is kept of them is in `customer_orders`.
+An order is believed as in `core.orders`: the order database over the log, a signed purchase over an unverified one, and
+then the later arrival; an event that comes again changes nothing. Unverified orders, and those dated a day and more
+after their arrival, are in no feature. So late, repeated, corrected and returned orders all end in the features that
+the warehouse computes. What is kept of them is in `customer_orders`.
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ class BehaviorScorer:
             customer = customers.get(order.customer_id)
             if customer is None:
                 customer = customers[order.customer_id] = CustomerOrders(state, order.customer_id)
-            drop = customer.learn(order)
+            drop = customer.learn(order, record.arrived_ms)
             if drop is not None:
                 result.drops[drop] += 1
                 continue

@@ -30,6 +30,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+UNVERIFIED, AHEAD = "unverified", "from the future"
+MOST_AHEAD = timedelta(days=1)
+"""The rule `not from the future` of `core.orders`."""
+
+
 class Totals(msgspec.Struct, array_like=True):
     """Over the customer's orders and returns. Times are those of orders, but for `cutoff_us`; amounts `MONEY_UNITS`."""
 
@@ -75,8 +80,9 @@ class CustomerOrders:
         self._totals = Totals() if raw is None else _totals(raw)
         self._times: _Times | None = None
 
-    def learn(self, order: Order) -> str | None:
+    def learn(self, order: Order, arrived_ms: int | None = None) -> str | None:
         """Take an event into what is known, or say why the features are the same after it."""
+        kind, time_us = _kind(order, arrived_ms), (order.event_time - _EPOCH) // _MICROSECOND
         key = self._orders + order.order_id.encode()
         raw = self._state.get(key)
         before = None if raw is None else _document(raw)
@@ -88,17 +94,19 @@ class CustomerOrders:
             self._state.put(told, b"")
             if before.is_store and order.channel != "store":
                 return "the order database is believed"
+            if kind == UNVERIFIED and before.kind != UNVERIFIED:
+                return "a verified order takes precedence"
         after = Document(
-            kind=order.kind,
+            kind=kind,
             is_store=order.channel == "store",
-            time_us=(order.event_time - _EPOCH) // _MICROSECOND,
+            time_us=time_us,
             lines=len(order.lines),
             units=sum(line.quantity * int(Decimal(line.unit_price) * MONEY_UNITS) for line in order.lines),
             first_event=event if before is None else before.first_event,
         )
         self._state.put(key, _encode(after))
         if not after.counts and (before is None or not before.counts):
-            return "neither order nor return"
+            return kind if kind in (UNVERIFIED, AHEAD) else "neither order nor return"
         self._replace(before, after)
         return None
 
@@ -176,6 +184,15 @@ class CustomerOrders:
             totals.first_us = time if totals.orders == 1 else min(totals.first_us, time)
             totals.last_us = time if totals.orders == 1 else max(totals.last_us, time)
             self._days.add(time // DAY_US)
+
+
+def _kind(order: Order, arrived_ms: int | None) -> str:
+    """The kind of an order as in `core.orders`, with the two kinds that no feature is over."""
+    if order.flag == "unverified":
+        return UNVERIFIED
+    if arrived_ms is not None and order.event_time > _EPOCH + timedelta(milliseconds=arrived_ms) + MOST_AHEAD:
+        return AHEAD
+    return order.kind
 
 
 class _Times:

@@ -4,54 +4,32 @@ A session is known by its session id, or by its visitor (customer, or client and
 Ordinary lines are not looked at: each page reports itself by the pixel, under the session's own key. What a bot buys is
 an order like others, and marked: a user agent is no proof.
 
-Time is the partition's stream time, the latest event time so far: a session that no hit came for while it went on by
-`IDLE` is forgotten, and its cart, if it had one, counted as abandoned. So hits that come late, as in a replay of an old
+Time is the partition's stream time (`stream_time`): a session that no hit came for while it advanced by `IDLE` is
+forgotten, and its cart, if it had one, counted as abandoned. So hits that come late, as in a replay of an old
 log, find their session still there. Orders are remembered for `REMEMBERED`: a page loaded again makes no second order.
+
+Where the shop signs its purchases, one without its signature becomes an order flagged `unverified`, under an event id
+of its own: the signed one is an order too, whichever comes first, and takes precedence in `core.orders`.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, cast
 
-import msgspec
-
-from contracts.ecommerce import Order, OrderLine, WebLog
+from contracts.ecommerce import Flag, Order, WebLog
 from contracts.types import derived_id
+from streaming.processors.carts import MAX_HITS, SESSION, CartLine, OpenSession, Session, browser, order_lines
 from streaming.processors.processor import Output, Record, Result, State
-from streaming.processors.stream_time import StreamTime
+from streaming.processors.stream_time import StreamTime, bounded
 
 IDLE = timedelta(minutes=30)
 REMEMBERED = timedelta(days=7)
-MAX_CART_LINES = 5_000
-"""What still fits into a record."""
 NO_CURRENCY = "XXX"
 """ISO 4217 for none: no hit of the session named one."""
 
-_SESSION, _ORDER = b"s", b"o"
-
-
-class CartLine(msgspec.Struct, array_like=True):
-    """One line of a cart."""
-
-    sku: str
-    quantity: int
-    unit_price: str
-
-
-class Session(msgspec.Struct, array_like=True):
-    """What is known of a session. `active` is the stream time at its last hit."""
-
-    began: datetime
-    active: datetime
-    pages: int = 0
-    referrer: str | None = None
-    currency: str | None = None
-    cart: list[CartLine] = msgspec.field(default_factory=list[CartLine])
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_session = msgspec.msgpack.Decoder(Session).decode
+_ORDER = b"o"
+_TAKEN, _UNVERIFIED = b"", b"u"
+"""What is remembered of an order."""
 
 
 class OrderExtractor:
@@ -63,98 +41,111 @@ class OrderExtractor:
     state_version: ClassVar[int] = 1
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
-        return _Batch(self.name, state, [cast("WebLog", record.event) for record in records]).run()
+        return _Batch(self.name, state, records).run()
 
 
 class _Batch:
     """One batch of one partition."""
 
-    def __init__(self, source: str, state: State, hits: Sequence[WebLog]) -> None:
+    def __init__(self, source: str, state: State, records: Sequence[Record]) -> None:
         self._source = source
         self._state = state
-        self._hits = hits
-        self._time = StreamTime(state, [hit.event_time for hit in hits])
+        self._hits = [cast("WebLog", record.event) for record in records]
+        self._times = [bounded(record.event.event_time, record.arrived_ms) for record in records]
+        self._time = StreamTime(state, self._times)
         self._result = Result()
-        self._sessions: dict[bytes, Session] = {}
+        self._sessions: dict[bytes, OpenSession] = {}
 
     def run(self) -> Result:
-        for hit in self._hits:
+        for hit, time in zip(self._hits, self._times, strict=True):
             # What is due by this hit's time comes before it, wherever the batch began.
-            for due in self._time.advance(hit.event_time):
+            for due in self._time.advance(time):
                 self._end(due)
-            drop = self._take(hit)
+            drop = self._take(hit, is_ahead=time < hit.event_time)
             if drop is None:
                 self._result.used += 1
             else:
                 self._result.drops[drop] += 1
-        for key, session in self._sessions.items():
-            self._state.put(key, _encode(session))
+        for session in self._sessions.values():
+            session.save()
         self._time.save()
         return self._result
 
     # --- hits -----------------------------------------------------------------------------------------------------
 
-    def _take(self, hit: WebLog) -> str | None:
+    def _take(self, hit: WebLog, *, is_ahead: bool) -> str | None:
         """Take a hit, or say why not."""
         if hit.pixel_event is None:
             return "not a pixel hit"
         identity = (hit.session_id or hit.visitor_id).encode()
-        if hit.pixel_event == "purchase" and self._state.get(_ORDER + _order_id(hit)) is not None:
-            return "repeated purchase"
-        session = self._touched(identity, hit)
-        match hit.pixel_event:
-            case "page_view":
-                session.pages += 1
-            case "add_to_cart":
-                return _add(session, hit)
-            case "remove_from_cart":
-                return _remove(session, hit)
-            case "purchase":
-                self._buy(identity, session, hit)
-        return None
+        if hit.pixel_event == "purchase":
+            remembered = self._state.get(_ORDER + _order_id(hit))
+            if remembered is not None and not (hit.verified and remembered == _UNVERIFIED):
+                return "repeated purchase"
+        session = self._session(identity, hit)
+        if session.known.hits >= MAX_HITS and not hit.verified:
+            return "too many hits of a session"
+        owner = session.owner(browser(hit.client, hit.user_agent))
+        if owner is None and not hit.verified:
+            return "too many browsers in a session"
+        self._touch(session, hit)
+        if hit.pixel_event == "purchase":
+            self._buy(identity, session, hit, owner, is_ahead=is_ahead)
+            return None
+        return _change(session, hit, cast("int", owner))
 
-    def _touched(self, identity: bytes, hit: WebLog) -> Session:
-        key = _SESSION + identity
-        session = self._sessions.get(key)
+    def _touch(self, session: OpenSession, hit: WebLog) -> None:
+        known = session.known
+        known.hits += 1
+        known.began = min(known.began, hit.event_time)
+        known.active = self._time.now
+        known.currency = hit.currency or known.currency
+        session.is_changed = True
+
+    def _session(self, identity: bytes, hit: WebLog) -> OpenSession:
+        session = self._sessions.get(identity)
         if session is None:
-            raw = self._state.get(key)
-            if raw is None:
-                session = Session(hit.event_time, self._time.now, referrer=hit.referrer)
-                self._time.set_timer(IDLE, key)
-            else:
-                session = _session(raw)
-            self._sessions[key] = session
-        session.began = min(session.began, hit.event_time)
-        session.active = self._time.now
-        session.currency = hit.currency or session.currency
+            session = OpenSession.load(self._state, identity)
+            if session is None:
+                began = Session(hit.event_time, self._time.now, referrer=hit.referrer)
+                session = OpenSession(self._state, identity, began)
+                self._time.set_timer(IDLE, SESSION + identity)
+            self._sessions[identity] = session
         return session
 
-    def _buy(self, identity: bytes, session: Session, hit: WebLog) -> None:
-        order_id = _order_id(hit)
-        lines = [OrderLine(sku=c.sku, quantity=c.quantity, unit_price=c.unit_price) for c in session.cart]
-        total = hit.order_total or "0"
+    def _buy(self, identity: bytes, session: OpenSession, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
+        order_id, known, total = _order_id(hit), session.known, hit.order_total or "0"
+        lines, adds_up = session.bought(total, owner, is_verified=hit.verified)
+        flag: Flag | None = None
+        if hit.verified is False:
+            flag = "unverified"
+        elif is_ahead:
+            flag = "ahead of time"
+        elif not lines:
+            flag = "empty cart"
+        elif not adds_up:
+            flag = "total mismatch"
         order = Order(
-            event_id=derived_id("web", order_id.decode()),
+            event_id=derived_id("web-unverified" if hit.verified is False else "web", order_id.decode()),
             event_time=hit.event_time,
             source=self._source,
             order_id=order_id.decode(),
             channel="web",
             kind="order",
             customer_id=hit.customer_id,
-            currency=hit.currency or session.currency or NO_CURRENCY,
+            currency=hit.currency or known.currency or NO_CURRENCY,
             country=hit.country,
-            lines=lines,
+            lines=order_lines(lines),
             total=total,
-            flag=_flag(lines, total),
+            flag=flag,
             is_bot=hit.is_bot,
             session_id=identity.decode(),
-            session_s=int((hit.event_time - session.began).total_seconds()),
-            session_pages=session.pages,
-            referrer=session.referrer,
+            session_s=int((hit.event_time - known.began).total_seconds()),
+            session_pages=known.pages,
+            referrer=known.referrer,
         )
         self._result.outputs.append(Output((hit.customer_id or order.order_id).encode(), order))
-        session.cart = []
-        self._state.put(_ORDER + order_id, b"")
+        self._state.put(_ORDER + order_id, _UNVERIFIED if hit.verified is False else _TAKEN)
         self._time.set_timer(REMEMBERED, _ORDER + order_id)
 
     def _end(self, key: bytes) -> None:
@@ -162,44 +153,28 @@ class _Batch:
         if key.startswith(_ORDER):
             self._state.delete(key)
             return
-        session = self._sessions.get(key)
+        identity = key[len(SESSION) :]
+        session = self._sessions.get(identity) or OpenSession.load(self._state, identity)
         if session is None:
-            session = _session(cast("bytes", self._state.get(key)))
-        if session.active + IDLE > self._time.now:
-            self._time.set_timer(session.active + IDLE - self._time.now, key)
             return
-        if session.cart:
+        if session.known.active + IDLE > self._time.now:
+            self._time.set_timer(session.known.active + IDLE - self._time.now, key)
+            return
+        if session.known.lines:
             self._result.notes["abandoned carts"] += 1
-        self._sessions.pop(key, None)
-        self._state.delete(key)
+        self._sessions.pop(identity, None)
+        session.forget()
 
 
-def _add(session: Session, hit: WebLog) -> str | None:
-    if len(session.cart) >= MAX_CART_LINES:
-        return "cart is full"
-    session.cart.append(CartLine(hit.sku or "", hit.quantity or 0, hit.unit_price or "0"))
-    return None
-
-
-def _remove(session: Session, hit: WebLog) -> str | None:
-    """Take so many units out, of what was put in last first."""
-    left = hit.quantity or 0
-    if not any(line.sku == hit.sku for line in session.cart):
-        return "removed what is not in the cart"
-    for line in reversed(session.cart):
-        if line.sku == hit.sku:
-            taken = min(left, line.quantity)
-            line.quantity -= taken
-            left -= taken
-    session.cart = [line for line in session.cart if line.quantity or line.sku != hit.sku]
-    return None
-
-
-def _flag(lines: list[OrderLine], total: str) -> Literal["total mismatch", "empty cart"] | None:
-    if not lines:
-        return "empty cart"
-    amount = sum((line.quantity * Decimal(line.unit_price) for line in lines), Decimal(0))
-    return None if amount == Decimal(total) else "total mismatch"
+def _change(session: OpenSession, hit: WebLog, owner: int) -> str | None:
+    """What a hit does to its session's pages and cart, or why it does nothing."""
+    if hit.pixel_event == "page_view":
+        session.known.pages += 1
+        return None
+    if hit.pixel_event == "remove_from_cart":
+        return session.remove(hit.sku or "", hit.quantity or 0, owner)
+    line = CartLine(hit.sku or "", hit.quantity or 0, hit.unit_price or "0", owner)
+    return None if session.add(line) else "cart is full"
 
 
 def _order_id(hit: WebLog) -> bytes:

@@ -13,11 +13,12 @@ from contracts.types import Event
 
 
 class Record(NamedTuple):
-    """One decoded record of an input partition."""
+    """One decoded record of an input partition. `arrived_ms` is when the broker took it, in milliseconds since 1970."""
 
     event: Event
     key: bytes | None
     offset: int
+    arrived_ms: int | None = None
 
 
 class State(Protocol):

@@ -1,15 +1,21 @@
 """Stream time and timers of one partition, kept in its state: what is due depends on the records alone.
 
-Stream time is the latest event time so far. It is the same however the stream is cut into batches, and in every re-run.
+Stream time is the latest event time so far, but no more than `LEAD` ahead of the arrival of the record that bears it:
+one event dated a thousand years ahead would otherwise end everything that waits. It is the same however the
+stream is cut into batches, and in every re-run.
 """
 
 import heapq
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
 from streaming.processors.processor import State
+
+LEAD = timedelta(minutes=10)
+"""Clocks of servers differ by less; and it is less than anything waits for."""
 
 _TIMER, _STREAM_TIME = b"t", b"w"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,11 +24,21 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(datetime).decode
 
 
+def bounded(time: datetime, arrived_ms: int | None) -> datetime:
+    """An event's time, or the latest that stream time may follow it to, given when its record arrived."""
+    return time if arrived_ms is None else min(time, _latest(arrived_ms))
+
+
+@lru_cache(maxsize=64)
+def _latest(arrived_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=arrived_ms) + LEAD
+
+
 class StreamTime:
     """The clock of a batch. It keeps its own entries under the keys `t…` and `w` of the state; leave these to it."""
 
     def __init__(self, state: State, times: Sequence[datetime]) -> None:
-        """`times` are those of the batch's records: `advance` is given no others."""
+        """`times` are those of the batch's records, `bounded`: `advance` is given no others."""
         raw = state.get(_STREAM_TIME)
         self.now = times[0] if raw is None else _decode(raw)
         self._state = state

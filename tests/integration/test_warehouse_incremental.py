@@ -323,6 +323,44 @@ def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:
     assert rows(fresh, "select channel, orders, revenue from marts.sales_daily") == [("store", 1, Decimal("2.5000"))]
 
 
+def test_unverified_purchases_are_kept_and_are_in_no_marts_revenue(fresh: Settings) -> None:
+    landing = Landing(fresh)
+    forged = {"channel": "web", "flag": "unverified", "country": "Mars", "version": 9}
+    landing.land(
+        "orders",
+        [
+            order("1", ("A", 1, "2.00"), channel="web"),
+            order("2", ("A", 1, "1000000.00"), time=at(1), **forged),
+            order("3", ("A", 2, "500000.00"), time=at(2), customer_id="C3", **forged),
+            order("3", ("A", 3, "2.00"), channel="web", time=at(3), customer_id="C3"),
+            order("1", ("A", 9, "500000.00"), time=at(4), **forged),
+            order("5", channel="web", currency="XXX", flag="empty cart", time=at(5), customer_id=None),
+        ],
+    )
+    landing.land("customers", [customer("C1"), customer("C3")])
+    landing.land("web_logs", [hit("1")])
+    build_from(fresh, "orders", "customers", "web_logs")
+    kinds = rows(fresh, "select order_id, kind, revenue::integer from core.orders order by order_id")
+    assert kinds == [("1", "order", 2), ("2", "unverified", 1_000_000), ("3", "order", 6), ("5", "order", 0)]
+    assert rows(fresh, "select count(*), count(*) filter (where flag = 'unverified') from core.web_orders") == [(6, 3)]
+    for table_name, measure in [
+        ("sales_daily", "revenue"),
+        ("sales_by_residence", "revenue"),
+        ("product_months", "revenue"),
+        ("product_trends", "revenue_28d"),
+        ("cohort_retention", "revenue"),
+        ("conversion_funnel", "revenue"),
+    ]:
+        assert rows(fresh, f"select sum({measure})::integer from marts.{table_name}") == [(8,)], table_name
+    assert rows(fresh, "select distinct country from marts.sales_daily order by 1") == [("France",)]
+    funnel = (
+        "select sum(orders), sum(unverified_orders), sum(orders_in_other_currencies), max(currency)"
+        " from marts.conversion_funnel"
+    )
+    assert rows(fresh, funnel) == [(3, 3, 1, "GBP")]
+    assert rows(fresh, "select sum(orders), sum(monetary)::integer from core.customer_features") == [(2, 8)]
+
+
 def test_random_record_times_change_neither_orders_nor_customers_nor_observations(fresh: Settings) -> None:
     chance = random.Random(14)
     moments = [at(days=-20_000), at(days=-1), at(minutes=-0.03), at(), at(days=1), at(days=9_000)]

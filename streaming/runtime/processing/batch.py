@@ -33,11 +33,15 @@ Encoded = tuple[bytes, bytes | None]
 
 
 class Inputs(NamedTuple):
-    """Records of one partition as Kafka gave them, in the order of their offsets: three lists of one length."""
+    """Records of one partition as Kafka gave them, in the order of their offsets: lists of one length.
+
+    `arrivals` is in milliseconds since 1970; None where nothing is known of them.
+    """
 
     offsets: list[int]
     keys: list[bytes | None]
     values: list[bytes | None]
+    arrivals: list[int] | None = None
 
 
 class Refused(NamedTuple):
@@ -130,13 +134,15 @@ def _decoded(topic: str, inputs: Inputs, begin: int, share: Share) -> list[Recor
     """Decode a chunk of the inputs."""
     decode = strict_decoder(cast("type[Event]", TOPICS[topic].contract))
     records: list[Record] = []
-    chunk = zip(*(column[begin : begin + CHUNK_RECORDS] for column in inputs), strict=True)
-    for place, (offset, key, value) in enumerate(chunk, begin):
+    arrivals = inputs.arrivals or [None] * len(inputs.offsets)
+    columns = (inputs.offsets, inputs.keys, inputs.values, arrivals)
+    chunk = zip(*(column[begin : begin + CHUNK_RECORDS] for column in columns), strict=True)
+    for place, (offset, key, value, arrived) in enumerate(chunk, begin):
         if value is None:
             share.drops[TOMBSTONE] += 1
             continue
         try:
-            records.append(Record(decode(value), key, offset))
+            records.append(Record(decode(value), key, offset, arrived))
         except InvalidRecord as invalid:
             share.refused.append(Refused(place, invalid.category, str(invalid)))
     return records

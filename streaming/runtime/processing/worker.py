@@ -26,6 +26,7 @@ from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.processors.processor import Processor
 from streaming.runtime import clients, logs, metrics
+from streaming.runtime.arrival import arrivals
 from streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
 from streaming.runtime.failpoints import failpoint
@@ -262,6 +263,7 @@ class Worker:
                 list(map(Message.offset, messages)),  # pyright: ignore[reportArgumentType]  a record has an offset
                 list(map(Message.key, messages)),
                 list(map(Message.value, messages)),
+                arrivals(list(map(Message.timestamp, messages))),
             )
             share = process(self._processor, key[0], inputs, owned.store, now)
             owned.ledger = _after(owned.ledger, share)

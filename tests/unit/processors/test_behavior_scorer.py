@@ -33,6 +33,8 @@ class Nothing:
 
 def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 1, **fields: Any) -> Order:
     told: dict[str, Any] = {"channel": "store", "kind": "order", "customer_id": "C"} | fields
+    if told["channel"] == "store":
+        told["flag"] = None
     sign = -1 if told["kind"] == "return" else 1
     return Order(
         event_id=f"{told['channel']}-{order_id}-{version}",
@@ -78,6 +80,28 @@ def test_a_better_witness_replaces_what_was_told() -> None:
     events, _ = scored([order("1", 5, "99", channel="web"), order("1", 2), order("1", 3, "4.00", version=2)])
     assert [(event.orders, event.monetary) for event in events] == [(1, "198.0000"), (1, "5.0000"), (1, "8.0000")]
     assert events[-1].feature_cutoff == START + timedelta(days=3)
+
+
+def test_an_unverified_purchase_is_in_no_feature_and_never_takes_precedence() -> None:
+    events, (result,) = scored(
+        [
+            order("1", 5, "99", channel="web", flag="unverified"),
+            order("1", 2, channel="web", version=2),
+            order("1", 9, "99", channel="web", flag="unverified", version=3),
+            order("1", 2, "4.00"),
+        ]
+    )
+    assert [(event.orders, event.monetary) for event in events] == [(1, "5.0000"), (1, "8.0000")]
+    assert dict(result.drops) == {"unverified": 1, "a verified order takes precedence": 1}
+
+
+def test_an_order_dated_more_than_a_day_after_its_arrival_is_in_no_feature() -> None:
+    arrived_ms = int(START.timestamp() * 1_000)
+    orders = [order("1", -9), order("2", 366_000), order("3", 1.0), order("4", 1.0001)]
+    records = [Record(each, None, number, arrived_ms) for number, each in enumerate(orders)]
+    result = BehaviorScorer(RfmRule()).process("orders", records, View(Nothing()), START)
+    assert dict(result.drops) == {"from the future": 2}
+    assert [output.value.orders for output in result.outputs if isinstance(output.value, CustomerBehavior)] == [1, 2]
 
 
 def test_guests_and_adjustments_are_dropped() -> None:
@@ -140,7 +164,8 @@ ORDERS = st.builds(
     st.sampled_from(["0", "2.55", "10.0001"]),
     st.integers(1, 3),
     kind=st.sampled_from(["order", "order", "return", "adjustment"]),
-    channel=st.sampled_from(["web", "store"]),
+    channel=st.sampled_from(["web", "web", "store"]),
+    flag=st.sampled_from([None, None, "unverified"]),
     customer_id=st.sampled_from(["C", "D"]),
 )
 
@@ -155,6 +180,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
             order_id varchar, event_id varchar, channel varchar, kind varchar, event_time timestamptz,
             customer_id varchar, country varchar, currency varchar, total decimal(18, 4), source varchar,
             lines struct(sku varchar, quantity bigint, unit_price decimal(18, 4))[],
+            flag varchar,
             _is_tombstone boolean, _kafka_time integer, _topic_id integer, _partition integer, _offset integer
         )
     """)
@@ -173,12 +199,12 @@ def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digi
     times = data.draw(st.lists(st.integers(-3, 3), min_size=len(orders), max_size=len(orders)))
     warehouse.execute("delete from raw.orders")
     warehouse.executemany(
-        "insert into raw.orders values (?, ?, ?, ?, ?, ?, null, 'GBP', 0, 'test', ?, false, ?, 0, 0, ?)",
+        "insert into raw.orders values (?, ?, ?, ?, ?, ?, null, 'GBP', 0, 'test', ?, ?, false, ?, 0, 0, ?)",
         [
             (
                 *(each.order_id, each.event_id, each.channel, each.kind, each.event_time, each.customer_id),
                 [{"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price} for line in each.lines],
-                *(time, offset),
+                *(each.flag, time, offset),
             )
             for offset, (time, each) in enumerate(zip(times, orders, strict=True))
         ],

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.ecommerce import Order, WebLog
+from streaming.processors.carts import MAX_BROWSERS, MAX_CART_LINES, MAX_HITS
 from streaming.processors.order_extractor import IDLE, REMEMBERED, OrderExtractor
 from streaming.processors.processor import Record, Result
 from streaming.runtime.processing.store import View
@@ -36,7 +37,7 @@ def hit(event: str | None, minutes: float = 0.0, **fields: Any) -> WebLog:
         event_id=f"{event}-{minutes}",
         event_time=START + timedelta(minutes=minutes),
         source="test",
-        client="c",
+        client=told.pop("client", "c"),
         status=200,
         pixel_event=event,  # pyright: ignore[reportArgumentType]
         **told,
@@ -50,8 +51,9 @@ class Stream:
         self.state = View(Nothing())
         self.results: list[Result] = []
 
-    def take(self, *hits: WebLog) -> "Stream":
-        records = [Record(each, None, offset) for offset, each in enumerate(hits)]
+    def take(self, *hits: WebLog, arrived: datetime | None = None) -> "Stream":
+        arrived_ms = None if arrived is None else int(arrived.timestamp() * 1_000)
+        records = [Record(each, None, offset, arrived_ms) for offset, each in enumerate(hits)]
         self.results.append(OrderExtractor().process("web_logs", records, self.state, START))
         assert self.results[-1].used + sum(self.results[-1].drops.values()) == len(hits)
         return self
@@ -167,9 +169,96 @@ def test_sessions_are_known_by_visitor_where_there_is_no_session_id() -> None:
 def test_nothing_of_the_past_stays_in_the_state() -> None:
     stream = Stream().take(hit("add_to_cart", 0), hit("purchase", 1))
     assert stream.keys == {b"s", b"o", b"t", b"w"}
+    stream.take(hit("add_to_cart", 2))
+    assert stream.keys == {b"s", b"c", b"o", b"t", b"w"}
     after = (REMEMBERED + IDLE) / timedelta(minutes=1) + 2
     stream.take(hit(None, after), hit(None, after + 1))
     assert stream.keys == {b"w"}
+
+
+def test_one_event_of_the_year_2999_ends_no_other_session_and_goes_out_flagged() -> None:
+    arrived = START + timedelta(minutes=1)
+    stream = Stream().take(hit("add_to_cart", 0), hit("page_view", 1, session_id="other"), arrived=arrived)
+    far = hit("purchase", 60 * 24 * 365.25 * 973, session_id="far", order_id="2")
+    assert far.event_time.year == 2999
+    stream.take(far, hit("purchase", 2), arrived=arrived + timedelta(minutes=1))
+    assert [(order.order_id, order.flag) for order in stream.orders] == [("2", "ahead of time"), ("1", None)]
+    assert stream.count("abandoned carts") == 0
+    # Stream time follows arrival from there, so that what waits still ends.
+    stream.take(hit("add_to_cart", 3), arrived=arrived)
+    stream.take(hit("page_view", 60 * 24 * 365 * 900, session_id="far"), arrived=arrived + timedelta(hours=2))
+    assert stream.count("abandoned carts") == 1
+
+
+def test_nobody_changes_a_cart_by_sending_its_session_id_from_elsewhere() -> None:
+    stream = Stream().take(
+        hit("add_to_cart", 0, user_agent="A"),
+        hit("remove_from_cart", 1, quantity=9, client="elsewhere", user_agent="A"),
+        hit("purchase", 2, order_id="2", order_total="1", client="elsewhere", user_agent="B"),
+        hit("add_to_cart", 3, sku="X", client="elsewhere", user_agent="B"),
+        hit("purchase", 4, user_agent="A"),
+    )
+    assert stream.count("removed what another visitor put in") == 1
+    theirs, mine = stream.orders
+    assert (theirs.flag, theirs.lines) == ("empty cart", [])
+    assert (mine.flag, lines(mine)) == (None, [("A", 2, "2.55")])
+
+
+def test_a_visitor_whose_address_changes_on_the_way_keeps_the_cart() -> None:
+    stream = Stream().take(
+        hit("add_to_cart", 0, client="train", user_agent="A"),
+        hit("add_to_cart", 1, client="home", user_agent="A", sku="B", quantity=1, unit_price="1.00"),
+        hit("purchase", 2, client="office", user_agent="A", order_total="6.10"),
+    )
+    assert [(order.flag, len(order.lines)) for order in stream.orders] == [(None, 2)]
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_the_signed_purchase_is_an_order_though_an_unsigned_one_took_its_number(later: bool) -> None:
+    forged = hit("purchase", 0, session_id="thief", order_total="9", customer_id="T", verified=False)
+    mine = hit("purchase", 2, verified=True, customer_id="C")
+    stream = Stream().take(hit("add_to_cart", 0), *([mine, forged] if later else [forged, mine]))
+    found = {order.flag: order for order in stream.orders}
+    assert lines(found[None]) == [("A", 2, "2.55")]
+    assert (found[None].event_id, found[None].customer_id) == ("web-1", "C")
+    assert ("unverified" in found) is not later
+    if not later:
+        assert found["unverified"].event_id == "web-unverified-1"
+    stream.take(hit("purchase", 3, verified=True), hit("purchase", 3, verified=False))
+    assert stream.count("repeated purchase") == (3 if later else 2)
+
+
+def test_a_purchase_without_its_signature_takes_nobody_elses_lines() -> None:
+    stream = Stream().take(
+        hit("add_to_cart", 0, user_agent="A"),
+        hit("purchase", 1, order_id="2", client="elsewhere", user_agent="A", verified=False),
+        hit("purchase", 2, user_agent="A", client="another", verified=True),
+    )
+    assert [(order.flag, len(order.lines)) for order in stream.orders] == [("unverified", 0), (None, 1)]
+
+
+def test_a_page_view_writes_little_however_full_the_cart_is() -> None:
+    stream = Stream()
+    stream.take(*(hit("add_to_cart", 0, sku=f"{number:0150}") for number in range(MAX_CART_LINES + 5)))
+    assert stream.count("cart is full") == 5
+    view = View(stream.state)
+    for event in (hit("page_view", 1), hit("add_to_cart", 1)):
+        OrderExtractor().process("web_logs", [Record(event, None, 0)], view, START)
+    assert sum(len(key) + len(value or b"") for key, value in view.changes.items()) < 500
+    stream.take(hit("remove_from_cart", 2, sku=f"{7:0150}", quantity=1))
+    assert max(len(value or b"") for value in stream.state.changes.values()) < 5_000
+    (order,) = stream.take(hit("purchase", 3)).orders
+    assert len(order.lines) == MAX_CART_LINES
+    assert b"c" not in stream.keys
+
+
+def test_what_a_session_takes_is_bounded_and_counted() -> None:
+    stream = Stream().take(*(hit("page_view", 0) for _ in range(MAX_HITS + 3)))
+    assert stream.count("too many hits of a session") == 3
+    stream.take(*(hit("page_view", 1, session_id="T", client=str(each)) for each in range(MAX_BROWSERS + 2)))
+    assert stream.count("too many browsers in a session") == 2
+    stream.take(hit("purchase", 2, verified=True), hit("purchase", 2, order_id="2"))
+    assert [order.order_id for order in stream.orders] == ["1"]
 
 
 EVENTS = st.tuples(
@@ -177,23 +266,26 @@ EVENTS = st.tuples(
     st.integers(-20, 60),
     st.sampled_from(["S1", "S2"]),
     st.sampled_from(["1", "2", "3"]),
+    st.sampled_from(["here", "there"]),
+    st.sampled_from([None, None, False, True]),
 )
 
 
-def _hits(drawn: Sequence[tuple[str, int, str, str]]) -> list[WebLog]:
+Drawn = tuple[str, int, str, str, str, bool | None]
+
+
+def _hits(drawn: Sequence[Drawn]) -> list[WebLog]:
     hits: list[WebLog] = []
     minutes = 0
-    for event, step, session, order_id in drawn:
+    for event, step, session, order_id, client, verified in drawn:
         minutes += step
-        fields = {"order_id": order_id} if event == "purchase" else {}
-        hits.append(hit(event, minutes, session_id=session, **fields))
+        fields = {"order_id": order_id, "verified": verified} if event == "purchase" else {}
+        hits.append(hit(event, minutes, session_id=session, client=client, **fields))
     return hits
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=25), st.data())
-def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(
-    drawn: list[tuple[str, int, str, str]], data: st.DataObject
-) -> None:
+def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(drawn: list[Drawn], data: st.DataObject) -> None:
     hits = _hits(drawn)
     whole, cut = Stream().take(*hits), Stream()
     while hits:

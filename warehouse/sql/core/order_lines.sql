@@ -16,7 +16,7 @@
 -- column unit_price: Price of one unit, in the order's currency.
 -- column revenue: Quantity times unit price, exact.
 -- column currency: ISO 4217 code of the amounts.
--- column kind: `order`, `return` or `adjustment`.
+-- column kind: `order`, `return` or `adjustment`; or `unverified`, as in core.orders.
 -- column channel: Who is believed about this order.
 -- column ordered_at: When the order was placed.
 -- column order_date: Day the order was placed, in UTC.

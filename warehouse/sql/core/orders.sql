@@ -1,7 +1,8 @@
 -- One row per order, return or adjustment, whichever channels told of it.
 -- key: order_id
 -- case: ecommerce
--- description: Where the order database and the web log both tell of an order, the order database is believed.
+-- description: Where the order database and the web log both tell of an order, the order database is believed; of web
+--     orders that differ, one that bears the shop's signature. Unverified ones are here, and in no mart's revenue.
 -- partition: year(order_date), month(order_date)
 -- rule currency is an ISO 4217 code: regexp_full_match(currency, '[A-Z]{3}')
 -- rule not from the future: ordered_at <= received_at + interval 1 day
@@ -12,7 +13,7 @@
 -- column order_id: Number of the order, return or adjustment.
 -- column event_id: The event that the row was made from.
 -- column channel: Who is believed about this order: `store`, the order database, or `web`, the log.
--- column kind: `order`, `return` or `adjustment`.
+-- column kind: `order`, `return` or `adjustment`; or `unverified`, a purchase without the signature of a shop that signs.
 -- column ordered_at: When it was placed.
 -- column order_date: Day it was placed, in UTC.
 -- column customer_id: The customer; empty for guests.
@@ -43,7 +44,13 @@ believed as (
     from first_arrivals
     qualify row_number() over (
         partition by order_id
-        order by channel = 'store' desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
+        order by
+            channel = 'store' desc,
+            flag is not distinct from 'unverified',
+            latest_arrival desc,
+            _topic_id desc,
+            _partition desc,
+            _offset desc
     ) = 1
 ),
 amounts as (
@@ -59,7 +66,7 @@ select
     order_id,
     event_id,
     channel,
-    kind,
+    if(flag is not distinct from 'unverified', 'unverified', kind) as kind,
     event_time as ordered_at,
     event_time::date as order_date,
     customer_id,

@@ -1,5 +1,5 @@
--- One row per order that the web log tells of.
--- key: order_id
+-- One row per order that the web log tells of; two where one is unverified and one bears the shop's signature.
+-- key: order_id, is_unverified
 -- case: ecommerce
 -- description: Orders as they were extracted from the visits, whoever else tells of them; `core.orders` says who is
 --     believed.
@@ -17,7 +17,9 @@
 -- column currency: ISO 4217 code of the amounts.
 -- column revenue: Sum of quantity times unit price over the cart, exact.
 -- column stated_total: The total as the purchase states it.
--- column flag: What is odd about it: `total mismatch` or `empty cart`; empty where nothing is.
+-- column flag: What is odd about it: `unverified`, `ahead of time`, `total mismatch` or `empty cart`; empty where nothing
+--     is.
+-- column is_unverified: The purchase lacks the signature of a shop that signs.
 -- column is_bot: Whether the user agent of the purchase calls itself a crawler, monitor or script.
 -- column received_at: When Kafka took the event.
 select
@@ -37,6 +39,7 @@ select
     )::decimal(38, 4) as revenue,
     total as stated_total,
     flag,
+    flag is not distinct from 'unverified' as is_unverified,
     coalesce(is_bot, false) as is_bot,
     _kafka_time as received_at
 from raw.orders

@@ -2,7 +2,7 @@
 -- key: session_date, traffic_source, device
 -- case: ecommerce
 -- description: How many visits get how far, from looking to buying, and the orders extracted from them. Bots are left
---     out.
+--     out. Unverified purchases and orders in another currency than most are counted apart.
 -- scope: session_date
 -- input core.web_sessions: session_date
 -- input core.web_orders: order_date
@@ -17,10 +17,12 @@
 -- column abandonment_pct: Visits that filled a cart and did not order, percent of those that filled one; empty without.
 -- column page_views: Pages seen.
 -- column mean_duration_s: Mean seconds from the first request to the last; empty without visits.
--- column orders: Orders extracted from the visits' pixel hits.
--- column flagged_orders: Those among them whose lines do not add up.
--- column revenue: What these orders come to, exact; empty where they are in several currencies.
--- column currency: ISO 4217 code of the revenue; empty where there is none or several.
+-- column orders: Orders extracted from the visits' pixel hits, unverified ones left out.
+-- column flagged_orders: Those among them whose lines do not add up, or whose time is ahead of their arrival.
+-- column unverified_orders: Purchases without the signature of a shop that signs.
+-- column revenue: Sum of the orders that are in `currency`, exact.
+-- column currency: ISO 4217 code in which most of the orders are; empty without an order.
+-- column orders_in_other_currencies: Orders that `revenue` leaves out.
 with visits as (
     select
         session_date,
@@ -50,16 +52,28 @@ placed as (
         partition by orders.event_id, orders.ordered_at order by sessions.started_at desc, sessions.browser_id
     ) = 1
 ),
+currencies as (
+    select order_date, traffic_source, device, currency as main_currency
+    from placed
+    where not is_unverified
+    group by order_date, traffic_source, device, currency
+    qualify row_number() over (
+        partition by order_date, traffic_source, device order by count(*) desc, sum(revenue) desc, currency
+    ) = 1
+),
 bought as (
     select
         order_date as session_date,
         traffic_source,
         device,
-        count(*) as orders,
-        count(flag) as flagged_orders,
-        if(count(distinct currency) = 1, sum(revenue), null)::decimal(38, 4) as revenue,
-        if(count(distinct currency) = 1, min(currency), null) as currency
+        count(*) filter (where not is_unverified) as orders,
+        count(flag) filter (where not is_unverified) as flagged_orders,
+        count(*) filter (where is_unverified) as unverified_orders,
+        sum(revenue) filter (where not is_unverified and currency = main_currency)::decimal(38, 4) as revenue,
+        any_value(main_currency) as currency,
+        count(*) filter (where not is_unverified and currency <> main_currency) as orders_in_other_currencies
     from placed
+    left join currencies using (order_date, traffic_source, device)
     group by all
 )
 select
@@ -75,7 +89,9 @@ select
     (seconds / sessions)::decimal(18, 1) as mean_duration_s,
     coalesce(orders, 0) as orders,
     coalesce(flagged_orders, 0) as flagged_orders,
+    coalesce(unverified_orders, 0) as unverified_orders,
     revenue,
-    currency
+    currency,
+    coalesce(orders_in_other_currencies, 0) as orders_in_other_currencies
 from visits
 full join bought using (session_date, traffic_source, device)

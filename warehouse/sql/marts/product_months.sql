@@ -29,6 +29,7 @@ with monthly as (
         coalesce(-sum(quantity) filter (where kind = 'return'), 0)::decimal(38, 0) as units_returned,
         sum(revenue)::decimal(38, 4) as revenue
     from core.order_lines
+    where kind <> 'unverified'
     group by all
 ),
 ranked as (

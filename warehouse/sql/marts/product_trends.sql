@@ -27,6 +27,7 @@ with daily as (
         sum(quantity)::decimal(38, 0) as units,
         sum(revenue)::decimal(38, 4) as revenue
     from core.order_lines
+    where kind <> 'unverified'
     group by all
 ),
 windows as (

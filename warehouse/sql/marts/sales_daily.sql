@@ -2,7 +2,9 @@
 -- key: sale_date, country, channel, currency
 -- case: ecommerce
 -- description: Sales by day and country. Revenue is net: orders plus the negative amounts of returns and adjustments.
--- require all orders are counted: sum(revenue) is not distinct from (select sum(revenue) from core.orders)
+--     Unverified purchases are left out.
+-- require all orders are counted: sum(revenue) is not distinct from
+--     (select sum(revenue) from core.orders where kind <> 'unverified')
 -- scope: sale_date
 -- input core.orders: order_date
 -- column sale_date: Day the document was made, in UTC.
@@ -33,4 +35,5 @@ select
     coalesce(sum(revenue) filter (where kind = 'adjustment'), 0)::decimal(38, 4) as adjusted_revenue,
     sum(revenue)::decimal(38, 4) as revenue
 from core.orders
+where kind <> 'unverified'
 group by all
