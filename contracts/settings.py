@@ -31,6 +31,7 @@ PORTS = {
 """Offsets from the port base. The ports for metrics are followed by one for each further process of the kind."""
 
 
+KafkaUser = Literal["admin", "lander", "processor", "source", "connect", "dagster", "replay", "reader"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -44,6 +45,17 @@ class Settings(SourceSettings):
     kafka_bootstrap: Annotated[
         str | None, Field(description="Bootstrap servers of a Kafka of your own; the built-in one is not started then.")
     ] = None
+    kafka_config: Annotated[
+        Path | None,
+        Field(
+            description="File with client settings for a Kafka of your own (SASL, TLS), a line each, by librdkafka's"
+            " names: `sasl.password=…`."
+        ),
+    ] = None
+    kafka_user: Annotated[
+        KafkaUser,
+        Field(description="User of the built-in Kafka that a command logs in as; the stack's programs have their own."),
+    ] = "admin"
     postgres_conninfo: Annotated[
         str | None,
         Field(
@@ -155,6 +167,17 @@ class Settings(SourceSettings):
     @property
     def bootstrap_servers(self) -> str:
         return self.kafka_bootstrap or f"{HOST}:{self.port('kafka')}"
+
+    @property
+    def kafka_file(self) -> Path | None:
+        """The file of client settings for Kafka; None for a Kafka of the user's own that asks for no login."""
+        if self.kafka_config is not None or self.kafka_bootstrap is not None:
+            return self.kafka_config and self.kafka_config.expanduser().absolute()
+        return self.kafka_login(self.kafka_user)
+
+    def kafka_login(self, user: KafkaUser) -> Path:
+        """The file of client settings of a user of the built-in Kafka."""
+        return self.secrets / "kafka" / f"{user}.properties"
 
     def conninfo(self, database: str | None = None) -> str:
         """libpq connection string. The password is in a file that it names, never in the string."""

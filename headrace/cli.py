@@ -1,5 +1,6 @@
 """The `headrace` command: puts the subcommands together, and says what goes wrong in one sentence."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -50,6 +51,8 @@ def _global_options(
 
 def main() -> None:
     """Run the command line. An error that Headrace raises on purpose is one sentence on standard error, and exit 1."""
+    # What a command writes (logs, tables, dead letters with personal data) is for the account that runs it alone.
+    os.umask(0o077)
     try:
         build_app()()
     except HeadraceError as error:

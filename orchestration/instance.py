@@ -117,7 +117,7 @@ def workspace_config(settings: Settings) -> dict[str, Any]:
 def write_instance_config(settings: Settings) -> Path:
     """Write dagster.yaml and the workspace file into Dagster's home, readable by their owner only; returns the home."""
     folder = home(settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _replace(folder / "dagster.yaml", instance_config(settings))
     _replace(workspace_file(settings), workspace_config(settings))
     return folder

@@ -1,6 +1,7 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.FileReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -14,15 +15,17 @@ import org.apache.kafka.streams.kstream.Produced;
 
 /**
  * The peer of `make bench-processing`: the same records read, the same ones written, by Kafka Streams with
- * `exactly_once_v2`. Arguments: bootstrap servers, application id, threads, commit interval in ms, state folder.
+ * `exactly_once_v2`. Arguments: file of client settings, application id, threads, commit interval in ms, state folder.
  * Runs until it is told to stop.
  */
 public final class Peer {
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    public static void main(String[] arguments) {
+    public static void main(String[] arguments) throws IOException {
         Properties settings = new Properties();
-        settings.put("bootstrap.servers", arguments[0]);
+        try (FileReader file = new FileReader(arguments[0])) {
+            settings.load(file);
+        }
         settings.put("application.id", arguments[1]);
         settings.put("num.stream.threads", arguments[2]);
         settings.put("commit.interval.ms", arguments[3]);

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.settings import Settings
+from headrace.stack.files import write_file
 from headrace.stack.kafka.java import find_java
+from streaming.runtime.clients import java_connection
 
 HERE = Path(__file__).parent
 JARS = Path(sys.prefix, "share", "headrace", "kafka-streams-peer")
@@ -35,7 +37,9 @@ def running(settings: Settings, application_id: str, threads: int, state: Path) 
         f"{JARS}/*",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     ]
-    given = [settings.bootstrap_servers, application_id, str(threads), str(COMMIT_MS), str(state)]
+    login = state.with_suffix(".properties")
+    write_file(login, "".join(f"{name}={value}\n" for name, value in java_connection(settings).items()))
+    given = [str(login), application_id, str(threads), str(COMMIT_MS), str(state)]
     # A Java that is a JDK compiles the one file by itself.
     process = subprocess.Popen([*command, str(HERE / "Peer.java"), *given])
     try:

@@ -11,7 +11,7 @@ import typer
 from headrace.terminal import cell, print_table, printable
 
 if TYPE_CHECKING:
-    from contracts.settings import Settings
+    from contracts.settings import KafkaUser, Settings
     from streaming.runtime.dead_letters.letters import Criteria, Letter
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -102,7 +102,7 @@ def replay(
     from streaming.runtime.dead_letters.letters import topic_of
 
     wanted = _criteria(reason, stage, since, until, offset)
-    result = replaying.replay(_settings(), topic_of(topic), wanted, dry_run=dry_run)
+    result = replaying.replay(_settings("replay"), topic_of(topic), wanted, dry_run=dry_run)
     if as_json:
         told = {"topic": result.topic, "dry_run": dry_run, "replayed": result.replayed, "left": dict(result.left)}
         typer.echo(json.dumps(told))
@@ -113,12 +113,12 @@ def replay(
         typer.echo(f"{count:,} not: {printable(why)}.")
 
 
-def _settings() -> "Settings":
+def _settings(kafka_user: "KafkaUser" = "reader") -> "Settings":
     """The settings, once a broker answers: clients that find none would go on asking for it."""
     from contracts.settings import Settings
     from streaming.runtime.health import require_broker
 
-    settings = Settings()
+    settings = Settings(kafka_user=kafka_user)
     require_broker(settings)
     return settings
 

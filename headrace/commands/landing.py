@@ -140,7 +140,7 @@ def verify(
         pending, waiting = result.total("pending"), result.total("unregistered")
         typer.echo(f"waiting: {pending} records not landed yet, {waiting} not built yet", err=True)
 
-    settings = Settings()
+    settings = Settings(kafka_user="reader")
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     with postgres_for_call(settings):
         result = reconcile_when_settled(settings, wait_seconds=wait, on_wait=tell)

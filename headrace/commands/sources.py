@@ -130,7 +130,9 @@ def replay(
     stop = _stop_on_signals()
     try:
         if into is None:
-            counts = run(Settings(), source, path, options=options, rate=rate, stop=stop, progress=_progress())
+            counts = run(
+                Settings(kafka_user="source"), source, path, options=options, rate=rate, stop=stop, progress=_progress()
+            )
         else:
             counts = _fill(into, source, path, options, rate, stop)
     except CountedError as error:
@@ -190,7 +192,7 @@ def simulate(
         orders=orders,
         date_format=_date_format(date_format),
     )
-    counts = run(Settings(), plan, stop=stop, progress=_progress())
+    counts = run(Settings(kafka_user="source"), plan, stop=stop, progress=_progress())
     _show(counts, as_json=as_json)
     if stop.is_set() and not plan.endless:
         raise typer.Exit(INTERRUPTED)

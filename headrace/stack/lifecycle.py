@@ -16,9 +16,11 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from headrace.stack import doctor, postgres
-from headrace.stack.kafka.broker import prepare_broker
+from headrace.stack.files import PRIVATE, make_private
+from headrace.stack.kafka.broker import prepare_broker, users_are_known
 from headrace.stack.kafka.connect import prepare_worker
 from headrace.stack.kafka.java import find_java
+from headrace.stack.kafka.users import passwords
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
 from headrace.terminal import uninterrupted
@@ -116,7 +118,9 @@ def postgres_for_call(settings: Settings) -> Iterator[None]:
         yield
         return
     _make_home(settings)
-    with (settings.root / "postgres-calls.lock").open("w") as calls:
+    lock_file = settings.root / "postgres-calls.lock"
+    lock_file.touch(mode=PRIVATE)
+    with lock_file.open("w") as calls:
         with _locked(settings):
             fcntl.flock(calls, fcntl.LOCK_SH)
             if not _server_runs(settings, "postgres"):
@@ -145,10 +149,11 @@ def _last_call(descriptor: int) -> bool:
 
 def _make_home(settings: Settings) -> None:
     try:
-        settings.root.mkdir(parents=True, exist_ok=True)
+        make_private(settings.root)
     except OSError as error:
         raise Terminal(
-            f"The folder {settings.root} cannot be made: {error.strerror}.", remedy="Name another with HEADRACE_HOME."
+            f"The folder {settings.root} cannot be made, or not for this account alone: {error.strerror}.",
+            remedy="Name another with HEADRACE_HOME.",
         ) from error
 
 
@@ -156,7 +161,9 @@ def _make_home(settings: Settings) -> None:
 def _locked(settings: Settings) -> Iterator[None]:
     """One process at a time changes what runs in a home."""
     _make_home(settings)
-    with (settings.root / "stack.lock").open("w") as lock:
+    lock_file = settings.root / "stack.lock"
+    lock_file.touch(mode=PRIVATE)
+    with lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -285,9 +292,13 @@ class _Start:
         prepare(self._settings.conninfo())
 
     def _prepare_topics(self) -> None:
+        from streaming.runtime.access import grant
         from streaming.runtime.topics import create_topics
 
         client = quiet_admin(self._settings)
+        if self._settings.kafka_bootstrap is None:
+            grant(client, self._settings, passwords(self._settings))
+            users_are_known(self._settings)
         create_topics(client, TOPICS.values())
         wait_for_topics(client, TOPICS)
 

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
-from headrace.stack.files import PRIVATE, secret, write_file
+from headrace.stack.files import PRIVATE_UMASK, secret, write_file
 
 ACCOUNT = "headrace"
 """Account that PostgreSQL runs as when the stack is started by root, whom PostgreSQL refuses."""
@@ -66,7 +66,7 @@ def prepare_server(settings: Settings) -> None:
         Terminal: the account or the data folder cannot be made.
     """
     password = secret(settings.secrets, "postgres")
-    write_file(settings.secrets / "pgpass", f"{HOST}:*:*:{ROLE}:{password}\n", mode=PRIVATE)
+    write_file(settings.secrets / "pgpass", f"{HOST}:*:*:{ROLE}:{password}\n")
     if os.geteuid() == 0:
         _ensure_account()
     data = _data(settings)
@@ -180,7 +180,7 @@ def _make_data(settings: Settings, password: str) -> None:
     password_file = data.with_name("postgres.password")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(mode=0o700)
-    write_file(password_file, password + "\n", mode=PRIVATE)
+    write_file(password_file, password + "\n")
     if os.geteuid() == 0:
         shutil.chown(aside, ACCOUNT, ACCOUNT)
         shutil.chown(password_file, ACCOUNT, ACCOUNT)
@@ -197,7 +197,7 @@ def _make_data(settings: Settings, password: str) -> None:
         "--builtin-locale=C.UTF-8",
     ]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+        run = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", umask=PRIVATE_UMASK)
     finally:
         password_file.unlink()
     if run.returncode:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
-from contracts.settings import HOST, Settings
+from contracts.settings import HOST, KafkaUser, Settings
 from headrace.stack.kafka.broker import broker_command
 from headrace.stack.kafka.connect import worker_command
 from headrace.stack.kafka.java import find_java
@@ -39,6 +39,8 @@ class Program:
     stop_signal: str = "TERM"
     stop_as_group: bool = True
     stop_seconds: int = 30
+    kafka_user: KafkaUser | None = None
+    """What it logs in as at the stack's own Kafka; None for what is no client of it."""
 
     @property
     def full_name(self) -> str:
@@ -86,6 +88,7 @@ def programs(settings: Settings) -> list[Program]:
             *(f"lander-{index}", "landers", "platform"),
             [sys.executable, "-m", "headrace", "landing", "run", "--index", str(index)],
             settings.port("lander-metrics") + index,
+            kafka_user="lander",
         )
         for index in range(settings.landers)
     ]
@@ -106,7 +109,12 @@ def _connect_programs(settings: Settings) -> list[Program]:
         found.append(Program("connect", "connect", "platform", command, settings.port("connect"), stop_seconds=8))
     if "connectors" in parts:
         command = [sys.executable, "-m", "headrace", "connect", "watch"]
-        found.append(Program("connect-watcher", "connectors", "platform", command, settings.port("connect-watcher")))
+        found.append(
+            Program(
+                *("connect-watcher", "connectors", "platform", command, settings.port("connect-watcher")),
+                kafka_user="reader",
+            )
+        )
     return found
 
 
@@ -117,6 +125,7 @@ def _processor_programs(settings: Settings) -> list[Program]:
             *(f"{name}-{index}", "processors", "platform"),
             [sys.executable, "-m", "headrace", "process", name, "--index", str(index)],
             settings.port("processor-metrics") + place,
+            kafka_user="processor",
         )
         for place, (name, index) in enumerate(slots)
     ]
@@ -129,6 +138,7 @@ def _source_programs(settings: Settings) -> list[Program]:
             *(f"source-{name.replace(':', '.')}", "sources", "platform"),
             [sys.executable, "-m", "headrace", "source", name],
             settings.port("source-metrics") + place,
+            kafka_user="source",
         )
         for place, name in enumerate(configured(settings))
     ]
@@ -145,7 +155,7 @@ def _dagster_programs(settings: Settings) -> list[Program]:
     }
     # Builds survive being killed, so nobody waits long for Dagster.
     return [
-        Program(name, "dagster", "platform", command, port, stop_seconds=8)
+        Program(name, "dagster", "platform", command, port, stop_seconds=8, kafka_user="dagster")
         for name, (command, port) in commands.items()
     ]
 
@@ -156,4 +166,6 @@ def environment(settings: Settings) -> dict[str, str]:
     values = settings.model_dump(mode="json", exclude_none=True)
     own = {f"HEADRACE_{name.upper()}": str(value) for name, value in values.items()}
     own |= {"HEADRACE_HOME": str(settings.root), SUPERVISED_ENV: str(settings.root)}
+    if settings.kafka_config is not None:
+        own["HEADRACE_KAFKA_CONFIG"] = str(settings.kafka_file)  # programs run in a folder of their own
     return inherited | own | dagster.environment(settings) | {"PYTHONUNBUFFERED": "1"}

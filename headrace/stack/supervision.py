@@ -14,7 +14,7 @@ import psutil
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import HOST, Settings
-from headrace.stack.files import PRIVATE, secret, write_file
+from headrace.stack.files import PRIVATE_UMASK, make_folder, secret, write_file
 from headrace.stack.programs import SUPERVISED_ENV, Program, Tier, environment
 
 _USER = "headrace"
@@ -79,10 +79,10 @@ class Supervisor:
             Terminal: it did not come up.
         """
         settings = self._settings
-        settings.logs.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.logs)
         password = secret(settings.secrets, "supervisor")
         config = settings.root / "supervisord.conf"
-        write_file(config, configuration(settings, programs, password), mode=PRIVATE)
+        write_file(config, configuration(settings, programs, password))
         run = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
             env=environment(settings),
@@ -90,6 +90,7 @@ class Supervisor:
             text=True,
             check=False,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
         remedy = f"See {settings.logs / 'supervisord.log'}."
         if run.returncode:
@@ -146,6 +147,7 @@ def configuration(settings: Settings, programs: Iterable[Program], password: str
             "identifier": _identifier(settings),
             "directory": settings.root,
             "nocleanup": "true",
+            "umask": f"{PRIVATE_UMASK:03o}",
             **({"user": "root"} if _is_root() else {}),
         },
         {
@@ -171,6 +173,7 @@ def _program_section(settings: Settings, program: Program) -> dict[str, object]:
     return {
         "": f"program:{program.name}",
         "command": shlex.join(program.command),
+        **({"environment": f'HEADRACE_KAFKA_USER="{program.kafka_user}"'} if program.kafka_user else {}),
         "autostart": "false",  # `headrace up` starts them in order
         "autorestart": "true",
         "startsecs": 1,

@@ -1,4 +1,8 @@
-"""Kafka clients with the settings that every part of Headrace uses, each with its reason."""
+"""Kafka clients with the settings that every part of Headrace uses, each with its reason.
+
+Whatever talks to Kafka takes address and login from `connection`; Java programs from `java_connection`,
+and kafka-python from `python_connection`.
+"""
 
 from typing import Any
 
@@ -12,11 +16,90 @@ from contracts.topics import MAX_DEAD_LETTER_BYTES
 _RECONNECT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 2_000}
 
 
+_JAVA_LOGINS = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
+_PYTHON_NAMES = {
+    "sasl.mechanisms": "sasl_mechanism",
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+    "ssl.ca.location": "ssl_cafile",
+}
+_SAME_IN_JAVA = ("security.protocol", "ssl.endpoint.identification.algorithm")
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """Address and login, as librdkafka names them.
+
+    Raises:
+        Terminal: the file of client settings cannot be read, or has a line that is no setting.
+    """
+    return {"bootstrap.servers": settings.bootstrap_servers, **_from_file(settings)}
+
+
+def java_connection(settings: Settings) -> dict[str, str]:
+    """Address and login, as Kafka's Java clients name them.
+
+    Raises:
+        Terminal: as `connection`, or there is a setting that has no such name.
+    """
+    given = _from_file(settings)
+    user, password = given.pop("sasl.username", ""), given.pop("sasl.password", "")
+    mechanism = given.pop("sasl.mechanism", given.pop("sasl.mechanisms", ""))
+    authorities = given.pop("ssl.ca.location", "")
+    unknown = [name for name in given if name not in _SAME_IN_JAVA]
+    if unknown or (mechanism and mechanism not in _JAVA_LOGINS):
+        raise Terminal(
+            f"Kafka Connect cannot use these settings of {settings.kafka_file}: {', '.join(unknown) or mechanism}.",
+            remedy="Run a Connect worker of your own (HEADRACE_CONNECT_URL), or set HEADRACE_CONNECT=false.",
+        )
+    found = {"bootstrap.servers": settings.bootstrap_servers} | given
+    found |= {"security.protocol": given["security.protocol"].upper()} if "security.protocol" in given else {}
+    if mechanism:
+        login = f"{_JAVA_LOGINS[mechanism]} required username={_quoted(user)} password={_quoted(password)};"
+        found |= {"sasl.mechanism": mechanism, "sasl.jaas.config": login}
+    if authorities:
+        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": authorities}
+    return found
+
+
+def python_connection(settings: Settings) -> dict[str, str]:
+    """Address and login, as the package kafka-python names them. Raises as `connection` does."""
+    given = {_PYTHON_NAMES.get(name, name.replace(".", "_")): value for name, value in connection(settings).items()}
+    protocol = given.get("security_protocol")
+    return given if protocol is None else given | {"security_protocol": protocol.upper()}
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _from_file(settings: Settings) -> dict[str, str]:
+    path = settings.kafka_file
+    if path is None:
+        return {}
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        if settings.kafka_config is None:
+            return {}  # nothing was started yet in this home, so nothing will answer
+        raise Terminal(f"There is no file {path}.", remedy="Correct HEADRACE_KAFKA_CONFIG.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "Run the command as the account that runs the stack." if settings.kafka_config is None else ""
+        raise Terminal(f"The file {path} cannot be read.", remedy=remedy or "Correct HEADRACE_KAFKA_CONFIG.") from error
+    pairs = [line.partition("=") for line in map(str.strip, lines) if line and not line.startswith("#")]
+    if any(not name.strip() or not separator for name, separator, _ in pairs):
+        raise Terminal(f"The file {path} has a line that is not `name=value`.", remedy="Correct the file.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def producer(settings: Settings, **overrides: Any) -> Producer:
     """An idempotent producer that puts keys where Java clients put them."""
     return Producer(
         {
-            "bootstrap.servers": settings.bootstrap_servers,
+            **connection(settings),
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "compression.type": "lz4",
@@ -34,7 +117,7 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
     """A consumer that sees committed records only and never moves its own position or commits by itself."""
     return Consumer(
         {
-            "bootstrap.servers": settings.bootstrap_servers,
+            **connection(settings),
             "group.id": group,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -51,9 +134,9 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
     )
 
 
-def admin(settings: Settings) -> AdminClient:
+def admin(settings: Settings, **overrides: Any) -> AdminClient:
     """An admin client."""
-    return AdminClient({"bootstrap.servers": settings.bootstrap_servers, **_RECONNECT})
+    return AdminClient({**connection(settings), **_RECONNECT, **overrides})
 
 
 def raw_settings(settings: Settings) -> dict[str, Any]:

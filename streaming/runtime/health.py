@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import Topic
+from streaming.runtime import clients
 
 _LOG_NOTHING = 0
 _NO_LEADER = -1
@@ -18,7 +19,7 @@ _PATIENCE_SECONDS = 5.0
 
 def quiet_admin(settings: Settings) -> AdminClient:
     """An admin client that does not write to standard error when the broker goes away."""
-    return AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": _LOG_NOTHING})
+    return AdminClient({**clients.connection(settings), "log_level": _LOG_NOTHING})
 
 
 def broker_answers(settings: Settings, timeout_seconds: float = 3.0) -> bool:

@@ -56,6 +56,7 @@ def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) 
         home=tmp_path / "home",
         port_base=free_port_base(),
         kafka_bootstrap=servers.bootstrap_servers,
+        kafka_config=servers.kafka_file,
         postgres_conninfo=f"host={HOST} port={servers.port('postgres')} user=headrace passfile='{passfile}'",
         database=f"test_{secrets.token_hex(6)}",
         connect=False,

@@ -36,6 +36,7 @@ def environment(settings: Settings, **extra: str) -> dict[str, str]:
         "HEADRACE_HOME": str(settings.home),
         "HEADRACE_PORT_BASE": str(settings.port_base),
         "HEADRACE_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "HEADRACE_KAFKA_CONFIG": settings.kafka_config and str(settings.kafka_config),
         "HEADRACE_POSTGRES_CONNINFO": settings.postgres_conninfo,
         "HEADRACE_DATABASE": settings.database,
     }

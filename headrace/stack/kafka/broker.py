@@ -9,9 +9,10 @@ from pathlib import Path
 from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES
-from headrace.stack.files import write_file
+from headrace.stack.files import PRIVATE, PRIVATE_UMASK, make_folder, write_file
 from headrace.stack.kafka.jars import JARS
 from headrace.stack.kafka.java import Java
+from headrace.stack.kafka.users import login_settings, prepare_clients, scram_arguments
 
 _SMALL_PROCESS = (
     "-Xms64m",
@@ -50,36 +51,53 @@ def prepare_broker(settings: Settings, java: Java) -> None:
         Terminal: Kafka refused to format the storage.
     """
     folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    properties = _properties_file(settings)
-    write_file(properties, "".join(f"{name}={value}\n" for name, value in broker_properties(settings).items()))
+    make_folder(folder)
     formatted = folder / "formatted"
+    if not formatted.exists():
+        _knows_users(settings).touch(mode=PRIVATE)
+    first_login = not _knows_users(settings).exists()
+    prepare_clients(settings, first_login=first_login)
+    properties = _properties_file(settings)
+    given = broker_properties(settings, first_login=first_login)
+    write_file(properties, "".join(f"{name}={value}\n" for name, value in given.items()))
     if formatted.exists():
         return
     # Formatting that was cut short leaves no marker: begin anew.
     shutil.rmtree(_data(settings), ignore_errors=True)
     cluster_id = new_cluster_id()
+    arguments = folder / "format.arguments"  # a command line would show the passwords to every account
+    write_file(arguments, scram_arguments(settings))
     command = [*_java(java), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = subprocess.run([*command, f"@{arguments}"], capture_output=True, text=True, check=False, umask=PRIVATE_UMASK)
+    arguments.unlink()
     if run.returncode:
+        reason = (run.stderr.strip().splitlines() or ["no reason was given"])[-1]
         raise Terminal(
-            f"Kafka could not format its storage in {folder}: {run.stderr.strip() or run.stdout.strip()}",
-            remedy="Check that the folder can be written.",
+            f"Kafka could not format its storage in {folder}: {reason}.", remedy="Check that the folder can be written."
         )
     write_file(formatted, cluster_id + "\n")
 
 
-def broker_properties(settings: Settings) -> dict[str, str | int]:
+def users_are_known(settings: Settings) -> None:
+    """Note that the broker knows every user: from its next start on the admin logs in as all others do."""
+    if not _knows_users(settings).exists():
+        prepare_clients(settings)
+        _knows_users(settings).touch(mode=PRIVATE)
+
+
+def broker_properties(settings: Settings, *, first_login: bool = False) -> dict[str, str | int]:
     """The broker's settings: one node, loopback only, small."""
     kafka, controller = settings.port("kafka"), settings.port("kafka-controller")
     return {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{controller}",
-        "listeners": f"PLAINTEXT://{HOST}:{kafka},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{kafka}",
+        "listeners": f"CLIENTS://{HOST}:{kafka},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"CLIENTS://{HOST}:{kafka}",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "inter.broker.listener.name": "CLIENTS",
+        "listener.security.protocol.map": "CONTROLLER:SASL_PLAINTEXT,CLIENTS:SASL_PLAINTEXT",
+        **login_settings(settings, first_login=first_login),
         "log.dirs": str(_data(settings)),
         # Topics come from the contracts; a misspelt name must fail, not create one.
         "auto.create.topics.enable": "false",
@@ -113,6 +131,11 @@ def _data(settings: Settings) -> Path:
 
 def _properties_file(settings: Settings) -> Path:
     return _folder(settings) / "server.properties"
+
+
+def _knows_users(settings: Settings) -> Path:
+    """Marker: the broker's storage has the passwords of its users."""
+    return _folder(settings) / "knows-users"
 
 
 def _java(java: Java) -> list[str]:

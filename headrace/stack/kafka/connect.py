@@ -6,14 +6,15 @@ import psycopg
 
 from contracts.errors import Transient
 from contracts.settings import HOST, Settings
-from headrace.stack.files import PRIVATE, write_file
+from headrace.stack.files import write_file
 from headrace.stack.kafka.broker import QUIET_LOG
 from headrace.stack.kafka.jars import JARS, PLUGINS
 from headrace.stack.kafka.java import Java
+from streaming.runtime.access import CONNECT_GROUP, CONNECT_TOPICS
+from streaming.runtime.clients import java_connection
 
-_GROUP = "headrace-connect"
-_INTERNAL_TOPICS = "__headrace-connect"
-"""Prefix of the topics in which the worker keeps configurations, offsets and states; Kafka's own begin alike."""
+_CLIENTS = ("", "producer.", "consumer.", "admin.")
+"""Prefixes of the settings of the worker's own clients, and of those of its connectors."""
 _SMALL_PROCESS = (
     "-Xms64m",
     "-Xmx320m",
@@ -47,17 +48,18 @@ def prepare_worker(settings: Settings) -> None:
     except psycopg.OperationalError as error:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     escaped = password.replace("\\", "\\\\")
-    settings.connect_secrets.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_file(settings.connect_secrets, f"password={escaped}\n", mode=PRIVATE)
+    write_file(settings.connect_secrets, f"password={escaped}\n")
     properties = worker_properties(settings)
-    write_file(_properties_file(settings), "".join(f"{name}={value}\n" for name, value in properties.items()))
+    escaped = {name: str(value).replace("\\", "\\\\") for name, value in properties.items()}
+    write_file(_properties_file(settings), "".join(f"{name}={value}\n" for name, value in escaped.items()))
 
 
 def worker_properties(settings: Settings) -> dict[str, str | int]:
     """The worker's settings: loopback only, exactly-once sources, and plugins found by their service files."""
+    login = java_connection(settings.model_copy(update={"kafka_user": "connect"}))
     return {
-        "bootstrap.servers": settings.bootstrap_servers,
-        "group.id": _GROUP,
+        **{f"{prefix}{name}": value for prefix in _CLIENTS for name, value in login.items()},
+        "group.id": CONNECT_GROUP,
         "listeners": f"http://{HOST}:{settings.port('connect')}",
         "rest.advertised.host.name": HOST,
         "plugin.path": str(PLUGINS),
@@ -69,10 +71,10 @@ def worker_properties(settings: Settings) -> dict[str, str | int]:
         "config.providers": "file",
         "config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
         "config.providers.file.param.allowed.paths": str(settings.connect_secrets.parent),
-        "config.storage.topic": f"{_INTERNAL_TOPICS}-configs",
-        "offset.storage.topic": f"{_INTERNAL_TOPICS}-offsets",
+        "config.storage.topic": f"{CONNECT_TOPICS}-configs",
+        "offset.storage.topic": f"{CONNECT_TOPICS}-offsets",
         "offset.storage.partitions": 1,
-        "status.storage.topic": f"{_INTERNAL_TOPICS}-status",
+        "status.storage.topic": f"{CONNECT_TOPICS}-status",
         "status.storage.partitions": 1,
         # One node holds one copy of everything.
         "config.storage.replication.factor": 1,

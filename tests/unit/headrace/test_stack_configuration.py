@@ -49,7 +49,7 @@ def test_every_address_of_the_stack_is_loopback(settings: Settings) -> None:
     parser.read_string(configuration(settings, [], "secret"))
     assert parser["inet_http_server"]["port"] == "127.0.0.1:20005"
     properties = broker_properties(settings)
-    assert properties["listeners"] == "PLAINTEXT://127.0.0.1:20000,CONTROLLER://127.0.0.1:20001"
+    assert properties["listeners"] == "CLIENTS://127.0.0.1:20000,CONTROLLER://127.0.0.1:20001"
 
 
 def test_the_broker_takes_the_largest_dead_letter_and_creates_no_topic_by_itself(settings: Settings) -> None:
