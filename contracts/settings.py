@@ -101,6 +101,13 @@ class Settings(SourceSettings):
     serve_seconds: Annotated[float, Field(gt=0, description="After how long `serve` stops a question.")] = 30.0
     serve_memory_mb: Annotated[int, Field(ge=64, description="Memory that a question to `serve` may take.")] = 512
     serve_rows: Annotated[int, Field(ge=1, description="Rows that an answer of `serve` has at most.")] = 100_000
+    http_hosts: Annotated[
+        str,
+        Field(
+            description="Names, separated by commas, by which HTTP ports are reached beside 127.0.0.1 and localhost,"
+            " such as that of a proxy before them."
+        ),
+    ] = ""
     fresh_minutes: Annotated[
         int, Field(ge=2, description="Minutes without a build after which Dagster shows tables as stale.")
     ] = 60

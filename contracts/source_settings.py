@@ -57,6 +57,13 @@ class SourceSettings(BaseSettings):
     feedback_frame_ancestors: Annotated[
         str, Field(description="Sites that may embed the form, such as `https://shop.example`, separated by spaces.")
     ] = ""
+    feedback_proxies: Annotated[
+        str,
+        Field(
+            description="Addresses and networks of proxies before the feedback service, separated by commas: theirs is"
+            " the X-Forwarded-For that counts."
+        ),
+    ] = ""
     feedback_rate: Annotated[
         float, Field(gt=0, description="Submissions of the form a minute and address, at most.")
     ] = 30.0

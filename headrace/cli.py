@@ -56,7 +56,9 @@ def main() -> None:
     try:
         build_app()()
     except HeadraceError as error:
-        sys.exit(str(error))
+        from headrace.terminal import printable
+
+        sys.exit(printable(str(error)))  # it may quote what came from outside
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except ValueError as error:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
     from headrace.stack import Progress
 
@@ -72,6 +73,18 @@ def progress() -> "Iterator[Progress]":
 def printable(text: str) -> str:
     """Text from outside, made such that it cannot steer the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+class Printable:
+    """Standard output for text from outside: as it is for a file or a pipe, `printable` for a terminal."""
+
+    def __init__(self, out: "IO[str]") -> None:
+        self._out = out
+        self._shown = printable if out.isatty() else str
+
+    def write(self, text: str) -> int:
+        self._out.write(self._shown(text))
+        return len(text)
 
 
 def cell(text: str) -> str:

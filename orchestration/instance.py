@@ -146,12 +146,8 @@ def code_server_command(settings: Settings) -> list[str]:
 
 
 def webserver_command(settings: Settings) -> list[str]:
-    """The web UI."""
-    return [
-        *_python("dagster_webserver"),
-        *("--host", HOST, "--port", str(settings.port("dagster")), "--workspace", str(workspace_file(settings))),
-        *("--dagster-log-level", "warning", "--code-server-log-level", "warning"),
-    ]
+    """The web UI, behind the stack's door."""
+    return [*_python("orchestration.webserver"), "--host", HOST, "--port", str(settings.port("dagster"))]
 
 
 def daemon_command(settings: Settings) -> list[str]:

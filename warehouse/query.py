@@ -13,10 +13,13 @@ import duckdb
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
+from warehouse.exact import question
 from warehouse.lake import Lake
 from warehouse.reading import only_reading
 
 BATCH_ROWS = 2_048
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula begins (OWASP, CSV injection); the last four are wide forms of the first."""
 # DuckDB's own looks into one schema only, and there is no table in the first.
 _SHOW_TABLES = re.compile(r"\s*show\s+tables\s*;?\s*", re.IGNORECASE)
 _TABLES = """
@@ -50,12 +53,11 @@ def ask(lake: Lake, sql: str) -> tuple[tuple[str, ...], tuple[str, ...], Iterato
     """As `run`, with the rows as they come, for answers of any size; they end when the lake asks something else."""
     with lake.translated_errors():
         try:
-            answered = lake.connection.execute(reading(lake.connection, sql))
+            asked = question(lake.connection, reading(lake.connection, sql))
+            answered = lake.connection.execute(asked.sql)
         except duckdb.Error as error:
             raise _explained(lake, error) from error
-    columns = tuple(column[0] for column in answered.description or ())
-    types = tuple(str(column[1]) for column in answered.description or ())
-    return columns, types, _rows(lake, answered)
+    return asked.columns, asked.types, asked.rows(_rows(lake, answered))
 
 
 def reading(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
@@ -110,6 +112,13 @@ def as_text(value: Any) -> str:
         case _:
             text = str(value)
     return text
+
+
+def as_cell(value: Any) -> str:
+    """As `as_text`, for a spreadsheet: text that it would take for a formula has an apostrophe in front."""
+    text = as_text(value)
+    is_number = isinstance(value, bool | int | float | Decimal)
+    return f"'{text}" if not is_number and text.lstrip(" ").startswith(_FORMULAS) else text
 
 
 def as_json(value: Any) -> str:

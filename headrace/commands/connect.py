@@ -71,4 +71,4 @@ def watch() -> None:
     watcher = Watcher(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: watcher.stop())
-    watcher.run(ready=lambda: metrics.serve(settings.port("connect-watcher")))
+    watcher.run(ready=lambda: metrics.serve(settings, settings.port("connect-watcher")))

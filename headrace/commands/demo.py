@@ -54,6 +54,8 @@ def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from guard.doors import link
+
     console = Console(width=None if sys.stdout.isatty() else 160)
     for sample in outcome.samples:
         console.print(_sample_table(sample, console.width))
@@ -66,7 +68,7 @@ def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
         console.print(_delivery_table(outcome.reconciliation))
     verdict = "All counts agree" if outcome.counts_agree else "The counts do not agree: run `headrace verify`"
     console.print(f"{verdict}, after {seconds:.0f} s.")
-    console.print(f"Dagster:    http://127.0.0.1:{settings.port('dagster')}")
+    console.print(f"Dagster:    {link(settings, 'dagster')}", markup=False, soft_wrap=True)
     console.print('SQL:        .venv/bin/headrace sql "from marts.sales_daily limit 5"', markup=False)
     console.print(f"Plain file: {settings.warehouse_file}", markup=False, soft_wrap=True)
 

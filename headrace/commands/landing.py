@@ -42,7 +42,7 @@ def run(
     settings = Settings()
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     accounts.prepare(settings.conninfo())
-    metrics.serve(settings.port("lander-metrics") + index)
+    metrics.serve(settings, settings.port("lander-metrics") + index)
     lander = Lander(settings, index=index)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: lander.stop())

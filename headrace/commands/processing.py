@@ -39,7 +39,9 @@ def process(
         forget(settings, PROCESSORS[name]())
         typer.echo(f"{name} will begin anew, at the beginning of its input topics.")
         return
-    metrics.serve(settings.port("processor-metrics") + list(PROCESSORS).index(name) * settings.processors + index)
+    metrics.serve(
+        settings, settings.port("processor-metrics") + list(PROCESSORS).index(name) * settings.processors + index
+    )
     worker = Worker(settings, PROCESSORS[name](), index=index)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

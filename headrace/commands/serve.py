@@ -11,25 +11,27 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    url: Annotated[bool, typer.Option("--url", help="Only print the page's address, with its token.")] = False,
+    url: Annotated[bool, typer.Option("--url", help="Only print a link that opens the page, for an hour.")] = False,
 ) -> None:
     """Answer SQL over HTTP, read only, to whoever has the token.
 
     With a page to ask in; answers are JSON, CSV or Arrow. `headrace up` runs it.
     """
     from contracts.settings import HOST, Settings
-    from headrace.stack.files import secret
+    from guard.doors import SQL_TOKEN, link
+    from guard.tokens import stored_token
 
     settings = Settings()
-    token = secret(settings.secrets, "serve")
-    address = f"http://{HOST}:{settings.port('sql')}/"
     if url:
-        typer.echo(f"{address}#token={token}")
+        typer.echo(link(settings, "sql"))
         return
     import uvicorn
 
+    from guard.connections import bounded
     from warehouse.serving.app import build_app
 
-    typer.echo(f"SQL is served at {address}; `headrace serve --url` prints the address with its token.", err=True)
+    app = build_app(settings, stored_token(settings.secrets / SQL_TOKEN))
+    port = settings.port("sql")
+    typer.echo(f"SQL is served at http://{HOST}:{port}/; `headrace serve --url` prints a link that opens it.", err=True)
     # Access logs would be a line a request; each answer is logged by the application.
-    uvicorn.run(build_app(settings, token), host=HOST, port=settings.port("sql"), access_log=False, log_level="warning")
+    uvicorn.run(app, host=HOST, port=port, access_log=False, log_level="warning", **bounded())

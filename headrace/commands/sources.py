@@ -53,14 +53,14 @@ def source(
     if name == FEEDBACK:
         from streaming.sources.feedback.server import serve
 
-        metrics.serve(_metrics_port(settings, name, names))
+        metrics.serve(settings, _metrics_port(settings, name, names))
         serve(settings, _stop_on_signals())
         return
     from streaming.runtime import process as tuning
     from streaming.sources.live.runner import Runner
 
     runner = Runner(settings, open_source(settings, name), _stop_on_signals())
-    metrics.serve(_metrics_port(settings, name, names))
+    metrics.serve(settings, _metrics_port(settings, name, names))
     tuning.tune()
     runner.run()
 

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(status)
+    app.command()(login)
 
 
 def setup() -> None:
@@ -128,17 +129,33 @@ def status(as_json: Json = False) -> None:
     raise typer.Exit(int(not now.healthy))
 
 
+def login() -> None:
+    """Print links that open Dagster and the SQL page in a browser.
+
+    Each works for an hour, the session that it opens for 30 days.
+    """
+    from contracts.settings import Settings
+    from guard.doors import links
+
+    opening = links(Settings())
+    typer.echo(f"Dagster  {opening['dagster']}")
+    typer.echo(f"SQL      {opening['sql']}")
+
+
 def _print_addresses(settings: "Settings", heading: str) -> None:
+    from guard.doors import links
     from streaming.sources.live.registry import FEEDBACK, configured
 
     typer.echo(heading)
-    typer.echo(f"  Dagster     http://127.0.0.1:{settings.port('dagster')}")
-    typer.echo(f"  SQL         http://127.0.0.1:{settings.port('sql')}   (`headrace serve --url` adds the token)")
+    opening = links(settings)
+    typer.echo(f"  Dagster     {opening['dagster']}")
+    typer.echo(f"  SQL         {opening['sql']}")
     if FEEDBACK in configured(settings):
         typer.echo(f"  feedback    http://{settings.feedback_host}:{settings.port('feedback')}/   (the form)")
     typer.echo(f"  Kafka       {settings.bootstrap_servers}")
     typer.echo(f"  PostgreSQL  {settings.conninfo()}")
     typer.echo(f"  logs        {settings.logs}")
+    typer.echo("The links open a session, for an hour from now; `headrace login` prints new ones.")
 
 
 def _watch(settings: "Settings") -> None:

@@ -6,12 +6,13 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 import typer
 
 from contracts.errors import HeadraceError
 from contracts.settings import Settings
+from headrace.terminal import Printable, printable
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import WordCompleter
@@ -49,6 +50,10 @@ def sql(
     at: Annotated[
         str | None, typer.Option(help="As the warehouse was then: a time in UTC, or the number of a snapshot.")
     ] = None,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option("--spreadsheet", help="CSV for a spreadsheet: text that would be a formula is marked as text."),
+    ] = False,
 ) -> None:
     """Ask the warehouse, whether the stack is up or down. Decimals and times (UTC) are printed exactly; read only."""
     from headrace.stack import postgres_for_call
@@ -61,7 +66,7 @@ def sql(
         if statement is None:
             _converse(settings, lake, form)
         else:
-            _answer(lake, statement, form)
+            _answer(lake, statement, form, spreadsheet=spreadsheet)
 
 
 def _converse(settings: Settings, lake: "Lake", form: Format) -> None:
@@ -108,28 +113,37 @@ def _answer_or_complain(lake: "Lake", statement: str, form: Format) -> None:
     try:
         _answer(lake, statement, form)
     except HeadraceError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(printable(str(error)), err=True)
 
 
-def _answer(lake: "Lake", statement: str, form: Format) -> None:
+def _answer(lake: "Lake", statement: str, form: Format, *, spreadsheet: bool = False) -> None:
     from warehouse.query import ask
 
     columns, types, rows = ask(lake, statement)
+    out = Printable(sys.stdout)
     match form:
         case Format.TABLE if columns == PLAN:
-            sys.stdout.writelines(f"{plan}\n" for _, plan in rows)
+            for _, plan in rows:
+                out.write(f"{plan}\n")
         case Format.TABLE:
-            print_table(columns, types, rows, sys.stdout)
+            print_table(columns, types, rows, out)
         case Format.CSV:
-            print_csv(columns, rows, sys.stdout)
+            print_csv(columns, rows, out, spreadsheet=spreadsheet)
         case Format.JSON:
-            print_json(columns, rows, sys.stdout)
+            print_json(columns, rows, out)
 
 
-def print_table(columns: tuple[str, ...], types: tuple[str, ...], rows: Iterator[Row], out: IO[str]) -> None:
+class Out(Protocol):
+    """Where text goes."""
+
+    def write(self, text: str, /) -> object: ...
+
+
+def print_table(columns: tuple[str, ...], types: tuple[str, ...], rows: Iterator[Row], out: Out) -> None:
     """Columns side by side, numbers to the right; long values are cut and so are answers of very many rows."""
     cells = [[_cell(value) for value in row] for row in itertools.islice(rows, TABLE_ROWS)]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    names = [_cell(name) for name in columns]  # a PIVOT makes names of values
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
     numeric = [
         kind.startswith(("DECIMAL", "DOUBLE", "FLOAT")) or kind.endswith("INT") or kind == "INTEGER" for kind in types
     ]
@@ -138,23 +152,25 @@ def print_table(columns: tuple[str, ...], types: tuple[str, ...], rows: Iterator
         placed = zip(values, widths, numeric, strict=True)
         return "  ".join(v.rjust(width) if right else v.ljust(width) for v, width, right in placed).rstrip() + "\n"
 
-    out.write(line(list(columns)))
+    out.write(line(names))
     out.write("  ".join("-" * width for width in widths) + "\n")
-    out.writelines(map(line, cells))
+    for row in cells:
+        out.write(line(row))
     if next(rows, None) is not None:
         out.write(f"… the first {TABLE_ROWS:,} rows; `--format csv` prints all.\n")
 
 
-def print_csv(columns: tuple[str, ...], rows: Iterator[Row], out: IO[str]) -> None:
+def print_csv(columns: tuple[str, ...], rows: Iterator[Row], out: Out, *, spreadsheet: bool = False) -> None:
     """RFC 4180 with a header; a missing value is an empty field."""
-    from warehouse.query import as_text
+    from warehouse.query import as_cell, as_text
 
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([as_text(value) for value in row] for row in rows)
+    shown = as_cell if spreadsheet else as_text
+    writer = csv.writer(cast(Any, out), lineterminator="\n")
+    writer.writerow([shown(name) for name in columns])
+    writer.writerows([shown(value) for value in row] for row in rows)
 
 
-def print_json(columns: tuple[str, ...], rows: Iterator[Row], out: IO[str]) -> None:
+def print_json(columns: tuple[str, ...], rows: Iterator[Row], out: Out) -> None:
     """One array of objects, an object a line."""
     from warehouse.query import as_json
 

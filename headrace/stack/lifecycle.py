@@ -4,7 +4,7 @@ import fcntl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import psutil
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import TOPICS
+from guard.doors import DAGSTER_TOKEN, authorization
 from headrace.stack import doctor, postgres
 from headrace.stack.files import PRIVATE, make_private
 from headrace.stack.kafka.broker import prepare_broker, users_are_known
@@ -281,9 +282,13 @@ class _Start:
             self._await("connect", lambda: _serves(self._wanted["connect"], "/connectors"))
         self._begin("connect-watcher")
         self._await("connect-watcher", lambda: _listens(self._wanted["connect-watcher"]))
-        self._await("dagster-webserver", lambda: _serves(self._wanted["dagster-webserver"], "/server_info"))
+        self._await("dagster-webserver", self._dagster_serves)
         self._await("dagster-daemon", lambda: True)
         self._await("sql", lambda: _listens(self._wanted["sql"]))
+
+    def _dagster_serves(self) -> bool:
+        headers = authorization(self._settings, DAGSTER_TOKEN)
+        return _serves(self._wanted["dagster-webserver"], "/server_info", headers)
 
     def _prepare_postgres(self) -> None:
         from streaming.landing.accounts import prepare
@@ -353,11 +358,12 @@ def _listens(program: Program) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-def _serves(program: Program, path: str) -> bool:
+def _serves(program: Program, path: str, headers: Mapping[str, str] | None = None) -> bool:
     try:
         # Loopback, never by a proxy.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://{program.address}{path}", timeout=5.0) as answer:
+        request = urllib.request.Request(f"http://{program.address}{path}", headers=dict(headers or {}))
+        with opener.open(request, timeout=5.0) as answer:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False

@@ -1,9 +1,11 @@
 """Prometheus metrics of the streaming processes, and the local port they are read from."""
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
 from contracts.errors import Terminal
-from contracts.settings import HOST
+from contracts.settings import HOST, Settings
+from guard import wsgi
+from guard.doors import metrics_door
 
 RECORDS_IN = Counter("headrace_lander_records_in", "Records consumed.", ["topic"])
 BYTES_IN = Counter("headrace_lander_bytes_in", "Bytes of record values consumed.", ["topic"])
@@ -52,10 +54,10 @@ SOURCE_CONNECTIONS = Counter("headrace_source_connections", "Connections made to
 SOURCE_FAILURES = Counter("headrace_source_failures", "Connections and requests that failed.", ["source", "reason"])
 
 
-def serve(port: int) -> None:
-    """Serve the metrics of this process on 127.0.0.1."""
+def serve(settings: Settings, port: int) -> None:
+    """Serve the metrics of this process on 127.0.0.1, to whoever bears the token."""
     try:
-        start_http_server(port, addr=HOST)
+        wsgi.serve(make_wsgi_app(), HOST, port, metrics_door(settings))
     except OSError as error:
         raise Terminal(
             f"The metrics port {HOST}:{port} is taken.",

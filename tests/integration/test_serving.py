@@ -69,7 +69,8 @@ def test_a_plot_is_of_the_published_file_as_it_is_now(settings: Settings) -> Non
 
     async def check(client: httpx.AsyncClient) -> None:
         address = "/plots/marts.sales_daily.png"
-        first = await client.get(address, headers={"authorization": ""})
+        assert (await client.get(address, headers={"authorization": ""})).status_code == 401
+        first = await client.get(address)
         assert (first.status_code, first.headers["content-type"]) == (200, "image/png")
         assert first.content.startswith(b"\x89PNG")
         assert (await client.get(address)).content == first.content
@@ -105,6 +106,30 @@ def test_an_answer_is_exact_as_json_csv_and_arrow(settings: Settings) -> None:
         table = pa.ipc.open_stream(io.BytesIO(answer.content)).read_all()
         assert [str(value) for value in table.column("revenue").to_pylist()] == ["2.5500", "None"]
         assert str(table.schema.field("revenue").type) == "decimal128(38, 4)"
+
+    talk(settings, check)
+
+
+def test_what_python_and_arrow_cannot_hold_is_answered_all_the_same(settings: Settings) -> None:
+    async def check(client: httpx.AsyncClient) -> None:
+        for expression, text in (
+            ("interval '1000000000 days'", "1000000000 days"),
+            ("interval 2 months", "2 months"),
+            ("date 'infinity'", "infinity"),
+        ):
+            for form in ("json", "csv"):
+                answer = await client.post(f"/api/sql?format={form}", content=f"select {expression} as a")
+                assert text in answer.text, (form, answer.text)
+        for expression in (
+            "{'a': 1}::variant",
+            "interval '1000000000 days'",
+            "340282366920938463463374607431768211455",
+        ):
+            answer = await client.post("/api/sql?format=arrow", content=f"select {expression} as a")
+            assert answer.status_code == 200, expression
+            assert pa.ipc.open_stream(io.BytesIO(answer.content)).read_all().column_names == ["a"]
+        pivot = "pivot marts.sales_daily on sale_date using sum(revenue)"
+        assert (await client.post("/api/sql?format=csv", content=pivot)).text == "2026-03-01,2026-03-02\n2.5500,\n"
 
     talk(settings, check)
 
@@ -232,7 +257,10 @@ def test_a_question_that_runs_away_is_stopped_and_the_next_one_is_answered(setti
 def test_without_the_token_or_by_another_name_nothing_is_told(settings: Settings) -> None:
     async def check(client: httpx.AsyncClient) -> None:
         for authorization in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}"):
-            for method, path in (("POST", "/api/sql"), ("GET", "/api/tables")):
+            for method, path in (
+                *(("POST", "/api/sql"), ("GET", "/api/tables"), ("GET", "/api/examples"), ("GET", "/")),
+                *(("GET", "/page/page.js"), ("GET", "/plots/marts.sales_daily.png")),
+            ):
                 answer = await client.request(method, path, headers={"authorization": authorization})
                 assert answer.status_code == 401
                 assert TOKEN not in answer.text

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from contracts.decoding import encode
-from contracts.settings import Settings
+from contracts.settings import HOST, Settings
+from guard.doors import link
 from headrace import stack
 from streaming.runtime.clients import producer
 from tests.integration.samples import customer, feedback, order, post
@@ -47,6 +48,18 @@ def whole_stack(free_port_base: Callable[[], int]) -> Iterator[Settings]:
     finally:
         stack.down(settings)
         shutil.rmtree(home)
+
+
+def logged_in(browser: Browser, settings: Settings, width: int, height: int) -> BrowserContext:
+    """A window whose pages have a session, opened as a person opens it: by the link that `headrace up` prints."""
+    address = f"http://{HOST}:{settings.port('dagster')}"
+    context = browser.new_context(base_url=address, viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.goto(link(settings, "dagster"))
+    expect(page.get_by_text("Search", exact=True).first).to_be_visible()
+    assert "token" not in page.url
+    page.close()
+    return context
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,12 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from contracts.settings import HOST, Settings
+from contracts.settings import Settings
 from orchestration.instance import opened
 from orchestration.jobs import BUILD_JOB
 from orchestration.keys import table_key, topic_key
 from orchestration.sensors import OBSERVE_EVERY_SECONDS
+from tests.ui.conftest import logged_in
 
 SLOW_MS = 60_000
 BUILD_SECONDS = 180.0
@@ -22,9 +23,7 @@ BY_HAND_JOB = "__ASSET_JOB"
 
 @pytest.fixture
 def page(browser: Browser, whole_stack: Settings) -> Iterator[Page]:
-    context = browser.new_context(
-        base_url=f"http://{HOST}:{whole_stack.port('dagster')}", viewport={"width": 2400, "height": 1400}
-    )
+    context = logged_in(browser, whole_stack, 2400, 1400)
     context.set_default_timeout(SLOW_MS)
     yield context.new_page()
     context.close()

@@ -12,17 +12,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from contracts.settings import HOST, Settings
-from headrace.stack.files import secret
+from guard.doors import link
 from orchestration.keys import table_key
+from tests.ui.conftest import logged_in
 from tests.ui.test_dagster_ui import BY_HAND_JOB, SLOW_MS, wait_for_build, wait_for_run
 from warehouse.serving.examples import examples
 
 
 @pytest.fixture
 def page(browser: Browser, whole_stack: Settings) -> Iterator[Page]:
-    context = browser.new_context(
-        base_url=f"http://{HOST}:{whole_stack.port('dagster')}", viewport={"width": 1600, "height": 2000}
-    )
+    context = logged_in(browser, whole_stack, 1600, 2000)
     context.set_default_timeout(SLOW_MS)
     yield context.new_page()
     context.close()
@@ -64,7 +63,7 @@ def test_the_sql_page_answers_a_saved_question_with_a_chart_and_as_csv(
     page.on("request", lambda request: elsewhere.append(request.url) if _leaves(request.url, address) else None)
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.set_viewport_size({"width": 1500, "height": 950})
-    page.goto(f"{address}#token={secret(whole_stack.secrets, 'serve')}")
+    page.goto(link(whole_stack, "sql"))
     expect(page.get_by_text("marts.sales_daily", exact=True)).to_be_visible()
     assert "token" not in page.url
     for example in examples():

@@ -1,15 +1,14 @@
 """The HTTP application: a page to ask in, and the endpoint that it and anybody else with the token asks.
 
-    POST /api/sql?format=json|csv|arrow&rows=N    the statement is the body
+    POST /api/sql?format=json|csv|arrow&rows=N    the statement is the body; spreadsheet=true marks formulas in CSV
     GET  /api/tables                              tables and columns with their descriptions
     GET  /api/examples                            the saved questions
     GET  /plots/TABLE.png                         the table's plot, for Dagster's pages
 
-Everything under /api but the examples needs `Authorization: Bearer TOKEN`. An error is JSON: `error` says which kind,
+Everything needs `Authorization: Bearer TOKEN` or a session (`guard`). An error is JSON: `error` says which kind,
 `message` what happened and what to do.
 """
 
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -23,14 +22,15 @@ import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from contracts.errors import Terminal
-from contracts.settings import HOST, Settings
+from contracts.settings import Settings
+from guard.asgi import Guard
+from guard.doors import sql_door
 from warehouse.plots import PLOTS, drawn
 from warehouse.serving import sandbox
 from warehouse.serving.examples import examples
@@ -68,7 +68,7 @@ def build_app(settings: Settings, token: str) -> Starlette:
     limits = Limits(settings.serve_seconds, settings.serve_memory_mb)
     view = View(settings.warehouse_file)
     workers = Workers(limits, settings.serve_workers, view.folder)
-    endpoint = _Endpoint(settings, token, workers, view)
+    endpoint = _Endpoint(settings, workers, view)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -87,11 +87,10 @@ def build_app(settings: Settings, token: str) -> Starlette:
             Route("/api/examples", lambda _: JSONResponse([example.as_json() for example in examples()])),
             Mount("/page", StaticFiles(directory=PAGE)),
             Mount("/viewer", StaticFiles(directory=viewer_folder())),
-            # Dagster's pages show these, without a token: who sees those pages sees the marts' figures anyway.
+            # Dagster's pages show these, by Dagster's session.
             Route("/plots/{table}.png", endpoint.plot),
         ],
-        # A page of another origin that makes its own name mean this address does not get through.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]), Middleware(_Headers)],
+        middleware=[Middleware(Guard, door=sql_door(settings, token)), Middleware(_Headers)],
         lifespan=lifespan,
     )
 
@@ -137,19 +136,16 @@ class _Headers:
 
 
 class _Endpoint:
-    """The routes that need the token."""
+    """The routes that ask the warehouse."""
 
-    def __init__(self, settings: Settings, token: str, workers: Workers, view: View) -> None:
+    def __init__(self, settings: Settings, workers: Workers, view: View) -> None:
         self._settings = settings
-        self._token = token.encode()
         self._workers = workers
         self._view = view
         self._plots: dict[str, tuple[str | None, bytes]] = {}
         """The last picture of each plot, with the version of the file that it was drawn from."""
 
     async def sql(self, request: Request) -> Response:
-        if refusal := self._refusal(request):
-            return refusal
         form = request.query_params.get("format", "json")
         rows = request.query_params.get("rows", str(self._settings.serve_rows))
         if form not in get_args(Form):
@@ -165,19 +161,13 @@ class _Endpoint:
             statement = body.decode()
         except UnicodeDecodeError:
             return _error(400, "invalid", "The statement is not UTF-8.")
-        return await self._answer(statement, form, int(rows))
+        spreadsheet = request.query_params.get("spreadsheet", "false")
+        if spreadsheet not in ("true", "false"):
+            return _error(400, "invalid", "spreadsheet is true or false.")
+        return await self._answer(statement, form, int(rows), spreadsheet=spreadsheet == "true")
 
-    async def tables(self, request: Request) -> Response:
-        return self._refusal(request) or await self._answer(TABLES_SQL, "json", self._settings.serve_rows)
-
-    def _refusal(self, request: Request) -> Response | None:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token):
-            return None
-        where = self._settings.secrets / "serve"
-        refused = _error(401, "refused", f"Send `Authorization: Bearer` with the token in {where.name} of the secrets.")
-        refused.headers["www-authenticate"] = "Bearer"
-        return refused
+    async def tables(self, _: Request) -> Response:
+        return await self._answer(TABLES_SQL, "json", self._settings.serve_rows)
 
     async def plot(self, request: Request) -> Response:
         """A table's plot as the published file has it, drawn when it is first asked for after each build."""
@@ -198,12 +188,12 @@ class _Endpoint:
             self._plots[table] = version, picture
         return Response(picture, media_type="image/png", headers={"cache-control": "no-cache"})
 
-    async def _answer(self, statement: str, form: str, rows: int) -> Response:
+    async def _answer(self, statement: str, form: str, rows: int, *, spreadsheet: bool = False) -> Response:
         try:
             file = self._view.current()
         except FileNotFoundError:
             return _error(503, "invalid", "Nothing has been built yet. Run `headrace build` first.")
-        question = Question(str(file), statement, _form(form), rows, MAX_ANSWER_BYTES)
+        question = Question(str(file), statement, _form(form), rows, MAX_ANSWER_BYTES, spreadsheet)
         try:
             header, body = await self._workers.ask(question)
         except Busy:

@@ -22,7 +22,8 @@ import duckdb
 import msgspec
 
 from contracts.errors import Terminal
-from warehouse.query import as_json, as_text, reading
+from warehouse import exact
+from warehouse.query import as_cell, as_json, as_text, reading
 from warehouse.serving.sandbox import confine
 
 Form = Literal["json", "csv", "arrow"]
@@ -45,6 +46,7 @@ class Question(msgspec.Struct, frozen=True):
     form: Form
     rows: int
     answer_bytes: int
+    spreadsheet: bool = False
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -118,8 +120,10 @@ def answer(question: Question, memory_mb: int) -> tuple[Header, bytes]:
     try:
         with connect(question.file, memory_mb) as connection:
             ((snapshot,),) = connection.execute("select snapshot_id from main.published").fetchall()
-            answered = connection.execute(reading(connection, question.sql))
-            body, rows, truncated = _FORMS[question.form](answered, question)
+            kinds = exact.IN_ARROW if question.form == "arrow" else exact.IN_PYTHON
+            asked = exact.question(connection, reading(connection, question.sql), kinds)
+            answered = connection.execute(asked.sql)
+            body, rows, truncated = _FORMS[question.form](answered, asked, question)
     except Exception as error:  # noqa: BLE001  whatever a question does to DuckDB or Arrow, it is told of its own question
         return _explained(error, question), b""
     elapsed = int(1_000 * (time.monotonic() - started))
@@ -147,12 +151,12 @@ def connect(file: str, memory_mb: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _json(answered: duckdb.DuckDBPyConnection, question: Question) -> tuple[bytes, int, bool]:
+def _json(answered: duckdb.DuckDBPyConnection, asked: exact.Question, question: Question) -> tuple[bytes, int, bool]:
     out = _Limited(question.answer_bytes)
-    columns = [{"name": name, "type": str(kind)} for name, kind, *_ in answered.description or ()]
+    columns = [{"name": name, "type": kind} for name, kind in zip(asked.columns, asked.types, strict=True)]
     out.write(f'{{"columns": {as_json(columns)}, "rows": [')
     count, truncated = 0, False
-    for row in _rows(answered):
+    for row in asked.rows(_rows(answered)):
         truncated = count == question.rows
         if truncated:
             break
@@ -162,29 +166,31 @@ def _json(answered: duckdb.DuckDBPyConnection, question: Question) -> tuple[byte
     return out.content(), count, truncated
 
 
-def _csv(answered: duckdb.DuckDBPyConnection, question: Question) -> tuple[bytes, int, bool]:
+def _csv(answered: duckdb.DuckDBPyConnection, asked: exact.Question, question: Question) -> tuple[bytes, int, bool]:
     out = _Limited(question.answer_bytes)
     writer = csv.writer(cast(Any, out), lineterminator="\n")
-    writer.writerow([column[0] for column in answered.description or ()])
+    shown = as_cell if question.spreadsheet else as_text
+    writer.writerow([shown(name) for name in asked.columns])
     count = 0
-    for row in _rows(answered):
+    for row in asked.rows(_rows(answered)):
         if count == question.rows:
             return out.content(), count, True
-        writer.writerow([as_text(value) for value in row])
+        writer.writerow([shown(value) for value in row])
         count += 1
     return out.content(), count, False
 
 
-def _arrow(answered: duckdb.DuckDBPyConnection, question: Question) -> tuple[bytes, int, bool]:
+def _arrow(answered: duckdb.DuckDBPyConnection, asked: exact.Question, question: Question) -> tuple[bytes, int, bool]:
     import pyarrow as pa
 
     reader = answered.to_arrow_reader(BATCH_ROWS)
     out, count, truncated = pa.BufferOutputStream(), 0, False
-    writer = pa.ipc.new_stream(out, reader.schema)
+    fields = [field.with_name(name) for field, name in zip(reader.schema, asked.columns, strict=True)]
+    writer = pa.ipc.new_stream(out, schema := pa.schema(fields))
     for batch in reader:
         left = question.rows - count
         truncated = batch.num_rows > left
-        writer.write_batch(batch.slice(0, left))
+        writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema).slice(0, left))
         count += min(left, batch.num_rows)
         if out.tell() > question.answer_bytes:
             raise _too_large(question.answer_bytes)

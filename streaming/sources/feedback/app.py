@@ -5,7 +5,7 @@ import hmac
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from urllib.parse import parse_qsl
@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from contracts.settings import Settings
+from guard import clients
 from streaming.runtime import logs, metrics
 from streaming.sources.feedback.description import PROBLEM_JSON, Problem, Receipt, openapi
 from streaming.sources.feedback.intake import Intake
@@ -25,9 +26,11 @@ from streaming.sources.feedback.limits import RateLimit
 from streaming.sources.feedback.page import form_page, thanks_page
 from streaming.sources.feedback.submissions import (
     MAX_BODY_BYTES,
+    MAX_FORM_FIELDS,
     SOURCE,
     Record,
     Refused,
+    customer_token,
     event,
     feedback,
     form,
@@ -39,12 +42,14 @@ FORM_BURST = 10
 API_BURST_SECONDS = 2.0
 TRAP = "website"
 """A field that people do not see: whoever fills it in is a program."""
+OWN = ("customer_id", "customer_token")
+"""Fields that go together: the number counts with its token only."""
 
 _encode = msgspec.json.Encoder().encode
 _TITLES = {
-    400: "Bad request", 401: "Unauthorized", 404: "Not found", 405: "Method not allowed", 408: "Request timeout",
-    413: "Content too large", 415: "Unsupported media type", 422: "Not valid", 429: "Too many requests",
-    503: "Service unavailable",
+    400: "Bad request", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
+    408: "Request timeout", 413: "Content too large", 415: "Unsupported media type", 422: "Not valid",
+    429: "Too many requests", 503: "Service unavailable",
 }  # fmt: skip
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -60,6 +65,7 @@ class Service:
         self._form_limit = RateLimit(settings.feedback_rate / 60, FORM_BURST, time.monotonic)
         rate = settings.feedback_api_rate
         self._api_limit = RateLimit(rate, rate * API_BURST_SECONDS, time.monotonic)
+        self._proxies = clients.trusted(settings.feedback_proxies)
         self._description = _encode(openapi(version("headrace")))
         self._log = logs.logger(part="source", source=SOURCE)
 
@@ -79,20 +85,24 @@ class Service:
     # --- the form -------------------------------------------------------------------------------------------------
 
     async def page(self, request: Request) -> Response:
-        """The empty form. `subject` and `product_id` in the query go with what is sent."""
-        given = {name: request.query_params.get(name, "")[:200] for name in ("subject", "product_id")}
+        """The empty form. `subject`, `product_id` and a customer number with its token go with what is sent."""
+        given = {name: request.query_params.get(name, "")[:200] for name in ("subject", "product_id", *OWN)}
+        if not self._is_own(given):
+            given = {name: value for name, value in given.items() if name not in OWN}
         return self._html(200, lambda nonce: form_page(nonce, uuid4().hex, given))
 
     async def submit(self, request: Request) -> Response:
         """The filled-in form."""
         fields: dict[str, str] = {}
         try:
-            self._limit(self._form_limit, request.client.host if request.client else "")
+            self._limit(self._form_limit, self._client(request))
             if _media_type(request) != "application/x-www-form-urlencoded":
                 raise Refused(415, "The form is sent as application/x-www-form-urlencoded.")
             body = await _body(request)
-            fields = _kept(body)
-            record, fields = form(body, _now())
+            fields = self._kept(body)
+            record, given = form(body, _now())
+            self._require_own(given)
+            fields = given
             if fields.get(TRAP):
                 metrics.SOURCE_INPUTS.labels(SOURCE, "ignored").inc()
             else:
@@ -122,6 +132,28 @@ class Service:
                 **(headers or {}),
             },
         )
+
+    def _kept(self, body: bytes) -> dict[str, str]:
+        """What a person filled in, to be shown again where it cannot be taken."""
+        try:
+            fields = dict(parse_qsl(body.decode("ascii"), max_num_fields=MAX_FORM_FIELDS))
+        except ValueError:
+            return {}
+        return fields if self._is_own(fields) else {name: fields[name] for name in fields if name not in OWN}
+
+    def _require_own(self, fields: Mapping[str, str]) -> None:
+        """A customer number is claimed by a link that the shop gives out, not by typing one."""
+        if fields.get("customer_id") and not self._is_own(fields):
+            raise Refused(403, "This customer number needs the link that came with it. Send your feedback without it.")
+
+    def _is_own(self, fields: Mapping[str, str]) -> bool:
+        given = fields.get("customer_token", "").encode(errors="surrogatepass")
+        expected = customer_token(self._token, fields.get("customer_id", ""))
+        return bool(fields.get("customer_id")) and hmac.compare_digest(given, expected.encode())
+
+    def _client(self, request: Request) -> str:
+        peer = request.client.host if request.client else ""
+        return clients.client(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
 
     # --- the API --------------------------------------------------------------------------------------------------
 
@@ -202,14 +234,6 @@ async def _body(request: Request) -> bytes:
     except ClientDisconnect:
         raise Refused(400, "The body ended early.") from None
     return bytes(body)
-
-
-def _kept(body: bytes) -> dict[str, str]:
-    """What a person filled in, to be shown again where it cannot be taken."""
-    try:
-        return dict(parse_qsl(body.decode("ascii"), max_num_fields=20))
-    except ValueError:
-        return {}
 
 
 def _too_long() -> Refused:

@@ -57,9 +57,7 @@ $error
 </fieldset>
 <label for="text">Your feedback</label>
 <textarea id="text" name="text" maxlength="20000"$described>$text</textarea>
-<p></p>
-<label for="customer_id">Customer number <span class="hint">only if you like</span></label>
-<input type="text" id="customer_id" name="customer_id" maxlength="200" autocomplete="off" value="$customer_id">
+$customer
 <div class="trap" aria-hidden="true"><label for="website">Leave this empty</label>
 <input type="text" id="website" name="website" tabindex="-1" autocomplete="off"></div>
 <button type="submit">Send feedback</button>
@@ -83,9 +81,22 @@ def form_page(nonce: str, key: str, fields: Mapping[str, str], error: str | None
         described=' aria-describedby="error"' if error else "",
         stars=stars,
         key=escape(key),
-        **{name: escape(fields.get(name, "")) for name in ("subject", "product_id", "text", "customer_id")},
+        customer=_customer(fields),
+        **{name: escape(fields.get(name, "")) for name in ("subject", "product_id", "text")},
     )
     return _PAGE.substitute(title="Error: feedback" if error else "Feedback", nonce=nonce, style=_STYLE, body=body)
+
+
+def _customer(fields: Mapping[str, str]) -> str:
+    """The customer number of the link by which the form was opened, with what proves it; else nothing."""
+    number, token = escape(fields.get("customer_id", "")), escape(fields.get("customer_token", ""))
+    if not number:
+        return ""
+    return (
+        f'<p class="hint">Customer number: {number}</p>\n'
+        f'<input type="hidden" name="customer_id" value="{number}">'
+        f'<input type="hidden" name="customer_token" value="{token}">'
+    )
 
 
 def thanks_page(nonce: str, key: str) -> str:

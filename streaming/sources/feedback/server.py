@@ -9,6 +9,9 @@ import uvloop
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
+from guard.asgi import Guard
+from guard.connections import bounded
+from guard.doors import feedback_door
 from streaming.runtime import logs
 from streaming.sources.feedback.acknowledged import Acknowledged, Sender, Unsent
 from streaming.sources.feedback.app import Service
@@ -18,7 +21,6 @@ from streaming.sources.feedback.submissions import SOURCE
 from streaming.sources.pseudonyms import stored_secret
 
 TOKEN_FILE = "feedback_token"  # noqa: S105  the name of a file
-MOST_CONNECTIONS = 2_000
 KEEP_ALIVE_SECONDS = 30
 STOP_SECONDS = 10
 _LOOK_SECONDS = 0.2
@@ -51,14 +53,13 @@ async def _serve(
     sender: Sender = Acknowledged(settings) if with_kafka else Unsent()
     server = uvicorn.Server(
         uvicorn.Config(
-            Service(settings, token, Intake(sender, seen)).app(),
+            Guard(Service(settings, token, Intake(sender, seen)).app(), feedback_door(settings)),
             log_config=None,
             access_log=False,
             lifespan="off",
-            server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
+            **bounded(),
         )
     )
     logs.logger(part="source", source=SOURCE).info("started", address=listener.getsockname()[:2])

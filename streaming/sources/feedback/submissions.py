@@ -1,5 +1,6 @@
 """What may be posted: a body to an event of a contract, or the reason why it is none. Pure; no HTTP, no Kafka."""
 
+import hmac
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -85,6 +86,11 @@ def idempotency_key(given: str) -> str:
     if not _KEY.fullmatch(given):
         raise Refused(400, f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} visible ASCII characters.")
     return given
+
+
+def customer_token(key: bytes, customer_id: str) -> str:
+    """What proves that a link is the shop's: HMAC-SHA-256 of `customer NUMBER` by the API's token, as hexadecimal."""
+    return hmac.digest(key, f"customer {customer_id}".encode(errors="surrogatepass"), "sha256").hex()
 
 
 def check_depth(body: bytes) -> None:

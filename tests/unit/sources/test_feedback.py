@@ -27,7 +27,7 @@ from streaming.sources.feedback.intake import Intake
 from streaming.sources.feedback.limits import RateLimit
 from streaming.sources.feedback.seen import Seen
 from streaming.sources.feedback.server import token_of
-from streaming.sources.feedback.submissions import INPUT_TOPICS, Record, feedback
+from streaming.sources.feedback.submissions import INPUT_TOPICS, Record, customer_token, feedback
 from tests.integration.samples import customer, order
 
 TOKEN = "a token"
@@ -189,7 +189,7 @@ def test_the_form_works_without_scripts_and_says_what_is_wrong() -> None:
     assert "frame-ancestors 'self' https://shop.example" in page.headers["content-security-policy"]
     assert "default-src 'none'" in page.headers["content-security-policy"]
     (key,) = re.findall(r'name="key" value="([0-9a-f]{32})"', page.text)
-    wrong = door.fill_in(key=key, text=" ", customer_id="<C&1>")
+    wrong = door.fill_in(key=key, text=" ", product_id="<C&1>")
     assert wrong.status_code == 422
     assert 'role="alert"' in wrong.text
     assert 'value="&lt;C&amp;1&gt;"' in wrong.text
@@ -199,6 +199,36 @@ def test_the_form_works_without_scripts_and_says_what_is_wrong() -> None:
     ((_, _, value),) = door.sent.records
     event = decode(CustomerFeedback, value or b"")
     assert (event.event_id, event.rating, event.text, event.channel) == (key, 5, "Grüße\n2", "form")
+
+
+def test_a_customer_number_is_taken_with_the_token_of_the_shops_link_only() -> None:
+    door = Door()
+    token = customer_token(TOKEN.encode(), "C1")
+    for stranger in ({}, {"customer_token": "x"}, {"customer_token": customer_token(TOKEN.encode(), "C2")}):
+        refused = door.fill_in(key="k1", rating="1", customer_id="C1", **stranger)
+        assert refused.status_code == 403
+        assert 'name="customer_id"' not in refused.text
+        assert 'name="customer_id"' not in door.client.get("/", params={"customer_id": "C1"} | stranger).text
+    assert door.sent.records == []
+    page = door.client.get("/", params={"customer_id": "C1", "customer_token": token}).text
+    assert f'name="customer_token" value="{token}"' in page
+    assert door.fill_in(key="k1", rating="5", customer_id="C1", customer_token=token).status_code == 200
+    assert door.sent.records[0][1] == b"C1"
+
+
+def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
+    def statuses(proxies: str) -> list[int]:
+        door = Door(feedback_rate=1, feedback_proxies=proxies)
+        door.client = TestClient(door.client.app, client=("127.0.0.1", 50_000))
+        return [
+            door.client.post(
+                "/", data={"key": f"k{number}", "rating": "5"}, headers={"X-Forwarded-For": f"198.51.100.{number}"}
+            ).status_code
+            for number in range(12)
+        ]
+
+    assert statuses("") == [200] * 10 + [429] * 2, "nobody has named this proxy"
+    assert statuses("127.0.0.1") == [200] * 12
 
 
 def test_the_form_keeps_what_was_written_while_the_broker_is_away_and_programs_fall_into_the_trap() -> None:

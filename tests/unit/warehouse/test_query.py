@@ -1,7 +1,9 @@
 """Values are printed as they are stored."""
 
+import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -12,6 +14,7 @@ import pytest
 
 from contracts.errors import Terminal
 from headrace.commands.warehouse import distinct, print_csv, print_json, print_table
+from headrace.terminal import Printable
 from warehouse.query import as_json, as_text
 from warehouse.reading import only_reading
 
@@ -71,6 +74,36 @@ def test_csv_quotes_what_needs_it() -> None:
     out = io.StringIO()
     print_csv(("a", "b"), iter([('x,"y"', None), ("line\nbreak", Decimal("1.50"))]), out)
     assert out.getvalue() == 'a,b\n"x,""y""",\n"line\nbreak",1.50\n'
+
+
+def test_csv_for_a_spreadsheet_holds_no_formula_and_numbers_stay_numbers() -> None:
+    out = io.StringIO()
+    row = ("=HYPERLINK(1)", "+1", "@x", " -1", "\t=1", "\uff1d1", "a=1", Decimal("-2.50"), -3, "-")
+    names = ("=name", *"bcdefghij")
+    print_csv(names, iter([row]), out, spreadsheet=True)
+    assert list(csv.reader(io.StringIO(out.getvalue()))) == [
+        ["'=name", *"bcdefghij"],
+        ["'=HYPERLINK(1)", "'+1", "'@x", "' -1", "'\t=1", "'\uff1d1", "a=1", "-2.50", "-3", "'-"],
+    ]
+    print_csv(("a",), iter([("=1",)]), out := io.StringIO())
+    assert out.getvalue() == "a\n=1\n"
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_no_format_runs_an_escape_sequence_on_a_terminal() -> None:
+    for form in (print_csv, print_json):
+        form(("\x1b[2J", "b"), iter([("\x1b]0;x\x07", "\x9b31m")]), Printable(screen := Screen()))
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", screen.getvalue()), form
+    print_csv(("a",), iter([("\x1b[2J",)]), Printable(pipe := io.StringIO()))
+    assert pipe.getvalue() == "a\n\x1b[2J\n", "a file gets what is stored"
+    print_table(("\x1b[2J",), ("VARCHAR",), iter([("x",)]), named := io.StringIO())
+    assert "\x1b" not in named.getvalue()
 
 
 def test_a_table_never_sends_control_characters_to_the_terminal() -> None:

@@ -6,25 +6,19 @@ const element = (id) => document.getElementById(id);
 const [sql, run, stop, csv, problem, outcome, status] =
   ["sql", "run", "stop", "csv", "problem", "outcome", "status"].map(element);
 
-// The token comes after `#`, which browsers send to no server, and does not stay in the address.
-const TOKEN = "headrace-token";
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
-  sessionStorage.setItem(TOKEN, given);
-  history.replaceState(null, "", location.pathname);
-}
+// A link that opens a session bears a token after `#`; with a session there is nothing to do with it.
+if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname);
 
 async function ask(path, options = {}) {
-  const headers = { Authorization: `Bearer ${sessionStorage.getItem(TOKEN) ?? ""}` };
-  const answer = await fetch(path, { ...options, headers });
+  const answer = await fetch(path, options);
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({ message: answer.statusText }));
-  if (answer.status === 401) element("login").showModal();
+  if (answer.status === 401) location.reload(); // the session has ended: the page to log in comes instead
   throw new Error(said.message);
 }
 
 function askSql(statement, format, signal) {
-  return ask(`/api/sql?format=${format}&rows=${ROWS}`, { method: "POST", body: statement, signal });
+  return ask(`/api/sql?format=${format}&rows=${ROWS}&spreadsheet=${format === "csv"}`, { method: "POST", body: statement, signal });
 }
 
 let viewer, client, table, waiting, asked = 0;
@@ -136,11 +130,6 @@ element("find").oninput = (event) => {
   const words = event.target.value.toLowerCase();
   for (const details of element("tables").children) details.hidden = !details.dataset.words.includes(words);
 };
-element("login").onclose = () => {
-  sessionStorage.setItem(TOKEN, element("token").value.trim());
-  listTables().catch((error) => { status.textContent = error.message; });
-};
-
 await listExamples();
 await ready;
 client = await worker();

@@ -1,0 +1,88 @@
+"""The rules before a WSGI application, and a server for it that a slow client cannot hold."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from guard.rules import Asked, Door
+
+REQUEST_SECONDS = 10.0
+MOST_CONNECTIONS = 32
+_PHRASES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 405: "Method Not Allowed", 415: "Unsupported"}
+
+App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def guarded(app: App, door: Door) -> App:
+    """The application behind a door."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        refusal = door.refusal(_asked(environ), time.time())
+        if refusal is None:
+            return app(environ, start_response)
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+        if refusal.status == 401:
+            headers.append(("WWW-Authenticate", "Bearer"))
+        start_response(f"{refusal.status} {_PHRASES[refusal.status]}", headers)
+        return [f"{refusal.message}\n".encode()]
+
+    return answer
+
+
+def _asked(environ: dict[str, Any]) -> Asked:
+    headers = [(name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name[:5] == "HTTP_"]
+    given = [name for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)]
+    headers += [(name.replace("_", "-").lower(), environ[name]) for name in given]
+    return Asked(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", ""), tuple(headers))
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection, of which there are few; one more waits until one has ended."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+
+    def server_bind(self) -> None:
+        # Without the look-up of the machine's name that WSGIServer makes.
+        socket.socket.bind(self.socket, self.server_address)
+        self.server_name, self.server_port = self.socket.getsockname()[:2]
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._free.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that left, or was too slow, is no event."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_SECONDS
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  as the parent names it
+        """Log nothing."""
+
+
+def serve(app: App, host: str, port: int, door: Door) -> None:
+    """Serve in a thread of its own until the process ends.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    server = _Server((host, port), _Handler)
+    server.set_app(guarded(app, door))
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
