@@ -23,6 +23,11 @@ class SourceSettings(BaseSettings):
         bool, Field(description="Replace IP addresses, e-mail addresses and user names by keyed hashes.")
     ] = True
 
+    pixel_key_file: Annotated[
+        Path | None,
+        Field(description="File with the key by which the shop signs its purchases; `secrets/pixel_key` when unset."),
+    ] = None
+
     bluesky_url: Annotated[str, Field(description="Websocket address of a Jetstream server.")] = (
         "wss://jetstream2.us-east.bsky.network/subscribe"
     )

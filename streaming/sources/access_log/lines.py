@@ -23,6 +23,7 @@ from streaming.sources.access_log.personal import may_be_personal, scrubber
 from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
 from streaming.sources.access_log.prefixes import MOST as MOST_PREFIXES
 from streaming.sources.access_log.prefixes import without_prefix
+from streaming.sources.access_log.signature import is_signed
 from streaming.sources.access_log.wire import VisitorJson, block_writer
 from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
 from streaming.sources.outcomes import EMPTY_LINE, Accepted, Deliverable, Ignored, Outcome, Rejected
@@ -95,8 +96,13 @@ class LineParser:
         *,
         match: Match | None = None,
         personal: bool = False,
+        pixel_key: bytes | None = None,
     ) -> None:
-        """`match` is a format of the user's own. With `personal` nothing but the visitor is pseudonymized."""
+        """`match` is a format of the user's own. With `personal` nothing but the visitor is pseudonymized.
+
+        `pixel_key` is the key by which the shop signs its purchases.
+        """
+        self._pixel_key = pixel_key
         self._source = source
         self._match = match
         self._personal = personal
@@ -215,6 +221,9 @@ class LineParser:
             hit = parse_hit(query)
             visitor_id = hit.customer_id or hit.session_id or visitor_id
             event = structs.replace(event, visitor_id=visitor_id, **structs.asdict(hit))
+            if self._pixel_key is not None and hit.pixel_event == "purchase":
+                # The address as it came: what is signed may have been pseudonymized since.
+                event = structs.replace(event, verified=is_signed(self._pixel_key, fields[5] or ""))
             # By session where there is one: a visitor who logs in on the way stays in one partition with the cart.
             key = (hit.session_id or visitor_id).encode()
         return key, event

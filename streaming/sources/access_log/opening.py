@@ -12,6 +12,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from streaming.sources.access_log.formats import Match, is_known, of_format
 from streaming.sources.access_log.lines import LineParser
+from streaming.sources.access_log.signature import load_pixel_key
 from streaming.sources.files import OversizedLine, numbered_lines, read_pieces
 from streaming.sources.outcomes import Outcome, Rejected
 from streaming.sources.pseudonyms import load_key, pseudonymizer
@@ -25,11 +26,17 @@ def maker(settings: Settings) -> Callable[[], LineParser]:
     """What makes the parser, here or in another process.
 
     Raises:
-        Terminal: a format string that is none.
+        Terminal: a format string that is none, or a signing key that cannot be used.
     """
     form = settings.access_log_format
     _match(form)
-    return partial(_parser, load_key(settings), form, personal=not settings.access_log_pseudonymize)
+    return partial(
+        _parser,
+        load_key(settings),
+        form,
+        personal=not settings.access_log_pseudonymize,
+        pixel_key=load_pixel_key(settings),
+    )
 
 
 def check_format(settings: Settings, files: Iterable[Path]) -> None:
@@ -72,5 +79,5 @@ def _match(form: str) -> Match | None:
     return None if is_known(form) else match
 
 
-def _parser(key: bytes, form: str, *, personal: bool) -> LineParser:
-    return LineParser(pseudonymizer(key), match=_match(form), personal=personal)
+def _parser(key: bytes, form: str, *, personal: bool, pixel_key: bytes | None = None) -> LineParser:
+    return LineParser(pseudonymizer(key), match=_match(form), personal=personal, pixel_key=pixel_key)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
+from contracts.currencies import CURRENCIES
 from contracts.missing import named
 from contracts.types import INT64_MAX, MAX_ID_LENGTH, MONEY_PATTERN
 
@@ -23,7 +24,6 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
 _BOUNDED = ("sid", "uid", "sku", "order", "country")
 _MONEY = re.compile(MONEY_PATTERN)
 _QUANTITY = re.compile("[0-9]{1,19}")
-_CURRENCY = re.compile("[A-Z]{3}")
 
 
 class InvalidHit(Exception):  # noqa: N818  a verdict on the hit, not a failure
@@ -51,7 +51,7 @@ def parse_hit(query: str) -> PixelHit:
     Raises:
         InvalidHit: unknown event, missing or overlong parameter, or a number that is none.
     """
-    given = _parameters(query)
+    given = parameters(query)
     event = given.get("e", "")
     if event not in _REQUIRED:
         raise InvalidHit("pixel hit with an unknown event" if event else "pixel hit without an event")
@@ -73,7 +73,12 @@ def parse_hit(query: str) -> PixelHit:
     )
 
 
-def _parameters(query: str) -> dict[str, str]:
+def parameters(query: str) -> dict[str, str]:
+    """The parameters of a query string, decoded. Of one given twice the last value counts; an empty one is absent.
+
+    Raises:
+        InvalidHit: not UTF-8, a NUL character, or too many parameters.
+    """
     if "%" not in query and "+" not in query:
         parts = (part.partition("=") for part in query.split("&"))
         return {name: value for name, _, value in parts if value}
@@ -105,6 +110,6 @@ def _amount(name: str, text: str | None) -> str | None:
 
 
 def _currency(text: str | None) -> str | None:
-    if text is not None and not _CURRENCY.fullmatch(text):
+    if text is not None and text not in CURRENCIES:
         raise InvalidHit("pixel hit with a cur that is no ISO 4217 code")
     return text

@@ -1,0 +1,19 @@
+"""Codes of ISO 4217 that an amount can be in: those of today, and those that were withdrawn since 1999.
+
+From the lists of SIX Interbank Clearing, the standard's maintenance agency, as `java.util.Currency` has them; metals,
+funds, units of account and the code for tests are left out. `XXX` says that there is no currency.
+"""
+
+CURRENCIES = frozenset(
+    # A text, since a list would take a line for each of them.
+    """
+    ADP AED AFA AFN ALL AMD ANG AOA ARS ATS AUD AWG AYM AZM AZN BAM BBD BDT BEF BGL BGN BHD BIF BMD BND BOB BRL BSD BTN
+    BWP BYB BYN BYR BZD CAD CDF CHF CLF CLP CNY COP CRC CSD CUC CUP CVE CYP CZK DEM DJF DKK DOP DZD EEK EGP ERN ESP ETB
+    EUR FIM FJD FKP FRF GBP GEL GHC GHS GIP GMD GNF GRD GTQ GWP GYD HKD HNL HRK HTG HUF IDR IEP ILS INR IQD IRR ISK ITL
+    JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LTL LUF LVL LYD MAD MDL MGA MGF MKD MMK MNT MOP
+    MRO MRU MTL MUR MVR MWK MXN MYR MZM MZN NAD NGN NIO NLG NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PTE PYG QAR ROL RON
+    RSD RUB RUR RWF SAR SBD SCR SDD SDG SEK SGD SHP SIT SKK SLE SLL SOS SRD SRG SSP STD STN SVC SYP SZL THB TJS TMM TMT
+    TND TOP TPE TRL TRY TTD TWD TZS UAH UGX USD UYU UZS VEB VED VEF VES VND VUV WST XAF XCD XCG XOF XPF XXX YER YUM ZAR
+    ZMK ZMW ZWD ZWG ZWL ZWN ZWR
+    """.split()  # noqa: SIM905
+)
