@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.fields import Field, fields_of
 from contracts.topics import TOPICS
-from contracts.types import MONEY_DIGITS, MONEY_PATTERN, MONEY_SCALE, Event
+from contracts.types import MONEY_SCALE, Event, money_pattern
 
 TOPIC_ID, PARTITION, OFFSET, STORED_AT = "_topic_id", "_partition", "_offset", "_stored_at"
 POSITION_COLUMNS = {
@@ -24,7 +24,6 @@ _POSTGRES = {
     "integer": "bigint",
     "number": "double precision",
     "boolean": "boolean",
-    "money": f"numeric({MONEY_DIGITS}, {MONEY_SCALE})",
     "time": "timestamptz",
 }
 _CONNECT = {"string": "string", "integer": "int64", "number": "double", "boolean": "boolean"}
@@ -89,7 +88,7 @@ def _connect_field(field: Field) -> dict[str, Any]:
         described["default"] = field.default
     parameters = {
         "kind": field.kind if field.kind in ("money", "time") else None,
-        "pattern": MONEY_PATTERN if field.kind == "money" else None,
+        "pattern": None if field.digits is None else money_pattern(field.digits),
         "minimum": field.minimum,
         "maximum": field.maximum,
         "min_length": field.min_length,
@@ -103,8 +102,12 @@ def _connect_field(field: Field) -> dict[str, Any]:
 
 def columns(delivery: Delivery) -> dict[str, tuple[str, str]]:
     """PostgreSQL type and meaning of each column, by name; those of the position come last."""
-    of_contract = {field.name: (_POSTGRES[field.kind], field.description) for field in fields_of(delivery.contract)}
+    of_contract = {field.name: (_postgres_type(field), field.description) for field in fields_of(delivery.contract)}
     return of_contract | POSITION_COLUMNS
+
+
+def _postgres_type(field: Field) -> str:
+    return _POSTGRES[field.kind] if field.digits is None else f"numeric({field.digits}, {MONEY_SCALE})"
 
 
 def table_sql(delivery: Delivery) -> str:
@@ -122,6 +125,12 @@ def table_sql(delivery: Delivery) -> str:
         *(
             f"alter table {table} add column if not exists {name} {kind}{' not null' if name in required else ''}"
             for name, (kind, _) in described.items()
+        ),
+        # An amount may have got more digits since; where it has not, this does nothing.
+        *(
+            f"alter table {table} alter column {field.name} type {_postgres_type(field)}"
+            for field in fields_of(delivery.contract)
+            if field.digits is not None
         ),
         f"alter table {table} add column if not exists {STORED_AT} timestamptz not null default clock_timestamp()",
         f"create index if not exists {delivery.table}_position on {table} ({TOPIC_ID}, {PARTITION}, {OFFSET})",

@@ -12,7 +12,9 @@ from contracts.types import (
     Identifier,
     Integer,
     Money,
+    MoneySum,
     Probability,
+    Quantity,
     Reference,
     UtcTime,
     about,
@@ -47,7 +49,7 @@ class WebLog(Event, kw_only=True, frozen=True):
     session_id: Annotated[Reference | None, about("Session id of the tracking pixel.")] = None
     customer_id: Annotated[Buyer | None, about("Customer id of the tracking pixel, when logged in.")] = None
     sku: Annotated[Reference | None, about("Product of a cart event.")] = None
-    quantity: Annotated[Integer | None, about("Quantity of a cart event.")] = None
+    quantity: Annotated[Quantity | None, about("Quantity of a cart event.")] = None
     unit_price: Annotated[Money | None, about("Price of one unit in a cart event.")] = None
     currency: Annotated[Reference | None, about("ISO 4217 code of `unit_price` and `order_total`.")] = None
     order_id: Annotated[Reference | None, about("Order of a purchase event.")] = None
@@ -63,7 +65,7 @@ class OrderLine(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True)
 
     sku: Annotated[Identifier, about("Product code.")]
     description: Annotated[str | None, about("Product name at the time of the order.")] = None
-    quantity: Annotated[Integer, about("Units; negative on a return.")]
+    quantity: Annotated[Quantity, about("Units; negative on a return.")]
     unit_price: Annotated[Money, about("Price of one unit, in the order's currency.")]
 
 
@@ -110,7 +112,7 @@ class CustomerBehavior(Event, kw_only=True, frozen=True):
     feature_cutoff: Annotated[UtcTime, about("Features use only what happened before this time.")]
     orders: Annotated[Count, about("Orders placed, returns not counted.")]
     returns: Annotated[Count, about("Returns made.")]
-    monetary: Annotated[Money, about("Revenue so far, returns deducted.")]
+    monetary: Annotated[MoneySum, about("Revenue so far, returns deducted.")]
     recency_days: Annotated[float | None, about("Days from the last order to the cutoff.")] = None
     tenure_days: Annotated[float | None, about("Days from the first order to the cutoff.")] = None
     mean_gap_days: Annotated[float | None, about("Mean days between orders; empty before the second one.")] = None
@@ -121,7 +123,7 @@ class CustomerBehavior(Event, kw_only=True, frozen=True):
     longest_gap_days: Annotated[Count | None, about("Most whole days from one to the next.")] = None
     repurchase_probability: Annotated[Probability, about("Probability of another order within 30 days.")]
     expected_spend: Annotated[
-        Money | None, about("Expected revenue of the 90 days after the cutoff, returns deducted; by trained models.")
+        MoneySum | None, about("Expected revenue of the 90 days after the cutoff, returns deducted; by trained models.")
     ] = None
     segment: Annotated[Identifier, about("Named segment.")]
     model_version: Annotated[Identifier, about("Version of the model, or `rfm-rule`.")]

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 
 DAY_US = 86_400_000_000
 MONEY_UNITS = 10_000
+MAX_SPEND = 1e30
+"""A model that expects more has met something that it did not learn from."""
 KINDS = ("order", "return")
 
 
@@ -43,3 +45,14 @@ class CustomerFeatures:
     last_gap_days: int | None
     median_gap_days: float | None
     longest_gap_days: int | None
+
+
+def amount_of(units: int) -> str:
+    """An amount as the contracts write it, of its ten-thousandths."""
+    whole, rest = divmod(abs(units), MONEY_UNITS)
+    return f"{'-' if units < 0 else ''}{whole}.{rest:04d}"
+
+
+def spend_of(expected: float | None) -> str | None:
+    """An expected spend as the contracts write it, to the cent; None where there is none, or it is no amount."""
+    return None if expected is None or not abs(expected) < MAX_SPEND else f"{expected:.2f}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, inspect
 
-from contracts.types import MONEY_DIGITS, MONEY_SCALE
+from contracts.types import MONEY_SCALE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,10 @@ _KINDS: dict[type[inspect.Type], Kind] = {
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a contract. `default` is what an absent field means; `children` are a list's element fields.
+    """One field of a contract.
+
+    `default` is what an absent field means; `digits` are those of an amount, on both sides of the point; `children` are
+    a list's element fields.
 
     Where it `names_customer`, the words of `contracts.missing` are no value.
     """
@@ -45,6 +48,7 @@ class Field:
     maximum: float | None = None
     min_length: int | None = None
     max_length: int | None = None
+    digits: int | None = None
     choices: tuple[str, ...] | None = None
     names_customer: bool = False
     children: tuple["Field", ...] = ()
@@ -56,6 +60,8 @@ class Field:
 
         if self.kind == "list":
             return pa.list_(pa.struct([pa.field(child.name, child.arrow_type) for child in self.children]))
+        if self.digits is not None:
+            return pa.decimal128(self.digits, MONEY_SCALE)
         return _arrow_types()[self.kind]
 
 
@@ -68,7 +74,6 @@ def _arrow_types() -> "dict[Kind, pa.DataType]":
         "integer": pa.int64(),
         "number": pa.float64(),
         "boolean": pa.bool_(),
-        "money": pa.decimal128(MONEY_DIGITS, MONEY_SCALE),
         "time": pa.timestamp("us", tz="UTC"),
     }
 
@@ -102,6 +107,7 @@ def _field(declared: inspect.Field) -> Field:
         min_length=getattr(described, "min_length", None),
         max_length=getattr(described, "max_length", None),
         names_customer=extra.get("kind") == "customer",
+        digits=extra.get("digits"),
         choices=tuple(map(str, described.values)) if isinstance(described, inspect.LiteralType) else None,
         children=fields_of(element.cls) if isinstance(element, inspect.StructType) else (),
     )

@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from contracts.fields import Field, fields_of
 from contracts.landing import RECORD_FIELDS
 from contracts.topics import DAY_MS, DEAD_LETTER_TOPICS, EVENT_TOPICS, MAX_RECORD_BYTES, Topic
-from contracts.types import MONEY_SCALE
+from contracts.types import INT64_MAX, MONEY_SCALE
 
 _TYPES = {
     "string": "string",
     "integer": "integer",
     "number": "number",
     "boolean": "boolean",
-    "money": f"decimal string, up to {MONEY_SCALE} decimals",
     "time": "RFC 3339 time in UTC",
     "list": "list",
 }
@@ -60,6 +59,10 @@ def _rows(fields: Iterable[Field], prefix: str = "") -> list[str]:
 def _type(field: Field) -> str:
     if field.choices is not None:
         return "one of " + ", ".join(f"`{choice}`" for choice in field.choices)
+    if field.digits is not None:
+        return f"decimal string, up to {field.digits - MONEY_SCALE} digits and {MONEY_SCALE} decimals"
+    if field.kind == "integer" and field.maximum is not None and field.maximum < INT64_MAX:
+        return f"integer, {field.minimum:,} to {field.maximum:,}"
     return _TYPES[field.kind]
 
 

@@ -11,11 +11,29 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-MONEY_DIGITS, MONEY_SCALE = 18, 4
-MONEY_PATTERN = r"-?[0-9]{1,14}(\.[0-9]{1,4})?"
+MONEY_DIGITS, SUM_DIGITS, MONEY_SCALE = 18, 38, 4
 
-Money = Annotated[str, Meta(pattern=rf"^{MONEY_PATTERN}\Z", extra={"kind": "money"})]
+
+def money_pattern(digits: int) -> str:
+    """The regular expression of an amount of so many digits, those after the point included, without anchors."""
+    return rf"-?[0-9]{{1,{digits - MONEY_SCALE}}}(\.[0-9]{{1,{MONEY_SCALE}}})?"
+
+
+MONEY_PATTERN = money_pattern(MONEY_DIGITS)
+MAX_QUANTITY = 100_000_000
+"""With it, quantity times price is below 10^22, so that the column of a sum, `decimal(38, 4)`, holds 10^12 of them."""
+
+Money = Annotated[str, Meta(pattern=rf"^{MONEY_PATTERN}\Z", extra={"kind": "money", "digits": MONEY_DIGITS})]
 """An amount as a decimal string, such as `"2.55"`: 14 digits before the point and 4 after it at most, never a float."""
+
+MoneySum = Annotated[
+    str,
+    Meta(pattern=rf"^{money_pattern(SUM_DIGITS)}\Z", extra={"kind": "money", "digits": SUM_DIGITS}),
+]
+"""A sum of amounts, as a decimal string: 34 digits before the point and 4 after it at most."""
+
+Quantity = Annotated[int, Meta(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
+"""A number of units of a product, negative when they come back."""
 
 UtcTime = Annotated[datetime, Meta(tz=True)]
 """An RFC 3339 timestamp in UTC, microseconds at the finest, years 1000 to 2999."""

@@ -13,14 +13,13 @@ from contracts.settings import HOST, Settings
 from orchestration.checks import check_result, own_check_specs
 from orchestration.instance import WAREHOUSE_POOL
 from orchestration.keys import FILE_KEY, source_key, source_keys, table_key, topic_key
+from orchestration.publication import Publication, file_metadata
 from orchestration.resources import BuildOptions
 from orchestration.retrying import retried
 from warehouse.ahead import Ahead
 from warehouse.build import BuildResult
 from warehouse.engine import Blocked
-from warehouse.lake import Lake
 from warehouse.plots import PLOTS
-from warehouse.publish import PublishResult, publish
 from warehouse.raw import RawTable, raw_tables
 from warehouse.staged import STAGED_TABLES, StagedTable
 from warehouse.tables import Table, all_tables
@@ -111,9 +110,9 @@ def _file_asset(published: list[dg.AssetKey]) -> dg.AssetsDefinition:
         description="The marts and dimensions as a plain DuckDB file, replaced after each build, for any client.",
         pool=WAREHOUSE_POOL,
     )
-    def warehouse_file(lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]):
+    def warehouse_file(publication: dg.ResourceParam[Publication]):
         with retried():
-            result = publish(settings, lake)
+            result = publication.publish()
         return dg.MaterializeResult(metadata=file_metadata(result))
 
     return warehouse_file
@@ -160,13 +159,3 @@ def plot_metadata(settings: Settings, result: BuildResult) -> dict[str, Any]:
         return {}
     address = f"http://{HOST}:{settings.port('sql')}/plots/{result.table}.png?snapshot={result.snapshot}"
     return {"plot": dg.MetadataValue.md(f"![{result.table}]({address})")}
-
-
-def file_metadata(result: PublishResult) -> dict[str, Any]:
-    """What Dagster shows of the published file."""
-    return {
-        "path": dg.MetadataValue.path(str(result.path)),
-        "tables": dg.MetadataValue.md("\n".join(f"- `{name}`" for name in result.tables)),
-        "bytes": result.bytes,
-        "snapshot": result.snapshot,
-    }

@@ -15,10 +15,11 @@ from sqlalchemy.exc import OperationalError
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
-from orchestration.assets_warehouse import build_metadata, file_metadata, plot_metadata
+from orchestration.assets_warehouse import build_metadata, plot_metadata
 from orchestration.checks import check_evaluation
 from orchestration.instance import opened
 from orchestration.keys import FILE_KEY, table_key
+from orchestration.publication import file_metadata
 from streaming.landing.accounts import last_commit_id
 from warehouse.build import BuildResult
 from warehouse.lake import Lake

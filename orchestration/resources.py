@@ -12,6 +12,7 @@ from contracts.settings import Settings
 from orchestration.jobs import BUILD_JOB
 from orchestration.keys import table_name
 from orchestration.processes import process_tag
+from orchestration.publication import publication_of_run
 from warehouse.ahead import Ahead
 from warehouse.lake import Lake
 from warehouse.raw import raw_tables
@@ -62,6 +63,9 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         ),
         "builds": dg.ResourceDefinition(
             builds_of_run, required_resource_keys={"lake"}, description="The builds of a run."
+        ),
+        "publication": dg.ResourceDefinition(
+            publication_of_run, required_resource_keys={"settings", "lake"}, description="The published file of a run."
         ),
         "options": BuildOptions(),
     }

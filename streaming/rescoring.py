@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from contracts.decoding import InvalidRecord, decode
 from contracts.ecommerce import CustomerBehavior
 from contracts.errors import Transient
-from contracts.features import MONEY_UNITS, CustomerFeatures
+from contracts.features import CustomerFeatures, amount_of, spend_of
 from contracts.settings import Settings
 from contracts.types import derived_id
 from models.behavior.scorer import Score, Scorer
@@ -128,9 +128,9 @@ def event_of(customer: Customer, score: Score, version: str, now: datetime) -> C
         source=SOURCE,
         customer_id=customer.customer_id,
         feature_cutoff=cutoff,
-        monetary=f"{Decimal(features.monetary_units) / MONEY_UNITS:.4f}",
+        monetary=amount_of(features.monetary_units),
         repurchase_probability=score.probability,
-        expected_spend=None if score.expected_spend is None else f"{score.expected_spend:.2f}",
+        expected_spend=spend_of(score.expected_spend),
         segment=score.segment,
         model_version=version,
         scored_at=now,

@@ -84,7 +84,7 @@ def _quarantine_repeated(lake: Lake, table: Table) -> int:
         lake.connection.execute(
             f"merge into {table.qualified} target using repeated source on {here} when matched then delete"
         )
-        Target(table.quarantine, table.append, types | {REASONS: "VARCHAR[]"}).insert(lake, "repeated")
+        Target(table.quarantine, table.append, types | {REASONS: "VARCHAR[]"}, table.partition).insert(lake, "repeated")
         watermarks.fence(lake)
     return moved
 

@@ -3,15 +3,16 @@ date. One step each.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import duckdb
 
-from contracts.errors import Terminal
+from contracts.errors import HeadraceError, Terminal, Transient
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
-from warehouse import engine, holds, raw, staged
+from warehouse import engine, failures, holds, raw, staged
 from warehouse.checks import CheckResult, key_check, last_results
 from warehouse.lake import Lake, first_line
 from warehouse.lineage import Column, kept
@@ -50,7 +51,8 @@ def register(lake: Lake, topic_name: str) -> BuildResult:
 
     The counts are those of the raw table. Raises as `warehouse.raw.register` does.
     """
-    (result,) = register_together(lake, [topic_name])
+    with _noted(lake, raw.raw_table(topic_name).qualified):
+        (result,) = register_together(lake, [topic_name])
     return result
 
 
@@ -60,6 +62,7 @@ def register_together(lake: Lake, topic_names: Sequence[str]) -> list[BuildResul
     with lake.translated_errors():
         lake.expect(0)
         inserted = raw.register(lake, topic_names)
+        failures.clear(lake, [raw.raw_table(name).qualified for name in topic_names])
         lake.expect(sum(inserted.values()))
     seconds = (time.monotonic() - started) / len(topic_names)
     with lake.transaction():
@@ -102,8 +105,21 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
         Terminal: the table cannot be built as it is written.
         KeyError: there is no such table.
     """
-    (result,) = build_together(lake, [table_name], full)
+    with _noted(lake, table_name):
+        (result,) = build_together(lake, [table_name], full)
     return result
+
+
+@contextmanager
+def _noted(lake: Lake, table_name: str) -> Iterator[None]:
+    """Keep that the table could not be brought up to date: the published file says since when its rows lack some."""
+    try:
+        yield
+    except Transient:
+        raise
+    except HeadraceError as error:
+        failures.note(lake, table_name, str(error))
+        raise
 
 
 def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -> list[BuildResult]:
@@ -129,6 +145,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
                     results[name] = replace(_built(lake, table, engine.Built()), held=held)
         if due:
             built = lake.write(lambda: engine.bring_up_to_date(lake, due, full=full))
+            failures.clear(lake, [table.qualified for table in due])
             with lake.transaction():
                 results |= {table.qualified: _built(lake, table, of) for table, of in zip(due, built, strict=True)}
     except duckdb.Error as error:

@@ -16,6 +16,7 @@ from warehouse import lineage, recent, watermarks
 from warehouse.checks import CheckResult, evaluate, keep
 from warehouse.lake import Lake, quoted
 from warehouse.merging import NOTHING, REASONS, Changes, Target, names_of, replace_rows, same_identity
+from warehouse.partitions import adopt
 from warehouse.scopes import find_touched, has_spans, only_scope, time_ranges, within_scope
 from warehouse.tables import Grouping, Table
 
@@ -95,6 +96,9 @@ def _bring_up_to_date(lake: Lake, table: Table, snapshot: int, *, full: bool) ->
     built: Built | None = None
     if existing != columns or not _documented(table, marks) or not _as_built(lake, table, marks):
         lineage.keep(lake, table)
+    if existing == columns and not _as_built(lake, table, marks):
+        for name in filter(None, (table.qualified, table.quarantine)):
+            adopt(lake, name, table.partition)
     if full or existing != columns or not _as_built(lake, table, marks):
         with lake.all_threads():
             built = _write(lake, table, columns, table.sql, of_scope=False)
@@ -216,9 +220,10 @@ def _compute(lake: Lake, table: Table, sql: str) -> None:
 
 def _targets(table: Table, columns: dict[str, str]) -> list[tuple[Target, str]]:
     """What is written to: the table from `result` and, where it has one, its quarantine from `refused`."""
-    targets = [(Target(table.qualified, table.identity, columns), "result")]
+    targets = [(Target(table.qualified, table.identity, columns, table.partition), "result")]
     if table.quarantine is not None:
-        targets.append((Target(table.quarantine, table.identity, columns | {REASONS: "VARCHAR[]"}), "refused"))
+        kinds = columns | {REASONS: "VARCHAR[]"}
+        targets.append((Target(table.quarantine, table.identity, kinds, table.partition), "refused"))
     return targets
 
 

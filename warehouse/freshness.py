@@ -16,7 +16,7 @@ READER = "meta.freshness"
 _DEFINITION = "measured"
 _SECONDS = """
 case when waited <= 100 then ceil(waited)
-    else ceil(waited / pow(10, floor(log10(waited)) - 1)) * pow(10, floor(log10(waited)) - 1)
+    else least(ceil(waited / pow(10, floor(log10(waited)) - 1)) * pow(10, floor(log10(waited)) - 1), 2147483647)
 end::integer
 """
 
@@ -51,7 +51,8 @@ def _measure(lake: Lake, since: int | None, tables: dict[str, str]) -> int:
             f"""
             create or replace temp table waits as
             with seen as (
-                select topic, greatest(epoch(now() - _kafka_time), 0.001) as waited from ({" union all ".join(parts)})
+                select topic, greatest(epoch(now()) - epoch(_kafka_time), 0.001) as waited
+                from ({" union all ".join(parts)})
             )
             select topic, date_trunc('hour', now()) as visible_hour, {_SECONDS} as seconds, count(*) as records
             from seen group by all

@@ -132,10 +132,13 @@ def intervals(axes: "Axes", rows: Rows) -> None:
 
 PLOTS: dict[str, Plot] = {
     "marts.sales_daily": Plot(
-        "Net revenue by day and channel, last 90 days",
+        "Net revenue by day and channel in the currency of most orders, last 90 days",
         f"""
-        select sale_date, channel, sum(revenue)::double from marts.sales_daily
+        select sale_date, channel || ', ' || currency, sum(revenue)::double from marts.sales_daily
         where sale_date > (select max(sale_date) from marts.sales_daily) - {DAYS}
+            and currency = (
+                select currency from marts.sales_daily group by currency order by sum(orders) desc, currency limit 1
+            )
         group by all order by all
         """,  # noqa: S608  a number of this module
         stacked_bars,

@@ -248,7 +248,18 @@ def declared_schemas() -> list[tuple[str, pa.Schema, str]]:
 def _behind(lake: Lake) -> list[tuple[str, pa.Schema, str]]:
     """The declared tables that do not exist or lack a column."""
     columns = lake.columns()
-    return [table for table in declared_schemas() if not set(table[1].names) <= set(columns.get(table[0], ()))]
+    return [table for table in declared_schemas() if _lacks(columns.get(table[0], {}), table[1])]
+
+
+def _lacks(columns: dict[str, str], schema: pa.Schema) -> bool:
+    return any(name not in columns for name in schema.names) or bool(_widened(columns, schema))
+
+
+def _widened(columns: dict[str, str], schema: pa.Schema) -> dict[str, str]:
+    """Amounts that may have more digits now than their columns hold, with the type that does."""
+    kinds = {field.name: field.type for field in schema if pa.types.is_decimal(field.type)}
+    wanted = {name: f"DECIMAL({kind.precision},{kind.scale})" for name, kind in kinds.items() if name in columns}
+    return {name: kind for name, kind in wanted.items() if columns[name] != kind}
 
 
 def _create(lake: Lake, tables: list[tuple[str, pa.Schema, str]]) -> None:
@@ -260,6 +271,8 @@ def _create(lake: Lake, tables: list[tuple[str, pa.Schema, str]]) -> None:
         types = {row[0]: row[1] for row in lake.connection.execute("describe declared_columns").fetchall()}
         lake.connection.unregister("declared_columns")
         if columns:
+            for name, kind in _widened(columns, schema).items():
+                lake.connection.execute(f'alter table {qualified} alter column "{name}" type {kind}')
             added = [name for name in schema.names if name not in columns]
             for name in added:
                 lake.connection.execute(f'alter table {qualified} add column "{name}" {types[name]}')

@@ -14,6 +14,8 @@ from contracts.errors import Terminal
 from warehouse import holds, watermarks
 from warehouse.history import as_of, columns_at, tables_at
 from warehouse.lake import METADATA, Lake, quoted
+from warehouse.merging import Target
+from warehouse.partitions import TABLE, THEN, partition_of
 from warehouse.staged import STAGED_TABLES
 from warehouse.tables import Table, all_tables
 
@@ -99,8 +101,7 @@ def _restore(lake: Lake, name: str, to: int, then: set[str], now: set[str]) -> t
             f'target."{column}" is not distinct from source."{column}"' for column in lake.columns()[name]
         )
         lake.connection.execute(f"merge into {name} target using gone source on {same} when matched then delete")
-    if inserted:
-        lake.connection.execute(f"insert into {name} from added")
+    Target(name, (), lake.columns()[name], partition_of(lake, name, lake.snapshot())).insert(lake, "added")
     return inserted, deleted
 
 
@@ -112,38 +113,22 @@ def _remake(lake: Lake, name: str, to: int, *, existing: bool) -> None:
         run(f"drop table {name}")
     run(f"create schema if not exists {name.split('.', maxsplit=1)[0]}")
     run(f"create table {name} as from former limit 0")
-    if partitions := run(_PARTITIONS.format(name=quoted(name), to=to)).fetchall():
-        keys = ", ".join(
-            column if transform == "identity" else f"{transform}({column})" for column, transform in partitions
-        )
-        run(f"alter table {name} set partitioned by ({keys})")
+    partition = partition_of(lake, name, to)
+    if partition is not None:
+        run(f"alter table {name} set partitioned by ({partition})")
     for column, comment in run(_COMMENTS.format(name=quoted(name), to=to)).fetchall():
         subject = f"table {name}" if column is None else f'column {name}."{column}"'
         run(f"comment on {subject} is {quoted(comment)}")
-    run(f"insert into {name} from former")
+    Target(name, (), columns_at(lake, name, to), partition).insert(lake, "former")
 
 
-_THEN = "{of}.begin_snapshot <= {{to}} and coalesce({of}.end_snapshot > {{to}}, true)"
-_TABLE = f"""
-with former as (
-    select table_id from {METADATA}.ducklake_table t join {METADATA}.ducklake_schema s using (schema_id)
-    where s.schema_name || '.' || t.table_name = {{name}} and {_THEN.format(of="t")}
-)
-"""
-_PARTITIONS = f"""{_TABLE}
-select '"' || c.column_name || '"', p.transform
-from former join {METADATA}.ducklake_partition_info i using (table_id)
-join {METADATA}.ducklake_partition_column p using (table_id, partition_id)
-join {METADATA}.ducklake_column c using (table_id, column_id)
-where {_THEN.format(of="i")} and {_THEN.format(of="c")} order by p.partition_key_index
-"""
-_COMMENTS = f"""{_TABLE}
+_COMMENTS = f"""{TABLE}
 select null as column_name, g.value from former join {METADATA}.ducklake_tag g on g.object_id = table_id
-where key = 'comment' and {_THEN.format(of="g")}
+where key = 'comment' and {THEN.format(of="g")}
 union all
 select c.column_name, g.value from former join {METADATA}.ducklake_column_tag g using (table_id)
 join {METADATA}.ducklake_column c using (table_id, column_id)
-where key = 'comment' and {_THEN.format(of="g")} and {_THEN.format(of="c")}
+where key = 'comment' and {THEN.format(of="g")} and {THEN.format(of="c")}
 """
 
 

@@ -39,6 +39,7 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
     Raises:
         Transient: PostgreSQL is away.
     """
+    failed_before = set(done.failed)
     done.failed.clear()
     done.skipped.clear()
     origins = {raw.topic: [raw.qualified] + ([raw.quarantine] if raw.quarantine else []) for raw in raw_tables()}
@@ -49,7 +50,8 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
         if stopping():
             break
         _build_level(lake, done, level)
-    if done.stale:
+    # Of what fails, too: the file says which tables' rows are older than the rest, and since when.
+    if done.stale or failed_before != set(done.failed):
         done.published = publish(lake.settings, lake)
         done.stale = False
 

@@ -13,7 +13,7 @@ from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.tables import Grouping, Table
 
 _TRUNCATED = re.compile(r"date_trunc\('(?P<unit>\w+)', (?P<column>\w+)\)(?:::date)?|(?P<dated>\w+)::date")
-_ORDERED = ("DATE", "TIMESTAMP WITH TIME ZONE")
+ORDERED = ("DATE", "TIMESTAMP WITH TIME ZONE")
 """Types of columns by whose range files are left unopened."""
 
 
@@ -82,7 +82,7 @@ def time_ranges(lake: Lake, rows: str, types: Mapping[str, str], prefix: str = "
 
     Empty where there is none.
     """
-    timed = [name for name, kind in types.items() if kind in _ORDERED]
+    timed = [name for name, kind in types.items() if kind in ORDERED]
     if not timed:
         return ""
     values = ", ".join(f"min({n})::varchar, max({n})::varchar, count({n}) = count(*)" for n in map(_name, timed))
@@ -118,7 +118,7 @@ def _limits(lake: Lake, source: str, number: int, grouping: Grouping) -> str:
     """
     column, unit = _column(grouping.expression)
     kind = lake.columns()[source].get(column.strip('"'))
-    if kind not in _ORDERED:
+    if kind not in ORDERED:
         return ""
     reach = f" - interval {grouping.span - 1} {grouping.unit}" if grouping.span > 1 else ""
     after = f" + interval 1 {unit}" if unit else ""

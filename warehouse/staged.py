@@ -20,6 +20,7 @@ from contracts.fields import fields_of
 from contracts.topics import TOPICS
 from warehouse import watermarks
 from warehouse.lake import Lake, quoted
+from warehouse.merging import Target
 from warehouse.tables import Table
 
 _ATTACHED = "staged"
@@ -173,17 +174,17 @@ def _take(lake: Lake, staged: StagedTable) -> Taken:
     same = f"target.{staged.delivery.key} = source.{staged.delivery.key}"
     same += f" and target.event_time between {quoted(low)}::timestamptz and {quoted(high)}::timestamptz"
     updated = lake.value(f"select count(*) from taken source semi join {table} target on {same}")
-    names = list(lake.columns()[table])
-    assignments = ", ".join(f'"{name}" = source."{name}"' for name in names if name != staged.delivery.key)
+    columns = lake.columns()[table]
+    target = Target(table, ("event_time", staged.delivery.key), columns, staged.table.partition)
     if updated:
-        lake.connection.execute(
-            f"merge into {table} target using taken source on {same} when matched then update set {assignments}"
-        )
-    columns = ", ".join(f'"{name}"' for name in names)
+        assignments = ", ".join(f'"{name}" = source."{name}"' for name in columns if name != staged.delivery.key)
+        scattered = target.is_scattered(lake, "taken", updated)
+        then = "delete" if scattered else f"update set {assignments}"
+        lake.connection.execute(f"merge into {table} target using taken source on {same} when matched then {then}")
     lake.connection.execute(
-        f"insert into {table} ({columns}) select {columns} from taken source"
-        f" anti join {table} target on {same} order by event_time"
+        f"create or replace temp table fresh as from taken source anti join {table} target on {same}"
     )
+    target.insert(lake, "fresh")
     # 3. Move the watermark, in the same transaction.
     positions = {(topic_id, partition): next_offset for topic_id, partition, next_offset in found}
     watermarks.move_staging_offsets(lake, staged.delivery.topic, positions)

@@ -6,7 +6,7 @@ re-encoded canonically and parsed again. So the strict decoder alone decides wha
 values. Why polars and not Arrow's own JSON reader: `docs/decisions/0002-columnar-decoding.md`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -19,20 +19,18 @@ from contracts.decoding import InvalidRecord, decode, encode
 from contracts.fields import Field, Kind, fields_of
 from contracts.missing import BLANKS, MISSING
 from contracts.topics import MAX_RECORD_BYTES
-from contracts.types import INT64_MAX, INT64_MIN, MONEY_DIGITS, MONEY_PATTERN, MONEY_SCALE, Event
+from contracts.types import INT64_MAX, INT64_MIN, MONEY_SCALE, Event, money_pattern
 from streaming.landing.packed import Packed
 
-_MONEY_REGEX = f"^{MONEY_PATTERN}$"
 _TIME_REGEX = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 _LANDING_TYPES: dict[Kind, Any] = {
     "string": pl.String,
-    "money": pl.Decimal(MONEY_DIGITS, MONEY_SCALE),
     "time": pl.Datetime("us", "UTC"),
     "integer": pl.Int64,
     "number": pl.Float64,
     "boolean": pl.Boolean,
 }
-_WIRE_TYPES: dict[Kind, Any] = {**_LANDING_TYPES, "money": pl.String, "time": pl.String}
+_WIRE_TYPES: dict[Kind, Any] = {**_LANDING_TYPES, "time": pl.String}
 _QUOTE, _COLON, _NEWLINE = b'":\n'
 _WINDOW = 1 << 20
 
@@ -122,18 +120,18 @@ def _read(joined: bytes, fields: Sequence[Field]) -> pl.DataFrame:
 
 
 def _wire_type(declared: Field) -> Any:
-    return _type(declared, _WIRE_TYPES)
+    return _type(declared, _WIRE_TYPES, lambda _digits, _scale: pl.String)
 
 
 def landing_type(declared: Field) -> Any:
     """Type of the landed column, in polars' words."""
-    return _type(declared, _LANDING_TYPES)
+    return _type(declared, _LANDING_TYPES, pl.Decimal)
 
 
-def _type(declared: Field, types: dict[Kind, Any]) -> Any:
+def _type(declared: Field, types: dict[Kind, Any], of_money: Callable[[int, int], Any]) -> Any:
     if declared.kind == "list":
-        return pl.List(pl.Struct({child.name: _type(child, types) for child in declared.children}))
-    return types[declared.kind]
+        return pl.List(pl.Struct({child.name: _type(child, types, of_money) for child in declared.children}))
+    return types[declared.kind] if declared.digits is None else of_money(declared.digits, MONEY_SCALE)
 
 
 def _nothing_was_read_leniently(text: "Survey", frame: pl.DataFrame) -> bool:
@@ -247,8 +245,8 @@ def _checks(declared: Field) -> Iterator[pl.Expr]:
     column = pl.col(declared.name)
     if declared.required and not declared.nullable:
         yield column.null_count() == 0
-    if declared.kind == "money":
-        yield column.str.contains(_MONEY_REGEX).all()
+    if declared.digits is not None:
+        yield column.str.contains(f"^{money_pattern(declared.digits)}$").all()
     elif declared.kind == "time":
         yield column.str.contains(_TIME_REGEX).all()
     elif declared.kind == "number":

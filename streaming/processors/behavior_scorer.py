@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar, cast
 
 from contracts.ecommerce import CustomerBehavior, Order
-from contracts.features import MONEY_UNITS, CustomerFeatures
+from contracts.features import CustomerFeatures, amount_of, spend_of
 from contracts.types import derived_id
 from models.behavior.scorer import Score, Scorer, current
 from streaming.processors.customer_orders import CustomerOrders
@@ -73,7 +73,7 @@ class BehaviorScorer:
             feature_cutoff=cutoff,
             orders=features.orders,
             returns=features.returns,
-            monetary=_money(features.monetary_units),
+            monetary=amount_of(features.monetary_units),
             recency_days=features.recency_days,
             tenure_days=features.tenure_days,
             mean_gap_days=features.mean_gap_days,
@@ -83,13 +83,8 @@ class BehaviorScorer:
             median_gap_days=features.median_gap_days,
             longest_gap_days=features.longest_gap_days,
             repurchase_probability=score.probability,
-            expected_spend=None if score.expected_spend is None else f"{score.expected_spend:.2f}",
+            expected_spend=spend_of(score.expected_spend),
             segment=score.segment,
             model_version=version,
             scored_at=now,
         )
-
-
-def _money(units: int) -> str:
-    whole, rest = divmod(abs(units), MONEY_UNITS)
-    return f"{'-' if units < 0 else ''}{whole}.{rest:04d}"

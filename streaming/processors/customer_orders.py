@@ -20,6 +20,7 @@ import msgspec
 
 from contracts.ecommerce import Order
 from contracts.features import DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
+from contracts.types import INT64_MAX, INT64_MIN
 from streaming.processors.order_days import OrderDays
 from streaming.processors.processor import State
 
@@ -34,13 +35,20 @@ UNVERIFIED, AHEAD = "unverified", "from the future"
 MOST_AHEAD = timedelta(days=1)
 """The rule `not from the future` of `core.orders`."""
 
+Amount = int | str
+"""A whole number, as text where it is beyond the 64 bits that MessagePack has for one."""
+
+
+def _packed(amount: int) -> Amount:
+    return amount if INT64_MIN <= amount <= INT64_MAX else str(amount)
+
 
 class Totals(msgspec.Struct, array_like=True):
     """Over the customer's orders and returns. Times are those of orders, but for `cutoff_us`; amounts `MONEY_UNITS`."""
 
     orders: int = 0
     returns: int = 0
-    units: int = 0
+    units: Amount = 0
     lines: int = 0
     first_us: int = 0
     last_us: int = 0
@@ -54,7 +62,7 @@ class Document(msgspec.Struct, array_like=True):
     is_store: bool
     time_us: int
     lines: int
-    units: int
+    units: Amount
     first_event: bytes
 
     @property
@@ -101,7 +109,7 @@ class CustomerOrders:
             is_store=order.channel == "store",
             time_us=time_us,
             lines=len(order.lines),
-            units=sum(line.quantity * int(Decimal(line.unit_price) * MONEY_UNITS) for line in order.lines),
+            units=_packed(sum(line.quantity * int(Decimal(line.unit_price) * MONEY_UNITS) for line in order.lines)),
             first_event=event if before is None else before.first_event,
         )
         self._state.put(key, _encode(after))
@@ -123,7 +131,7 @@ class CustomerOrders:
             cutoff_us=totals.cutoff_us,
             orders=count,
             returns=totals.returns,
-            monetary_units=totals.units,
+            monetary_units=int(totals.units),
             recency_days=recency / DAY_US if count else None,
             tenure_days=tenure / DAY_US if count else None,
             mean_gap_days=span / float(DAY_US * (count - 1)) if count > 1 else None,
@@ -153,7 +161,7 @@ class CustomerOrders:
 
     def _count(self, document: Document, sign: int) -> None:
         totals = self._totals
-        totals.units += sign * document.units
+        totals.units = _packed(int(totals.units) + sign * int(document.units))
         if document.kind == "order":
             totals.orders += sign
             totals.lines += sign * document.lines

@@ -42,7 +42,7 @@ class Landing:
         self._settings = settings
         self._topic_ids: dict[str, uuid.UUID] = {}
         self._next: dict[tuple[str, int], int] = {}
-        self._now = datetime(2026, 6, 1, tzinfo=UTC)
+        self.now = datetime(2026, 6, 1, tzinfo=UTC)
 
     def topic_id(self, topic: str) -> uuid.UUID:
         return self._topic_ids.setdefault(topic, uuid.uuid4())
@@ -97,7 +97,7 @@ class Landing:
         return {**_columns(event), **account}
 
     def _account(self, topic: str, partition: int, offset: int) -> dict[str, Any]:
-        self._now += timedelta(seconds=1)
+        self.now += timedelta(seconds=1)
         return {
             "_topic_id": str(self.topic_id(topic)),
             "_partition": partition,
@@ -105,14 +105,14 @@ class Landing:
             "_key": b"C1",
             "_headers": [],
             "_is_tombstone": False,
-            "_kafka_time": self._clock() if self._clock else self._now,
-            "_landed_at": self._now,
+            "_kafka_time": self._clock() if self._clock else self.now,
+            "_landed_at": self.now,
         }
 
     def _write(self, folder: str, rows: list[dict[str, Any]], schema: pa.Schema) -> tuple[str | None, Any, Any, Any]:
         if not rows:
             return None, None, None, None
-        path = landing_path(folder, self._now, uuid.uuid4().hex)
+        path = landing_path(folder, self.now, uuid.uuid4().hex)
         target = self._settings.landing_root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), target, compression="zstd")

@@ -1,5 +1,7 @@
 """Builds by Dagster, once in process, on the real PostgreSQL: what they make, what they tell, and how they fail."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 import duckdb
 import pytest
@@ -15,11 +17,13 @@ from orchestration.run import build
 from streaming.runtime.clients import producer
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, order, post
+from warehouse import engine
 from warehouse.checks import checks_of
+from warehouse.engine import Built, bring_up_to_date
 from warehouse.lake import Lake
 from warehouse.raw import raw_tables
 from warehouse.staged import STAGED_TABLES
-from warehouse.tables import all_tables
+from warehouse.tables import Table, all_tables
 
 
 @pytest.fixture
@@ -99,9 +103,39 @@ def test_a_failed_build_names_every_table_that_failed_and_builds_the_others(fres
     summary = build(fresh, echo=told.append)
     assert not summary.success
     assert summary.failed == ("raw.orders", "raw.social_media")
-    assert {"core.orders", "marts.sales_daily", "core.posts", "warehouse_file"} <= set(summary.skipped)
+    assert {"core.orders", "marts.sales_daily", "core.posts"} <= set(summary.skipped)
+    assert "warehouse_file" not in summary.skipped
+    assert fresh.warehouse_file.is_file()
     assert summary.rows_by_table["core.feedback"] == 1
     assert [line.split(":")[0] for line in told if "missing" in line] == ["raw.orders", "raw.social_media"]
+
+
+def test_a_build_in_which_a_mart_fails_publishes_the_others(
+    fresh: Settings, landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(lake: Lake, tables: Sequence[Table], *, full: bool) -> list[Built]:
+        if any(each.qualified == "marts.sales_daily" for each in tables):
+            raise Terminal("Broken.", remedy="Mend it.")
+        return bring_up_to_date(lake, tables, full=full)
+
+    assert build(fresh).success
+    landing.land("orders", [order("3", ("A", 1, "2.50"), time=at(days=2))])
+    monkeypatch.setattr(engine, "bring_up_to_date", failing)
+    summary = build(fresh)
+    assert (summary.success, summary.failed, summary.skipped) == (
+        False,
+        ("marts.sales_daily",),
+        ("marts.model_performance",),
+    )
+    with duckdb.connect(str(fresh.warehouse_file), read_only=True) as file:
+        told = "select table_name, reason from main.published_tables where not is_current order by all"
+        assert file.execute(told).fetchall() == [
+            ("marts.model_performance", "reads marts.sales_daily"),
+            ("marts.sales_daily", "Broken. Mend it."),
+        ]
+        assert file.execute("select max(sale_date) from marts.product_trends").fetchone() == (at(days=2).date(),)
+    with opened(fresh) as instance:
+        assert "marts.sales_daily" in str(_latest(instance, FILE_KEY)["behind"])
 
 
 def test_only_what_is_selected_is_built_and_an_unknown_name_is_refused(fresh: Settings, landing: Landing) -> None:

@@ -144,6 +144,53 @@ def test_of_tables_built_together_one_that_fails_leaves_out_only_what_reads_it(
         assert lake.value("select sum(posts) from marts.posts_daily") == 1
 
 
+def _ages(settings: Settings) -> dict[str, tuple[bool, datetime | None, str | None]]:
+    with duckdb.connect(str(settings.warehouse_file), read_only=True) as file:
+        told = "select table_name, is_current, incomplete_since, reason from main.published_tables"
+        return {name: tuple(age) for name, *age in file.execute(told).fetchall()}  # pyright: ignore[reportReturnType]
+
+
+def test_a_mart_that_fails_is_published_with_its_last_rows_and_their_age(
+    fresh: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = Landing(fresh)
+    landing.land("orders", [order("1", ("A", 1, "2.00"))])
+    landing.land("customers", [customer("C1")])
+    with Lake.open(fresh) as lake:
+        build_round(lake, done := Round())
+        assert set(_ages(fresh).values()) == {(True, None, None)}
+
+        def failing(lake: Lake, tables: Sequence[Table], *, full: bool) -> list[Built]:
+            if any(each.qualified in ("marts.sales_daily", "core.customer_orders") for each in tables):
+                raise Terminal("Broken.", remedy="Mend it.")
+            return bring_up_to_date(lake, tables, full=full)
+
+        landing.land("orders", [order("2", ("A", 1, "3.00"))])
+        before = datetime.now(UTC)
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "bring_up_to_date", failing)
+            build_round(lake, done)
+            build_round(lake, done)
+        ages = _ages(fresh)
+        assert done.published is not None
+        assert done.published.behind == {name: reason for name, (_, _, reason) in ages.items() if reason is not None}
+        is_current, since, reason = ages["marts.sales_daily"]
+        assert (is_current, reason) == (False, "Broken. Mend it.")
+        assert since is not None
+        assert before <= since <= datetime.now(UTC)
+        assert ages["marts.customer_360"][0::2] == (False, "reads core.customer_orders")
+        assert ages["marts.product_months"] == (True, None, None)
+        with duckdb.connect(str(fresh.warehouse_file), read_only=True) as file:
+            published = (
+                "select (select sum(orders) from marts.sales_daily), (select sum(orders) from marts.product_months)"
+            )
+            assert file.execute(published).fetchall() == [(1, 2)]
+            comment = "select comment from duckdb_tables() where table_name = 'sales_daily'"
+            assert "These rows lack what has landed since" in str(file.execute(comment).fetchone())
+        build_round(lake, done)
+        assert set(_ages(fresh).values()) == {(True, None, None)}
+
+
 def differing(lake: Lake, table: Table) -> list[tuple[Any, ...]]:
     """Rows that the table's SELECT over all its inputs yields and neither table nor quarantine has, or the reverse."""
     names = ", ".join(table.columns)

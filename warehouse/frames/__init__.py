@@ -120,14 +120,14 @@ def silent_customers(lake: Lake, days: float) -> list[tuple[str, CustomerFeature
     rows = behavior_now(lake)
     names = [name for name in CustomerFeatures.__dataclass_fields__ if name in rows.table.columns]
     cutoff_us = (rows.as_of - _NEVER) // timedelta(microseconds=1)
-    silent = rows.table.filter(pl.col("recency_days") >= days).with_columns(
-        monetary_units=(pl.col("monetary") * MONEY_UNITS).round().cast(pl.Int64)
-    )
+    silent = rows.table.filter(pl.col("recency_days") >= days)
     return [
         (
             row["customer_id"],
             CustomerFeatures(
-                cutoff_us=cutoff_us, monetary_units=row["monetary_units"], **{name: row[name] for name in names}
+                cutoff_us=cutoff_us,
+                monetary_units=round(row["monetary"] * MONEY_UNITS),
+                **{name: row[name] for name in names},
             ),
         )
         for row in silent.iter_rows(named=True)

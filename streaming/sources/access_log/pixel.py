@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from contracts.currencies import CURRENCIES
 from contracts.missing import named
-from contracts.types import INT64_MAX, MAX_ID_LENGTH, MONEY_PATTERN
+from contracts.types import MAX_ID_LENGTH, MAX_QUANTITY, MONEY_PATTERN
 
 PIXEL_PATH = "/px"
 MAX_PARAMETERS = 64
@@ -96,8 +96,8 @@ def parameters(query: str) -> dict[str, str]:
 def _quantity(text: str | None) -> int | None:
     if text is None:
         return None
-    if not _QUANTITY.fullmatch(text) or not 0 < (quantity := int(text)) <= INT64_MAX:
-        raise InvalidHit("pixel hit with a qty that is no positive whole number")
+    if not _QUANTITY.fullmatch(text) or not 0 < (quantity := int(text)) <= MAX_QUANTITY:
+        raise InvalidHit(f"pixel hit with a qty that is no whole number from 1 to {MAX_QUANTITY}")
     return quantity
 
 

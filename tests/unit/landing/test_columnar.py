@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.decoding import InvalidRecord, decode
-from contracts.ecommerce import Customer, Order, WebLog
+from contracts.ecommerce import Customer, CustomerBehavior, Order, WebLog
 from contracts.types import Event
 from streaming.landing.columnar import decode_batch
 from streaming.landing.packed import Packed
@@ -27,7 +27,7 @@ def strictly(contract: type[Event], value: bytes) -> dict[str, Any] | str:
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
     row = dict(event)
-    for name in ("total", "unit_price", "order_total"):
+    for name in ("total", "unit_price", "order_total", "monetary"):
         if row.get(name) is not None:
             row[name] = Decimal(row[name])
     if "lines" in row:
@@ -83,6 +83,17 @@ def test_a_field_that_occurs_for_the_first_time_is_landed() -> None:
     values = [orjson.dumps(plain), orjson.dumps({**plain, "sku": "85123A", "unit_price": "2.55"})]
     for batch in (values[:1], values, values[:1]):
         assert by_column(WebLog, batch) == [strictly(WebLog, value) for value in batch]
+
+
+@pytest.mark.parametrize(
+    "monetary", ["9" * 34 + ".9999", "-" + "9" * 34, "1" + "0" * 34, "-0", "0.00001", "NaN", "1E3"]
+)
+def test_both_decoders_agree_on_sums_of_amounts(monetary: str) -> None:
+    sent = {"event_id": "a", "event_time": "2026-01-01T00:00:00Z", "source": "s", "customer_id": "C", "orders": 1}
+    sent |= {"feature_cutoff": "2026-01-01T00:00:00Z", "returns": 0, "segment": "new", "repurchase_probability": 0.5}
+    sent |= {"model_version": "1", "scored_at": "2026-01-01T00:00:00Z", "monetary": "1.5000"}
+    values = [orjson.dumps(sent), orjson.dumps(sent | {"monetary": monetary})]
+    assert by_column(CustomerBehavior, values) == [strictly(CustomerBehavior, value) for value in values]
 
 
 _SCALARS = st.one_of(

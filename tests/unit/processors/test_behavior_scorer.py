@@ -1,6 +1,7 @@
 """The behaviour scorer: what changes a customer's features, and what the rule makes of them."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.decoding import decode, encode
 from contracts.ecommerce import CustomerBehavior, Order, OrderLine
-from contracts.features import CustomerFeatures
+from contracts.features import CustomerFeatures, spend_of
+from contracts.types import MAX_QUANTITY
 from models.behavior.scorer import RfmRule
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.processor import Record, Result
@@ -56,6 +59,27 @@ def scored(*batches: list[Order]) -> tuple[list[CustomerBehavior], list[Result]]
         assert results[-1].used + sum(results[-1].drops.values()) == len(batch)
     values = [output.value for result in results for output in result.outputs]
     return [value for value in values if isinstance(value, CustomerBehavior)], results
+
+
+def test_a_customer_of_the_largest_amounts_is_scored_and_their_sum_is_exact() -> None:
+    lines = [OrderLine(sku="A", quantity=MAX_QUANTITY, unit_price="99999999999999.9999")] * 25
+    orders = [msgspec.structs.replace(order(str(number)), lines=lines) for number in range(3)]
+    corrected = order("1", price="-0.0000", version=2)
+    (*_, event), results = scored(orders[:2], orders[2:], [corrected])
+    assert [result.used for result in results] == [2, 1, 1]
+    assert Decimal(event.monetary) == 50 * MAX_QUANTITY * Decimal("99999999999999.9999")
+    decode(CustomerBehavior, encode(event))
+
+
+def test_an_expected_spend_that_is_no_amount_is_left_out() -> None:
+    assert [spend_of(each) for each in (None, 2.555, 1e20, 1e30, float("inf"), float("nan"))] == [
+        None,
+        "2.56",
+        "100000000000000000000.00",
+        None,
+        None,
+        None,
+    ]
 
 
 def test_features_follow_each_order() -> None:

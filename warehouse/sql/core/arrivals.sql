@@ -96,7 +96,7 @@ select
     end::bigint as seconds,
     count(*) as records,
     count(*) filter (where is_refused) as refused,
-    count(*) filter (where event_time < _kafka_time - interval 1 hour) as late_events,
+    count(*) filter (where event_time + interval 1 hour < _kafka_time) as late_events,
     min(event_time) as first_event_time,
     max(event_time) as last_event_time
 from measured

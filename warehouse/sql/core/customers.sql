@@ -4,7 +4,7 @@
 -- description: Type-2 dimension: join on customer_id and valid_from <= t < valid_to. A closed account has no current
 --     row.
 -- dimension: true
--- rule not from the future: valid_from <= received_at + interval 1 day
+-- rule not from the future: try(valid_from - interval 1 day) <= received_at
 -- scope: customer_id
 -- input raw.customers: coalesce(customer_id, try(decode(_key)))
 -- column customer_id: The shop's own id.

@@ -4,7 +4,7 @@
 -- description: Latest state of each filled-in form or review.
 -- partition: year(given_date), month(given_date)
 -- rule rating is 1 to 5 stars: rating between 1 and 5
--- rule not from the future: given_at <= received_at + interval 1 day
+-- rule not from the future: given_at - interval 1 day <= received_at
 -- volume: given_date
 -- scope: source, feedback_id
 -- input raw.customer_feedback: source, feedback_id

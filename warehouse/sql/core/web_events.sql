@@ -2,10 +2,11 @@
 -- key: event_id
 -- case: ecommerce
 -- description: Requests and tracking-pixel hits, each once however often it was sent.
--- partition: event_date
+-- partition: year(event_date), month(event_date)
 -- append: event_id, event_time
 -- rule status is an HTTP status: status between 100 and 599
--- rule not from the future: event_time <= received_at + interval 1 day
+-- rule not from the future: event_time - interval 1 day <= received_at
+-- rule quantity is within bounds: quantity between -100000000 and 100000000
 -- volume: event_date
 -- column event_id: Stable under re-sending: derived from the line's own position and content.
 -- column event_time: When the request was made.

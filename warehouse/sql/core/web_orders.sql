@@ -5,6 +5,7 @@
 --     believed.
 -- partition: year(order_date), month(order_date)
 -- append: event_id, ordered_at
+-- rule quantities are within bounds: revenue is not null
 -- column order_id: Number of the order.
 -- column event_id: The event that told of it.
 -- column ordered_at: When the purchase was made.
@@ -33,9 +34,19 @@ select
     session_pages,
     len(lines) as line_count,
     currency,
-    coalesce(
-        list_sum(list_transform(lines, lambda line: (line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4))),
-        0
+    -- Lines of an older contract may have quantities whose sum no column holds.
+    if(
+        coalesce(list_bool_and(list_transform(lines, lambda line: line.quantity between -100000000 and 100000000)), true),
+        coalesce(
+            list_sum(
+                list_transform(
+                    list_filter(lines, lambda line: line.quantity between -100000000 and 100000000),
+                    lambda line: (line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4)
+                )
+            ),
+            0
+        ),
+        null
     )::decimal(38, 4) as revenue,
     total as stated_total,
     flag,

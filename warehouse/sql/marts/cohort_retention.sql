@@ -10,7 +10,7 @@
 -- column customers: Those of them who ordered in this month.
 -- column retention_pct: These in percent of the cohort.
 -- column orders: Their orders in this month.
--- column revenue: Revenue of these orders, exact, returns not deducted; in the currency of the orders.
+-- column revenue: Revenue of these orders, exact, returns not deducted; empty where they are in several currencies.
 -- column currency: ISO 4217 code of the revenue; empty where there are several.
 with placed as (
     select * from core.customer_orders where kind = 'order'
@@ -29,7 +29,7 @@ select
     count(distinct customer_id) as customers,
     (100 * count(distinct customer_id)::decimal(18, 0) / cohort_size)::decimal(5, 2) as retention_pct,
     count(*) as orders,
-    sum(revenue)::decimal(38, 4) as revenue,
+    if(count(distinct currency) = 1, sum(revenue), null)::decimal(38, 4) as revenue,
     if(count(distinct currency) = 1, min(currency), null) as currency
 from placed
 inner join sizes using (cohort_month)

@@ -1,7 +1,8 @@
 -- One row per customer with an account, an order or a return.
 -- key: customer_id
 -- case: ecommerce
--- description: What is known of a customer. Amounts are in the currency of their orders.
+-- description: What is known of a customer. Amounts are in the currency of their orders; those of a customer with orders
+--     in several currencies are empty, since they do not add up.
 -- scope: customer_id
 -- input core.customers: customer_id
 -- input core.customer_orders: customer_id
@@ -17,11 +18,12 @@
 -- column orders: Orders placed.
 -- column returns: Returns made.
 -- column currency: ISO 4217 code of the amounts; empty where there are several.
--- column gross_revenue: Revenue of the orders alone, exact.
--- column returned_revenue: Revenue of the returns, negative, exact.
--- column revenue: Orders and returns together, exact.
+-- column gross_revenue: Revenue of the orders alone, exact; empty where there are several currencies.
+-- column returned_revenue: Revenue of the returns, negative, exact; empty where there are several currencies.
+-- column revenue: Orders and returns together, exact; empty where there are several currencies.
 -- column units: Units ordered less those returned.
--- column mean_order_value: Revenue an order, returns not deducted; empty without any.
+-- column mean_order_value: Revenue an order, returns not deducted; empty without any, and where there are several
+--     currencies.
 -- column mean_gap_days: Mean days between orders; empty before the second one.
 -- column mean_basket_lines: Mean number of lines an order; empty without an order.
 -- column repurchase_probability: Probability of another order within 30 days of the latest one, as scored last.
@@ -42,7 +44,8 @@ bought as (
         max(ordered_at) filter (where kind = 'order') as last_order_at,
         count(*) filter (where kind = 'order') as orders,
         count(*) filter (where kind = 'return') as returns,
-        if(count(distinct currency) = 1, min(currency), null) as currency,
+        count(distinct currency) as currencies,
+        if(currencies = 1, min(currency), null) as currency,
         coalesce(sum(revenue) filter (where kind = 'order'), 0)::decimal(38, 4) as gross_revenue,
         coalesce(sum(revenue) filter (where kind = 'return'), 0)::decimal(38, 4) as returned_revenue,
         sum(revenue)::decimal(38, 4) as revenue,
@@ -73,11 +76,11 @@ select
     coalesce(bought.orders, 0) as orders,
     coalesce(bought.returns, 0) as returns,
     bought.currency,
-    coalesce(bought.gross_revenue, 0)::decimal(38, 4) as gross_revenue,
-    coalesce(bought.returned_revenue, 0)::decimal(38, 4) as returned_revenue,
-    coalesce(bought.revenue, 0)::decimal(38, 4) as revenue,
+    if(currencies > 1, null, coalesce(bought.gross_revenue, 0))::decimal(38, 4) as gross_revenue,
+    if(currencies > 1, null, coalesce(bought.returned_revenue, 0))::decimal(38, 4) as returned_revenue,
+    if(currencies > 1, null, coalesce(bought.revenue, 0))::decimal(38, 4) as revenue,
     coalesce(bought.units, 0)::decimal(38, 0) as units,
-    (bought.gross_revenue / nullif(bought.orders, 0))::decimal(18, 2) as mean_order_value,
+    if(currencies > 1, null, bought.gross_revenue / nullif(bought.orders, 0))::decimal(38, 2) as mean_order_value,
     features.mean_gap_days::decimal(12, 2) as mean_gap_days,
     features.mean_basket_lines::decimal(12, 2) as mean_basket_lines,
     scored.repurchase_probability,

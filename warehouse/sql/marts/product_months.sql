@@ -14,7 +14,8 @@
 -- column units_returned: Units returned, a positive number.
 -- column revenue: Revenue of orders, returns and adjustments together, exact.
 -- column revenue_rank: Place by revenue, 1 the highest; equal revenue shares a place.
--- column revenue_share_pct: Percent of the month's revenue; empty where that is nothing or negative.
+-- column revenue_share_pct: Percent of the month's revenue; empty where that is nothing or negative, or where returns of
+--     other products leave so little of it that the percent has more than 14 digits.
 -- column previous_revenue: Revenue of the month before; empty without any.
 -- column previous_rank: Place in the month before; empty without any sale.
 -- column rank_change: Places gained since, negative when lost.
@@ -49,7 +50,9 @@ select
     this.units_returned,
     this.revenue,
     this.revenue_rank,
-    if(this.total > 0, 100 * this.revenue::double / this.total::double, null)::decimal(18, 4) as revenue_share_pct,
+    try_cast(
+        if(this.total > 0, 100 * this.revenue::double / this.total::double, null) as decimal(18, 4)
+    ) as revenue_share_pct,
     before.revenue as previous_revenue,
     before.revenue_rank as previous_rank,
     before.revenue_rank - this.revenue_rank as rank_change

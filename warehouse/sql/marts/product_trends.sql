@@ -54,7 +54,7 @@ select
     revenue,
     units_7d,
     units_previous_7d,
-    if(units_previous_7d > 0, 100 * (units_7d::double / units_previous_7d::double - 1), null)::decimal(18, 2)
+    if(units_previous_7d > 0, 100 * (units_7d::double / units_previous_7d::double - 1), null)::decimal(38, 2)
         as movement_7d_pct,
     units_28d,
     revenue_28d,
