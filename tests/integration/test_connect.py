@@ -217,6 +217,17 @@ def test_the_shops_changes_become_events_of_the_contracts(connected: Settings) -
     assert len(ids) == len(set(ids))
 
 
+def test_accounts_are_closed_when_their_table_is_truncated(connected: Settings) -> None:
+    with shop.connect(connected) as db:
+        db.execute("insert into customers (customer_id, country) values ('A', 'UK'), ('B', 'FR')")
+    eventually(lambda: customers_now(connected), {"A": "UK", "B": "FR"})
+    with shop.connect(connected) as db:
+        db.execute("set session_replication_role = replica")
+        db.execute("truncate customers")
+        db.execute("insert into customers (customer_id, event_id, event_time) values ('C', 'c-1', now())")
+    eventually(lambda: customers_now(connected), {"A": "gone", "B": "gone", "C": None})
+
+
 def test_rows_that_were_there_come_first_and_what_changes_while_connect_is_away_follows_each_once(
     connected: Settings, server_control: ServerControl
 ) -> None:
