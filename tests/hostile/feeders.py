@@ -1,0 +1,300 @@
+"""What feeds the running stack: each feeder sends hostile input of one kind, step by step, and counts what it sent."""
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from confluent_kafka import KafkaError, Message
+
+from contracts.settings import HOST, Settings
+from headrace.stack.files import secret
+from streaming.connect import shop
+from streaming.runtime.clients import producer
+from streaming.sources.delivery import CountedError
+from streaming.sources.feedback.server import token_of
+from streaming.sources.outcomes import Counts
+from streaming.sources.replay import Options, replay
+from tests.hostile import inputs
+from tests.hostile.chance import Chance
+
+LINES_A_STEP, RECORDS_A_STEP, INPUTS_A_REPLAY = 20, 20, 60
+LINES_A_FILE = 2_000
+ANSWER_SECONDS = 60.0
+
+
+class Feeder:
+    """Sends input until it is stopped. `failures` are what may not happen, whatever the input."""
+
+    pause_s = 1.0
+
+    def __init__(self, settings: Settings, seed: str) -> None:
+        self.settings = settings
+        self.chance = Chance(f"{seed}-{type(self).__name__}")
+        self.failures: list[str] = []
+        self.steps = 0
+
+    def step(self) -> None:
+        """Send some input."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Finish what was begun."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Take steps until `stop` is set."""
+        try:
+            while not stop.is_set():
+                self.step()
+                self.steps += 1
+                stop.wait(self.pause_s)
+            self.close()
+        except Exception as error:  # noqa: BLE001  the soak goes on, and reports it at its end
+            self.failures.append(f"{type(self).__name__}, step {self.steps}: {type(error).__name__}: {error}")
+
+
+class AccessLog(Feeder):
+    """Writes an access log that the live source follows, a new file now and then."""
+
+    def __init__(self, settings: Settings, seed: str, folder: Path) -> None:
+        super().__init__(settings, seed)
+        self._folder = folder
+        self.lines = 0
+
+    def step(self) -> None:
+        path = self._folder / f"access-{self.lines // LINES_A_FILE}.log"
+        lines = [inputs.log_line(self.chance) for _ in range(LINES_A_STEP)]
+        if not path.exists():
+            # A file is known by its first line.
+            lines[0] = f'198.51.100.7 - - [27/Nov/2026:10:00:00 +0000] "GET /{path.name} HTTP/1.1" 200 5'.encode()
+        with path.open("ab") as file:
+            file.write(b"".join(line + b"\n" for line in lines))
+        self.lines += len(lines)
+
+
+class Replays(Feeder):
+    """Replays files of each source."""
+
+    pause_s = 2.0
+
+    def __init__(self, settings: Settings, seed: str, folder: Path) -> None:
+        super().__init__(settings, seed)
+        self._folder = folder
+        self.counts: dict[str, Counts] = {}
+
+    def step(self) -> None:
+        chance, number = self.chance, INPUTS_A_REPLAY
+        lines: int | None = number
+        match source := ("jetstream", "mastodon", "labelled", "online-retail", "reviews", "weather")[self.steps % 6]:
+            case "jetstream":
+                content = b"\n".join(inputs.jetstream_message(chance) for _ in range(number))
+            case "mastodon":
+                statuses = [inputs.status(chance) for _ in range(number)]
+                as_array = chance.happens(0.5)
+                content = json.dumps(statuses) if as_array else "\n".join(map(json.dumps, [{"id": ""}, *statuses[1:]]))
+                content = content.encode()
+            case "labelled":
+                content = inputs.labelled_lines(chance, number)
+            case _:
+                lines = None
+                rows: Callable[[Chance, int], bytes] = {
+                    "online-retail": inputs.retail_rows,
+                    "reviews": inputs.review_rows,
+                    "weather": inputs.weather_rows,
+                }[source]
+                content = rows(chance, number)
+        path = self._folder / f"{source}-{self.steps}.txt"
+        path.write_bytes(content)
+        options = Options(date_format="mdy") if source == "online-retail" else Options()
+        try:
+            counts = replay(self.settings, source, path, options=options)
+        except CountedError as error:
+            counts = error.counts
+        self.counts.setdefault(source, Counts()).add(counts)
+        if lines is not None and counts.input != lines:
+            self.failures.append(f"{path.name}: {counts.input} inputs instead of {lines}")
+
+
+class Records(Feeder):
+    """Writes records to the topics, as a producer of somebody else would."""
+
+    def __init__(self, settings: Settings, seed: str) -> None:
+        super().__init__(settings, seed)
+        self._producer = producer(settings)
+        self.acknowledged: Counter[str] = Counter()
+
+    def step(self) -> None:
+        chance = self.chance
+        for _ in range(RECORDS_A_STEP):
+            topic = chance.random.choice(inputs.TOPICS)
+            value = None if chance.happens(0.05) else inputs.event(chance, topic)
+            key = chance.random.choice((None, b"", b"c1", chance.blob(), chance.word().encode(errors="surrogatepass")))
+            if topic == "customers":
+                # Of a compacted topic the broker takes none without a key.
+                key = key or b"c2"
+            headers: list[tuple[str, str | bytes | None]] = [
+                (self._header(), chance.blob() if chance.happens(0.8) else None) for _ in range(3)
+            ]
+            if chance.happens(0.1):
+                value = chance.blob()
+            self._producer.produce(
+                topic,
+                value,
+                key,
+                headers=headers if chance.happens(0.3) else None,
+                timestamp=self._timestamp(),
+                on_delivery=self._delivered,
+            )
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        if left := self._producer.flush(60):
+            self.failures.append(f"{left} records were not acknowledged")
+
+    def _header(self) -> str:
+        return self.chance.word().encode(errors="ignore").decode()
+
+    def _timestamp(self) -> int:
+        now = int(time.time() * 1000)
+        return self.chance.random.choice((0, now, now, now, 1, now - 86_400_000, now + 600_000, 2**62))
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self.acknowledged[str(message.topic())] += 1
+        elif error.code() not in (KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD):
+            self.failures.append(f"a record of {message.topic()} was refused: {error}")
+
+
+class Forms(Feeder):
+    """Sends the feedback form and calls its API; some calls stop half way."""
+
+    pause_s = 0.5
+
+    def __init__(self, settings: Settings, seed: str) -> None:
+        super().__init__(settings, seed)
+        self._token = token_of(settings)
+        self._port = settings.port("feedback")
+        self.statuses: Counter[int] = Counter()
+        self.receipts: list[tuple[str, str]] = []
+
+    def step(self) -> None:
+        chance = self.chance
+        draw = chance.random.random()
+        if draw < 0.5:
+            topic = chance.random.choice(inputs.TOPICS)
+            path = "/api/feedback" if chance.happens(0.3) else f"/api/events/{topic}"
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            body = inputs.event(chance, "customer_feedback" if path == "/api/feedback" else topic)
+            answer = self._send("POST", path, body, headers)
+            if answer is not None and answer[0] == 202:
+                receipt = json.loads(answer[1])
+                self.receipts.append((receipt["topic"], receipt["event_id"]))
+        elif draw < 0.85:
+            headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{HOST}:{self._port}"}
+            self._send("POST", "/", inputs.form_body(chance), headers)
+        elif draw < 0.95:
+            method = chance.random.choice(("GET", "PUT", "DELETE", "OPTIONS", "POST"))
+            self._send(
+                method, "/" + chance.random.choice(("", "health", "openapi.json", "api/feedback", "%00", "..")), b"", {}
+            )
+        else:
+            with contextlib.suppress(OSError), socket.create_connection((HOST, self._port), timeout=5) as connection:
+                connection.sendall(
+                    chance.mutated(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nkey=1")
+                )
+
+    def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=ANSWER_SECONDS)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            status, answer = response.status, response.read()
+        except (http.client.HTTPException, OSError) as error:
+            self.failures.append(f"feedback, {method} {path}, step {self.steps}: {type(error).__name__}: {error}")
+            return None
+        finally:
+            connection.close()
+        self.statuses[status] += 1
+        if status == 500:
+            self.failures.append(f"feedback, {method} {path}, step {self.steps}: 500, {answer[:200]!r}")
+        return status, answer
+
+
+class Questions(Feeder):
+    """Asks the SQL server; no answer holds a secret."""
+
+    def __init__(self, settings: Settings, seed: str) -> None:
+        super().__init__(settings, seed)
+        self._token = secret(settings.secrets, "serve")
+        self._secrets = {path: path.read_bytes() for path in settings.secrets.rglob("*") if path.is_file()}
+        self.statuses: Counter[int] = Counter()
+
+    def step(self) -> None:
+        secret_file = self.chance.random.choice(sorted(self._secrets))
+        statement = inputs.question(self.chance, str(secret_file))
+        connection = http.client.HTTPConnection(HOST, self.settings.port("sql"), timeout=ANSWER_SECONDS)
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "text/plain"}
+        form = self.chance.random.choice(("json", "csv", "arrow"))
+        try:
+            body = statement.encode(errors="surrogatepass")
+            connection.request("POST", f"/api/sql?format={form}&rows=100", body, headers)
+            response = connection.getresponse()
+            status, answer = response.status, response.read()
+        except (http.client.HTTPException, OSError) as error:
+            self.failures.append(f"sql, step {self.steps}, {statement[:200]!r}: {type(error).__name__}: {error}")
+            return
+        finally:
+            connection.close()
+        self.statuses[status] += 1
+        if status == 500:
+            self.failures.append(f"sql, step {self.steps}, {statement[:200]!r}: 500, {answer[:300]!r}")
+        for path, content in self._secrets.items():
+            if len(content.strip()) >= 8 and content.strip() in answer:
+                self.failures.append(f"sql, step {self.steps}, {statement[:200]!r}: the answer has {path.name}")
+            if Path(f"{path}.copy").exists():
+                self.failures.append(f"sql, step {self.steps}: a file was written")
+
+
+class Shop(Feeder):
+    """Changes the shop's database, from which Connect reads."""
+
+    pause_s = 2.0
+
+    def __init__(self, settings: Settings, seed: str) -> None:
+        super().__init__(settings, seed)
+        self.changes: Counter[str] = Counter()
+
+    def step(self) -> None:
+        chance = self.chance
+        word = chance.word().replace("\0", "").encode(errors="ignore").decode()[:2_000]
+        customer = f"c{chance.random.randrange(20)}" if chance.happens(0.7) else word
+        statement: str
+        parameters: list[Any]
+        match chance.random.randrange(10):
+            case 0:
+                statement, parameters = "delete from customers where customer_id = %s", [customer]
+            case 1:
+                statement, parameters = "truncate customers", []
+            case 2 | 3 | 4:
+                statement = (
+                    "insert into customers (customer_id, country) values (%s, %s)"
+                    " on conflict (customer_id) do update set country = excluded.country"
+                )
+                parameters = [customer, word]
+            case _:
+                document = inputs.event(chance, "orders").decode(errors="ignore")
+                statement = "insert into order_outbox (event_id, key, document) values (%s, %s, %s::jsonb)"
+                parameters = [chance.unique("shop"), customer, document]
+        try:
+            with shop.connect(self.settings) as db:
+                db.execute(statement.encode(), parameters)
+            self.changes[statement.split()[0]] += 1
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded):
+            self.changes["refused"] += 1

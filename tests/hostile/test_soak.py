@@ -1,0 +1,195 @@
+"""A whole stack under hostile input for a while: afterwards everything runs, adds up and builds.
+
+`HOSTILE_MINUTES` (20) says how long, `HOSTILE_SEED` repeats a run's input. What was wrong is told all at once.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from contracts.settings import Settings
+from headrace.stack.programs import environment
+from orchestration import instance as dagster
+from streaming.sources.live import positions
+from tests.hostile.feeders import AccessLog, Feeder, Forms, Questions, Records, Replays, Shop
+from warehouse.lake import Lake
+
+MINUTES = float(os.environ.get("HOSTILE_MINUTES", "20"))
+SEED = os.environ.get("HOSTILE_SEED") or secrets.token_hex(4)
+SETTLE_SECONDS = 180.0
+LOOK_SECONDS = 60.0
+
+
+@pytest.fixture
+def running_stack(free_port_base: Callable[[], int]) -> Iterator[Settings]:
+    """A stack with everything, in a home and on ports of its own."""
+    with tempfile.TemporaryDirectory(prefix="hr-", ignore_cleanup_errors=True) as folder:
+        logs = Path(folder) / "shop-logs"
+        logs.mkdir()
+        settings = Settings(
+            home=Path(folder) / "home",
+            port_base=free_port_base(),
+            sources="access-log,feedback",
+            access_log_paths=str(logs / "*.log"),
+            feedback_rate=6_000,
+        )
+        try:
+            up = headrace(settings, "up", "--detach")
+            assert up.returncode == 0, up.stderr
+            yield settings
+        finally:
+            headrace(settings, "down")
+            if keep := os.environ.get("HOSTILE_KEEP"):
+                subprocess.run(["cp", "-a", str(settings.root / "logs"), keep], check=False)
+
+
+def headrace(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line for a stack."""
+    return subprocess.run(
+        [sys.executable, "-m", "headrace", *arguments],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings) -> None:
+    settings, wrong = running_stack, list[str]()
+    print(f"HOSTILE_SEED={SEED}, {MINUTES:g} minutes", flush=True)
+    before = processes(settings)
+    work = settings.root.parent
+    log, replays = AccessLog(settings, SEED, work / "shop-logs"), Replays(settings, SEED, work)
+    records, forms = Records(settings, SEED), Forms(settings, SEED)
+    feeders: list[Feeder] = [log, replays, records, forms, Questions(settings, SEED), Shop(settings, SEED)]
+    stop = threading.Event()
+    threads = [threading.Thread(target=feeder.run, args=[stop]) for feeder in feeders]
+    for thread in threads:
+        thread.start()
+    try:
+        end = time.monotonic() + MINUTES * 60
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_SECONDS))
+            wrong += look(settings)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    print({type(feeder).__name__: feeder.steps for feeder in feeders}, flush=True)
+    for feeder in feeders:
+        wrong += feeder.failures
+    wrong += settled(settings)
+    wrong += still_running(before, processes(settings))
+    wrong += accounted(settings, log, replays, forms)
+    wrong += failed_builds(settings)
+    print("\n".join(wrong) or "nothing is wrong", flush=True)
+    assert not wrong, f"HOSTILE_SEED={SEED}: {len(wrong)} things are wrong:\n" + "\n".join(wrong)
+
+
+def processes(settings: Settings) -> dict[str, tuple[str, int | None]]:
+    """State and process id of each program."""
+    status = headrace(settings, "status", "--json")
+    try:
+        programs: list[dict[str, Any]] = json.loads(status.stdout)["programs"]
+    except (ValueError, KeyError):
+        return {"headrace status": (f"answers {status.stdout[:300]!r} {status.stderr[-1_000:]!r}", None)}
+    return {program["name"]: (program["state"], program["pid"]) for program in programs}
+
+
+def still_running(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The programs that do not run, or that were started again."""
+    return [
+        f"{name}: {after.get(name)}, at the beginning {before.get(name)}"
+        for name in sorted({*before, *after})
+        if after.get(name) != before.get(name) or after[name][0] != "RUNNING"
+    ]
+
+
+def look(settings: Settings) -> list[str]:
+    """What an operator does under way. Nothing is settled then, so only tracebacks are wrong."""
+    found: list[str] = []
+    for command in (("status",), ("verify", "--wait", "0"), ("sql", "select count(*) from core.orders")):
+        run = headrace(settings, *command)
+        if "Traceback" in run.stdout + run.stderr:
+            found.append(f"headrace {' '.join(command)}: {run.stderr[-1_500:]}")
+    return found
+
+
+def settled(settings: Settings) -> list[str]:
+    """Build and verify once nothing more is sent."""
+    found: list[str] = []
+    for command in (
+        ("build", "--wait", f"{SETTLE_SECONDS}"),
+        ("verify", "--wait", f"{SETTLE_SECONDS}"),
+        ("build", "--full", "--wait", f"{SETTLE_SECONDS}"),
+    ):
+        run = headrace(settings, *command)
+        if run.returncode:
+            found.append(
+                f"headrace {' '.join(command)} exits {run.returncode}:\n{run.stdout[-6_000:]}\n{run.stderr[-4_000:]}"
+            )
+    return found
+
+
+def accounted(settings: Settings, log: AccessLog, replays: Replays, forms: Forms) -> list[str]:
+    """Whether accepted + rejected + ignored = input, and what was accepted is in the warehouse."""
+    found: list[str] = []
+    entries = positions.read(settings, "access-log").values()
+    read = sum(entry.inputs for entry in entries)
+    if read != log.lines:
+        found.append(f"access-log: {log.lines} lines were written, {read} inputs are accounted for")
+    landed = rows_by_source(settings)
+    expected: Counter[tuple[str, str]] = Counter()
+    for source, counts in replays.counts.items():
+        print(source, counts.as_json(), flush=True)
+        for topic, number in counts.by_topic.items():
+            expected[topic, source] += number
+    expected["web_logs", "access-log"] = sum(entry.accepted for entry in entries)
+    print("access-log", {"input": read, "accepted": expected["web_logs", "access-log"]}, flush=True)
+    for (topic, source), number in expected.items():
+        if landed[topic, source] != number:
+            found.append(f"{topic}: {number} events of {source} were accepted, {landed[topic, source]} landed")
+    with Lake.open(settings, read_only=True) as lake:
+        for topic in {topic for topic, _ in forms.receipts}:
+            ids = {event_id for each, event_id in forms.receipts if each == topic}
+            known = {row[0] for row in lake.connection.execute(f"select event_id from raw.{topic}").fetchall()}
+            if lost := ids - known:
+                found.append(
+                    f"feedback: {len(lost)} of {len(ids)} acknowledged events of {topic} are lost: {sorted(lost)[:3]}"
+                )
+    return found
+
+
+def rows_by_source(settings: Settings) -> Counter[tuple[str, str]]:
+    """Landed events by topic and source."""
+    found: Counter[tuple[str, str]] = Counter()
+    with Lake.open(settings, read_only=True) as lake:
+        for topic in ("web_logs", "orders", "customers", "social_media", "customer_feedback", "weather_data"):
+            counts = lake.connection.execute(f"select source, count(*) from raw.{topic} group by source").fetchall()
+            found.update({(topic, str(source)): int(number) for source, number in counts})
+    return found
+
+
+def failed_builds(settings: Settings) -> list[str]:
+    """Dagster's runs that did not succeed."""
+    with psycopg.connect(settings.conninfo(dagster.DATABASE)) as db:
+        statuses = dict(db.execute("select status, count(*) from runs group by status").fetchall())
+    print("runs", statuses, flush=True)
+    return [
+        f"{number} runs of Dagster: {status}"
+        for status, number in statuses.items()
+        if status in ("FAILURE", "CANCELED")
+    ]
