@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos security docs lock clean
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security docs lock clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -81,6 +81,9 @@ bench-models: setup  ## Measure the models on the shared data, each on what it d
 
 bench-sources: setup  ## Measure the access-log source and the feedback service against their peers, as JSON
 	@$(BIN)/python -m benchmarks.sources
+
+hostile: setup  ## Send hostile input to a whole stack for HOSTILE_MINUTES (20), and verify
+	@$(BIN)/pytest tests/hostile -s --timeout=14400 -o faulthandler_timeout=0
 
 chaos: setup  ## Kill things at random for a long while, and verify
 	@$(BIN)/pytest tests/chaos --timeout=7200 -o faulthandler_timeout=0

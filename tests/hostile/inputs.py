@@ -160,7 +160,8 @@ def review_rows(chance: Chance, rows: int) -> bytes:
 def labelled_lines(chance: Chance, rows: int) -> bytes:
     """Sentences and labels."""
     lines = [
-        f"{_printable(chance.word())}\t{chance.random.choice(('0', '1', '2', chance.word()))}" for _ in range(rows)
+        f"{_printable(chance.word())}\t{chance.random.choice(('0', '1', '2', _printable(chance.word())))}"
+        for _ in range(rows)
     ]
     return "\n".join(lines).encode(errors="surrogatepass")
 
