@@ -9,6 +9,7 @@ from contracts.data_science import SocialPost
 from contracts.types import derived_id
 from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
 from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from streaming.sources.personal import scrubber
 from streaming.sources.pseudonyms import Pseudonymize
 from streaming.sources.times import parse_utc
 
@@ -115,7 +116,7 @@ def _post(message: _Message, commit: _Commit, raw: bytes, number: int, pseudonym
         post_id=post_id,
         platform=PLATFORM,
         author=author,
-        text=post.text,
+        text=scrubber(pseudonymize)(post.text),
         language=post.langs[0] if post.langs else None,
         is_reply=bytes(post.reply) != b"null",
     )

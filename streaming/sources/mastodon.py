@@ -19,6 +19,7 @@ from contracts.types import derived_id
 from streaming.sources.files import BYTE_ORDER_MARK, MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
 from streaming.sources.html_text import html_to_text
 from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from streaming.sources.personal import scrubber
 from streaming.sources.pseudonyms import Pseudonymize
 from streaming.sources.times import UNDATED, parse_utc
 
@@ -162,6 +163,7 @@ class Reader:
 
     def __init__(self, pseudonymize: Pseudonymize) -> None:
         self._pseudonymize = pseudonymize
+        self._scrub = scrubber(pseudonymize)
         self._authors: OrderedDict[str, str] = OrderedDict()
         self._latest = UNDATED
 
@@ -222,7 +224,7 @@ class Reader:
             post_id=status.id,
             platform=PLATFORM,
             author=author,
-            text=html_to_text(original.content) or None,
+            text=self._scrub(html_to_text(original.content)) or None,
             language=original.language,
             is_reply=status.in_reply_to_id is not None,
             is_repost=status.reblog is not None,

@@ -5,7 +5,7 @@ an object: see `wire`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache, partial
 from zlib import crc32
@@ -19,14 +19,14 @@ from streaming.sources.access_log.agents import Device, classify
 from streaming.sources.access_log.fields import LineFields, match_general, match_plain
 from streaming.sources.access_log.formats import Match
 from streaming.sources.access_log.named import match_json
-from streaming.sources.access_log.personal import may_be_personal, scrubber
 from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
 from streaming.sources.access_log.prefixes import MOST as MOST_PREFIXES
 from streaming.sources.access_log.prefixes import without_prefix
 from streaming.sources.access_log.signature import is_signed
-from streaming.sources.access_log.wire import VisitorJson, block_writer
+from streaming.sources.access_log.wire import LONGEST, VisitorJson, block_writer
 from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
 from streaming.sources.outcomes import EMPTY_LINE, Accepted, Deliverable, Ignored, Outcome, Rejected
+from streaming.sources.personal import query_scrubber, scrubber, unchanged
 from streaming.sources.pseudonyms import Pseudonymize
 
 TOPIC = "web_logs"
@@ -75,6 +75,12 @@ def _in_range(moment: datetime) -> datetime:
     return moment
 
 
+def _kept(find: Callable[[str], str]) -> Callable[[str], str]:
+    """The same function, which remembers what it found for short texts: long ones would take memory without bound."""
+    remembered = lru_cache(maxsize=CACHED)(find)
+    return lambda text: remembered(text) if len(text) <= LONGEST else find(text)
+
+
 def _json(value: object) -> str:
     return encode(value).decode()
 
@@ -105,17 +111,18 @@ class LineParser:
         self._pixel_key = pixel_key
         self._source = source
         self._match = match
-        self._personal = personal
         plain: Pseudonymize = (lambda _kind, value: value) if personal else pseudonymize
-        self._user = lru_cache(maxsize=CACHED)(partial(plain, "user"))
-        self._scrub = lru_cache(maxsize=CACHED)(scrubber(pseudonymize))
+        self._user = _kept(partial(plain, "user"))
+        self._scrub = unchanged if personal else _kept(scrubber(pseudonymize))
+        self._scrub_query = unchanged if personal else _kept(query_scrubber(pseudonymize))
 
         def visitor(client: str, agent: str | None) -> _Visitor:
             known = None if agent == "-" or not agent else agent
             visitor_id = pseudonymize("visitor", f"{client}\0{known or ''}")
-            shown = known if personal or known is None else self._scrub(known)
+            shown = known if known is None else self._scrub(known)
             return visitor_id.encode(), visitor_id, plain("client", client), shown, *classify(known)
 
+        self._any_visitor = visitor
         self._visitor = lru_cache(maxsize=CACHED)(visitor)
 
         def visitor_json(client: str, agent: str) -> VisitorJson:
@@ -133,7 +140,8 @@ class LineParser:
             time=_time_json,
             visitor=visitor_json,
             pixel=PIXEL_PATH,
-            may_be_personal=(lambda _text: False) if personal else may_be_personal,
+            scrub=self._scrub,
+            scrub_query=self._scrub_query,
             otherwise=self.line,
         )
         if match is not None:
@@ -190,12 +198,12 @@ class LineParser:
 
     def _event(self, raw: bytes, line: str, place: str, fields: LineFields) -> tuple[bytes, WebLog]:
         client, user, stamp, method, path, query, protocol, raw_request, status, size, referrer, agent = fields
-        key, visitor_id, client_pseudonym, known_agent, device, is_bot = self._visitor(client, agent)
+        of_visitor = self._visitor if len(line) <= LONGEST else self._any_visitor
+        key, visitor_id, client_pseudonym, known_agent, device, is_bot = of_visitor(client, agent)
         if len(client_pseudonym) > MAX_ID_LENGTH:
             raise InvalidLine(f"client of more than {MAX_ID_LENGTH} characters")
-        if not self._personal and may_be_personal(line):
-            scrub = self._scrub
-            path, query, referrer, raw_request = (text and scrub(text) for text in (path, query, referrer, raw_request))
+        path, referrer, raw_request = (text and self._scrub(text) for text in (path, referrer, raw_request))
+        query = query and self._scrub_query(query)
         # 15 keywords and no more: Python passes the 16th on by way of a dict, which costs as much as all the rest.
         event = WebLog(
             # The checksum keeps apart what stands at the same place of two files that begin alike.

@@ -42,23 +42,25 @@ def block_writer(
     time: Callable[[str], str | None],
     visitor: Callable[[str, str], VisitorJson],
     pixel: str,
-    may_be_personal: Callable[[str], bool],
+    scrub: Callable[[str], str],
+    scrub_query: Callable[[str], str],
     otherwise: Callable[[bytes, str, int], Outcome],
 ) -> Callable[[Block], list[Deliverable]]:
     """A function from a block to the outcomes of its lines.
 
     Named are the parts that repeat, as JSON: `source`, `time` of a stamp (None for one that is none), `visitor` of a
-    client and an agent, which may be empty. Not plain are the hits on the path `pixel`, and the lines whose target or
-    referrer `may_be_personal`; for them `otherwise` is asked, with the line, its place and its number.
+    client and an agent, which may be empty. `scrub` takes what is personal out of paths and referrers, `scrub_query`
+    out of queries. Hits on the path `pixel` are not plain. `otherwise` makes the outcomes of lines that are not plain,
+    from the line, its place and its number.
     """
     plain = _line_writer(
         topic,
         source,
         times=Remembered(TEXTS, lambda stamp: _time(time, stamp)),
         visitors=Remembered(VISITORS, lambda who: _visitor(visitor, *who)),
-        requests=Remembered(TEXTS, lambda request: _request(pixel, may_be_personal, request)),
+        requests=Remembered(TEXTS, lambda request: _request(pixel, scrub, scrub_query, request)),
         answers=Remembered(TEXTS, _answer),
-        referrers=Remembered(TEXTS, lambda referrer: _referrer(may_be_personal, referrer)),
+        referrers=Remembered(TEXTS, lambda referrer: _referrer(scrub, referrer)),
     )
 
     def write(block: Block) -> list[Deliverable]:
@@ -153,16 +155,16 @@ def _visitor(visitor: Callable[[str, str], VisitorJson], who: str, agent: str) -
     return visitor(client, agent)
 
 
-def _request(pixel: str, may_be_personal: Callable[[str], bool], request: str) -> str | None:
+def _request(pixel: str, scrub: Callable[[str], str], scrub_query: Callable[[str], str], request: str) -> str | None:
     found = _REQUEST.fullmatch(request)
     if found is None:
         return None
     method, target, protocol = found.groups()
     path, mark, query = target.partition("?")
-    if not path or (query and path == pixel) or may_be_personal(target):
+    if not path or (query and path == pixel):
         return None
-    asked = f',"query":"{query}"' if mark else ""
-    return f'"method":"{method}","path":"{path}"{asked},"protocol":"{protocol}"'
+    asked = f',"query":"{scrub_query(query)}"' if mark else ""
+    return f'"method":"{method}","path":"{scrub(path)}"{asked},"protocol":"{protocol}"'
 
 
 def _answer(answer: str) -> str | None:
@@ -173,10 +175,8 @@ def _answer(answer: str) -> str | None:
     return f',"status":{status}' + ("" if size == "-" else f',"bytes":{size}')
 
 
-def _referrer(may_be_personal: Callable[[str], bool], referrer: str) -> str | None:
-    if may_be_personal(referrer):
-        return None
-    return f',"referrer":"{referrer}"' if referrer and referrer != "-" else ""
+def _referrer(scrub: Callable[[str], str], referrer: str) -> str | None:
+    return f',"referrer":"{scrub(referrer)}"' if referrer and referrer != "-" else ""
 
 
 def _readable(text: bytes, lines: list[bytes]) -> list[str]:

@@ -9,7 +9,8 @@ from contracts.ecommerce import Customer
 from contracts.errors import Transient
 from streaming.sources.feedback.acknowledged import Sender
 from streaming.sources.feedback.seen import Seen, digest
-from streaming.sources.feedback.submissions import Record, Refused, content
+from streaming.sources.feedback.submissions import Record, Refused, content, scrubbed
+from streaming.sources.personal import Scrub, unchanged
 
 RETRY_AFTER_SECONDS = 5
 
@@ -17,9 +18,10 @@ RETRY_AFTER_SECONDS = 5
 class Intake:
     """Hands records to a sender, and knows those that it has handed over."""
 
-    def __init__(self, sender: Sender, seen: Seen) -> None:
+    def __init__(self, sender: Sender, seen: Seen, scrub: Scrub = unchanged) -> None:
         self._sender = sender
         self._seen = seen
+        self._scrub = scrub
         self._under_way: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     async def take(self, record: Record) -> None:
@@ -28,6 +30,7 @@ class Intake:
         Raises:
             Refused: the key was used for another content, or the broker is away.
         """
+        record = scrubbed(record, self._scrub)
         identity = (record.topic, record.event.event_id)
         while (other := self._under_way.get(identity)) is not None:
             await asyncio.wait([other])

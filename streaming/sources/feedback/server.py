@@ -18,7 +18,8 @@ from streaming.sources.feedback.app import Service
 from streaming.sources.feedback.intake import Intake
 from streaming.sources.feedback.seen import Seen, read_back
 from streaming.sources.feedback.submissions import SOURCE
-from streaming.sources.pseudonyms import stored_secret
+from streaming.sources.personal import scrubber
+from streaming.sources.pseudonyms import load_key, pseudonymizer, stored_secret
 
 TOKEN_FILE = "feedback_token"  # noqa: S105  the name of a file
 KEEP_ALIVE_SECONDS = 30
@@ -51,9 +52,10 @@ async def _serve(
     settings: Settings, token: str, listener: socket.socket, seen: Seen, stop: Event, *, with_kafka: bool
 ) -> None:
     sender: Sender = Acknowledged(settings) if with_kafka else Unsent()
+    scrub = scrubber(pseudonymizer(load_key(settings)))
     server = uvicorn.Server(
         uvicorn.Config(
-            Guard(Service(settings, token, Intake(sender, seen)).app(), feedback_door(settings)),
+            Guard(Service(settings, token, Intake(sender, seen, scrub)).app(), feedback_door(settings)),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -15,6 +15,7 @@ from contracts.decoding import InvalidRecord, decode
 from contracts.topics import MAX_RECORD_BYTES, TOPICS
 from contracts.types import Event, UtcTime
 from streaming.runtime.publishing import check_size, encode_event
+from streaming.sources.personal import Scrub
 
 SOURCE = "feedback"
 TOPIC = "customer_feedback"
@@ -180,6 +181,15 @@ def _sound(record: Record) -> Record:
     except InvalidRecord as invalid:
         raise Refused(422, f"The event is not valid: {invalid}.") from None
     return record
+
+
+def scrubbed(record: Record, scrub: Scrub) -> Record:
+    """The record with pseudonyms for the e-mail and IP addresses in what a person wrote."""
+    told = record.event
+    if not isinstance(told, CustomerFeedback) or not (told.text or told.title):
+        return record
+    written = {"text": told.text and scrub(told.text), "title": told.title and scrub(told.title)}
+    return _sound(Record(record.topic, record.key, msgspec.structs.replace(told, **written)))
 
 
 def content(record: Record) -> bytes:

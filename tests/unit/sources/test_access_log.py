@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from contracts.decoding import encode
 from streaming.sources.access_log.agents import classify
 from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.personal import may_be_personal
 from streaming.sources.access_log.wire import Remembered
 from streaming.sources.files import Block, Piece, read_pieces
 from streaming.sources.outcomes import Accepted, Encoded
+from streaming.sources.personal import may_be_personal
 from streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, readable, walk, walk_file

@@ -28,6 +28,8 @@ from streaming.sources.feedback.limits import RateLimit
 from streaming.sources.feedback.seen import Seen
 from streaming.sources.feedback.server import token_of
 from streaming.sources.feedback.submissions import INPUT_TOPICS, Record, customer_token, feedback
+from streaming.sources.personal import scrubber
+from streaming.sources.pseudonyms import pseudonymizer
 from tests.integration.samples import customer, order
 
 TOKEN = "a token"
@@ -51,15 +53,17 @@ class Sent:
         return
 
 
+PSEUDONYMIZE = pseudonymizer(b"key")
+
+
 class Door:
     """The service and what it sent."""
 
     def __init__(self, **settings: Any) -> None:
         self.sent = Sent()
         self.seen = Seen()
-        service = Service(
-            Settings.model_validate({"feedback_api_rate": 1e6} | settings), TOKEN, Intake(self.sent, self.seen)
-        )
+        intake = Intake(self.sent, self.seen, scrubber(PSEUDONYMIZE))
+        service = Service(Settings.model_validate({"feedback_api_rate": 1e6} | settings), TOKEN, intake)
         self.client = TestClient(service.app(), raise_server_exceptions=True)
 
     def post(self, body: Any, path: str = "/api/feedback", **headers: str) -> Any:
@@ -81,6 +85,18 @@ def test_feedback_is_an_event_with_the_key_as_its_id() -> None:
     event = decode(CustomerFeedback, value or b"")
     assert (topic, key, event.event_id, event.rating, event.text) == ("customer_feedback", b"C1", "abc", 4, "Nice ✓")
     assert (event.source, event.channel) == ("feedback", "api")
+
+
+def test_addresses_in_what_a_person_writes_become_pseudonyms() -> None:
+    door = Door()
+    text = "Write to Joe@Bücher.example, I was at /log?ip=[2001:db8::7]:443."
+    for _ in range(2):
+        door.post({"title": "joe@xn--bcher-kva.example", "text": text, "customer_id": "C1"}, Idempotency_Key="a")
+    door.fill_in(text=text, key="b")
+    mail, client = PSEUDONYMIZE("email", "joe@bücher.example"), PSEUDONYMIZE("client", "2001:db8::7")
+    api, form = (decode(CustomerFeedback, value or b"") for _, _, value in door.sent.records)
+    assert api.title == mail
+    assert api.text == form.text == f"Write to {mail}, I was at /log?ip=[{client}]:443."
 
 
 def test_a_request_sent_again_is_stored_once_and_a_key_stands_for_one_content() -> None:

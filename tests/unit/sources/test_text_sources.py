@@ -144,6 +144,13 @@ def status(**changes: Any) -> dict[str, Any]:
     return given | changes
 
 
+def test_addresses_in_posts_become_pseudonyms() -> None:
+    text = "Mail joe@bücher.example or see /log?ip=198.51.100.7"
+    mail, client = PSEUDONYMIZE("email", "joe@bücher.example"), PSEUDONYMIZE("client", "198.51.100.7")
+    found = [*stream(post(record={"text": text})).events, *toots(status(content=f"<p>{text}</p>")).events]
+    assert [event.text for event in found] == [f"Mail {mail} or see /log?ip={client}"] * 2
+
+
 def toots(*statuses: dict[str, Any]) -> Walk:
     return walk(mastodon.outcomes(pieces("\n".join(map(json.dumps, statuses)).encode()), PSEUDONYMIZE))
 
