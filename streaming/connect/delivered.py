@@ -17,7 +17,7 @@ from streaming.landing import apart
 from streaming.runtime.dead_letters import letters
 from streaming.runtime.health import quiet_admin
 from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, topic_ids
+from streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, partition_counts, topic_ids
 
 POLL_SECONDS = 0.3
 
@@ -37,7 +37,12 @@ def committed_offsets(settings: Settings, delivery: Delivery) -> dict[int, int]:
     except KafkaException as error:
         raise Transient(f"Kafka did not tell the offsets of {request.group_id}: {error.args[0].str()}.") from error
     known = {place.partition: place.offset for place in found.topic_partitions or () if place.topic == delivery.topic}
-    return {partition: max(known.get(partition, 0), 0) for partition in range(TOPICS[delivery.topic].partitions)}
+    return {partition: max(known.get(partition, 0), 0) for partition in _partitions(settings, delivery.topic)}
+
+
+def _partitions(settings: Settings, topic: str) -> range:
+    """The topic's partitions, which may be more than declared."""
+    return range(partition_counts(quiet_admin(settings), [topic]).get(topic, TOPICS[topic].partitions))
 
 
 def undelivered(settings: Settings, delivery: Delivery) -> int:
@@ -88,7 +93,7 @@ def delivery_accounts(settings: Settings) -> list[DeliveryAccount]:
 def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> DeliveryAccount:
     admin = quiet_admin(settings)
     topic_id = topic_ids(admin, [delivery.topic])[delivery.topic]
-    partitions = range(TOPICS[delivery.topic].partitions)
+    partitions = _partitions(settings, delivery.topic)
     # 1. Commits first: what is below them is in the table by now. 2. The topic. 3. The table, which may be ahead of it.
     committed = committed_offsets(settings, delivery)
     bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
@@ -137,7 +142,7 @@ def _key(delivery: Delivery, message: Message) -> str | None:
 
 def _read(settings: Settings, topic: str, starts: Mapping[int, int]) -> Iterator[tuple[Place, Message]]:
     """Partition and offset, and the record, of all that a topic holds now from `starts` on (its beginning without)."""
-    wanted = [(topic, partition) for partition in range(TOPICS[topic].partitions)]
+    wanted = [(topic, partition) for partition in _partitions(settings, topic)]
     for (_, partition), (first, end) in offset_bounds(quiet_admin(settings), wanted).items():
         start = max(first, starts.get(partition, 0))
         for message in committed_records(settings, topic, partition, end, start) if start < end else ():

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from contracts.errors import Transient
+from contracts.errors import Terminal, Transient
 from contracts.topics import Topic
 
 TIMEOUT_SECONDS = 20.0
@@ -26,6 +26,10 @@ def create_topics(client: AdminClient, topics: Iterable[Topic], *, replication: 
     """Create the topics that do not exist and bring the settings of the others up to date; returns those created.
 
     Partitions are added where the contract has more than the broker, never removed.
+
+    Raises:
+        Transient: the broker did not do it, or does not answer.
+        Terminal: the cluster has fewer brokers than a topic is to have copies.
     """
     wanted = {topic.name: topic for topic in topics}
     new = [NewTopic(t.name, t.partitions, replication, config=t.config) for t in wanted.values()]
@@ -35,6 +39,11 @@ def create_topics(client: AdminClient, topics: Iterable[Topic], *, replication: 
             future.result()
             created.append(name)
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
+                raise Terminal(
+                    f"Kafka has fewer brokers than the {replication} that are to have a copy of {name}.",
+                    remedy="Start the brokers that are missing, or ask for fewer copies.",
+                ) from error
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise Transient(f"Kafka refused to create topic {name}: {error.args[0].str()}.") from error
     existing = [topic for name, topic in wanted.items() if name not in created]
@@ -55,13 +64,34 @@ def _update(client: AdminClient, topics: list[Topic]) -> None:
         )
         for topic in topics
     ]
-    for future in client.incremental_alter_configs(entries, request_timeout=TIMEOUT_SECONDS).values():
-        future.result()
-    known = client.list_topics(timeout=TIMEOUT_SECONDS).topics
-    grown = [NewPartitions(t.name, t.partitions) for t in topics if len(known[t.name].partitions) < t.partitions]
-    if grown:
-        for future in client.create_partitions(grown, request_timeout=TIMEOUT_SECONDS).values():
+    for resource, future in client.incremental_alter_configs(entries, request_timeout=TIMEOUT_SECONDS).items():
+        try:
             future.result()
+        except KafkaException as error:
+            raise Transient(f"Kafka refused the settings of {resource.name}: {error.args[0].str()}.") from error
+    known = partition_counts(client, [topic.name for topic in topics])
+    grown = [NewPartitions(t.name, t.partitions) for t in topics if known.get(t.name, t.partitions) < t.partitions]
+    if grown:
+        for name, future in client.create_partitions(grown, request_timeout=TIMEOUT_SECONDS).items():
+            try:
+                future.result()
+            except KafkaException as error:
+                # Another process has just added them.
+                if error.args[0].code() != KafkaError.INVALID_PARTITIONS:
+                    raise Transient(f"Kafka refused partitions of {name}: {error.args[0].str()}.") from error
+
+
+def partition_counts(client: AdminClient, names: Iterable[str]) -> dict[str, int]:
+    """How many partitions topics have now, which may be more than declared. Names that do not exist are left out.
+
+    Raises:
+        Transient: the broker did not answer.
+    """
+    try:
+        known = client.list_topics(timeout=TIMEOUT_SECONDS).topics
+    except KafkaException as error:
+        raise Transient(f"Kafka did not list its topics: {error.args[0].str()}.") from error
+    return {name: len(known[name].partitions) for name in names if name in known and known[name].partitions}
 
 
 def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, UUID]:
@@ -118,10 +148,21 @@ def leader_epochs(client: AdminClient, partitions: Iterable[tuple[str, int]]) ->
 
 
 class _NoLeader(Transient):
-    """A partition is between two leaders, as it is when its topic is quite new: soon over."""
+    """A partition is between two leaders, as it is when its topic is quite new: over soon, unless a broker is gone."""
+
+    def __init__(self, topic: str, partition: int, error: KafkaError) -> None:
+        super().__init__(
+            f"{topic}-{partition} has no leader ({error.str()}): the broker that holds it is down, or was taken out of"
+            " the cluster. Start that broker again, or move the partition with `kafka-reassign-partitions`."
+        )
 
 
-_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_NO_LEADER = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.BROKER_NOT_AVAILABLE,
+)
 
 
 def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec | None) -> dict[tuple[str, int], int]:
@@ -148,9 +189,9 @@ def _answers(
             code = error.args[0].code()
             if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 continue
-            raise (_NoLeader if code in _NO_LEADER else Transient)(
-                f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}."
-            ) from error
+            if code in _NO_LEADER:
+                raise _NoLeader(partition.topic, partition.partition, error.args[0]) from error
+            raise Transient(f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}.") from error
     return found
 
 
@@ -166,6 +207,7 @@ def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
     try:
         return int(future.result().offset)
     except KafkaException as error:
-        if error.args[0].code() in _NO_LEADER:
-            raise _NoLeader(f"Kafka did not tell the end of {topic}: {error.args[0].str()}.") from error
+        # A partition that was just added is not known at once.
+        if error.args[0].code() in (*_NO_LEADER, KafkaError.UNKNOWN_TOPIC_OR_PART):
+            raise _NoLeader(topic, partition, error.args[0]) from error
         raise

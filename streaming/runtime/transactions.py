@@ -50,6 +50,18 @@ class Transactions:
         """
         self._call("init_transactions", self._producer.init_transactions)
 
+    def learn_partitions(self, topics: Iterable[str]) -> None:
+        """Ask for the topics' partitions now: the producer would look again only after minutes.
+
+        Raises:
+            Transient: the broker did not answer.
+        """
+        for topic in topics:
+            try:
+                self._producer.list_topics(topic, timeout=CALL_SECONDS)
+            except KafkaException as error:
+                raise Transient(f"Kafka did not tell the partitions of {topic}: {error.args[0].str()}.") from error
+
     def begin(self) -> None:
         self._producer.begin_transaction()
 

@@ -1,12 +1,12 @@
 """Changelogs: compacted topics that hold what the local stores hold, and the way back from one to the other.
 
-There is one for each processor and input topic, with the input's partitions. Restoring reads to the end that a
-`read_uncommitted` reader sees, and waits until a `read_committed` reader has passed it: a former owner's transaction
-may still be open there, and what it committed would be missed.
+There is one for each processor and input topic, with as many partitions as the input has. Restoring reads to the end
+that a `read_uncommitted` reader sees, and waits until a `read_committed` reader has passed it: a former owner's
+transaction may still be open there, and what it committed would be missed.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from contracts.settings import Settings
 from contracts.topics import ARRIVAL_TIMES, TOPICS, Topic
 from streaming.runtime import clients
 from streaming.runtime.processing.store import Checkpoint, Store, is_usable
-from streaming.runtime.topics import TIMEOUT_SECONDS, create_topics, topic_ids, uncommitted_end
+from streaming.runtime.topics import TIMEOUT_SECONDS, create_topics, partition_counts, topic_ids, uncommitted_end
 
 DELETE_RETENTION = timedelta(days=7)
 RESTORE_RECORDS = 10_000
@@ -48,27 +48,35 @@ class ChangelogTopic(Topic):
         }
 
 
-def changelog_topic(processor: str, input_topic: str) -> ChangelogTopic:
-    """The changelog of a processor's state for one of its inputs."""
+def changelog_topic(processor: str, input_topic: str, partitions: int = 0) -> ChangelogTopic:
+    """The changelog of a processor's state for one of its inputs, which may have more `partitions` than declared."""
     declared = TOPICS[input_topic]
     name = f"headrace.{processor}.{input_topic}.state"
-    return ChangelogTopic(name, declared.case, "the state's own key", None, declared.partitions, -1, compacted=True)
+    count = max(declared.partitions, partitions)
+    return ChangelogTopic(name, declared.case, "the state's own key", None, count, -1, compacted=True)
 
 
 def create(admin: AdminClient, processor: str, inputs: tuple[str, ...]) -> dict[str, UUID]:
-    """Create the changelogs that are missing; returns the id of each input's changelog.
+    """Create the changelogs, and their partitions, that are missing; returns the id of each input's changelog.
 
     Raises:
         Transient: the broker does not answer, or does not serve them yet.
     """
-    topics = {name: changelog_topic(processor, name) for name in inputs}
+    counts = partition_counts(admin, inputs)
+    topics = {name: changelog_topic(processor, name, counts.get(name, 0)) for name in inputs}
     create_topics(admin, topics.values())
+    names = [topic.name for topic in topics.values()]
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while len(ids := topic_ids(admin, [topic.name for topic in topics.values()])) < len(topics):
+    while len(ids := topic_ids(admin, names)) < len(topics) or not _are_complete(admin, topics.values()):
         if time.monotonic() > deadline:
             raise Transient("Kafka does not serve the changelog topics yet.")
         time.sleep(0.1)
     return {name: ids[topic.name] for name, topic in topics.items()}
+
+
+def _are_complete(admin: AdminClient, topics: Iterable[Topic]) -> bool:
+    counts = partition_counts(admin, [topic.name for topic in topics])
+    return all(counts.get(topic.name, 0) >= topic.partitions for topic in topics)
 
 
 class Restorer:

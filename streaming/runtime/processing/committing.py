@@ -46,6 +46,10 @@ class Committer:
         """Fence former owners of the transactional id, and have what they left open aborted."""
         self._transactions.start()
 
+    def learn_partitions(self) -> None:
+        """Have the producer know partitions of the changelogs that were added since it began."""
+        self._transactions.learn_partitions(self._changelogs.values())
+
     def commit(self, parts: Mapping[Key, Part], group: object) -> dict[Key, int]:
         """Commit a batch with its offsets in the consumer group, whose metadata `group` is, as it is known now.
 

@@ -8,7 +8,6 @@ from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from contracts.accounts import ProcessorAccount
 from contracts.errors import Transient
 from contracts.settings import Settings
-from contracts.topics import TOPICS
 from streaming.processors.processor import Processor
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE
@@ -17,7 +16,7 @@ from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import offset_bounds, topic_ids
+from streaming.runtime.topics import offset_bounds, partition_counts
 
 POLL_SECONDS = 0.3
 READ_RECORDS = 10_000
@@ -32,16 +31,14 @@ def read_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
     Raises:
         Transient: a changelog could not be read to its end.
     """
-    admin = clients.admin(settings)
-    found: dict[Key, Ledger] = {}
-    for topic in processor.inputs:
-        changelog = changelog_topic(processor.name, topic).name
-        if topic_ids(admin, [changelog]):
-            found |= {
-                (topic, partition): last
-                for partition, last in _last_ledgers(settings, changelog, TOPICS[topic].partitions).items()
-            }
-    return found
+    changelogs = {topic: changelog_topic(processor.name, topic).name for topic in processor.inputs}
+    counts = partition_counts(clients.admin(settings), changelogs.values())
+    return {
+        (topic, partition): last
+        for topic, changelog in changelogs.items()
+        if changelog in counts
+        for partition, last in _last_ledgers(settings, changelog, counts[changelog]).items()
+    }
 
 
 def processor_accounts(settings: Settings, processors: Iterable[Processor]) -> list[ProcessorAccount]:
@@ -69,7 +66,8 @@ def processor_accounts(settings: Settings, processors: Iterable[Processor]) -> l
 def wait_until_processed(settings: Settings, processor: Processor, *, timeout: float) -> bool:
     """Wait until a processor has taken all that its inputs hold now; False when `timeout` seconds were not enough."""
     admin, deadline = clients.admin(settings), time.monotonic() + timeout
-    keys = [(topic, number) for topic in processor.inputs for number in range(TOPICS[topic].partitions)]
+    counts = partition_counts(admin, processor.inputs)
+    keys = [(topic, number) for topic, count in counts.items() for number in range(count)]
     bounds = offset_bounds(admin, keys)
     while not _are_past(settings, read_ledgers(settings, processor), bounds):
         if time.monotonic() > deadline:

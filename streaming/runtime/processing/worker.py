@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from uuid import UUID
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -30,12 +29,12 @@ from streaming.runtime.arrival import arrivals
 from streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
 from streaming.runtime.failpoints import failpoint
-from streaming.runtime.processing import changelog, ledger
+from streaming.runtime.processing import changelog, ledger, resume
 from streaming.runtime.processing.batch import Inputs, Share, process
 from streaming.runtime.processing.committing import Aborted, Committer, Key, Part
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
-from streaming.runtime.topics import ask_topic_ids, offset_bounds, topic_ids
+from streaming.runtime.topics import ask_topic_ids, offset_bounds
 from streaming.runtime.transactions import CALL_SECONDS, RESTART
 
 BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
@@ -82,8 +81,7 @@ class Worker:
         self._fatal = clients.FatalErrors()
         self._admin = clients.admin(settings)
         self._owned: dict[Key, Owned] = {}
-        self._topic_ids: dict[str, UUID] = {}
-        self._changelogs: dict[str, UUID] = {}
+        self._topics = resume.Topics(self._admin, processor)
         group = group_of(settings, processor.name)
         self._consumer: Consumer = clients.consumer(
             settings,
@@ -113,12 +111,7 @@ class Worker:
         Raises:
             Transient, Terminal: trying again within this process cannot help.
         """
-        self._changelogs = changelog.create(self._admin, self._processor.name, self._processor.inputs)
-        self._topic_ids = topic_ids(self._admin, self._processor.inputs)
-        if missing := set(self._processor.inputs) - set(self._topic_ids):
-            raise Terminal(
-                f"There is no topic {', '.join(sorted(missing))}.", remedy="Create it first: `headrace up` does."
-            )
+        self._topics.prepare()
         self._committer.start()
         self._is_careful = self._guard.start()
         self._consumer.subscribe(
@@ -146,13 +139,15 @@ class Worker:
         # 2. Process.
         parts = self._process(batch)
         failpoint("processing.processed")
-        if present_ids() != self._topic_ids:
-            raise self._start_over("An input topic of {} was deleted or created again.")
+        if present_ids() != self._topics.ids:
+            name = self._processor.name
+            raise resume.start_over(self._processor, f"An input topic of {name} was deleted or created again.")
         # 3. to 6. The transaction.
         started = time.perf_counter()
         try:
             reflected = self._committer.commit(parts, self._consumer.consumer_group_metadata())
         except Aborted:
+            self._topics.require_changelogs()
             self._go_back()
             return
         # 7. Only now the stores.
@@ -186,7 +181,7 @@ class Worker:
         if any(map(Message.error, messages)):
             for message in messages:
                 if (error := message.error()) is not None:
-                    self._take_error(error)
+                    self._take_error(error, (str(message.topic()), int(message.partition() or 0)))
                     if error.code() in UNREADABLE:
                         unreadable.add((str(message.topic()), int(message.partition() or 0)))
             messages = [message for message in messages if message.error() is None]
@@ -246,11 +241,15 @@ class Worker:
         self._seek(key, owned.position)
         self._consumer.resume([TopicPartition(*key)])
 
-    def _take_error(self, error: KafkaError) -> None:
+    def _take_error(self, error: KafkaError, key: Key) -> None:
         self._fatal.noticed(error)
         self._fatal.check()
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            raise self._start_over(f"{{}} cannot read on: {error.str()}. Perhaps records were deleted before it came.")
+            (low, _) = offset_bounds(self._admin, [key]).get(key, (0, 0))
+            if (owned := self._owned.get(key)) is not None and owned.position < low:
+                raise resume.expired(self._processor, key, owned.position, low)
+            name = self._processor.name
+            raise resume.start_over(self._processor, f"{name} cannot continue in {key[0]}-{key[1]}: {error.str()}.")
         self._log.warning("consumer error", code=error.name())
 
     # --- 2. processing --------------------------------------------------------------------------------------------
@@ -274,13 +273,14 @@ class Worker:
 
     def _store(self, parts: dict[Key, Part], reflected: dict[Key, int]) -> None:
         for key, part in parts.items():
-            checkpoint = Checkpoint(self._changelogs[key[0]], reflected[key], datetime.now(UTC))
+            checkpoint = Checkpoint(self._topics.changelogs[key[0]], reflected[key], datetime.now(UTC))
             self._owned[key].store.write({**part.share.changes, LEDGER_KEY: part.ledger}, checkpoint)
 
     def _go_back(self) -> None:
         """Go on from the last commit."""
+        ledgers = self._topics.ledgers(self._consumer, {key: owned.store for key, owned in self._owned.items()})
         for key, owned in self._owned.items():
-            owned.ledger = self._ledger(key, owned.store)
+            owned.ledger = ledgers[key]
             owned.gathered, owned.position = [], owned.ledger.next
             self._seek(key, owned.ledger.next)
 
@@ -312,14 +312,25 @@ class Worker:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         keys = [(each.topic, each.partition) for each in partitions]
-        with changelog.Restorer(self._settings, self._admin, self._processor.name, self._changelogs) as restorer:
-            for key in keys:
-                started = time.perf_counter()
-                store, replayed = restorer.open(*key, self._store_folder(key))
-                book = self._ledger(key, store)
-                self._owned[key] = Owned(store, book, book.next)
-                took = round(time.perf_counter() - started, 3)
-                self._log.info("state ready", topic=key[0], partition=key[1], replayed=replayed, seconds=took)
+        if not self._topics.are_known(keys):
+            self._topics.extend()
+            self._committer.learn_partitions()
+        stores: dict[Key, Store] = {}
+        try:
+            with changelog.Restorer(
+                self._settings, self._admin, self._processor.name, self._topics.changelogs
+            ) as restorer:
+                for key in keys:
+                    started = time.perf_counter()
+                    stores[key], replayed = restorer.open(*key, self._store_folder(key))
+                    took = round(time.perf_counter() - started, 3)
+                    self._log.info("state ready", topic=key[0], partition=key[1], replayed=replayed, seconds=took)
+            ledgers = self._topics.ledgers(consumer, stores)
+        except BaseException:
+            for store in stores.values():
+                store.close()
+            raise
+        self._owned |= {key: Owned(stores[key], book, book.next) for key, book in ledgers.items()}
         # The ledgers say where to go on: they were committed in the same transactions as the group's offsets.
         if self._is_careful:
             consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
@@ -350,23 +361,6 @@ class Worker:
 
     def _store_folder(self, key: Key) -> Path:
         return self._folder / key[0] / str(key[1])
-
-    def _ledger(self, key: Key, store: Store) -> Ledger:
-        present = self._topic_ids[key[0]]
-        raw = store.get(LEDGER_KEY)
-        if raw is None:
-            (low, _) = offset_bounds(self._admin, [key])[key]
-            return Ledger(present, low, low, state_version=self._processor.state_version)
-        found = ledger.decode(raw)
-        if found.topic_id != present:
-            raise self._start_over(f"The state of {{}} is of an earlier topic {key[0]}.")
-        if found.state_version != self._processor.state_version:
-            raise self._start_over("The state of {} is of another version, which it would misread.")
-        return found
-
-    def _start_over(self, message: str) -> Terminal:
-        name = self._processor.name
-        return Terminal(message.format(name), remedy=f"Start over with `headrace process {name} --start-over`.")
 
 
 def _after(book: Ledger, share: Share) -> Ledger:

@@ -100,8 +100,12 @@ def read_back(settings: Settings, seen: Seen) -> int:
 def _recent_values(settings: Settings) -> Iterator[bytes]:
     consumer = clients.consumer(settings, "headrace-look", log_level=0)
     since = int((time.time() - READ_BACK_SECONDS) * 1_000)
-    wanted = [TopicPartition(TOPIC, partition, since) for partition in range(TOPICS[TOPIC].partitions)]
     try:
+        # There may be more partitions than declared.
+        partitions = consumer.list_topics(TOPIC, timeout=_ANSWER_SECONDS).topics[TOPIC].partitions or range(
+            TOPICS[TOPIC].partitions
+        )
+        wanted = [TopicPartition(TOPIC, partition, since) for partition in partitions]
         for found in consumer.offsets_for_times(wanted, timeout=_ANSWER_SECONDS):
             _, end = consumer.get_watermark_offsets(found, timeout=_ANSWER_SECONDS)
             start = max(found.offset if found.offset >= 0 else end, end - READ_BACK_RECORDS)
