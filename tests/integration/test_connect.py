@@ -29,6 +29,7 @@ from streaming.connect.watching import Watcher
 from streaming.runtime import clients
 from streaming.runtime.dead_letters import letters
 from streaming.sources.replay import Options, outcomes_of
+from tests.hostile_records import ZSTD, RawProducer, Record, batch, bomb
 from tests.integration.behavior_values import BEHAVIOR, VALUES
 from tests.integration.conftest import ServerControl
 from tests.integration.delivered import sentiment
@@ -412,3 +413,16 @@ def test_a_failed_task_is_named_and_started_again_once_the_cause_is_gone(connect
             eventually(error, True)
             db.execute("alter table serving.customer_behavior drop constraint no_room")
             eventually(lambda: rows(connected, "select orders from serving.customer_behavior"), [(1,)])
+
+
+def test_a_batch_that_does_not_fit_into_connects_memory_is_set_apart_and_passed(connected: Settings) -> None:
+    before = [sentiment(number) for number in range(5)]
+    after = [sentiment(number) for number in range(5, 10)]
+    with watching(connected), RawProducer(connected) as producer:
+        producer.send(STAGING.topic, 0, batch([Record(encode(each)) for each in before]))
+        first = producer.send(STAGING.topic, 0, bomb(ZSTD, 300))
+        producer.send(STAGING.topic, 0, batch([Record(encode(each)) for each in after]))
+        eventually(lambda: rows(connected, "select count(*) from staging.customer_sentiment"), [(10,)])
+    place = "select reader, partition, first_offset, next_offset from landing.set_apart"
+    assert rows(connected, place) == [(sink_name(STAGING), 0, first, 6)]
+    assert deliveries(connected)["staging.customer_sentiment"].sound

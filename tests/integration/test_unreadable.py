@@ -4,7 +4,10 @@ import psycopg
 
 from contracts.settings import Settings
 from streaming.landing import apart
+from streaming.runtime import clients
 from streaming.runtime.careful.memory import EXIT_CODE
+from streaming.runtime.dead_letters import letters
+from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
 from tests.corpus import valid_order
 from tests.hostile_records import (
     GZIP,
@@ -20,6 +23,8 @@ from tests.hostile_records import (
     odd_records,
 )
 from tests.integration.landers import TOPIC, assert_nothing_lost_or_repeated, landed_and_registered, landing
+from tests.integration.processor_slots import DEADLINE_SECONDS, slot
+from tests.integration.slot_process import Numbering
 from warehouse.lake import Lake
 
 
@@ -105,3 +110,19 @@ def test_fuzzed_records_land_or_are_quarantined_and_none_is_lost(fresh: Settings
         lander.finish()
     assert result.complete
     assert result.total("held") == result.total("registered") == sent
+
+
+def test_a_processor_passes_what_it_cannot_read_and_accounts_for_all_else(fresh: Settings) -> None:
+    bad = Record(b"no event", headers=[(b"\xff\xfe", b"x")])
+    with RawProducer(fresh) as producer:
+        producer.send(TOPIC, 0, batch([*orders(0, 20), bad]))
+        producer.send(TOPIC, 0, bomb(ZSTD, 200))
+        producer.send(TOPIC, 0, batch(orders(20, 20)))
+        producer.send(TOPIC, 0, bomb(ZSTD, 200))
+    with slot(fresh) as running:
+        assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
+        running.finish()
+    assert sum(book.inputs for book in read_ledgers(fresh, Numbering()).values()) == 41
+    _, start, end = letters.bounds(clients.admin(fresh), TOPIC)
+    (letter,) = letters.read(fresh, TOPIC, start, end)
+    assert (letter.value, letter.headers[0]) == (b"no event", ("\\xff\\xfe", b"x"))
