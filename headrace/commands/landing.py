@@ -11,6 +11,7 @@ from headrace.terminal import print_table
 
 if TYPE_CHECKING:
     from contracts.accounts import StagedAccount
+    from streaming.landing.apart import SetApart
     from warehouse.reconcile import DeliveryResult, PartitionResult, ProcessorResult, Reconciliation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -51,18 +52,23 @@ def run(
 
 
 def status(as_json: Json = False) -> None:
-    """Show how far each topic has landed, and which partitions are stopped."""
+    """Show how far each topic has landed, which partitions are stopped, and what no client can read."""
     from dataclasses import asdict
 
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
-    from streaming.landing import accounts
+    from streaming.landing import accounts, apart
 
     settings = Settings()
     with postgres_for_call(settings):
         states = accounts.topic_states(settings.conninfo())
+        unreadable = apart.latest(settings.conninfo())
     if as_json:
-        typer.echo(json.dumps([asdict(state) for state in states], default=str))
+        topics = [
+            asdict(state) | {"set_apart": [asdict(each) for each in unreadable if each.topic == state.topic]}
+            for state in states
+        ]
+        typer.echo(json.dumps(topics, default=str))
         return
     rows = [
         (
@@ -77,6 +83,20 @@ def status(as_json: Json = False) -> None:
         for state in states
     ]
     print_table(("topic", "rows landed", "quarantined", "lag", "last commit", "stopped", "lost by Kafka"), rows)
+    if unreadable:
+        header = ("set apart", "offsets", "records", "bytes", "when", "reason")
+        print_table(header, [_unreadable_row(each) for each in unreadable])
+
+
+def _unreadable_row(each: "SetApart") -> tuple[str, ...]:
+    return (
+        f"{each.topic}-{each.partition}",
+        f"{each.first_offset} to {each.next_offset - 1}",
+        f"{each.records:,}",
+        f"{each.bytes:,}",
+        f"{each.set_apart_at:%Y-%m-%d %H:%M:%S}",
+        each.reason,
+    )
 
 
 def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped partitions.")]) -> None:
@@ -171,6 +191,8 @@ def _print(result: "Reconciliation") -> None:
         typer.echo(
             f"Kafka lost {truncated:,} records after they had landed (see docs/landing.md). The warehouse keeps them."
         )
+    if set_apart := result.total("set_apart"):
+        typer.echo(f"{set_apart:,} records are set apart: no client can read them (`headrace landing status`).")
     typer.echo(_verdict(result))
 
 
@@ -203,6 +225,8 @@ def _row(row: "PartitionResult") -> tuple[str, ...]:
     if row.truncated:
         remarks.append(f"{row.truncated:,} landed, then lost by the broker: kept")
     remarks += [f"other records at offsets {first} to {end - 1} than landed" for first, end in row.altered_ranges[:3]]
+    if row.set_apart:
+        remarks.append(f"{row.set_apart:,} set apart: no client can read them")
     if row.stopped_reason:
         remarks.append(f"stopped: {row.stopped_reason}")
     counts = (row.held, row.landed, row.registered, row.quarantined, row.pending + row.unregistered)

@@ -40,7 +40,7 @@ def pass_unreadable(settings: Settings, delivery: Delivery) -> list[Unreadable]:
     topic_id = topic_ids(admin, [delivery.topic])[delivery.topic]
     _record(settings, topic_id, sink_name(delivery), found)
     # Recorded first: what was passed over and not recorded would be lost without a word.
-    _move(admin, delivery, {each.partition: each.next for each in found})
+    _move(settings, delivery, {each.partition: each.next for each in found})
     for each in found:
         metrics.SET_APART.labels(sink_name(delivery), each.topic).inc()
         place = {"topic": each.topic, "partition": each.partition, "first": each.first, "next": each.next}
@@ -73,7 +73,9 @@ def _record(settings: Settings, topic_id: UUID, reader: str, found: list[Unreada
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
 
 
-def _move(admin: AdminClient, delivery: Delivery, nexts: dict[int, int]) -> None:
+def _move(settings: Settings, delivery: Delivery, nexts: dict[int, int]) -> None:
+    # The group is the worker's; the watcher itself only reads.
+    admin = quiet_admin(settings.model_copy(update={"kafka_user": "connect"}))
     places = [TopicPartition(delivery.topic, partition, following) for partition, following in nexts.items()]
     request = ConsumerGroupTopicPartitions(consumer_group(delivery), places)
     futures = admin.alter_consumer_group_offsets([request], request_timeout=TIMEOUT_SECONDS)

@@ -18,6 +18,7 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing import accounts, fingerprints
 from streaming.runtime import clients
+from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
 from streaming.runtime.reading import committed_records
 
 READ_SECONDS = 30.0
@@ -44,7 +45,7 @@ def lost_ends(
         if key not in suspects and position.last_record is not None and bounds[key][0] < position.next_offset
     }
     with _reader(settings) as reader:
-        for key, message in _first_records(reader, asked).items():
+        for key, message in _first_records(settings, reader, asked).items():
             if message is None or message.offset() != asked[key]:
                 # A compacted topic drops records; of any other it was an aborted or lost record that is not there.
                 if not TOPICS[key[0]].compacted or _is_newer(message, positions[key]):
@@ -76,7 +77,7 @@ def _lost_from(
     low = max(log_start, position.start_offset)
     lost = max(low, min(position.next_offset, end))
     if position.leader_epoch is not None:
-        lost = _first_newer(reader, key, position.leader_epoch, low, lost)
+        lost = _first_newer(settings, reader, key, position.leader_epoch, low, lost)
     # All that is below is as it landed, if the last range that ends there is.
     for link in accounts.chain(db, position.log_id, position.partition, lost):
         if link.next > lost or link.fingerprint is None:
@@ -90,11 +91,11 @@ def _lost_from(
     return lost
 
 
-def _first_newer(reader: Consumer, key: Key, epoch: int, low: int, high: int) -> int:
+def _first_newer(settings: Settings, reader: Consumer, key: Key, epoch: int, low: int, high: int) -> int:
     """The first offset from `low` to `high` that no record of this epoch or an earlier one follows. By bisection."""
     while low < high:
         middle = (low + high) // 2
-        (message,) = _first_records(reader, {key: middle}).values()
+        (message,) = _first_records(settings, reader, {key: middle}).values()
         if message is None or (message.leader_epoch() or 0) > epoch:
             high = middle
         else:
@@ -120,8 +121,11 @@ def _reader(settings: Settings) -> Iterator[Consumer]:
         reader.close()
 
 
-def _first_records(reader: Consumer, offsets: Mapping[Key, int]) -> dict[Key, Message | None]:
-    """The first committed record at or past an offset, by partition; None where the log ends before one."""
+def _first_records(settings: Settings, reader: Consumer, offsets: Mapping[Key, int]) -> dict[Key, Message | None]:
+    """The first committed record at or past an offset, by partition; None where the log ends before one.
+
+    What no client can read is no record.
+    """
     found: dict[Key, Message | None] = {}
     if not offsets:
         return found
@@ -134,9 +138,17 @@ def _first_records(reader: Consumer, offsets: Mapping[Key, int]) -> dict[Key, Me
                 found.setdefault(key, message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
                 found.setdefault(key, None)
+            elif error.code() in UNREADABLE:
+                if key not in found:
+                    found[key] = _first_readable(settings, key, offsets[key])
             elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
                 raise Transient(f"The last records landed cannot be read again: {error.str()}.")
         if time.monotonic() > deadline:
             raise Transient("The last records landed were not read again in time.")
     reader.unassign()
     return found
+
+
+def _first_readable(settings: Settings, key: Key, offset: int) -> Message | None:
+    with CarefulReader(settings) as reader:
+        return next((stretch.messages[0] for stretch in reader.read(*key, offset) if stretch.messages), None)

@@ -142,7 +142,7 @@ def admin(settings: Settings, **overrides: Any) -> AdminClient:
 def raw_settings(settings: Settings) -> dict[str, Any]:
     """Settings of kafka-python, which fetches raw batches (`streaming.runtime.careful`)."""
     return {
-        "bootstrap_servers": settings.bootstrap_servers,
+        **python_connection(settings),
         "client_id": "headrace-raw",
         "receive_message_max_bytes": 64 << 20,
         "request_timeout_ms": 20_000,

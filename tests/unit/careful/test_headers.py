@@ -1,0 +1,60 @@
+"""Headers are asked for once a message; those that the client fails for are read otherwise."""
+
+from typing import Any
+
+import pytest
+
+from contracts.settings import Settings
+from streaming.runtime.careful import headers
+from streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
+
+
+class Fake:
+    """A message whose headers can be asked for once."""
+
+    def __init__(self, found: list[tuple[str, bytes]] | None) -> None:
+        self._found = found
+        self.asked = 0
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        self.asked += 1
+        if self._found is None:
+            raise SystemError("returned a result with an exception set")
+        return self._found
+
+
+def test_odd_headers_are_found_and_nothing_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headers, "Message", Fake)
+    good = [("a", b"1")]
+    messages: list[Any] = [Fake(good), Fake(None), Fake(None), Fake(good)]
+    assert headers_of(messages) == ([good, None, None, good], [1, 2])
+    assert [each.asked for each in messages] == [1, 1, 1, 1]
+
+
+def test_one_batch_is_read_for_all_its_odd_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from confluent_kafka import Message
+
+    from streaming.runtime.careful.reader import Stretch
+
+    reads: list[int] = []
+
+    class Reader:
+        def __init__(self, _settings: Settings) -> None: ...
+
+        def __enter__(self) -> "Reader":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def next_batch(self, _topic: str, _partition: int, start: int) -> Stretch:
+            reads.append(start)
+            found = [Message(offset=offset, headers=[("x", str(offset).encode())]) for offset in range(start, 8)]
+            return Stretch(8, 1, found, None)
+
+    monkeypatch.setattr(headers, "CarefulReader", Reader)
+    odd = OddHeaders(Settings())
+    assert odd.of("orders", 0, 5) == [("x", b"5")]
+    assert odd.of("orders", 0, 7) == [("x", b"7")]
+    assert odd.of("orders", 0, 3) == [("x", b"3")]
+    assert reads == [5, 3]
+    assert UNREAD != []
