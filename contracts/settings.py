@@ -18,7 +18,6 @@ PORTS = {
     "kafka-controller": 1,
     "postgres": 2,
     "dagster": 3,
-    "dagster-code": 4,
     "supervisor": 5,
     "connect": 6,
     "connect-watcher": 7,

@@ -131,7 +131,7 @@ class Door:
             scheme, _, place = origin.lower().partition("://")
             # Another port of the loopback is another origin; a name of one's own may be that of a proxy before this.
             return scheme in ("http", "https") and (
-                place == asked.value("host").lower() or _name(place) in self.own_names
+                place == asked.value("host").lower() or _name(place) in self.own_names - LOOPBACK
             )
 
         return is_own

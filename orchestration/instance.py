@@ -4,8 +4,11 @@ How a stack runs Dagster belongs here; what Dagster runs is in `orchestration.de
 imports Dagster but the functions that open the instance, so that the command line stays quick.
 """
 
+import hashlib
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ from urllib.parse import quote, urlencode
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
+from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ POLL_SECONDS = 30
 DEQUEUE_SECONDS = 2
 SENSOR_TICK_RETENTION_DAYS = {"skipped": 1, "success": 7, "failure": 30, "started": 1}
 CODE_SERVER_THREADS = 4
+MOST_SOCKET_BYTES = 100
+"""Linux allows 107, macOS 103."""
 
 
 def home(settings: Settings) -> Path:
@@ -45,6 +51,18 @@ def home(settings: Settings) -> Path:
 def workspace_file(settings: Settings) -> Path:
     """What the webserver and the daemon load: the one code server that both share."""
     return home(settings) / "workspace.yaml"
+
+
+def code_socket(settings: Settings) -> Path:
+    """Where the code server listens: it has no login, so in a folder that only the stack's account can enter.
+
+    A socket's path is short; where the home's is not, the folder is among the temporary ones.
+    """
+    path = home(settings) / "code.sock"
+    if len(os.fsencode(path)) <= MOST_SOCKET_BYTES:
+        return path
+    name = hashlib.sha256(os.fsencode(settings.root)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}-{name}" / path.name
 
 
 def storage_url(settings: Settings) -> str:
@@ -110,17 +128,26 @@ def instance_config(settings: Settings) -> dict[str, Any]:
 
 def workspace_config(settings: Settings) -> dict[str, Any]:
     """The content of the stack's workspace file."""
-    server = {"host": HOST, "port": settings.port("dagster-code"), "location_name": LOCATION}
+    server = {"host": "localhost", "socket": str(code_socket(settings)), "location_name": LOCATION}
     return {"load_from": [{"grpc_server": server}]}
 
 
 def write_instance_config(settings: Settings) -> Path:
     """Write dagster.yaml and the workspace file into Dagster's home, readable by their owner only; returns the home."""
     folder = home(settings)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for each in (folder, code_socket(settings).parent):
+        _make_private(each)
     _replace(folder / "dagster.yaml", instance_config(settings))
     _replace(workspace_file(settings), workspace_config(settings))
     return folder
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise Terminal(f"{folder} belongs to another account.", remedy="Remove it, or choose another HEADRACE_HOME.")
+    folder.chmod(0o700)
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:
@@ -139,7 +166,7 @@ def code_server_command(settings: Settings) -> list[str]:
     """The code server: holds the definitions, evaluates sensors, and starts a process for each run."""
     return [
         *_python("orchestration.code_server"),
-        *("api", "grpc", "--host", HOST, "--port", str(settings.port("dagster-code"))),
+        *("api", "grpc", "--socket", str(code_socket(settings))),
         *("--module-name", MODULE, "--location-name", LOCATION),
         *("--max-workers", str(CODE_SERVER_THREADS), "--log-level", "warning", "--use-python-environment-entry-point"),
     ]

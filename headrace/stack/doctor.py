@@ -147,7 +147,7 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
         "postgres": ("postgres",),
         "connect": ("connect",),
         "connectors": ("connect-watcher",),
-        "dagster": ("dagster", "dagster-code"),
+        "dagster": ("dagster",),
     }
     wanted = [(name, settings.port(name)) for part in parts for name in names.get(part, ())]
     if "landers" in parts:

@@ -13,7 +13,7 @@ from typing import Protocol
 import psutil
 
 from contracts.errors import Terminal
-from contracts.settings import Settings
+from contracts.settings import HOST, Settings
 from contracts.topics import TOPICS
 from guard.doors import DAGSTER_TOKEN, authorization
 from headrace.stack import doctor, postgres
@@ -352,10 +352,10 @@ def _last_words(settings: Settings, name: str) -> str:
 def _listens(program: Program) -> bool:
     import socket
 
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    is_path = isinstance(program.port, Path)
+    with socket.socket(socket.AF_UNIX if is_path else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
-        host, port = program.address.split(":")
-        return probe.connect_ex((host, int(port))) == 0
+        return probe.connect_ex(program.address if is_path else (HOST, program.port)) == 0
 
 
 def _serves(program: Program, path: str, headers: Mapping[str, str] | None = None) -> bool:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from contracts.settings import HOST, KafkaUser, Settings
@@ -29,13 +30,13 @@ Tier = Literal["servers", "platform"]
 
 @dataclass(frozen=True)
 class Program:
-    """A supervised program. `port` is where it listens once it is ready."""
+    """A supervised program. `port` is where it listens once it is ready: a port, or the path of a socket."""
 
     name: str
     part: Part
     tier: Tier
     command: list[str] = field(repr=False)
-    port: int
+    port: int | Path
     stop_signal: str = "TERM"
     stop_as_group: bool = True
     stop_seconds: int = 30
@@ -49,7 +50,7 @@ class Program:
 
     @property
     def address(self) -> str:
-        return f"{HOST}:{self.port}"
+        return str(self.port) if isinstance(self.port, Path) else f"{HOST}:{self.port}"
 
 
 def built_in_parts(settings: Settings, wanted: Collection[str] | None = None) -> tuple[Part, ...]:
@@ -146,8 +147,8 @@ def _source_programs(settings: Settings) -> list[Program]:
 
 def _dagster_programs(settings: Settings) -> list[Program]:
     """The code server is shared by the webserver and the daemon, so that the definitions are in memory once."""
-    code, web = settings.port("dagster-code"), settings.port("dagster")
-    commands = {
+    code, web = dagster.code_socket(settings), settings.port("dagster")
+    commands: dict[str, tuple[list[str], int | Path]] = {
         "dagster-code": (dagster.code_server_command(settings), code),
         "dagster-webserver": (dagster.webserver_command(settings), web),
         # The daemon listens nowhere: its address is the code server that it asks.

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -43,7 +44,8 @@ def served(with_dagster: Settings) -> Iterator[dg.DagsterInstance]:
         processes = [psutil.Process(server.pid) for server in servers]
         processes += [child for process in processes for child in process.children(recursive=True)]
         for process in processes:
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):  # a child that has ended since
+                process.terminate()
         _, left = psutil.wait_procs(processes, timeout=20)
         for process in left:
             process.kill()

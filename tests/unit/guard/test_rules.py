@@ -105,7 +105,10 @@ def test_a_public_door_takes_a_form_of_its_own_pages_only() -> None:
     assert status(PUBLIC, asked(**FOREIGN)) == 200
     assert status(PUBLIC, asked("POST", **form)) == 200
     assert status(PUBLIC, asked("POST", **form, **FOREIGN)) == 403
-    assert status(PUBLIC, asked("POST", **form, origin="https://evil.example")) == 403
+    for origin in ("https://evil.example", "http://127.0.0.1:8000", "http://localhost:19093", "null"):
+        for door in (PUBLIC, replace(PUBLIC, own_names=names("127.0.0.1,feedback.example"))):
+            assert status(door, asked("POST", **form, origin=origin)) == 403
+    assert status(PUBLIC, asked("POST", **form, origin="https://feedback.example")) == 200
     # Behind a proxy that changes Host, the browser itself says that the page is the form's own.
     assert status(PUBLIC, asked("POST", **form, origin="https://form.example", sec_fetch_site="same-origin")) == 200
 

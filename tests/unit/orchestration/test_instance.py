@@ -1,5 +1,6 @@
 """How Dagster is set up within a stack."""
 
+import os
 import re
 import stat
 import subprocess
@@ -51,9 +52,25 @@ def test_the_home_is_written_for_its_owner_only_and_writing_it_again_changes_not
 def test_every_process_listens_on_this_machine_only_and_has_no_secret_in_its_arguments(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, port_base=20_000, postgres_conninfo="host=db password=s3cret")
     code, web = instance.code_server_command(settings), instance.webserver_command(settings)
-    for command in (code, web):
-        assert command[command.index("--host") + 1] == HOST
+    assert web[web.index("--host") + 1] == HOST
+    assert not {"--host", "--port"} & set(code), "it has no login, so no port"
     assert "s3cret" not in " ".join([*code, *web, *instance.daemon_command(settings)])
+
+
+@pytest.mark.parametrize("name", ["home", "h" * 120])
+def test_the_code_server_listens_where_only_the_stacks_account_can_enter(tmp_path: Path, name: str) -> None:
+    settings = Settings(home=tmp_path / name)
+    socket = instance.code_socket(settings)
+    assert len(os.fsencode(socket)) <= 103
+    assert socket == instance.code_socket(settings)
+    instance.write_instance_config(settings)
+    try:
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        workspace = yaml.safe_load(instance.workspace_file(settings).read_text())
+        assert workspace["load_from"][0]["grpc_server"]["socket"] == str(socket)
+    finally:
+        if not socket.is_relative_to(tmp_path):
+            socket.parent.rmdir()
 
 
 def test_what_runs_are_forked_from_has_no_thread_of_its_own_no_pool_of_workers_and_no_connection() -> None:
