@@ -1,7 +1,8 @@
 """What Connect has delivered: how much of a topic is still on its way, and the account that reconciliation compares."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -99,13 +100,14 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
     bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
     dead = refused(settings, delivery)
     passed = apart.ranges(db, topic_id, sink_name(delivery))
-    latest: dict[str, tuple[Place, bool]] = {}
+    found: dict[str, dict[int, tuple[Place, bool]]] = {}
     for place, message in _read(settings, delivery.topic, {}):
         key = _key(delivery, message)
         if place not in dead and key is not None and not _is_within(place, passed):
-            latest[key] = (place, message.value() is None)
+            found.setdefault(key, {})[place[0]] = (place, message.value() is None)
     query = f"select {delivery.key}, {TOPIC_ID}, {PARTITION}, {OFFSET} from {delivery.qualified}"  # noqa: S608
     rows = {row[0]: (row[1], (row[2], row[3])) for row in db.execute(query.encode())}
+    latest = {key: latest_of(list(places.values()), rows.get(key)) for key, places in found.items()}
     return DeliveryAccount(
         topic=delivery.topic,
         table=delivery.qualified,
@@ -117,6 +119,16 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
         refused=len(dead),
         rows=rows,
     )
+
+
+def latest_of(places: Sequence[tuple[Place, bool]], row: tuple[UUID, Place] | None) -> tuple[Place, bool]:
+    """Of the latest record of a key in each partition, the one that the table should have: place, and whether it deletes.
+
+    A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is open, so
+    the one that the row is of is as good as any other.
+    """
+    written = [place for place in places if row is not None and place[0] == row[1]]
+    return written[0] if written else places[-1]
 
 
 def _is_within(place: Place, ranges: Mapping[int, tuple[tuple[int, int, int], ...]]) -> bool:

@@ -15,6 +15,7 @@ import psycopg
 from confluent_kafka import KafkaError, Message
 
 from contracts.settings import HOST, Settings
+from contracts.topics import TOPICS as CONTRACTS
 from headrace.stack.files import secret
 from streaming.connect import shop
 from streaming.runtime.clients import producer
@@ -24,10 +25,22 @@ from streaming.sources.outcomes import Counts
 from streaming.sources.replay import Options, replay
 from tests.hostile import inputs
 from tests.hostile.chance import Chance
+from tests.hostile_records import (
+    CODECS,
+    NONE,
+    RawProducer,
+    Record,
+    batch,
+    bomb,
+    compressed,
+    encoded,
+    odd_records,
+)
 
 LINES_A_STEP, RECORDS_A_STEP, INPUTS_A_REPLAY = 20, 20, 60
 LINES_A_FILE = 2_000
 ANSWER_SECONDS = 60.0
+MEGABYTES_OF_A_BOMB = 90
 
 
 class Feeder:
@@ -170,6 +183,33 @@ class Records(Feeder):
             self.acknowledged[str(message.topic())] += 1
         elif error.code() not in (KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD):
             self.failures.append(f"a record of {message.topic()} was refused: {error}")
+
+
+class Batches(Feeder):
+    """Writes batches that no client library makes: header names of any bytes, damage, and what inflates without end."""
+
+    pause_s = 5.0
+
+    def __init__(self, settings: Settings, seed: str) -> None:
+        super().__init__(settings, seed)
+        self.sent: Counter[str] = Counter()
+
+    def step(self) -> None:
+        chance = self.chance
+        topic = chance.random.choice([name for name in inputs.TOPICS if name != "customers"])
+        codec = chance.random.choice(CODECS)
+        kind = chance.random.choice(("odd", "odd", "odd", "damaged", "bomb"))
+        match kind:
+            case "odd":
+                records = list(odd_records(chance.random.randrange(2**31), RECORDS_A_STEP))
+                data = batch(records, codec, time_ms=int(time.time() * 1000))
+            case "damaged":
+                data = batch([], codec, content=chance.mutated(compressed(codec, encoded([Record(b"{}")]))), count=1)
+            case _:
+                data = bomb(chance.random.choice([codec for codec in CODECS if codec != NONE]), MEGABYTES_OF_A_BOMB)
+        with RawProducer(self.settings) as raw:
+            offset = raw.send(topic, chance.random.randrange(CONTRACTS[topic].partitions), data)
+        self.sent[f"{kind}{', refused' if offset is None else ''}"] += 1
 
 
 class Forms(Feeder):

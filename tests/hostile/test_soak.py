@@ -23,7 +23,7 @@ from contracts.settings import Settings
 from headrace.stack.programs import environment
 from orchestration import instance as dagster
 from streaming.sources.live import positions
-from tests.hostile.feeders import AccessLog, Feeder, Forms, Questions, Records, Replays, Shop
+from tests.hostile.feeders import AccessLog, Batches, Feeder, Forms, Questions, Records, Replays, Shop
 from warehouse.lake import Lake
 
 MINUTES = float(os.environ.get("HOSTILE_MINUTES", "20"))
@@ -73,8 +73,9 @@ def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings
     before = processes(settings)
     work = settings.root.parent
     log, replays = AccessLog(settings, SEED, work / "shop-logs"), Replays(settings, SEED, work)
-    records, forms = Records(settings, SEED), Forms(settings, SEED)
-    feeders: list[Feeder] = [log, replays, records, forms, Questions(settings, SEED), Shop(settings, SEED)]
+    records, batches, forms = Records(settings, SEED), Batches(settings, SEED), Forms(settings, SEED)
+    questions, changes = Questions(settings, SEED), Shop(settings, SEED)
+    feeders: list[Feeder] = [log, replays, records, batches, forms, questions, changes]
     stop = threading.Event()
     threads = [threading.Thread(target=feeder.run, args=[stop]) for feeder in feeders]
     for thread in threads:
@@ -89,6 +90,7 @@ def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings
         for thread in threads:
             thread.join()
     print({type(feeder).__name__: feeder.steps for feeder in feeders}, flush=True)
+    print(records.acknowledged, batches.sent, forms.statuses, questions.statuses, changes.changes, sep="\n", flush=True)
     for feeder in feeders:
         wrong += feeder.failures
     wrong += settled(settings)
