@@ -122,10 +122,10 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
 
 
 def latest_of(places: Sequence[tuple[Place, bool]], row: tuple[UUID, Place] | None) -> tuple[Place, bool]:
-    """Of the latest record of a key in each partition, the one that the table should have: place, and whether it deletes.
+    """Of the latest record of a key in each partition, the one that the table should have, and whether it deletes.
 
-    A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is open, so
-    the one that the row is of is as good as any other.
+    A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is
+    open, so the one that the row is of is as good as any other.
     """
     written = [place for place in places if row is not None and place[0] == row[1]]
     return written[0] if written else places[-1]
