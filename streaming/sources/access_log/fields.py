@@ -27,7 +27,7 @@ _PLAIN = re.compile(
     r'(?: "([^"\\\0]*+)" "([^"\\\0]*+)"(?: "([^"\\\0]*+)")?)?[ \t\r]*+',
     re.ASCII,
 )
-_QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
+_QUOTED = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
 _GENERAL = re.compile(
     # The bounds keep a hostile line from being tried at every pair of its positions.
     rf"(\S+) (\S+) (\S.{{0,255}}?) \[([^\]]{{0,64}})\] {_QUOTED} {_ANSWER}"

@@ -194,6 +194,7 @@ def _compiled(form: str, variable: re.Pattern[str], name: _Named) -> _Compiled:
     for found in variable.finditer(form):
         literal, after = form[end : found.start()], form[found.end() : found.end() + 1]
         before, end = literal[-1:], found.end()
+        next_to_another = after in ("$", "%") and variable.match(form, found.end()) is not None
         for texts, text in ((parts, re.escape(literal)), (example, literal), (shape, literal)):
             texts.append(text)
         if found[0] == "%%":
@@ -202,7 +203,7 @@ def _compiled(form: str, variable: re.Pattern[str], name: _Named) -> _Compiled:
             continue
         chosen = name(found)
         is_new = bool(chosen.name) and chosen.name not in names
-        value = _value(before, after)
+        value = _beside_another(chosen.name) if next_to_another else _value(before, after)
         parts.append(f"({value})" if is_new else f"(?:{value})")
         example.append(_example(chosen))
         shape.append(f"<{chosen.name}>")
@@ -228,13 +229,22 @@ def _example(variable: _Variable) -> str:
 
 
 def _value(before: str, after: str) -> str:
-    """What a value may hold, by what stands around it. No two neighbours can both take the same characters."""
+    """What a value may hold, by what stands around it.
+
+    Possessive: nothing gives back what it took. Two neighbours that could share a line in many ways would be tried in
+    all of them, and a visitor writes some of the values.
+    """
     if before == after == '"':
-        return r'[^"\\]*(?:\\.[^"\\]*)*'
+        return r'[^"\\]*+(?:\\.[^"\\]*+)*+'
     if before == "[" and after == "]":
-        return r"[^\]]*"
+        return r"[^\]]*+"
     # Lists, such as of forwarding proxies, have a space after each comma.
-    return rf"[^{re.escape(after)}]*" if after.strip() else r"[^\s,]*(?:,\s?[^\s,]*)*"
+    return rf"[^{re.escape(after)}]*+" if after.strip() else r"[^\s,]*+(?:,\s?[^\s,]*+)*+"
+
+
+def _beside_another(name: str) -> str:
+    """A value with nothing between it and the next: `%U%q`, `$host$request_uri`."""
+    return r"[^\s?]*+" if name in PATHS else r"[^\s?/]*+"
 
 
 def _require(text: str, names: set[str]) -> None:

@@ -80,6 +80,19 @@ def test_a_format_is_understood_as_it_stands_in_the_configuration(form: str, lin
 
 
 @pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("%a %t %m %U%q %>s", "198.51.100.7 [20/Nov/2026:10:00:00 +0000] GET /a%20b,c?d=%25 200"),
+        ("$remote_addr [$time_local] $request_method http://$host$request_uri $status",
+         "198.51.100.7 [20/Nov/2026:10:00:00 +0000] GET http://x.example/a%20b,c?d=%25 200"),
+    ],
+)  # fmt: skip
+def test_variables_with_nothing_between_them_are_separated(form: str, line: str) -> None:
+    event = one(line, form)
+    assert (event.path, event.query, event.status) == ("/a%20b,c", "d=%25", 200)
+
+
+@pytest.mark.parametrize(
     "form",
     [
         'LogFormat "%h %r" short',
