@@ -28,6 +28,7 @@ class BehaviorScorer:
     inputs: ClassVar[tuple[str, ...]] = ("orders",)
     output: ClassVar[str] = "customer_behavior"
     state_version: ClassVar[int] = 2
+    by_arrival: ClassVar[bool] = True
 
     def __init__(self, scorer: Scorer | None = None) -> None:
         self._scorer = scorer

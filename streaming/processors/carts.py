@@ -152,8 +152,11 @@ class OpenSession:
         purchase. A purchase that lacks a signature takes no lines but the owner's own.
         """
         lines, browsers = list(self.lines()), self.known.browsers
-        agent = None if owner is None else browsers[owner][:_HASH_BYTES]
         own = [line for line in lines if line.owner in (owner, ANYBODYS)]
+        if len(own) == len(lines):
+            self._drop_all()
+            return Bought(own, _adds_up(own, total))
+        agent = None if owner is None else browsers[owner][:_HASH_BYTES]
         like = [line for line in lines if line.owner == ANYBODYS or browsers[line.owner][:_HASH_BYTES] == agent]
         candidates = [own] if is_verified is False else [own, like, lines]
         found = next((each for each in candidates if each and _adds_up(each, total)), None)
@@ -172,7 +175,7 @@ class OpenSession:
         if not self.is_changed:
             return
         self._state.put(SESSION + self._identity, _encode(self.known))
-        for part in self._changed:
+        for part in sorted(self._changed):
             if part < self.known.parts:
                 self._state.put(self._key(part), _encode(self._parts[part]))
         for part in range(self.known.parts, self._stored_parts):
@@ -196,6 +199,9 @@ class OpenSession:
         known.size -= sum(len(_json(line.sku)) for line in gone)
         if not known.lines:
             known.parts = 0
+
+    def _drop_all(self) -> None:
+        self.known.lines = self.known.size = self.known.parts = 0
 
     def _part(self, part: int) -> list[CartLine]:
         if part not in self._parts:

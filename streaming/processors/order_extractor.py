@@ -39,6 +39,7 @@ class OrderExtractor:
     inputs: ClassVar[tuple[str, ...]] = ("web_logs",)
     output: ClassVar[str] = "orders"
     state_version: ClassVar[int] = 1
+    by_arrival: ClassVar[bool] = True
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
         return _Batch(self.name, state, records).run()

@@ -63,6 +63,8 @@ class Processor(Protocol):
     state; partitions share nothing. What comes out may not depend on how the records were cut into batches: timers run
     on event time, which the processor keeps in its state. `now` is for stamps such as `scored_at` alone.
 
+    One that uses `Record.arrived_ms` has a class variable `by_arrival` that is true; for others it is None.
+
     `state_version` is raised when the form of the state changes: the runtime goes on from no other.
     """
 

@@ -134,9 +134,10 @@ def _decoded(topic: str, inputs: Inputs, begin: int, share: Share) -> list[Recor
     """Decode a chunk of the inputs."""
     decode = strict_decoder(cast("type[Event]", TOPICS[topic].contract))
     records: list[Record] = []
-    arrivals = inputs.arrivals or [None] * len(inputs.offsets)
-    columns = (inputs.offsets, inputs.keys, inputs.values, arrivals)
-    chunk = zip(*(column[begin : begin + CHUNK_RECORDS] for column in columns), strict=True)
+    part = slice(begin, begin + CHUNK_RECORDS)
+    offsets = inputs.offsets[part]
+    arrivals = inputs.arrivals[part] if inputs.arrivals else [None] * len(offsets)
+    chunk = zip(offsets, inputs.keys[part], inputs.values[part], arrivals, strict=True)
     for place, (offset, key, value, arrived) in enumerate(chunk, begin):
         if value is None:
             share.drops[TOMBSTONE] += 1

@@ -70,6 +70,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._processor = processor
+        self._by_arrival: bool = getattr(processor, "by_arrival", False)
         self._batch_records = batch_records
         self._clock = clock
         self._log = logs.logger(part=processor.name, index=index)
@@ -262,7 +263,7 @@ class Worker:
                 list(map(Message.offset, messages)),  # pyright: ignore[reportArgumentType]  a record has an offset
                 list(map(Message.key, messages)),
                 list(map(Message.value, messages)),
-                arrivals(list(map(Message.timestamp, messages))),
+                arrivals(list(map(Message.timestamp, messages))) if self._by_arrival else None,
             )
             share = process(self._processor, key[0], inputs, owned.store, now)
             owned.ledger = _after(owned.ledger, share)
