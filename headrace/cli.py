@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from contracts.errors import HeadraceError
+from headrace.terminal import printable
 
 COMMANDS = (
     *("demo", "stack", "sources", "landing", "processing", "connect", "dead_letters"),
@@ -63,6 +64,18 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except ValueError as error:
         sys.exit(_settings_sentence(error))
+    except Exception as error:  # noqa: BLE001  a person gets a sentence, whatever is broken
+        sys.exit(_fault_sentence(error))
+
+
+def _fault_sentence(error: Exception) -> str:
+    """The sentence for an error that is not raised on purpose. With the log level debug it goes on as it is."""
+    if os.environ.get("HEADRACE_LOG_LEVEL", "").lower() == "debug":
+        raise error
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+    what = f"{type(error).__module__.split('.')[0]}.{type(error).__name__}: {first}"
+    where = "HEADRACE_LOG_LEVEL=debug shows where; `headrace doctor` and `headrace status` show what is missing."
+    return f"This did not work: {printable(what)}\n{where}"
 
 
 def _settings_sentence(error: ValueError) -> str:

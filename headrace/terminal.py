@@ -106,6 +106,7 @@ def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         "failed": "red",
         "fatal": "red",
         "backoff": "red",
+        "flapping": "red",
     }
     columns = (Column(name, overflow="fold") for name in header)
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")

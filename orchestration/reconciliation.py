@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.connect.delivered import delivery_accounts
 from streaming.landing.audit import audit_topics
 from streaming.processors.registry import PROCESSORS
-from streaming.runtime.health import require_broker
+from streaming.runtime.health import quiet_admin, require_broker
+from streaming.runtime.open_transactions import open_transactions
 from streaming.runtime.processing.progress import processor_accounts
 from warehouse.lake import Lake
+from warehouse.missing import apart, missing_files
 from warehouse.raw import registered_accounts
 from warehouse.reconcile import Reconciliation, reconcile
 from warehouse.staged import staged_accounts
@@ -28,14 +31,24 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
     names = tuple(topics)
     # The warehouse first: what is registered after this moment is still in the files that the audit reads.
     with Lake.open(settings) as lake:
+        gone = missing_files(lake)
         registered = [account for name in names for account in registered_accounts(lake, name)]
-        staged = staged_accounts(lake)
+        staged = staged_accounts(lake, {file.table for file in gone})
+        lost = [(file.path, file.table, file.rows) for file in gone] + apart(lake)
+    if not settings.connect:
+        # Nothing is on its way to tables that nobody fills.
+        staged = [replace(account, pending=0) for account in staged]
     # The processors' ledgers before the topics: the scan then finds all that they say they have read.
     processors = processor_accounts(settings, [made() for made in PROCESSORS.values()])
     positions = {(account.topic_id, account.partition): account.position for account in registered}
     topics_now = audit_topics(settings, positions, topics=names)
     deliveries = delivery_accounts(settings) if settings.connect else []
-    return reconcile(topics_now, registered, processors, deliveries, staged)
+    held_back = open_transactions(settings, quiet_admin(settings), [(t.topic, t.partition) for t in topics_now])
+    return reconcile(
+        *(topics_now, registered, processors, deliveries, staged),
+        [f"{each.reason}. {each.remedy}" for each in held_back],
+        [f"{path} ({table}, {rows:,} rows)" for path, table, rows in lost],
+    )
 
 
 def reconcile_when_settled(

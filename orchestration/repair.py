@@ -1,13 +1,15 @@
 """Damaged landed files, registered or not, are written anew from Kafka, and the lake is told."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from contracts.errors import Terminal
 from contracts.landing import LandedFile
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing.repair import rewrite
 from streaming.runtime.health import require_broker
-from warehouse import raw
+from warehouse import missing, raw
 from warehouse.lake import Lake
 
 
@@ -20,9 +22,27 @@ def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterato
     """
     require_broker(settings)
     with Lake.open(settings) as lake, lake.lock.held():
+        # What of the lake's own is gone is taken out of the catalog: the next build makes it again from the rest.
+        missing.set_apart(lake)
+        yield from _restored(settings, lake)
         for topic in topics:
             for damaged in raw.damaged_landed_files(lake, topic):
                 written = rewrite(settings, damaged.path)
                 # Until the lake knows its size too the file is found damaged, and written anew again.
                 raw.refit(lake, settings.landing_root / written.path, written.bytes)
                 yield written
+
+
+def _restored(settings: Settings, lake: Lake) -> Iterator[LandedFile]:
+    """Files that are out of the catalog: written again, and put back."""
+    for name, table, rows in missing.apart(lake):
+        path = Path(name)
+        if not path.is_relative_to(settings.landing_root):
+            raise Terminal(
+                f"{path}, with {rows:,} rows of {table}, is missing, and was made of several landed files.",
+                remedy="Restore it from a backup, then run `headrace landing repair` again.",
+            )
+        written = rewrite(settings, str(path.relative_to(settings.landing_root)))
+        missing.put_back(lake, path)
+        raw.refit(lake, path, written.bytes)
+        yield written

@@ -19,6 +19,7 @@ import stamina
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
+from warehouse import missing, relocation
 from warehouse.lock import BuilderLock
 from warehouse.moments import snapshot_at
 
@@ -46,6 +47,8 @@ _SIGNS_OF_A_LOST_SERVER = (
     # What DuckDB says from then on where the server was lost in the middle of something.
     "database has been invalidated",
 )
+
+_SIGNS_OF_A_MISSING_FILE = ("No such file or directory", "No files found")
 
 _ALIVE = "begin_snapshot <= %(snapshot)s and coalesce(end_snapshot > %(snapshot)s, true)"
 _ROWS = f"""
@@ -106,6 +109,8 @@ class Lake:
         try:
             if read_only and not _exists(lake.postgres(), "ducklake_metadata"):
                 raise Terminal("There is no warehouse yet.", remedy="Run `headrace build` first.")
+            if _exists(lake.postgres(), "ducklake_metadata"):
+                relocation.follow(settings, lake.postgres(), METADATA_SCHEMA)
             version = None if at is None else snapshot_at(lake.postgres(), at)
             is_complete = read_only or _exists(lake.postgres(), INDEX)
             with nullcontext() if is_complete else lake.lock.held():
@@ -163,10 +168,9 @@ class Lake:
         """Use all threads for the length of the block, for work on whole tables."""
         before = self._threads
         self._use(THREADS)
-        try:
-            yield
-        finally:
-            self._use(before)
+        yield
+        # Not after an error: then no statement but a rollback may follow.
+        self._use(before)
 
     def _use(self, threads: int) -> None:
         if threads != self._threads:
@@ -272,8 +276,13 @@ class Lake:
             Transient: conflicts or an absent PostgreSQL outlasted the attempts.
         """
         for attempt in stamina.retry_context(on=Transient, attempts=ATTEMPTS, wait_initial=0.2, wait_max=5.0):
-            with attempt, self.lock.held(), self.transaction():
-                return work()
+            with attempt, self.lock.held():
+                try:
+                    with self.transaction():
+                        return work()
+                except missing.FilesMissing:
+                    missing.set_apart(self)
+                    raise
         raise AssertionError("unreachable: the last attempt raises")
 
     @contextmanager
@@ -292,6 +301,12 @@ class Lake:
             finally:
                 self._in_transaction, self._snapshot = False, None
 
+    def forget(self) -> None:
+        """Drop what is remembered of the catalog, after it was changed in other ways than by DuckLake."""
+        self._remembered.clear()
+        self._last_changes = (-1, {})
+        self.recent.clear()
+
     def _roll_back(self) -> None:
         try:
             self.connection.execute("rollback")
@@ -308,6 +323,8 @@ class Lake:
         except duckdb.Error as error:
             if self._has_lost_server(error):
                 raise Transient("The warehouse's catalog in PostgreSQL does not answer.") from error
+            if isinstance(error, duckdb.IOException) and any(sign in str(error) for sign in _SIGNS_OF_A_MISSING_FILE):
+                raise missing.FilesMissing(f"A file of the warehouse is missing: {first_line(error)}") from error
             if isinstance(error, duckdb.TransactionException) and "onflict" in str(error):
                 raise Transient(f"Another process wrote to the warehouse at the same time: {error}") from error
             raise

@@ -85,6 +85,7 @@ class ProcessorResult:
     """How one processor's account of one input partition adds up. Every number counts records.
 
     inputs: read, of which used, dropped (by reason) and refused as dead letters (by kind). notes: what else happened.
+    pending: held by the topic, and not read yet.
     missed: held by the topic in the range read, but not among the inputs; negative for inputs that are not held. None
     where the topic does not retain the range any more.
     """
@@ -99,6 +100,7 @@ class ProcessorResult:
     dead_letters: dict[str, int]
     notes: dict[str, int]
     missed: int | None
+    pending: int = 0
 
     @property
     def unaccounted(self) -> int:
@@ -142,16 +144,24 @@ class Reconciliation:
     processors: list[ProcessorResult] = field(default_factory=list)
     deliveries: list[DeliveryResult] = field(default_factory=list)
     staged: list[StagedAccount] = field(default_factory=list)
+    held_back: list[str] = field(default_factory=list[str])
+    """What open transactions keep from all readers: who, since when, and what to do."""
+    missing_files: list[str] = field(default_factory=list[str])
+    """Registered files that are gone, with the table and the rows that were in them."""
 
     @property
     def sound(self) -> bool:
         taken = all(not each.missing and not each.unexpected for each in self.staged)
-        return taken and all(each.sound for each in (*self.partitions, *self.processors, *self.deliveries))
+        return (
+            taken
+            and not self.missing_files
+            and all(each.sound for each in (*self.partitions, *self.processors, *self.deliveries))
+        )
 
     @property
     def complete(self) -> bool:
-        delivered = not any(each.pending for each in (*self.deliveries, *self.staged))
-        return self.sound and delivered and all(result.complete for result in self.partitions)
+        done = not any(each.pending for each in (*self.deliveries, *self.staged, *self.processors))
+        return self.sound and done and not self.held_back and all(result.complete for result in self.partitions)
 
     @property
     def damaged(self) -> list[str]:
@@ -185,6 +195,8 @@ class Reconciliation:
             "processors": [asdict(result) | {"unaccounted": result.unaccounted} for result in self.processors],
             "deliveries": [asdict(result) for result in self.deliveries],
             "staged": [asdict(account) for account in self.staged],
+            "held_back": self.held_back,
+            "missing_files": self.missing_files,
         }
 
 
@@ -194,6 +206,8 @@ def reconcile(
     processors: Iterable[ProcessorAccount] = (),
     deliveries: Iterable[DeliveryAccount] = (),
     staged: Iterable[StagedAccount] = (),
+    held_back: Iterable[str] = (),
+    missing_files: Iterable[str] = (),
 ) -> Reconciliation:
     """Compare what the topics hold with what was landed and registered, with what processors did and Connect stored."""
     found = list(topics)
@@ -206,6 +220,8 @@ def reconcile(
         [_processed(account, held.get((account.topic_id, account.partition), [])) for account in processors],
         [_delivered(account) for account in deliveries],
         list(staged),
+        list(held_back),
+        list(missing_files),
     )
 
 
@@ -248,8 +264,8 @@ def _counted(fault: int, pending: int, on_its_way: bool) -> tuple[int, int]:
 
 def _processed(account: ProcessorAccount, logs: list[PartitionAccount]) -> ProcessorResult:
     missed = None
+    held = np.concatenate([log.held for log in logs]) if logs else no_offsets()
     if logs and logs[0].log_start <= account.first:
-        held = np.concatenate([log.held for log in logs])
         in_range = (held >= account.first) & (held < account.next)
         missed = int(in_range.sum()) - account.inputs
         # What the lander set apart a processor may have read: how much a client inflates is not the same for all.
@@ -268,6 +284,7 @@ def _processed(account: ProcessorAccount, logs: list[PartitionAccount]) -> Proce
         dead_letters=account.dead_letters,
         notes=account.notes,
         missed=missed,
+        pending=int((held >= account.next).sum()),
     )
 
 

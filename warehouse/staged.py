@@ -6,7 +6,7 @@ the rows. Why the greatest offset seen is a safe place to go on from is in `docs
 
 # ruff: noqa: S608  names are those of the deliveries declared in `contracts`, offsets are numbers
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -109,9 +109,17 @@ def take(lake: Lake, staged: StagedTable) -> Taken:
         return lake.write(lambda: _take(lake, staged))
 
 
-def staged_accounts(lake: Lake) -> list[StagedAccount]:
-    """Each table held against the landed copy of its topic; of one snapshot. Those never built are left out."""
-    present = [staged for staged in STAGED_TABLES.values() if staged.table.qualified in lake.columns()]
+def staged_accounts(lake: Lake, unreadable: Collection[str] = ()) -> list[StagedAccount]:
+    """Each table held against the landed copy of its topic; of one snapshot.
+
+    Those never built are left out, and those for which an `unreadable` table would be read.
+    """
+    present = [
+        staged
+        for staged in STAGED_TABLES.values()
+        if staged.table.qualified in lake.columns()
+        and not {staged.table.qualified, f"raw.{staged.delivery.topic}"} & set(unreadable)
+    ]
     with lake.transaction():
         return [_account(lake, staged) for staged in present]
 

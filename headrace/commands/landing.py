@@ -3,11 +3,12 @@
 import json
 import signal
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.terminal import print_table
+from headrace.terminal import print_table, printable
 
 if TYPE_CHECKING:
     from contracts.accounts import StagedAccount
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     landing.command()(status)
     landing.command("accept-gap")(accept_gap)
     landing.command()(repair)
+    landing.command("abort-transaction")(abort_transaction)
     app.add_typer(landing)
     app.command()(verify)
 
@@ -125,6 +127,31 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
         typer.echo(f"{topic}-{gap.partition}: gave up offsets {gap.from_offset} to {end} ({gap.reason})")
 
 
+def abort_transaction(
+    topic: Annotated[str, typer.Argument(help="Topic of the partition that is held back.")],
+    partition: Annotated[int, typer.Argument(min=0, help="Number of the partition.")],
+) -> None:
+    """End the transaction that holds readers of a partition back, as aborted: what is in it is never read.
+
+    For one whose program is gone for good; `headrace status` and `headrace verify` show it.
+    """
+    from contracts.errors import Terminal
+    from contracts.settings import Settings
+    from streaming.runtime import open_transactions
+    from streaming.runtime.health import quiet_admin, require_broker
+
+    settings = Settings()
+    require_broker(settings)
+    found = open_transactions.open_transactions(settings, quiet_admin(settings), [(topic, partition)])
+    if not found:
+        typer.echo(f"No transaction holds {topic}-{partition} back.")
+        return
+    if found[0].producer_id is None:
+        raise Terminal(f"{found[0].reason}; the broker does not say whose it is.", remedy=found[0].remedy)
+    open_transactions.abort(settings, found[0])
+    typer.echo(printable(f"{found[0].reason}: aborted."))
+
+
 def repair() -> None:
     """Write landed files that are missing or damaged anew, from the records that Kafka still holds."""
     from contracts.settings import Settings
@@ -158,7 +185,10 @@ def verify(
 
     def tell(result: "Reconciliation") -> None:
         pending, waiting = result.total("pending"), result.total("unregistered")
-        typer.echo(f"waiting: {pending} records not landed yet, {waiting} not built yet", err=True)
+        unread = sum(row.pending for row in result.processors)
+        typer.echo(
+            f"waiting: {pending} records not landed yet, {waiting} not built yet, {unread} not processed yet", err=True
+        )
 
     settings = Settings(kafka_user="reader")
     logs.configure(settings.log_level, console=sys.stderr.isatty())
@@ -174,7 +204,7 @@ def verify(
 _FAULTS = ("lost", "duplicated", "unknown", "altered", "chain_breaks", "damaged_files")
 _DELIVERY_HEADER = ("delivered to", "live keys", "rows", "refused", "behind", "remarks")
 _STAGED_HEADER = ("taken into", "rows", "behind", "remarks")
-_PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "remarks")
+_PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "behind", "remarks")
 _HEADER = ("partition", "held", "landed", "registered", "quarantined", "behind", "remarks")
 
 
@@ -193,6 +223,10 @@ def _print(result: "Reconciliation") -> None:
         )
     if set_apart := result.total("set_apart"):
         typer.echo(f"{set_apart:,} records are set apart: no client can read them (`headrace landing status`).")
+    for missing in result.missing_files:
+        typer.echo(f"missing: {printable(missing)}")
+    for held_back in result.held_back:
+        typer.echo(printable(held_back))
     typer.echo(_verdict(result))
 
 
@@ -209,7 +243,7 @@ def _staged_row(row: "StagedAccount") -> tuple[str, ...]:
 
 
 def _processor_row(row: "ProcessorResult") -> tuple[str, ...]:
-    counts = (row.inputs, row.used, row.outputs, sum(row.drops.values()), sum(row.dead_letters.values()))
+    counts = (row.inputs, row.used, row.outputs, sum(row.drops.values()), sum(row.dead_letters.values()), row.pending)
     kinds = (row.drops, row.dead_letters, row.notes)
     remarks = [f"{count:,} {name}" for of_kind in kinds for name, count in of_kind.items()]
     if row.unaccounted:
@@ -242,8 +276,14 @@ def _verdict(result: "Reconciliation") -> str:
         faults += [f"{row.table}" for row in result.deliveries if not row.sound]
         faults += [f"{row.table}" for row in result.staged if row.missing or row.unexpected]
         restore = (
-            f" Missing or altered: {', '.join(result.damaged)}. Restore them from a backup." if result.damaged else ""
+            f" Missing or altered: {', '.join(result.damaged)}. Run `headrace landing repair`; what Kafka does not hold"
+            " any more has to come from a backup."
+            if result.damaged
+            else ""
         )
+        if result.missing_files:
+            faults.append(f"{len(result.missing_files)} registered files are missing (see above)")
+            restore = restore or " Run `headrace landing repair`, then `headrace build`."
         if result.total("altered"):
             restore += (
                 " Kafka lost records that had landed, and has given their offsets to others: a running lander lands"
@@ -253,6 +293,11 @@ def _verdict(result: "Reconciliation") -> str:
     behind = f"{result.total('pending')} records are not landed yet, {result.total('unregistered')} not registered yet"
     if on_their_way := sum(row.pending for row in (*result.deliveries, *result.staged)):
         behind += f", {on_their_way} not delivered or taken yet"
-    return (
-        f"Nothing is lost or repeated, but {behind}. Is the lander running (`headrace status`)? Then `headrace build`."
-    )
+    unread = Counter[str]()
+    for row in result.processors:
+        unread[row.processor] += row.pending
+    if late := [f"{count:,} by {name}" for name, count in unread.items() if count]:
+        behind += f", not processed yet: {', '.join(late)}"
+    if result.held_back:
+        behind += ", and open transactions hold records back (see above)"
+    return f"Nothing is lost or repeated, but {behind}. Do all programs run (`headrace status`)? Then `headrace build`."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.terminal import print_table, progress, terminable, uninterrupted
+from headrace.terminal import print_table, printable, progress, terminable, uninterrupted
 
 if TYPE_CHECKING:
     from contracts.settings import Settings
@@ -105,17 +105,21 @@ def down() -> None:
 def status(as_json: Json = False) -> None:
     """Show every program with its state and memory.
 
-    Exit 1 unless all of them run.
+    Below them stands what is wrong with the data's way through them. Exit 1 unless all of them run, and go on running.
     """
     from dataclasses import asdict
 
     from contracts.settings import Settings
     from headrace import stack
+    from headrace.stack.supervision import log_file
+    from headrace.stack.troubles import troubles
 
     settings = Settings()
     now = stack.status(settings)
+    warnings = troubles(settings) if now.running else []
     if as_json:
-        typer.echo(json.dumps(asdict(now) | {"home": str(settings.root), "healthy": now.healthy}, indent=2))
+        more = {"home": str(settings.root), "healthy": now.healthy, "troubles": [asdict(each) for each in warnings]}
+        typer.echo(json.dumps(asdict(now) | more, indent=2))
     elif not now.running:
         typer.echo(f"The stack in {settings.root} is not up. Start it by `headrace up`.")
     else:
@@ -125,6 +129,12 @@ def status(as_json: Json = False) -> None:
         ]
         total = ("in all, with the supervisor", "", "", "", "", _megabytes(now.memory_bytes))
         print_table(("program", "state", "up for", "address", "pid", "memory"), [*rows, total])
+        for p in now.programs:
+            if p.ends:
+                typer.echo(f"{p.name} ended {p.ends} times within 5 minutes: {printable(p.last_words)}", err=True)
+                typer.echo(f"  See {log_file(settings, p.name)}.", err=True)
+        for trouble in warnings:
+            typer.echo(f"{printable(trouble.what)}. {trouble.remedy}", err=True)
         typer.echo(f"Logs are in {settings.logs}.")
     raise typer.Exit(int(not now.healthy))
 

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,10 +18,12 @@ from contracts.topics import TOPICS
 from guard.doors import DAGSTER_TOKEN, authorization
 from headrace.stack import doctor, postgres
 from headrace.stack.files import PRIVATE, make_private
+from headrace.stack.flapping import flapping, last_words
 from headrace.stack.kafka.broker import prepare_broker, users_are_known
 from headrace.stack.kafka.connect import prepare_worker
 from headrace.stack.kafka.java import find_java
 from headrace.stack.kafka.users import passwords
+from headrace.stack.neighbours import require_alone
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
 from headrace.terminal import uninterrupted
@@ -46,7 +48,11 @@ def silent(subject: str, state: str) -> None:
 
 @dataclass(frozen=True)
 class ProgramStatus:
-    """One program: its state in supervisord's words, and the memory of its processes (proportional set size)."""
+    """One program: its state in supervisord's words, and the memory of its processes (proportional set size).
+
+    One that runs but ends again and again is `FLAPPING`: `ends` counts how often within five minutes, `last_words` is
+    what it wrote last.
+    """
 
     name: str
     state: str
@@ -54,6 +60,8 @@ class ProgramStatus:
     uptime_s: int | None
     memory_bytes: int
     address: str
+    ends: int = 0
+    last_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,11 @@ def status(settings: Settings) -> StackStatus:
         return StackStatus(running=False, programs=(), memory_bytes=0)
     processes = supervisor.processes()
     known = [program for program in programs(settings) if program.full_name in processes]
-    rows = tuple(_program_status(program, processes[program.full_name]) for program in known)
+    ends = flapping(settings)
+    rows = tuple(
+        _as_flapping(settings, _program_status(program, processes[program.full_name]), ends.get(program.name, 0))
+        for program in known
+    )
     own = _memory_bytes(supervisor.pid(), with_children=False)
     return StackStatus(running=True, programs=rows, memory_bytes=own + sum(row.memory_bytes for row in rows))
 
@@ -194,6 +206,8 @@ def _up(settings: Settings, parts: Collection[str] | None, progress: Progress) -
     for check in doctor.examine(settings, wanted=parts, running=was_running):
         check.require()
     wanted = built_in_parts(settings, parts)
+    if not was_running and {"landers", "processors"} & set(wanted):
+        require_alone(settings)
     every = programs(settings)
     start = _Start(settings, supervisor, [program for program in every if program.part in wanted], progress)
     if was_running:
@@ -335,18 +349,11 @@ class _Start:
             lives |= {process["pid"]} - {0}
             if state == "FATAL" or len(lives) > MOST_DEATHS or time.monotonic() - started > START_SECONDS:
                 raise Terminal(
-                    f"{name} did not come up: {_last_words(self._settings, name)}",
+                    f"{name} did not come up: {last_words(self._settings, name)}",
                     remedy=f"See {log_file(self._settings, name)}.",
                 )
             time.sleep(POLL_SECONDS)
         self._progress(name, f"ready in {time.monotonic() - started:.1f} s")
-
-
-def _last_words(settings: Settings, name: str) -> str:
-    """The last line that a program wrote."""
-    log = log_file(settings, name)
-    lines = log.read_text("utf-8", errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing.")
 
 
 def _listens(program: Program) -> bool:
@@ -374,6 +381,12 @@ def _program_status(program: Program, process: dict[str, object]) -> ProgramStat
     uptime = int(str(process["now"])) - int(str(process["start"])) if pid else None
     memory = _memory_bytes(pid) if pid else 0
     return ProgramStatus(program.name, str(process["statename"]), pid, uptime, memory, program.address)
+
+
+def _as_flapping(settings: Settings, status: ProgramStatus, ends: int) -> ProgramStatus:
+    if not ends or status.state not in ("RUNNING", "STARTING", "BACKOFF"):
+        return status
+    return replace(status, state="FLAPPING", ends=ends, last_words=last_words(settings, status.name))
 
 
 def _memory_bytes(pid: int, *, with_children: bool = True) -> int:

@@ -21,6 +21,8 @@ from streaming.landing.packed import Packed
 if TYPE_CHECKING:
     from streaming.landing.batch import Batch
 
+MIN_RUN = 8
+"""Records of one partition that come one after another, on average, from which their bytes are read where they are."""
 _FORM = struct.Struct(">6I")
 _SECOND = itemgetter(1)
 
@@ -78,53 +80,60 @@ def of_messages(topic: Topic, messages: Iterable[Message], state: Fingerprint | 
 
 def of_batch(batch: "Batch") -> dict[int, RangePrint]:
     """The fingerprint of each partition's records in a batch."""
+    order = np.argsort(batch.partitions, kind="stable") if len(batch.firsts) > 1 else np.arange(len(batch.offsets))
+    ends = np.cumsum(np.bincount(batch.partitions))
+    columns = [np.asarray(each, np.int64)[order] for each in (batch.offsets, batch.times)]
+    columns += [batch.keys.lengths[order], batch.values.lengths[order]]
+    keys, values = (
+        _by_partition(batch.keys, batch.partitions, order),
+        _by_partition(batch.values, batch.partitions, order),
+    )
     found: dict[int, RangePrint] = {}
-    order = np.argsort(batch.partitions, kind="stable") if len(batch.firsts) > 1 else None
-    columns = (batch.offsets, batch.times, batch.keys, batch.values)
-    offsets, times, keys, values = columns if order is None else _ordered(*columns, order)
-    counts = np.bincount(batch.partitions)
-    begin, key_begin, value_begin = 0, 0, 0
     for partition in sorted(batch.firsts):
-        end = begin + int(counts[partition])
-        of_keys, key_begin = _slice(keys, begin, end, key_begin)
-        of_values, value_begin = _slice(values, begin, end, value_begin)
-        whole, last = Fingerprint(), Fingerprint()
-        whole.update(offsets[begin:end], times[begin:end], of_keys, of_values)
-        last.update(offsets[end - 1 : end], times[end - 1 : end], _last(of_keys), _last(of_values))
-        found[partition] = RangePrint(whole.digest(), last.digest())
-        begin = end
+        begin, end = int(ends[partition - 1]) if partition else 0, int(ends[partition])
+        offsets, times, key_lengths, value_lengths = (crc32(column[begin:end].data) for column in columns)
+        whole = _FORM.pack(offsets, times, key_lengths, keys[partition], value_lengths, values[partition])
+        found[partition] = RangePrint(whole, _of_one(batch, int(order[end - 1])))
     return found
 
 
-def _ordered(
-    offsets: np.ndarray, times: np.ndarray, keys: Packed, values: Packed, order: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, Packed, Packed]:
-    return offsets[order], times[order], _taken(keys, order), _taken(values, order)
-
-
-def _taken(packed: Packed, order: np.ndarray) -> Packed:
-    """The strings in another order."""
-    size = len(packed.separator)
-    starts = np.zeros(len(packed) + 1, np.int64)
-    np.cumsum(np.maximum(packed.lengths, 0) + size, out=starts[1:])
-    data = packed.data + packed.separator
-    strings = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(packed), [None, pa.py_buffer(starts), pa.py_buffer(data)]
+def _of_one(batch: "Batch", place: int) -> bytes:
+    (key,), (value,) = batch.keys.at([place]), batch.values.at([place])
+    state = Fingerprint()
+    state.update(
+        batch.offsets[place : place + 1],
+        batch.times[place : place + 1],
+        Packed.of([key]),
+        Packed.of([value], batch.values.separator),
     )
-    content = strings.take(pa.array(order)).buffers()[2]
-    taken = content.to_pybytes() if content is not None else b""
-    return Packed(taken[: len(taken) - size], packed.lengths[order], packed.separator)
+    return state.digest()
 
 
-def _slice(packed: Packed, begin: int, end: int, at: int) -> tuple[Packed, int]:
-    """Strings `begin` to `end - 1`, whose bytes begin at `at`; and where the bytes of the next ones begin."""
-    if begin == 0 and end == len(packed):
-        return packed, len(packed.data)
-    size, lengths = len(packed.separator), packed.lengths[begin:end]
-    stop = at + int(np.maximum(lengths, 0).sum()) + (end - begin) * size
-    return Packed(packed.data[at : stop - size], lengths, packed.separator), stop
+def _by_partition(packed: Packed, partitions: np.ndarray, order: np.ndarray) -> dict[int, int]:
+    """CRC-32 of the strings of each partition, each followed by its separator."""
+    count, size = len(packed), len(packed.separator)
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(np.maximum(packed.lengths, 0) + size, out=starts[1:])
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(partitions)) + 1])
+    data: bytes | pa.Buffer = packed.data
+    if len(begins) * MIN_RUN > count:
+        # Short runs: rather than step through them, bring the strings in the order of their partitions.
+        data, starts, partitions = *_ordered(packed, starts, order), partitions[order]
+        begins = np.concatenate([[0], np.flatnonzero(np.diff(partitions)) + 1])
+    found: dict[int, int] = {}
+    view = memoryview(data)
+    at, owners = starts[np.append(begins, count)].tolist(), partitions[begins].tolist()
+    for owner, start, stop in zip(owners, at, at[1:], strict=False):
+        found[owner] = crc32(view[start:stop], found.get(owner, 0))
+    # Behind the last string there is no separator, where the strings are as they came.
+    if len(view) < at[-1]:
+        found[owners[-1]] = crc32(packed.separator, found[owners[-1]])
+    return found
 
 
-def _last(packed: Packed) -> Packed:
-    length = int(packed.lengths[-1])
-    return Packed(packed.data[len(packed.data) - max(length, 0) :], packed.lengths[-1:], packed.separator)
+def _ordered(packed: Packed, starts: np.ndarray, order: np.ndarray) -> tuple[pa.Buffer, np.ndarray]:
+    """The strings in another order, each followed by its separator, and where they begin."""
+    data = pa.py_buffer(packed.data + packed.separator)
+    strings = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(packed), [None, pa.py_buffer(starts), data])
+    _, places, content = strings.take(pa.array(order)).buffers()
+    return content or pa.py_buffer(b""), np.frombuffer(places, np.int64)[: len(packed) + 1]

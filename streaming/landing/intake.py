@@ -10,7 +10,7 @@ from itertools import groupby
 from uuid import UUID
 
 import psycopg
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import Transient
@@ -25,12 +25,6 @@ from streaming.runtime.careful.reader import UNREADABLE, Unreadable
 SUBMIT_SECONDS = 1.0
 """How long the main thread waits for the writer before it pauses its partitions and goes on polling."""
 DRAIN_SECONDS = 15.0
-
-_OUT_OF_RANGE = (
-    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
-    KafkaError._LOG_TRUNCATION,  # noqa: SLF001
-    KafkaError.OFFSET_OUT_OF_RANGE,
-)
 
 
 class Intake(ABC):
@@ -107,7 +101,7 @@ class Intake(ABC):
             self._fatal.noticed(error)
             self._fatal.check()
             self._log.warning("consumer error", code=error.name(), topic=message.topic(), partition=message.partition())
-            if error.code() in _OUT_OF_RANGE:
+            if error.code() in clients.OUT_OF_RANGE:
                 self._reset("offset out of range", error.str())
             elif error.code() in UNREADABLE:
                 unreadable.add((str(message.topic()), int(message.partition() or 0)))

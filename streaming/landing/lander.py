@@ -24,6 +24,7 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing import accounts
 from streaming.landing.batch import Batch, Buffer
+from streaming.landing.held_back import HeldBack
 from streaming.landing.intake import DRAIN_SECONDS, SUBMIT_SECONDS, Intake, partitions_of
 from streaming.landing.passing import Passing
 from streaming.landing.resume import Key, ResumePoints, resume_points
@@ -80,6 +81,7 @@ class Lander(Intake):
         self._guard = MemoryGuard(settings.root / "state" / f"lander-{index}.full", limit)
         self._is_careful = False
         self._writer = Writer(conninfo=settings.conninfo(), landing_root=settings.landing_root, admin=self._admin)
+        self._held_back = HeldBack(settings, self._admin)
         self._db: psycopg.Connection | None = None
         odd_headers = OddHeaders(settings).of
         self._buffers = {name: Buffer(TOPICS[name], clock, odd_headers) for name in topics}
@@ -320,6 +322,7 @@ class Lander(Intake):
         self._heartbeat_at = self._clock() + HEARTBEAT_SECONDS
         try:
             self._observe_lag()
+            self._held_back.look(self._clock(), self._expected)
             if self._stopped - accounts.stopped(self._connected()):
                 self._reset("gap accepted")
             elif changed := self._changed_topics():

@@ -74,6 +74,8 @@ def rules(settings: Settings) -> list[Rule]:
     return [
         *_topics("lander", TOPICS, _READ),
         Rule("lander", _GROUP, f"{database}-lander", (_READ,)),
+        Rule("lander", _GROUP, f"{database}-look", (_READ,)),
+        Rule("processor", _GROUP, f"{database}-look", (_READ,)),
         *_processors(database),
         *_topics("source", inputs, _READ, _WRITE),
         *_topics("source", dead_letters, _WRITE),

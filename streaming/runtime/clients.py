@@ -140,13 +140,21 @@ def admin(settings: Settings, **overrides: Any) -> AdminClient:
 
 
 def raw_settings(settings: Settings) -> dict[str, Any]:
-    """Settings of kafka-python, which fetches raw batches (`streaming.runtime.careful`)."""
+    """Settings of kafka-python, which fetches raw batches and describes transactions. Raises as `connection` does."""
     return {
         **python_connection(settings),
         "client_id": "headrace-raw",
         "receive_message_max_bytes": 64 << 20,
         "request_timeout_ms": 20_000,
     }
+
+
+OUT_OF_RANGE = (
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+    KafkaError._LOG_TRUNCATION,  # noqa: SLF001
+    KafkaError.OFFSET_OUT_OF_RANGE,
+)
+"""A consumer's position is not in the log, or not in the log that it was of."""
 
 
 def ends_consumer(error: KafkaError) -> bool:

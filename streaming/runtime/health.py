@@ -1,9 +1,9 @@
 """Whether a broker or a Connect worker is there, asked quietly, at start-up and in diagnosis: it may well be away."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Transient
@@ -15,6 +15,7 @@ _LOG_NOTHING = 0
 _NO_LEADER = -1
 _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
+_GROUPS_SECONDS = 20.0
 
 
 def quiet_admin(settings: Settings) -> AdminClient:
@@ -34,6 +35,23 @@ def require_broker(settings: Settings) -> None:
     """Raise `Transient` unless a broker answers, before clients are made that would go on asking for it."""
     if not broker_answers(settings, _PATIENCE_SECONDS):
         raise Transient(f"Kafka at {settings.bootstrap_servers} does not answer. Is the stack up (`headrace up`)?")
+
+
+def group_members(settings: Settings, groups: Iterable[str]) -> set[str]:
+    """The members of consumer groups now: client and host of each. A group that does not exist has none.
+
+    Raises:
+        Transient: the broker did not answer.
+    """
+    found: set[str] = set()
+    admin = quiet_admin(settings)
+    for future in admin.describe_consumer_groups(list(groups), request_timeout=_GROUPS_SECONDS).values():
+        try:
+            found |= {f"{member.client_id} on {member.host.lstrip('/')}" for member in future.result().members}
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                raise Transient(f"Kafka did not describe the consumer groups: {error.args[0].str()}.") from error
+    return found
 
 
 def connect_answers(settings: Settings) -> bool:

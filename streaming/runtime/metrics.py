@@ -23,6 +23,7 @@ SET_APART = Counter(
     "headrace_set_apart", "Batches and records that no client can read, passed over.", ["reader", "topic"]
 )
 STOPPED = Gauge("headrace_lander_stopped_partitions", "Partitions that wait for accept-gap.", ["topic"])
+HELD_BACK = Gauge("headrace_lander_held_back_offsets", "Offsets behind a transaction that was left open.", ["topic"])
 TRUNCATED_OFFSETS = Counter(
     "headrace_lander_truncated_offsets", "Offsets that had landed and that the broker lost afterwards.", ["topic"]
 )
@@ -32,6 +33,9 @@ PROCESSED = Counter("headrace_processor_records_in", "Records processed, refused
 PRODUCED = Counter("headrace_processor_records_out", "Records produced to the output topic.", ["processor"])
 DROPPED = Counter("headrace_processor_records_dropped", "Records that came to nothing.", ["processor", "reason"])
 DEAD_LETTERS = Counter("headrace_processor_dead_letters", "Records refused.", ["processor", "reason"])
+LOST_INPUTS = Counter(
+    "headrace_processor_lost_inputs", "Offsets processed that the broker lost afterwards.", ["processor", "topic"]
+)
 PROCESSOR_LAG = Gauge(
     "headrace_processor_lag_offsets", "High watermark minus position.", ["processor", "topic", "partition"]
 )

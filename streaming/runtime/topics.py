@@ -1,6 +1,7 @@
 """The broker's topics: created from the contracts, and known by id, because a recreated topic keeps its name."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from uuid import UUID
 
 import stamina
@@ -139,6 +140,12 @@ def offset_bounds(client: AdminClient, partitions: Iterable[tuple[str, int]]) ->
     return {key: (starts[key], ends[key]) for key in starts.keys() & ends.keys()}
 
 
+def _refresh(client: AdminClient, topic: str) -> None:
+    """Make a client ask for the leaders of a topic again: by itself it does so only after minutes."""
+    with suppress(KafkaException):
+        client.list_topics(topic, timeout=5.0)
+
+
 def leader_epochs(client: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
     """The leader epoch of each partition now; those that the broker does not send are left out."""
     wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
@@ -162,6 +169,9 @@ _NO_LEADER = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.REPLICA_NOT_AVAILABLE,
     KafkaError.BROKER_NOT_AVAILABLE,
+    # The client knows the leader of before the broker was started again, or one that the broker does not know yet.
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 
 
@@ -171,13 +181,16 @@ def _listed(client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec
 
 @stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
 def _answers(
-    client: AdminClient, wanted: list[TopicPartition], which: OffsetSpec | None
+    client: AdminClient,
+    wanted: list[TopicPartition],
+    which: OffsetSpec | None,
+    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
 ) -> dict[tuple[str, int], tuple[int, int]]:
     """Offset and leader epoch (-1: none is known) of each partition."""
     found: dict[tuple[str, int], tuple[int, int]] = {}
     futures = client.list_offsets(
         dict.fromkeys(wanted, which),  # pyright: ignore[reportArgumentType]  which is only typed as optional
-        isolation_level=IsolationLevel.READ_COMMITTED,
+        isolation_level=isolation,
         request_timeout=TIMEOUT_SECONDS,
     )
     for partition, future in futures.items():
@@ -190,9 +203,19 @@ def _answers(
             if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 continue
             if code in _NO_LEADER:
+                _refresh(client, partition.topic)
                 raise _NoLeader(partition.topic, partition.partition, error.args[0]) from error
             raise Transient(f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}.") from error
     return found
+
+
+def uncommitted_ends(client: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """End of each partition with what is still in open transactions."""
+    wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
+    if not wanted:
+        return {}
+    answers = _answers(client, wanted, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+    return {key: offset for key, (offset, _) in answers.items()}
 
 
 @stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
@@ -209,5 +232,6 @@ def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
     except KafkaException as error:
         # A partition that was just added is not known at once.
         if error.args[0].code() in (*_NO_LEADER, KafkaError.UNKNOWN_TOPIC_OR_PART):
+            _refresh(admin, topic)
             raise _NoLeader(topic, partition, error.args[0]) from error
         raise

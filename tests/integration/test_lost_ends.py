@@ -1,17 +1,25 @@
 """A broker that loses the end of its logs: nothing of either side is lost here, and it is reported."""
 
+import time
+
 import pytest
 
+from contracts.decoding import decode, encode
+from contracts.ecommerce import CustomerBehavior
 from contracts.settings import Settings
+from contracts.topics import TOPICS
 from orchestration.reconciliation import reconcile_stack
 from streaming.landing import accounts
 from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.landing.truncations import truncations_of
 from streaming.runtime import clients
+from streaming.runtime.processing.ledger import TRUNCATED, Ledger
 from tests.corpus import valid_order
 from tests.integration.conftest import ServerControl
 from tests.integration.landers import DEADLINE_SECONDS, TOPIC, landed_and_registered, landing
 from tests.integration.power_cuts import power_cut
+from tests.integration.processor_slots import Slot, ledgers, read_all, slot, state, wait_for_settled
+from tests.integration.samples import order
 from warehouse.lake import Lake
 from warehouse.reconcile import Reconciliation
 
@@ -62,3 +70,43 @@ def landed_by_another(settings: Settings) -> Reconciliation:
     assert before.total("altered")
     with landing(settings, 1):
         return landed_and_registered(settings)
+
+
+def send_orders(settings: Settings, first: int, count: int) -> None:
+    """Orders of one customer to one partition, a few in each batch."""
+    producer = clients.producer(settings)
+    for number in range(first, first + count):
+        producer.produce(TOPIC, encode(order(str(number))), b"C1", partition=0)
+        if number % 20 == 19:
+            assert producer.flush(DEADLINE_SECONDS) == 0
+    assert producer.flush(DEADLINE_SECONDS) == 0
+
+
+def wait_for_ledger(
+    settings: Settings, end: int, running: Slot, seconds: float = DEADLINE_SECONDS
+) -> tuple[Ledger, Slot]:
+    """Wait until so much is processed, and start a slot that ended again, as the supervisor does."""
+    deadline = time.monotonic() + seconds
+    while (book := ledgers(settings).get((TOPIC, 0))) is None or book.next < end:
+        assert time.monotonic() < deadline, (book, running.log.read_text()[-3_000:])
+        if running.has_ended:
+            running = Slot(settings)
+        time.sleep(0.3)
+    return book, running
+
+
+def test_inputs_at_offsets_that_the_broker_lost_are_processed_beside_those_it_lost(
+    fresh: Settings, server_control: ServerControl
+) -> None:
+    with slot(fresh) as first:
+        send_orders(fresh, 0, 200)
+        wait_for_ledger(fresh, 200, first)
+        power_cut(server_control, {(TOPIC, 0): 100})
+        send_orders(fresh, 200, 300)
+        book, last = wait_for_ledger(fresh, 400, first)
+        last.kill9()
+    assert (book.first, book.next, book.inputs, book.notes) == (100, 400, 300, {TRUNCATED: 1})
+    wait_for_settled(fresh, "customer_behavior")
+    made = read_all(fresh, "customer_behavior", TOPICS["customer_behavior"].partitions)
+    assert len({decode(CustomerBehavior, value or b"").event_id for _, _, value in made}) == 500
+    assert state(fresh, "numbering", TOPIC) == {(0, b"C1"): b"500"}

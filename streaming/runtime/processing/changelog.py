@@ -12,15 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from uuid import UUID
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import ARRIVAL_TIMES, TOPICS, Topic
-from streaming.runtime import clients
+from streaming.runtime import clients, logs
+from streaming.runtime.lookup import content_print, first_records
+from streaming.runtime.open_transactions import abort, open_transactions
 from streaming.runtime.processing.store import Checkpoint, Store, is_usable
 from streaming.runtime.topics import TIMEOUT_SECONDS, create_topics, partition_counts, topic_ids, uncommitted_end
+from streaming.runtime.transactions import OVERDUE_SECONDS
 
 DELETE_RETENTION = timedelta(days=7)
 RESTORE_RECORDS = 10_000
@@ -30,6 +33,10 @@ group a little longer than that (`MAX_POLL_SECONDS`)."""
 MAX_POLL_SECONDS = RESTORE_SECONDS + 60.0
 COMPACTION_LAG = timedelta(days=1)
 """What was deleted from the state is gone from the changelog's past after about so long."""
+
+HANGING_SECONDS = 2 * OVERDUE_SECONDS
+"""The broker ends a processor's transaction after `TRANSACTION_TIMEOUT_MS`. One that is open for so long has lost its
+marker."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -87,6 +94,7 @@ class Restorer:
     """
 
     def __init__(self, settings: Settings, admin: AdminClient, processor: str, ids: Mapping[str, UUID]) -> None:
+        self._settings = settings
         self._admin = admin
         self._processor = processor
         self._ids = ids
@@ -116,7 +124,8 @@ class Restorer:
         end = uncommitted_end(self._admin, changelog, partition)
         store = Store(folder)
         checkpoint = store.checkpoint
-        if checkpoint is None or not is_usable(checkpoint, topic_id, end, DELETE_RETENTION, datetime.now(UTC)):
+        usable = checkpoint is not None and is_usable(checkpoint, topic_id, end, DELETE_RETENTION, datetime.now(UTC))
+        if checkpoint is None or not usable or not self._holds((changelog, partition), checkpoint):
             store.close()
             store, checkpoint = Store.emptied(folder), Checkpoint(topic_id, 0, datetime.now(UTC))
         try:
@@ -126,10 +135,35 @@ class Restorer:
             raise
         return store, replayed
 
+    def _holds(self, key: tuple[str, int], checkpoint: Checkpoint) -> bool:
+        """Whether the changelog still has the last record that the store took from it.
+
+        A broker that lost it has lost others, or has given their offsets to other records. (Or it was compacted: then
+        there was no need to begin again, but no harm in it.)
+        """
+        if checkpoint.last is None:
+            return True
+        offset, *content = checkpoint.last
+        message = first_records(self._settings, self._consumer, {key: offset}).get(key)
+        return message is not None and message.offset() == offset and [*content_print(message.value())] == content
+
+    def _end_hanging(self, key: tuple[str, int]) -> None:
+        """End a transaction that nobody will end: its marker is lost, which the coordinator had written.
+
+        Only a slot of this processor writes here, with transactions that are long over by now. What it had done comes
+        again, by the ledger before it.
+        """
+        for found in open_transactions(self._settings, self._admin, [key], patience=HANGING_SECONDS):
+            logs.logger(part=self._processor).error("a transaction hangs in the changelog", reason=found.reason)
+            if found.producer_id is not None:
+                abort(self._settings, found)
+
     def _replay(self, store: Store, place: TopicPartition, checkpoint: Checkpoint, end: int) -> int:
-        replayed, reached = 0, checkpoint.offset
+        replayed, reached, held = 0, checkpoint.offset, checkpoint.last
+        last: Message | None = None
         if reached < end:
             self._consumer.assign([place])
+        stands_since = time.monotonic()
         while reached < end:
             changes: dict[bytes, bytes | None] = {}
             for message in self._consumer.consume(RESTORE_RECORDS, 0.2):
@@ -138,14 +172,25 @@ class Restorer:
                     changes[message.key() or b""] = message.value()
                     reached = (message.offset() or 0) + 1
                     replayed += 1
+                    last = message
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
                     reached = message.offset() or 0
                 elif not error.retriable():
                     raise Transient(f"The changelog cannot be read: {error.str()}.")
             if changes:
+                stands_since = time.monotonic()
                 # Not known to be at the end yet, so it is no younger than where it began.
-                store.write(changes, Checkpoint(checkpoint.topic_id, reached, checkpoint.written_at))
+                held = last_taken(last) or held
+                store.write(changes, Checkpoint(checkpoint.topic_id, reached, checkpoint.written_at, held))
+            elif time.monotonic() - stands_since > HANGING_SECONDS:
+                stands_since = time.monotonic()
+                self._end_hanging((place.topic, place.partition))
             if time.monotonic() > self._deadline:
                 raise Transient(f"The state was not restored in {RESTORE_SECONDS:.0f} s; the next start goes on.")
-        store.write({}, Checkpoint(checkpoint.topic_id, reached, datetime.now(UTC)))
+        store.write({}, Checkpoint(checkpoint.topic_id, reached, datetime.now(UTC), held))
         return replayed
+
+
+def last_taken(message: Message | None) -> tuple[int, int, int] | None:
+    """How a checkpoint names the last record taken."""
+    return None if message is None else (message.offset() or 0, *content_print(message.value()))

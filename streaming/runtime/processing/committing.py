@@ -5,7 +5,7 @@ from typing import NamedTuple, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from contracts.errors import Transient
+from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.processors.processor import Processor
@@ -41,6 +41,7 @@ class Committer:
         self._changelogs = {topic: changelog_topic(processor.name, topic).name for topic in processor.inputs}
         self._transactions = Transactions(settings, transactional_id)
         self._odd_headers = OddHeaders(settings)
+        self._reflected: dict[Key, int] = {}
 
     def start(self) -> None:
         """Fence former owners of the transactional id, and have what they left open aborted."""
@@ -78,6 +79,7 @@ class Committer:
         if len(reflected) < len(parts):
             raise Transient("Kafka did not take a batch in time.")
         failpoint("processing.flushed")
+        self._require_whole(reflected)
         # 5. The offsets, under the generation of the group that this slot knows.
         self._transactions.send_offsets(
             [TopicPartition(*key, part.share.next_offset) for key, part in parts.items()], group
@@ -87,6 +89,16 @@ class Committer:
         self._transactions.commit()
         failpoint("processing.committed")
         return reflected
+
+    def _require_whole(self, reflected: Mapping[Key, int]) -> None:
+        """A changelog that does not grow has lost its end, and with it changes that the stores have."""
+        for (topic, partition), offset in reflected.items():
+            if offset <= self._reflected.get((topic, partition), 0):
+                raise Terminal(
+                    f"Kafka lost the end of {self._changelogs[topic]}, partition {partition}.",
+                    remedy="The supervisor starts the processor again, with the state that the changelog holds.",
+                )
+        self._reflected |= reflected
 
     def _produce(self, key: Key, part: Part, reflected: dict[Key, int]) -> None:
         (topic, partition), (messages, share, ledger) = key, part

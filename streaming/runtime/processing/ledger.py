@@ -9,9 +9,15 @@ from uuid import UUID
 
 import msgspec
 
+TRUNCATED = "times the input lost its end"
+"""A note: how often."""
+
 
 class Ledger(msgspec.Struct, frozen=True):
-    """What a processor did with offsets `first` to `next - 1` of one partition; all but these are counts so far."""
+    """What a processor did with offsets `first` to `next - 1` of one partition; all but these are counts so far.
+
+    `leader_epoch` and `last_record` (`lookup.record_print`) are of the last input, which the broker may lose.
+    """
 
     topic_id: UUID
     first: int
@@ -23,6 +29,8 @@ class Ledger(msgspec.Struct, frozen=True):
     dead_letters: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     notes: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     state_version: int = 1
+    leader_epoch: int | None = None
+    last_record: str | None = None
 
     @property
     def balanced(self) -> bool:
@@ -39,6 +47,8 @@ class Ledger(msgspec.Struct, frozen=True):
         drops: Mapping[str, int],
         dead_letters: Mapping[str, int],
         notes: Mapping[str, int],
+        leader_epoch: int | None = None,
+        last_record: str | None = None,
     ) -> "Ledger":
         """The ledger after a batch."""
         return Ledger(
@@ -52,7 +62,17 @@ class Ledger(msgspec.Struct, frozen=True):
             _sum(self.dead_letters, dead_letters),
             _sum(self.notes, notes),
             self.state_version,
+            leader_epoch,
+            last_record,
         )
+
+    def begun_again(self, offset: int) -> "Ledger":
+        """The ledger after the broker has lost the inputs from an offset on: it counts what stands there now.
+
+        What the lost inputs did is in outputs and state, and stays.
+        """
+        lost = {TRUNCATED: self.notes.get(TRUNCATED, 0) + 1}
+        return Ledger(self.topic_id, offset, offset, notes=lost, state_version=self.state_version)
 
 
 def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

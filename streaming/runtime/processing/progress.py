@@ -16,7 +16,7 @@ from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import offset_bounds, partition_counts
+from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
 
 POLL_SECONDS = 0.3
 READ_RECORDS = 10_000
@@ -41,8 +41,24 @@ def read_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
     }
 
 
+def begun_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
+    """The ledger of each partition of the inputs for which the processor has a changelog, read or not.
+
+    Raises:
+        Transient: the broker did not answer, or a changelog could not be read to its end.
+    """
+    admin = clients.admin(settings)
+    changelogs = {topic: changelog_topic(processor.name, topic).name for topic in processor.inputs}
+    present = topic_ids(admin, changelogs.values())
+    begun = [topic for topic, changelog in changelogs.items() if changelog in present]
+    ids, counts = topic_ids(admin, begun), partition_counts(admin, begun)
+    keys = [(topic, number) for topic in ids for number in range(counts[topic])]
+    unread = {key: Ledger(ids[key[0]], low, low) for key, (low, _) in offset_bounds(admin, keys).items()}
+    return unread | read_ledgers(settings, processor)
+
+
 def processor_accounts(settings: Settings, processors: Iterable[Processor]) -> list[ProcessorAccount]:
-    """The ledgers as accounts for reconciliation."""
+    """The ledgers as accounts for reconciliation. A processor that never ran here has none."""
     return [
         ProcessorAccount(
             processor=processor.name,
@@ -59,7 +75,7 @@ def processor_accounts(settings: Settings, processors: Iterable[Processor]) -> l
             notes=book.notes,
         )
         for processor in processors
-        for (topic, partition), book in sorted(read_ledgers(settings, processor).items())
+        for (topic, partition), book in sorted(begun_ledgers(settings, processor).items())
     ]
 
 

@@ -27,11 +27,15 @@ _cache = Cache(_CACHE_BYTES)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """How far in the changelog (topic id and next offset) a store is, and when it was known to be at its end."""
+    """How far in the changelog (topic id and next offset) a store is, and when it was known to be at its end.
+
+    `last` is the last record of the changelog that is in the store: its offset, and length and CRC-32 of its value.
+    """
 
     topic_id: UUID
     offset: int
     written_at: datetime
+    last: tuple[int, int, int] | None = None
 
 
 class Base(Protocol):

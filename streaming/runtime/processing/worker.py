@@ -14,7 +14,6 @@ that the offsets of an instance that was left behind are refused. After an abort
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -27,14 +26,16 @@ from streaming.processors.processor import Processor
 from streaming.runtime import clients, logs, metrics
 from streaming.runtime.arrival import arrivals
 from streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
-from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
+from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
 from streaming.runtime.failpoints import failpoint
+from streaming.runtime.lookup import content_print
 from streaming.runtime.processing import changelog, ledger, resume
-from streaming.runtime.processing.batch import Inputs, Share, process
+from streaming.runtime.processing.batch import Inputs, process
 from streaming.runtime.processing.committing import Aborted, Committer, Key, Part
-from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.inputs import held
+from streaming.runtime.processing.owned import Owned, ledger_after, take_stretch
 from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
-from streaming.runtime.topics import ask_topic_ids, offset_bounds
+from streaming.runtime.topics import ask_topic_ids, leader_epochs, offset_bounds
 from streaming.runtime.transactions import CALL_SECONDS, RESTART
 
 BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
@@ -43,17 +44,7 @@ GATHER_SECONDS = 0.1
 CONSUME_RECORDS = 4_000
 MEMORY_BYTES = 1_500_000_000
 """What a slot may take: several times what it takes under load, models included."""
-
-
-@dataclass
-class Owned:
-    """A partition that this slot owns: its store, its ledger, the records gathered for the next batch, and the offset
-    after them."""
-
-    store: Store
-    ledger: Ledger
-    position: int
-    gathered: list[Message] = field(default_factory=list[Message])
+MAX_EPOCH = 2**31
 
 
 class Worker:
@@ -100,6 +91,7 @@ class Worker:
             },
         )
         self._committer = Committer(settings, processor, f"{group}-{index}")
+        self._suspicion: str | None = None
         self._stopping = False
 
     def stop(self) -> None:
@@ -131,6 +123,9 @@ class Worker:
     def _step(self) -> None:
         # 1. Gather.
         self._gather()
+        if self._suspicion is not None:
+            self._look_again(self._suspicion)
+            return
         batch = {key: owned for key, owned in self._owned.items() if owned.gathered}
         if not batch:
             return
@@ -162,7 +157,7 @@ class Worker:
         if self._careful:
             return self._gather_carefully(*self._careful.popitem())
         count, size, deadline = 0, 0, None
-        while count < self._batch_records and size < BATCH_BYTES and not self._stopping:
+        while count < self._batch_records and size < BATCH_BYTES and not self._stopping and not self._suspicion:
             if deadline is not None and time.monotonic() >= deadline:
                 return None
             wanted = min(CONSUME_RECORDS, self._batch_records - count)
@@ -182,7 +177,7 @@ class Worker:
         if any(map(Message.error, messages)):
             for message in messages:
                 if (error := message.error()) is not None:
-                    self._take_error(error, (str(message.topic()), int(message.partition() or 0)))
+                    self._take_error(error)
                     if error.code() in UNREADABLE:
                         unreadable.add((str(message.topic()), int(message.partition() or 0)))
             messages = [message for message in messages if message.error() is None]
@@ -199,6 +194,8 @@ class Worker:
             if taken:
                 owned.gathered += taken
                 owned.position = (taken[-1].offset() or 0) + 1
+                if (taken[-1].leader_epoch() or 0) > (owned.epoch if owned.epoch is not None else MAX_EPOCH):
+                    self._suspicion = "leader changed"
                 size += sum(map(len, taken))
         return size + sum(map(self._pass_unreadable, unreadable))
 
@@ -214,24 +211,16 @@ class Worker:
             self._log.warning("cannot read carefully yet", error=str(error))  # the client fails there again
         if stretch is None:
             return 0
-        self._take_stretch(owned, stretch)
+        take_stretch(self._processor.name, owned, stretch)
         self._seek(key, owned.position)
         return sum(map(len, stretch.messages))
-
-    def _take_stretch(self, owned: Owned, stretch: Stretch) -> None:
-        owned.gathered += stretch.messages
-        owned.position = stretch.next
-        if (bad := stretch.unreadable) is not None:
-            metrics.SET_APART.labels(self._processor.name, bad.topic).inc()
-            place = {"topic": bad.topic, "partition": bad.partition, "first": bad.first, "next": bad.next}
-            self._log.error("passed over: cannot be read", **place, records=bad.records, reason=bad.reason)
 
     def _gather_carefully(self, key: Key, left: int) -> None:
         """After an end for want of memory: a batch of records that are read carefully; behind them the client reads."""
         owned, size = self._owned[key], 0
         with CarefulReader(self._settings) as reader:
             for stretch in reader.read(*key, owned.position):
-                self._take_stretch(owned, stretch)
+                take_stretch(self._processor.name, owned, stretch)
                 size += sum(map(len, stretch.messages))
                 left -= stretch.stored_bytes
                 if left <= 0:
@@ -242,15 +231,12 @@ class Worker:
         self._seek(key, owned.position)
         self._consumer.resume([TopicPartition(*key)])
 
-    def _take_error(self, error: KafkaError, key: Key) -> None:
+    def _take_error(self, error: KafkaError) -> None:
         self._fatal.noticed(error)
         self._fatal.check()
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            (low, _) = offset_bounds(self._admin, [key]).get(key, (0, 0))
-            if (owned := self._owned.get(key)) is not None and owned.position < low:
-                raise resume.expired(self._processor, key, owned.position, low)
-            name = self._processor.name
-            raise resume.start_over(self._processor, f"{name} cannot continue in {key[0]}-{key[1]}: {error.str()}.")
+        if error.code() in clients.OUT_OF_RANGE:
+            self._suspicion = error.str()
+            return
         self._log.warning("consumer error", code=error.name())
 
     # --- 2. processing --------------------------------------------------------------------------------------------
@@ -266,7 +252,7 @@ class Worker:
                 arrivals(list(map(Message.timestamp, messages))) if self._by_arrival else None,
             )
             share = process(self._processor, key[0], inputs, owned.store, now)
-            owned.ledger = _after(owned.ledger, share)
+            owned.ledger = ledger_after(owned.ledger, share, messages[-1])
             parts[key] = Part(messages, share, ledger.encode(owned.ledger))
         return parts
 
@@ -274,16 +260,33 @@ class Worker:
 
     def _store(self, parts: dict[Key, Part], reflected: dict[Key, int]) -> None:
         for key, part in parts.items():
-            checkpoint = Checkpoint(self._topics.changelogs[key[0]], reflected[key], datetime.now(UTC))
+            last = (reflected[key] - 1, *content_print(part.ledger))
+            checkpoint = Checkpoint(self._topics.changelogs[key[0]], reflected[key], datetime.now(UTC), last)
+            self._owned[key].committed = self._owned[key].ledger
             self._owned[key].store.write({**part.share.changes, LEDGER_KEY: part.ledger}, checkpoint)
 
     def _go_back(self) -> None:
         """Go on from the last commit."""
-        ledgers = self._topics.ledgers(self._consumer, {key: owned.store for key, owned in self._owned.items()})
+        self._topics.ledgers(self._consumer, {key: owned.store for key, owned in self._owned.items()})  # or an end
         for key, owned in self._owned.items():
-            owned.ledger = ledgers[key]
+            owned.ledger = owned.committed
             owned.gathered, owned.position = [], owned.ledger.next
             self._seek(key, owned.ledger.next)
+
+    def _look_again(self, suspicion: str) -> None:
+        """Go on from the last commit, or where the broker has lost what was read: from there."""
+        self._log.warning("looking for lost inputs", reason=suspicion)
+        books = {key: owned.committed for key, owned in self._owned.items()}
+        epochs = leader_epochs(self._admin, books)
+        books_held = held(self._settings, self._admin, self._processor.name, books)
+        for key, (low, _) in offset_bounds(self._admin, books).items():
+            if books_held[key].next < low:
+                raise resume.expired(self._processor, key, books_held[key].next, low)
+        for key, owned in self._owned.items():
+            owned.ledger, owned.committed, owned.epoch = books_held[key], books_held[key], epochs.get(key)
+            owned.gathered, owned.position = [], owned.ledger.next
+            self._seek(key, owned.position)
+        self._suspicion = None
 
     def _seek(self, key: Key, offset: int) -> None:
         deadline = time.monotonic() + CALL_SECONDS
@@ -331,7 +334,9 @@ class Worker:
             for store in stores.values():
                 store.close()
             raise
-        self._owned |= {key: Owned(stores[key], book, book.next) for key, book in ledgers.items()}
+        epochs = leader_epochs(self._admin, keys)
+        for key, book in held(self._settings, self._admin, self._processor.name, ledgers).items():
+            self._owned[key] = Owned(stores[key], book, book.next, book, epochs.get(key))
         # The ledgers say where to go on: they were committed in the same transactions as the group's offsets.
         if self._is_careful:
             consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
@@ -362,18 +367,6 @@ class Worker:
 
     def _store_folder(self, key: Key) -> Path:
         return self._folder / key[0] / str(key[1])
-
-
-def _after(book: Ledger, share: Share) -> Ledger:
-    return book.after(
-        share.next_offset,
-        inputs=share.inputs,
-        used=share.used,
-        outputs=len(share.outputs),
-        drops=share.drops,
-        dead_letters=share.dead_letters,
-        notes=share.notes,
-    )
 
 
 def group_of(settings: Settings, processor: str) -> str:

@@ -126,3 +126,13 @@ def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as raised:
         cli.main()
     assert raised.value.code == cli.INTERRUPTED
+
+
+def test_an_error_of_any_kind_is_a_sentence_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> typer.Typer:
+        raise OSError("a file\nwith lines is missing\x1b[2J")
+
+    monkeypatch.setattr(cli, "build_app", broken)
+    monkeypatch.delenv("HEADRACE_LOG_LEVEL", raising=False)
+    with pytest.raises(SystemExit, match=r"This did not work: builtins.OSError: a file\n.*headrace status"):
+        cli.main()

@@ -15,6 +15,10 @@ class Admin:
 
     def __init__(self, *codes: int) -> None:
         self._codes = list(codes)
+        self.refreshed: list[str] = []
+
+    def list_topics(self, topic: str, **_: Any) -> None:
+        self.refreshed.append(topic)
 
     def list_offsets(self, wanted: dict[Any, Any], **_: Any) -> dict[Any, Future[Any]]:
         future = Future[Any]()
@@ -28,6 +32,13 @@ class Admin:
 def test_a_partition_between_two_leaders_is_asked_again() -> None:
     admin: Any = Admin(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
     assert uncommitted_end(admin, "orders", 0) == 7
+    assert admin.refreshed == ["orders", "orders"]
+
+
+def test_a_leader_of_before_a_restart_is_forgotten_and_asked_for_again() -> None:
+    admin: Any = Admin(KafkaError.FENCED_LEADER_EPOCH)
+    assert uncommitted_end(admin, "orders", 0) == 7
+    assert admin.refreshed == ["orders"]
 
 
 def test_another_error_is_told_at_once() -> None:

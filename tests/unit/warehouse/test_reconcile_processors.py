@@ -54,3 +54,18 @@ def test_a_range_that_is_not_retained_any_more_is_not_held_against_the_processor
             assert (result.missed, result.sound) == (None, True)
         else:
             assert (result.missed, result.sound) == (-40, False)
+
+
+def test_what_a_processor_has_not_read_yet_is_pending_and_not_complete() -> None:
+    behind = reconcile([topic([0, 1, 2, 3, 4])], [], [account(0, 3, 3, 1)])
+    assert [each.pending for each in behind.processors] == [2]
+    assert behind.sound
+    assert not behind.complete
+
+
+def test_a_held_back_partition_or_a_missing_file_is_not_complete() -> None:
+    assert reconcile([], []).complete
+    held = reconcile([], [], held_back=["orders-0: a transaction"])
+    assert (held.sound, held.complete) == (True, False)
+    missing = reconcile([], [], missing_files=["x.parquet (raw.orders, 3 rows)"])
+    assert (missing.sound, missing.complete) == (False, False)

@@ -1,0 +1,60 @@
+"""What is wrong with the data's way through a running stack, for `headrace status`: asked of servers that answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+
+_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong, and what to do."""
+
+    what: str
+    remedy: str
+
+
+def troubles(settings: Settings) -> list[Trouble]:
+    """Records lost by Kafka, partitions that stand still, and transactions that hold readers back."""
+    found: list[Trouble] = []
+    for look in (_landing, _transactions):
+        try:
+            found += look(settings)
+        except Transient:
+            continue  # the table of programs shows that a server is unavailable
+        except Exception as error:  # noqa: BLE001  status answers, whatever is broken
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            found.append(Trouble(f"{look.__name__.strip('_')} cannot be looked at: {first}", "See `headrace doctor`."))
+    return found
+
+
+def _landing(settings: Settings) -> Iterator[Trouble]:
+    from streaming.landing.accounts import topic_states
+
+    for state in topic_states(settings.conninfo()):
+        if state.truncated_offsets:
+            yield Trouble(
+                f"Kafka lost {state.truncated_offsets:,} offsets of {state.topic} after they had landed: they are kept",
+                "See docs/landing.md, and give Kafka's disk or its copies your attention.",
+            )
+        for stopped in state.stopped_partitions:
+            yield Trouble(
+                f"{state.topic}-{stopped}", f"Run `headrace landing accept-gap {state.topic}` to record the gap."
+            )
+
+
+def _transactions(settings: Settings) -> Iterator[Trouble]:
+    from streaming.runtime.health import broker_answers, quiet_admin
+    from streaming.runtime.open_transactions import open_transactions
+
+    if not broker_answers(settings, _SECONDS):
+        return
+    admin = quiet_admin(settings)
+    known = admin.list_topics(timeout=_SECONDS).topics
+    keys = [(topic, partition) for topic in TOPICS if topic in known for partition in known[topic].partitions]
+    for found in open_transactions(settings, admin, keys):
+        yield Trouble(found.reason, found.remedy)

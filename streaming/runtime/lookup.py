@@ -1,0 +1,95 @@
+"""Single records read again, to see whether a broker still holds what was read or written before."""
+
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from zlib import crc32
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from contracts.errors import Transient
+from contracts.settings import Settings
+from streaming.runtime import clients
+from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
+
+READ_SECONDS = 30.0
+_FORM = struct.Struct(">QIIII")
+
+Key = tuple[str, int]
+
+
+@contextmanager
+def reader(settings: Settings) -> Iterator[Consumer]:
+    """A consumer for `first_records`."""
+    consumer = clients.consumer(
+        settings,
+        f"{settings.database}-look",
+        **{"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.message.max.bytes": 64_000},
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def first_records(settings: Settings, consumer: Consumer, offsets: Mapping[Key, int]) -> dict[Key, Message | None]:
+    """The first committed record at or past an offset, by partition; None where the log ends before one.
+
+    What no client can read is no record.
+
+    Raises:
+        Transient: they could not be read in time.
+    """
+    found: dict[Key, Message | None] = {}
+    if not offsets:
+        return found
+    consumer.assign([TopicPartition(*key, offset) for key, offset in offsets.items()])
+    deadline = time.monotonic() + READ_SECONDS
+    while len(found) < len(offsets):
+        for message in consumer.consume(1_000, 0.1):
+            key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
+            if error is None:
+                found.setdefault(key, message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                found.setdefault(key, None)
+            elif error.code() in UNREADABLE:
+                if key not in found:
+                    found[key] = _first_readable(settings, key, offsets[key])
+            elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+                raise Transient(f"Records cannot be read again: {error.str()}.")
+        if time.monotonic() > deadline:
+            raise Transient("Records were not read again in time.")
+    consumer.unassign()
+    return found
+
+
+def _first_readable(settings: Settings, key: Key, offset: int) -> Message | None:
+    with CarefulReader(settings) as careful:
+        return next((stretch.messages[0] for stretch in careful.read(*key, offset) if stretch.messages), None)
+
+
+def first_newer(settings: Settings, consumer: Consumer, key: Key, epoch: int, low: int, high: int) -> int:
+    """The first offset from `low` to `high` at or past which no record of this leader epoch or an earlier one stands.
+
+    By bisection: epochs never fall along a log.
+    """
+    while low < high:
+        middle = (low + high) // 2
+        (message,) = first_records(settings, consumer, {key: middle}).values()
+        if message is None or (message.leader_epoch() or 0) > epoch:
+            high = middle
+        else:
+            low = (message.offset() or middle) + 1
+    return low
+
+
+def record_print(message: Message) -> str:
+    """What a record is, in 48 hexadecimal digits: its timestamp, and the lengths and CRC-32 of key and value."""
+    (_, timestamp), key, value = message.timestamp(), message.key(), message.value()
+    return _FORM.pack(timestamp & (1 << 64) - 1, *content_print(key), *content_print(value)).hex()
+
+
+def content_print(content: bytes | None) -> tuple[int, int]:
+    """Length plus one (0 for None) and CRC-32 of a key or value."""
+    return (0, 0) if content is None else (len(content) + 1, crc32(content))

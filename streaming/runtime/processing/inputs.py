@@ -1,0 +1,74 @@
+"""Whether the broker still holds what a processor read last, and where to read on where it does not."""
+
+from collections.abc import Mapping
+
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
+
+from contracts.settings import Settings
+from contracts.topics import TOPICS
+from streaming.runtime import logs, lookup, metrics
+from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.topics import offset_bounds
+
+Key = tuple[str, int]
+
+
+def lost_inputs(settings: Settings, admin: AdminClient, ledgers: Mapping[Key, Ledger]) -> dict[Key, int]:
+    """The first offset lost, of each partition that does not hold the last record of its ledger any more.
+
+    Found by leader epochs; without them it is the end of the log, or the ledger's own position where another record
+    stands before it.
+
+    Raises:
+        Transient: the broker did not answer.
+    """
+    bounds = offset_bounds(admin, ledgers)
+    ledgers = {key: book for key, book in ledgers.items() if key in bounds}
+    suspects = {key for key, book in ledgers.items() if book.next > bounds[key][1]}
+    asked = {
+        key: book.next - 1
+        for key, book in ledgers.items()
+        if key not in suspects and book.last_record is not None and bounds[key][0] < book.next
+    }
+    with lookup.reader(settings) as reader:
+        for key, message in lookup.first_records(settings, reader, asked).items():
+            if not _is_same(key, ledgers[key], message):
+                suspects.add(key)
+        lost: dict[Key, int] = {}
+        for key in sorted(suspects):
+            (low, end), book = bounds[key], ledgers[key]
+            high = max(low, min(book.next, end))
+            known = book.leader_epoch is not None
+            lost[key] = lookup.first_newer(settings, reader, key, book.leader_epoch or 0, low, high) if known else high
+        return lost
+
+
+def held(settings: Settings, admin: AdminClient, processor: str, ledgers: Mapping[Key, Ledger]) -> dict[Key, Ledger]:
+    """The ledgers; those begun again whose inputs the broker has lost, which is reported.
+
+    Raises:
+        Transient: the broker did not answer.
+    """
+    found = dict(ledgers)
+    for key, lost in lost_inputs(settings, admin, ledgers).items():
+        book = ledgers[key]
+        found[key] = book.begun_again(lost)
+        metrics.LOST_INPUTS.labels(processor, key[0]).inc(book.next - lost)
+        logs.logger(part=processor).error(
+            "the broker lost inputs that were processed",
+            topic=key[0],
+            partition=key[1],
+            from_offset=lost,
+            to_offset=book.next,
+            remedy="What they did stays; what stands at these offsets now is processed. See docs/processing.md.",
+        )
+    return found
+
+
+def _is_same(key: Key, book: Ledger, message: Message | None) -> bool:
+    if message is not None and message.offset() == book.next - 1:
+        return lookup.record_print(message) == book.last_record
+    # A compacted topic drops records. Of any other it was lost, or replaced by one that was aborted.
+    newer = message is not None and (message.leader_epoch() or 0) > (book.leader_epoch or 0)
+    return TOPICS[key[0]].compacted and not newer

@@ -1,0 +1,52 @@
+"""A partition that a slot owns, and what is added to it: records taken from the topic, and a batch done."""
+
+from dataclasses import dataclass, field
+
+from confluent_kafka import Message
+
+from streaming.runtime import logs, metrics
+from streaming.runtime.careful.reader import Stretch
+from streaming.runtime.lookup import record_print
+from streaming.runtime.processing.batch import Share
+from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.store import Store
+
+
+@dataclass
+class Owned:
+    """A partition that this slot owns: its store, its ledger, the records gathered for the next batch, the offset
+    after them, the ledger to go back to, and the leader epoch for which it holds (None where the broker sends none)."""
+
+    store: Store
+    ledger: Ledger
+    position: int
+    committed: Ledger
+    epoch: int | None = None
+    gathered: list[Message] = field(default_factory=list[Message])
+
+
+def take_stretch(processor: str, owned: Owned, stretch: Stretch) -> None:
+    """Take what was read carefully: records, or a range that cannot be read."""
+    owned.gathered += stretch.messages
+    owned.position = stretch.next
+    if (bad := stretch.unreadable) is not None:
+        metrics.SET_APART.labels(processor, bad.topic).inc()
+        place = {"topic": bad.topic, "partition": bad.partition, "first": bad.first, "next": bad.next}
+        logs.logger(part=processor).error(
+            "passed over: cannot be read", **place, records=bad.records, reason=bad.reason
+        )
+
+
+def ledger_after(book: Ledger, share: Share, last: Message) -> Ledger:
+    """The ledger after a batch, whose last input is `last`."""
+    return book.after(
+        share.next_offset,
+        inputs=share.inputs,
+        used=share.used,
+        outputs=len(share.outputs),
+        drops=share.drops,
+        dead_letters=share.dead_letters,
+        notes=share.notes,
+        leader_epoch=last.leader_epoch(),
+        last_record=record_print(last),
+    )

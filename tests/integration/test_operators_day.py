@@ -1,0 +1,128 @@
+"""What an operator meets: a home moved, files gone, PostgreSQL restored to an older state, transactions left open."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from orchestration.reconciliation import reconcile_stack
+from orchestration.repair import repair
+from streaming.runtime import clients
+from streaming.runtime.health import quiet_admin
+from streaming.runtime.open_transactions import abort, open_transactions
+from tests.integration.building import build_from
+from tests.integration.landed import Landing
+from tests.integration.landers import TOPIC, landed_and_registered, landing, mixed, produce
+from tests.integration.samples import order
+from warehouse.lake import Lake
+from warehouse.maintenance import maintain
+from warehouse.missing import apart, missing_files
+
+
+def orders(first: int, count: int) -> list[object]:
+    return [order(str(number), ("A", 1, "1")) for number in range(first, first + count)]
+
+
+def count(settings: Settings, table: str) -> int:
+    with Lake.open(settings, read_only=True) as lake:
+        return lake.value(f"select count(*) from {table}")
+
+
+def test_a_home_that_was_moved_opens_and_builds_where_it_is_now(fresh: Settings, tmp_path: Path) -> None:
+    Landing(fresh).land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]
+    build_from(fresh, "orders")
+    moved = fresh.model_copy(update={"home": tmp_path / "elsewhere"})
+    shutil.copytree(fresh.root, moved.root)
+    with pytest.raises(Terminal, match="of another home"):
+        Lake.open(moved)
+    shutil.rmtree(fresh.root)
+    assert count(moved, "core.orders") == 5
+    Landing(moved).land("orders", orders(5, 3))  # pyright: ignore[reportArgumentType]
+    assert build_from(moved, "orders", full=True)["core.orders"].rows == 8
+    with Lake.open(moved) as lake:
+        assert missing_files(lake) == []
+
+
+def test_a_registered_file_that_is_gone_costs_its_own_rows_and_a_name(fresh: Settings) -> None:
+    written = Landing(fresh)
+    written.land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]
+    gone = written.land("orders", orders(5, 4))  # pyright: ignore[reportArgumentType]
+    build_from(fresh, "orders")
+    (fresh.landing_root / str(gone)).unlink()
+    written.land("orders", orders(9, 2))  # pyright: ignore[reportArgumentType]
+    assert build_from(fresh, "orders", full=True)["core.orders"].rows == 7
+    with Lake.open(fresh) as lake:
+        assert apart(lake) == [(str(fresh.landing_root / str(gone)), "raw.orders", 4)]
+    found = reconcile_stack(fresh, ["orders"])
+    assert not found.sound
+    assert [name for name in found.missing_files if str(gone) in name]
+
+
+def test_tables_whose_files_are_gone_are_built_again_from_what_landed(fresh: Settings) -> None:
+    Landing(fresh).land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]
+    before = build_from(fresh, "orders")
+    for folder in ("core", "marts"):
+        shutil.rmtree(fresh.lake_root / folder)
+    assert [name for name in reconcile_stack(fresh, ["orders"]).missing_files if "core.orders" in name]
+    build_from(fresh, "orders", full=True)
+    after = build_from(fresh, "orders")
+    assert {name: result.rows for name, result in after.items()} == {
+        name: result.rows for name, result in before.items()
+    }
+    with Lake.open(fresh) as lake:
+        assert missing_files(lake) == []
+
+
+def test_a_database_restored_to_an_older_state_is_mended_by_repair_and_a_build(fresh: Settings) -> None:
+    produce(fresh, mixed(300))
+    with landing(fresh):
+        landed_and_registered(fresh)
+        build_from(fresh, TOPIC)
+        kept = f"{fresh.database}_kept"
+        with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as db:
+            end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+            db.execute(end, (fresh.database,))
+            db.execute(
+                sql.SQL("create database {} template {}").format(sql.Identifier(kept), sql.Identifier(fresh.database))
+            )
+        produce(fresh, mixed(300, first=300))
+        landed_and_registered(fresh)
+        build_from(fresh, TOPIC)
+    with Lake.open(fresh) as lake:
+        maintain(lake, datetime.now(UTC) + timedelta(hours=3))
+        maintain(lake, datetime.now(UTC) + timedelta(days=9))
+    restored = fresh.model_copy(update={"database": kept})
+    with landing(restored):
+        landed_and_registered(restored)
+        assert not (before := reconcile_stack(restored)).sound
+        assert before.missing_files
+        assert [file.rows for file in repair(restored)]
+        build_from(restored, TOPIC)
+        after = landed_and_registered(restored)
+    assert after.complete, after.as_json()
+    assert after.total("registered") == 600
+
+
+def test_an_open_transaction_is_named_with_its_producer_and_can_be_ended(fresh: Settings) -> None:
+    key, producer = (TOPIC, 0), clients.producer(fresh, **{"transactional.id": "somebody-elses"})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(TOPIC, b"1", partition=0)
+    producer.flush()
+    produce(fresh, mixed(50))
+    admin = quiet_admin(fresh)
+    (found,) = open_transactions(fresh, admin, [key], patience=0.0)
+    assert (found.first_offset, found.transactional_id) == (0, "somebody-elses")
+    assert found.producer_id is not None
+    assert found.since is not None
+    assert abs((datetime.now(UTC) - found.since).total_seconds()) < 60
+    assert found.held_back > 1
+    assert "abort-transaction" in found.remedy
+    abort(fresh, found)
+    assert open_transactions(fresh, admin, [key], patience=0.0) == []
+    assert open_transactions(fresh, admin, [(TOPIC, 1)], patience=0.0) == []
