@@ -74,6 +74,10 @@ class Criteria:
         )
 
 
+_LAST_MS = 253_402_300_799_999
+"""The end of the year 9999. A record from before topics had the broker's times may bear any."""
+
+
 def topic_of(name: str) -> str:
     """The topic that a person means, who may name its dead-letter topic instead.
 
@@ -140,7 +144,7 @@ def letter_of(topic: str, message: Message) -> Letter:
     return Letter(
         topic=topic,
         offset=message.offset() or 0,
-        at=datetime.fromtimestamp(milliseconds / 1000, UTC),
+        at=datetime.fromtimestamp(min(max(milliseconds, 0), _LAST_MS) / 1_000, UTC),
         stage=stage,
         reason=reason,
         detail=detail,

@@ -152,3 +152,10 @@ def test_letters_are_chosen_by_reason_stage_time_and_offset() -> None:
 def test_what_is_shown_cannot_steer_the_terminal() -> None:
     assert printable("a\x1b[31mred\x07\r\nü") == "a\\x1b[31mred\\x07\\r\nü"
     assert cell("[/bold] closes nothing") == r"\[/bold] closes nothing"
+
+
+@pytest.mark.parametrize("milliseconds", [-(2**63), -1, 2**63 - 1])
+def test_a_letter_is_shown_whatever_time_its_record_bears(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
+    monkeypatch.setattr(Stored, "timestamp", lambda _: (1, milliseconds))
+    letter = letter_of("orders", Stored(b"x", None, {}))  # pyright: ignore[reportArgumentType]
+    assert letter.at.year in (1970, 9999)
