@@ -65,6 +65,10 @@ class Settings(SourceSettings):
     connect_url: Annotated[
         str | None, Field(description="REST address of a Connect of your own; the built-in one is not started then.")
     ] = None
+    connect_login: Annotated[
+        Path | None,
+        Field(description="File with `user:password` for the REST API of a Connect of your own, where it has a login."),
+    ] = None
     connect_password: Annotated[
         str | None,
         Field(
@@ -165,6 +169,13 @@ class Settings(SourceSettings):
     def connect_secrets(self) -> Path:
         """Properties file with the one secret that Connect's connectors may read."""
         return self.secrets / "connect" / "connect.properties"
+
+    @property
+    def connect_login_file(self) -> Path | None:
+        """File with the login of Connect's REST API; None for a Connect of the user's own that has none."""
+        if self.connect_login is not None or self.connect_url is not None:
+            return self.connect_login and self.connect_login.expanduser().absolute()
+        return self.secrets / "connect-rest" / "login"
 
     @property
     def connect_address(self) -> str:

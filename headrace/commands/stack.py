@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def setup() -> None:
     """Fetch what is missing of Kafka and Connect, by Maven."""
     from contracts.settings import Settings
-    from headrace.stack.kafka.jars import BUNDLES, compile_converter, fetch, plugins_present
+    from headrace.stack.kafka.jars import BUNDLES, compile_own, fetch, plugins_present
     from headrace.stack.kafka.java import find_java
 
     for bundle in BUNDLES:
@@ -39,8 +39,8 @@ def setup() -> None:
         typer.echo(f"Fetching {bundle.title} by Maven ...")
         fetch(bundle)
     if not plugins_present():
-        typer.echo("Compiling Connect's converter ...")
-        compile_converter(find_java(Settings()))
+        typer.echo("Compiling our own parts of Connect ...")
+        compile_own(find_java(Settings()))
 
 
 def doctor(as_json: Json = False) -> None:

@@ -27,7 +27,7 @@ from headrace.stack.neighbours import require_alone
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
 from headrace.terminal import uninterrupted
-from streaming.runtime.health import broker_answers, quiet_admin, wait_for_topics
+from streaming.runtime.health import broker_answers, connect_answers, quiet_admin, wait_for_topics
 
 START_SECONDS = 120.0
 MOST_DEATHS = 3
@@ -293,7 +293,7 @@ class _Start:
             self._await(name, lambda name=name: _listens(self._wanted[name]))
         # 6. Connectors, as soon as there is a worker. The watcher listens once they are as declared.
         if "connect" in self._wanted:
-            self._await("connect", lambda: _serves(self._wanted["connect"], "/connectors"))
+            self._await("connect", lambda: connect_answers(settings))
         self._begin("connect-watcher")
         self._await("connect-watcher", lambda: _listens(self._wanted["connect-watcher"]))
         self._await("dagster-webserver", self._dagster_serves)

@@ -12,7 +12,7 @@ from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.connect import shop
 from streaming.connect.connectors import PREFIX, SLOTS, Config, declared, slot_name
-from streaming.connect.worker import Worker
+from streaming.connect.worker import Worker, worker_of
 from streaming.runtime.health import quiet_admin
 from streaming.runtime.topics import topic_ids
 
@@ -82,7 +82,7 @@ def apply(settings: Settings) -> list[Change]:
 
 def configure(settings: Settings, wanted: Mapping[str, Config]) -> list[Change]:
     """Make the worker's connectors those wanted. Raises as `apply` does."""
-    with Worker(settings.connect_address) as worker:
+    with worker_of(settings) as worker:
         _require_plugins(worker, wanted)
         changes = plan(worker.configs(), wanted)
         for change in changes:

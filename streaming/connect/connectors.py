@@ -20,6 +20,7 @@ Config = dict[str, str]
 PREFIX = "headrace."
 """Connectors of this name are ours, and removed when no longer declared. A worker may have others."""
 CONVERTER = "headrace.connect.ContractConverter"
+SINK = "headrace.connect.IsolatingJdbcSink"
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
 _TEXT = "org.apache.kafka.connect.storage.StringConverter"
 _DEFAULT_PORT = "5432"
@@ -60,7 +61,8 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
     dead_letters = TOPICS[delivery.topic].dead_letter
     by_record_key = delivery is SERVING
     return {
-        "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
+        # Debezium's JDBC sink; a record that PostgreSQL refuses goes to the dead letters, and the rest is delivered.
+        "connector.class": SINK,
         "topics": delivery.topic,
         "tasks.max": "1",
         "connection.url": url,

@@ -11,7 +11,7 @@ from contracts.settings import Settings
 from streaming.connect import shop
 from streaming.connect.connectors import PREFIX, SLOTS, sink_name, slot_name
 from streaming.connect.delivered import undelivered
-from streaming.connect.worker import ConnectorState, Worker
+from streaming.connect.worker import ConnectorState, worker_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def connector_statuses(settings: Settings) -> list[ConnectorStatus]:
     Raises:
         Transient: the worker, Kafka or PostgreSQL is away.
     """
-    with Worker(settings.connect_address) as worker:
+    with worker_of(settings) as worker:
         states = [state for state in worker.states() if state.name.startswith(PREFIX)]
     sinks = {sink_name(delivery): delivery for delivery in DELIVERIES.values()}
     statuses: list[ConnectorStatus] = []

@@ -16,7 +16,7 @@ from contracts.settings import Settings
 from streaming.connect.applying import Change, apply, configure, wanted_connectors
 from streaming.connect.connectors import PREFIX, sink_name
 from streaming.connect.passing import pass_unreadable
-from streaming.connect.worker import ConnectorState, Worker
+from streaming.connect.worker import ConnectorState, Worker, worker_of
 from streaming.runtime.logs import logger
 
 LOOK_SECONDS = 2.0
@@ -87,7 +87,7 @@ class Watcher:
         if not self._stop.is_set():
             ready()
         looked_at = self._clock()
-        with Worker(self._settings.connect_address) as worker:
+        with worker_of(self._settings) as worker:
             while not self._stop.wait(LOOK_SECONDS):
                 try:
                     self.look(worker)

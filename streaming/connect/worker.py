@@ -7,10 +7,12 @@ from typing import Any
 import httpx
 
 from contracts.errors import Terminal, Transient
+from contracts.settings import Settings
 
 TIMEOUT_SECONDS = 60.0
 _CONFLICT = 409
 _NOT_FOUND = 404
+_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class ConnectorState:
 class Worker:
     """A client of one worker. Every method raises `Transient` while the worker is away or rebalancing."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, login: tuple[str, str] | None = None) -> None:
         self._address = address
-        self._client = httpx.Client(base_url=address, timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._client = httpx.Client(base_url=address, auth=login, timeout=TIMEOUT_SECONDS, trust_env=False)
 
     def __enter__(self) -> "Worker":
         return self
@@ -116,7 +118,34 @@ class Worker:
         said = _message(answer)
         if answer.is_server_error or answer.status_code in (_CONFLICT, _NOT_FOUND):
             raise Transient(f"Connect at {self._address} cannot do {method} {path} now: {said}")
+        if answer.status_code == _UNAUTHORIZED:
+            raise Terminal(
+                f"Connect at {self._address} asks for another login.",
+                remedy="Run the command as the account that runs the stack; for a Connect of your own set"
+                " HEADRACE_CONNECT_LOGIN.",
+            )
         raise Terminal(f"Connect refuses {method} {path}: {said}.", remedy="See docs/connect.md.")
+
+
+def worker_of(settings: Settings) -> Worker:
+    """A client of the stack's worker, or of the user's own.
+
+    Raises:
+        Terminal: the file of the login cannot be read.
+    """
+    file = settings.connect_login_file
+    if file is None:
+        return Worker(settings.connect_address)
+    try:
+        user, _, password = file.read_text("utf-8").strip().partition(":")
+    except FileNotFoundError:
+        if settings.connect_login is None:
+            return Worker(settings.connect_address)  # nothing was started yet in this home
+        raise Terminal(f"There is no file {file}.", remedy="Correct HEADRACE_CONNECT_LOGIN.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "Run the command as the account that runs the stack, or correct HEADRACE_CONNECT_LOGIN."
+        raise Terminal(f"The file {file} cannot be read.", remedy=remedy) from error
+    return Worker(settings.connect_address, (user, password))
 
 
 def _message(answer: httpx.Response) -> str:

@@ -56,9 +56,9 @@ def group_members(settings: Settings, groups: Iterable[str]) -> set[str]:
 
 def connect_answers(settings: Settings) -> bool:
     """Whether the Connect worker is there."""
-    from streaming.connect.worker import Worker
+    from streaming.connect.worker import worker_of
 
-    with Worker(settings.connect_address) as worker:
+    with worker_of(settings) as worker:
         return worker.answers()
 
 

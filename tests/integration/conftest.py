@@ -92,6 +92,7 @@ def connected(fresh: Settings, connect_worker: Settings) -> Iterator[Settings]:
         update={
             "connect": True,
             "connect_url": connect_worker.connect_address,
+            "connect_login": connect_worker.connect_login_file,
             "connect_password": f"${{file:{connect_worker.connect_secrets}:password}}",
             "shop_database": f"shop_{secrets.token_hex(6)}",
         }

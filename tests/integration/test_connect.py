@@ -145,9 +145,13 @@ def test_applying_again_changes_nothing_and_passwords_are_shown_nowhere(
     password = (connect_worker.secrets / "postgres").read_text().strip()
     import httpx
 
-    shown = httpx.get(f"{connect_worker.connect_address}/connectors?expand=info&expand=status", trust_env=False).text
+    assert connect_worker.connect_login_file is not None
+    user, _, login = connect_worker.connect_login_file.read_text().strip().partition(":")
+    url = f"{connect_worker.connect_address}/connectors?expand=info&expand=status"
+    shown = httpx.get(url, auth=(user, login), trust_env=False).text
     assert "${file:" in shown
     assert password not in shown
+    assert login not in shown
     assert not [log for log in connect_worker.logs.iterdir() if password in log.read_text(errors="replace")]
 
 
@@ -402,7 +406,12 @@ def test_killed_workers_and_databases_and_a_stopped_one_lose_and_repeat_nothing(
 
 def test_a_failed_task_is_named_and_started_again_once_the_cause_is_gone(connected: Settings) -> None:
     with psycopg.connect(connected.conninfo(), autocommit=True) as db:
-        db.execute("alter table serving.customer_behavior add constraint no_room check (customer_id <> 'c1')")
+        # Not for the record's values: those would be a dead letter.
+        db.execute(
+            "create function no_room() returns trigger language plpgsql as"
+            " $$ begin raise exception 'no_room'; end $$; create trigger no_room"
+            " before insert on serving.customer_behavior for each row execute function no_room()"
+        )
         send(connected, "customer_behavior", [("c1", encode(behavior(1, "c1")))])
 
         def error() -> bool:
@@ -411,7 +420,7 @@ def test_a_failed_task_is_named_and_started_again_once_the_cause_is_gone(connect
 
         with watching(connected):
             eventually(error, True)
-            db.execute("alter table serving.customer_behavior drop constraint no_room")
+            db.execute("drop trigger no_room on serving.customer_behavior")
             eventually(lambda: rows(connected, "select orders from serving.customer_behavior"), [(1,)])
 
 
@@ -426,3 +435,32 @@ def test_a_batch_that_does_not_fit_into_connects_memory_is_set_apart_and_passed(
     place = "select reader, partition, first_offset, next_offset from landing.set_apart"
     assert rows(connected, place) == [(sink_name(STAGING), 0, first, 6)]
     assert deliveries(connected)["staging.customer_sentiment"].sound
+
+
+_CONSTRAINTS = """
+alter table serving.customer_behavior add constraint no_room check (segment <> 'no room');
+create unique index alone on serving.customer_behavior ((1)) where segment = 'alone';
+alter table serving.customer_behavior add constraint divided check (segment <> 'divided' or 10 / (orders - orders) > 0);
+create function too_wide(text) returns text language sql immutable
+    as $$ select string_agg(md5(n::text || $1), '') from generate_series(1, 400) n $$;
+create index wide on serving.customer_behavior (too_wide(segment)) where segment = 'too wide';
+"""
+
+
+def test_what_postgresql_refuses_is_a_dead_letter_and_all_else_is_delivered(connected: Settings) -> None:
+    with psycopg.connect(connected.conninfo(), autocommit=True) as db:
+        db.execute(_CONSTRAINTS)
+    refusals = {"no room": "23514", "alone": "23505", "divided": "22012", "too wide": "54000"}
+    segments = [segment for wrong in ("alone", *refusals) for segment in ("fine", wrong, "fine")]
+    events = [behavior(number, f"c{number}", segment=segment) for number, segment in enumerate(segments)]
+    records = [(event.customer_id, encode(event)) for event in events]
+    send(connected, "customer_behavior", [*records, ("c0", None)])
+    assert wait_until_delivered(connected, timeout=DEADLINE_SECONDS) == 0
+    stored = [segment for (segment,) in rows(connected, "select segment from serving.customer_behavior")]
+    assert sorted(stored) == ["alone", *["fine"] * (segments.count("fine") - 1)], "one row was deleted"
+    found = [letters.read_one(connected, "customer_behavior", offset) for offset in range(len(refusals))]
+    reasons = {decode(CustomerBehavior, letter.value or b"").segment: letter.detail or "" for letter in found}
+    assert {segment: detail.rpartition(" ")[2] for segment, detail in reasons.items()} == refusals
+    assert [each.running for each in connector_statuses(connected)] == [True] * 4
+    assert len(refused(connected, SERVING)) == len(refusals)
+    assert all(each.sound and not each.pending for each in deliveries(connected).values())

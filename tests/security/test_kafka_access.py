@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.settings import KafkaUser, Settings
 from streaming.runtime import clients
-from tests.security.other_account import python_as_nobody
+from tests.security.other_account import as_nobody, python_as_nobody
 
 WITHOUT_LOGIN: dict[str, dict[str, str]] = {
     "no password": {},
@@ -95,16 +95,10 @@ def test_no_program_can_fence_another_ones_transactions(servers: Settings) -> No
         assert refusal.value.args[0].code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 
 
-_READ_PASSWORDS = """
-import glob, sys
-print([open(each).read() for each in glob.glob(sys.argv[1] + "/**", recursive=True)])
-"""
-
-
 def test_another_account_finds_no_password_in_files_or_command_lines(servers: Settings) -> None:
     password = servers.kafka_login("admin").read_text().rpartition("=")[2].strip()
-    found = python_as_nobody(_READ_PASSWORDS, str(servers.secrets))
-    assert found.stdout.strip() == "[]", found.stderr
+    read = as_nobody("cat", str(servers.kafka_login("admin")), str(servers.root / "kafka" / "server.properties"))
+    assert (read.returncode, read.stdout) == (1, "")
     shown = python_as_nobody("import psutil; print([each.cmdline() for each in psutil.process_iter()])")
     assert shown.returncode == 0
     assert password not in shown.stdout

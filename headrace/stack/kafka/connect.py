@@ -1,14 +1,15 @@
 """One Kafka Connect worker: its settings, the secret its connectors may read, and the command that runs it."""
 
+import os
 from pathlib import Path
 
 import psycopg
 
 from contracts.errors import Transient
 from contracts.settings import HOST, Settings
-from headrace.stack.files import write_file
+from headrace.stack.files import secret, write_file
 from headrace.stack.kafka.broker import QUIET_LOG
-from headrace.stack.kafka.jars import JARS, PLUGINS
+from headrace.stack.kafka.jars import CONNECT_LOGIN, JARS, PLUGINS
 from headrace.stack.kafka.java import Java
 from streaming.runtime.access import CONNECT_GROUP, CONNECT_TOPICS
 from streaming.runtime.clients import java_connection
@@ -32,7 +33,9 @@ _SMALL_PROCESS = (
 def worker_command(settings: Settings, java: Java) -> list[str]:
     """The command that runs the worker in the foreground."""
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
-    return [java.command, *_SMALL_PROCESS, *QUIET_LOG, "-cp", str(JARS / "*"), main, str(_properties_file(settings))]
+    classes = os.pathsep.join(str(folder / "*") for folder in (JARS, CONNECT_LOGIN.folder))
+    login = f"-Djava.security.auth.login.config={_login_module_file(settings)}"
+    return [java.command, *_SMALL_PROCESS, *QUIET_LOG, login, "-cp", classes, main, str(_properties_file(settings))]
 
 
 def prepare_worker(settings: Settings) -> None:
@@ -49,9 +52,22 @@ def prepare_worker(settings: Settings) -> None:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     escaped = password.replace("\\", "\\\\")
     write_file(settings.connect_secrets, f"password={escaped}\n")
+    _write_login(settings)
     properties = worker_properties(settings)
     escaped = {name: str(value).replace("\\", "\\\\") for name, value in properties.items()}
     write_file(_properties_file(settings), "".join(f"{name}={value}\n" for name, value in escaped.items()))
+
+
+def _write_login(settings: Settings) -> None:
+    """The password of the REST API, where only this worker and its clients read it: no connector may."""
+    login = settings.secrets / "connect-rest" / "login"
+    write_file(login, f"headrace:{secret(settings.secrets / 'connect-rest', 'password')}\n")
+    module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
+    write_file(_login_module_file(settings), f'KafkaConnect {{ {module} required file="{login}"; }};\n')
+
+
+def _login_module_file(settings: Settings) -> Path:
+    return settings.root / "connect" / "login.conf"
 
 
 def worker_properties(settings: Settings) -> dict[str, str | int]:
@@ -62,6 +78,7 @@ def worker_properties(settings: Settings) -> dict[str, str | int]:
         "group.id": CONNECT_GROUP,
         "listeners": f"http://{HOST}:{settings.port('connect')}",
         "rest.advertised.host.name": HOST,
+        "rest.extension.classes": "org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension",
         "plugin.path": str(PLUGINS),
         "plugin.discovery": "service_load",
         "exactly.once.source.support": "enabled",
@@ -70,7 +87,7 @@ def worker_properties(settings: Settings) -> dict[str, str | int]:
         "value.converter.schemas.enable": "false",
         "config.providers": "file",
         "config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
-        "config.providers.file.param.allowed.paths": str(settings.connect_secrets.parent),
+        "config.providers.file.param.allowed.paths": str(settings.connect_secrets),
         "config.storage.topic": f"{CONNECT_TOPICS}-configs",
         "offset.storage.topic": f"{CONNECT_TOPICS}-offsets",
         "offset.storage.partitions": 1,

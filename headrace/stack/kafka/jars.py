@@ -29,8 +29,7 @@ PLUGINS = _HOME / f"connect-{DEBEZIUM_VERSION}"
 """Connect's plugin path: a folder a plugin."""
 
 CONVERTER = "headrace.connect.ContractConverter"
-_CONVERTER_SOURCE = "ContractConverter.java"
-_SERVICE = "META-INF/services/org.apache.kafka.connect.storage.Converter"
+SINK = "headrace.connect.IsolatingJdbcSink"
 _OLDEST_RELEASE = "17"
 
 
@@ -52,25 +51,52 @@ class Bundle:
         return all((self.folder / name).is_file() for name in self.expected())
 
 
+@dataclass(frozen=True)
+class OwnPart:
+    """A part of Connect that is ours: one Java file, compiled by `headrace setup` into the folder of a plugin."""
+
+    class_name: str
+    service: str
+    folder: Path
+    beside: Path | None = None
+    """Folder of jars that it is compiled against, beside Kafka's."""
+
+    @property
+    def source(self) -> str:
+        return self.class_name.rpartition(".")[2] + ".java"
+
+    @property
+    def jar(self) -> Path:
+        """The jar, named by its source, so that a changed source is compiled again."""
+        digest = hashlib.sha256(_HERE.joinpath(self.source).read_bytes()).hexdigest()
+        return self.folder / f"headrace-{self.source.removesuffix('.java').lower()}-{digest[:12]}.jar"
+
+
 KAFKA = Bundle("kafka", f"Kafka {KAFKA_VERSION}", JARS)
 JDBC_SINK = Bundle("jdbc-sink", f"Debezium's JDBC sink {DEBEZIUM_VERSION}", PLUGINS / "jdbc-sink")
 POSTGRES_SOURCE = Bundle(
     "postgres-source", f"Debezium's PostgreSQL source {DEBEZIUM_VERSION}", PLUGINS / "postgres-source"
 )
 COMPILER = Bundle("compiler", "Eclipse's Java compiler", _HOME / "compiler")
-BUNDLES = (KAFKA, JDBC_SINK, POSTGRES_SOURCE, COMPILER)
+CONNECT_LOGIN = Bundle("connect-login", "Connect's basic authentication", _HOME / f"connect-login-{KAFKA_VERSION}")
+BUNDLES = (KAFKA, JDBC_SINK, POSTGRES_SOURCE, CONNECT_LOGIN, COMPILER)
+OWN_PARTS = (
+    OwnPart(CONVERTER, "org.apache.kafka.connect.storage.Converter", PLUGINS / "headrace"),
+    OwnPart(SINK, "org.apache.kafka.connect.sink.SinkConnector", JDBC_SINK.folder, JDBC_SINK.folder),
+)
 
 
 def plugins_present() -> bool:
     """Whether Connect has every plugin it needs."""
-    return JDBC_SINK.present() and POSTGRES_SOURCE.present() and _converter_jar().is_file()
+    fetched = all(bundle.present() for bundle in (JDBC_SINK, POSTGRES_SOURCE, CONNECT_LOGIN))
+    return fetched and all(part.jar.is_file() for part in OWN_PARTS)
 
 
 def missing() -> Iterator[str]:
-    """What `fetch` and `compile_converter` would bring, in words."""
+    """What `fetch` and `compile_own` would bring, in words."""
     yield from (bundle.title for bundle in BUNDLES if not bundle.present())
-    if not _converter_jar().is_file():
-        yield "Connect's converter"
+    if not all(part.jar.is_file() for part in OWN_PARTS):
+        yield "our own parts of Connect"
 
 
 def fetch(bundle: Bundle) -> None:
@@ -106,35 +132,38 @@ def fetch(bundle: Bundle) -> None:
     fetched.rename(bundle.folder)
 
 
-def compile_converter(java: Java) -> None:
-    """Compile Connect's converter, and put it on the plugin path.
+def compile_own(java: Java) -> None:
+    """Compile our own parts of Connect, and put them on the plugin path.
 
     Raises:
-        Terminal: it does not compile.
+        Terminal: one does not compile.
     """
-    jar = _converter_jar()
+    for part in OWN_PARTS:
+        if not part.jar.is_file():
+            _compile(part, java)
+
+
+def _compile(part: OwnPart, java: Java) -> None:
+    jar = part.jar
     (compiler,) = COMPILER.folder.glob("*.jar")
-    libraries = os.pathsep.join(map(str, sorted(JARS.glob("*.jar"))))
-    with tempfile.TemporaryDirectory() as folder, as_file(_HERE.joinpath(_CONVERTER_SOURCE)) as source:
+    # Our own jars of before do not count.
+    beside = [] if part.beside is None else [part.beside / name for name in JDBC_SINK.expected()]
+    libraries = os.pathsep.join(map(str, [*sorted(JARS.glob("*.jar")), *beside]))
+    with tempfile.TemporaryDirectory() as folder, as_file(_HERE.joinpath(part.source)) as source:
         command = [java.command, "-jar", str(compiler), "--release", _OLDEST_RELEASE, "-d", folder, "-cp", libraries]
         run = subprocess.run([*command, str(source)], capture_output=True, text=True, check=False)
         if run.returncode:
             reason = (run.stderr.strip() or run.stdout.strip()).splitlines()[-1:] or ["no reason was given"]
-            raise Terminal(f"Connect's converter does not compile: {reason[0]}.", remedy="Check the Java in use.")
-        shutil.rmtree(jar.parent, ignore_errors=True)
-        jar.parent.mkdir(parents=True)
+            raise Terminal(f"{part.source} does not compile: {reason[0]}.", remedy="Check the Java in use.")
+        part.folder.mkdir(parents=True, exist_ok=True)
+        for former in (*part.folder.glob(f"{jar.name[:-17]}-*.jar"), *part.folder.glob("converter-*.jar")):
+            former.unlink()
         aside = jar.with_suffix(".new")
         with zipfile.ZipFile(aside, "w") as archive:
-            archive.writestr(_SERVICE, CONVERTER + "\n")
+            archive.writestr(f"META-INF/services/{part.service}", part.class_name + "\n")
             for compiled in sorted(Path(folder).rglob("*.class")):
                 archive.write(compiled, compiled.relative_to(folder))
         aside.rename(jar)
-
-
-def _converter_jar() -> Path:
-    """Where the converter's jar is, named by its source, so that a changed source is compiled again."""
-    digest = hashlib.sha256(_HERE.joinpath(_CONVERTER_SOURCE).read_bytes()).hexdigest()
-    return PLUGINS / "headrace" / f"converter-{digest[:12]}.jar"
 
 
 def _unexpected(folder: Path, expected: dict[str, str]) -> set[str]:
