@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import pytest
 from contracts.settings import Settings
 from headrace.stack.programs import environment
 from orchestration import instance as dagster
+from streaming.runtime.careful.memory import EXIT_CODE
 from streaming.sources.live import positions
 from tests.hostile.feeders import AccessLog, Batches, Feeder, Forms, Questions, Records, Replays, Shop
 from warehouse.lake import Lake
@@ -29,6 +31,8 @@ from warehouse.lake import Lake
 MINUTES = float(os.environ.get("HOSTILE_MINUTES", "20"))
 SEED = os.environ.get("HOSTILE_SEED") or secrets.token_hex(4)
 SETTLE_SECONDS = 180.0
+_EXIT = re.compile(r"exited: (\S+) \((.+); not expected\)")
+_TO_READ_CAREFULLY = f"exit status {EXIT_CODE}"
 LOOK_SECONDS = 60.0
 
 
@@ -94,7 +98,7 @@ def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings
     for feeder in feeders:
         wrong += feeder.failures
     wrong += settled(settings)
-    wrong += still_running(before, processes(settings))
+    wrong += still_running(before, processes(settings)) + unexpected_exits(settings)
     wrong += accounted(settings, log, replays, forms)
     wrong += failed_builds(settings)
     print("\n".join(wrong) or "nothing is wrong", flush=True)
@@ -112,12 +116,19 @@ def processes(settings: Settings) -> dict[str, tuple[str, int | None]]:
 
 
 def still_running(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The programs that do not run, or that were started again."""
+    """The programs that do not run."""
     return [
         f"{name}: {after.get(name)}, at the beginning {before.get(name)}"
         for name in sorted({*before, *after})
-        if after.get(name) != before.get(name) or after[name][0] != "RUNNING"
+        if name not in after or after[name][0] != "RUNNING"
     ]
+
+
+def unexpected_exits(settings: Settings) -> list[str]:
+    """The times that a program ended. A reader whose memory a batch would fill ends on purpose: that is none."""
+    exits = _EXIT.findall((settings.logs / "supervisord.log").read_text(errors="replace"))
+    print("exits", Counter(exits), flush=True)
+    return [f"{name} ended: {how}" for name, how in exits if how != _TO_READ_CAREFULLY]
 
 
 def look(settings: Settings) -> list[str]:
