@@ -31,7 +31,7 @@ def pass_unreadable(settings: Settings, delivery: Delivery) -> list[Unreadable]:
     """Set apart the batches that stand where a delivery has stopped, and move it past them. Its task must have failed.
 
     Raises:
-        Transient: Kafka or PostgreSQL is away, or a task is still in the group.
+        Transient: Kafka or PostgreSQL is unavailable, or a task is still in the group.
     """
     admin = quiet_admin(settings)
     found = _unreadable(settings, admin, delivery)

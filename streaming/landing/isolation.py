@@ -36,7 +36,7 @@ def _rows(batch: Batch, places: np.ndarray) -> Rows:
         return replace(rows, refused=places[rows.refused])
     except MemoryError:
         raise
-    except (Exception, PanicException) as error:  # noqa: BLE001  whatever a library raises, the stream goes on
+    except (Exception, PanicException) as error:  # noqa: BLE001  whatever a library raises, others land
         # The kind alone: a message may quote the record.
         kind = type(error).__name__
     logs.logger(part="lander").error("decoding raised", topic=batch.topic.name, kind=kind, records=len(places))

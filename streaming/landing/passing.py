@@ -22,8 +22,8 @@ Key = tuple[str, int]
 
 
 class Passing:
-    """Reads carefully, and records what is set apart. Each method raises `Transient` when the broker is away, and
-    what `apart.record` raises."""
+    """Reads carefully, and records what is set apart. Each method raises `Transient` when the broker does not answer,
+    and what `apart.record` raises."""
 
     def __init__(self, settings: Settings, admin: AdminClient) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""What no client can read, on the real broker: it costs itself, and everything else goes on."""
+"""What no client can read, on the real broker: it costs itself, and everything else is landed and processed."""
 
 import psycopg
 

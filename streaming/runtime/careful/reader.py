@@ -134,7 +134,9 @@ def _split(data: bytes, start: int) -> Iterator[Batch]:
 
 
 def _unreadable(topic: str, partition: int, start: int, batch: Batch, reason: str) -> Unreadable:
-    return Unreadable(topic, partition, max(batch.first, start), batch.next, batch.count, reason, batch.content)
+    first = max(batch.first, start)
+    records = min(max(batch.count, 1), batch.next - first)  # a header may say anything
+    return Unreadable(topic, partition, first, batch.next, records, reason, batch.content)
 
 
 def _message(topic: str, partition: int, batch: Batch, record: RawRecord) -> Message:

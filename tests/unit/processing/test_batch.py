@@ -11,9 +11,9 @@ from contracts import dead_letters
 from contracts.decoding import encode
 from contracts.ecommerce import Order
 from contracts.errors import Transient
-from contracts.topics import MAX_RECORD_BYTES
+from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
 from streaming.processors.processor import Output, Processor, Record, Result, State
-from streaming.runtime.processing.batch import Inputs, Refused, Share, letter_headers, letter_key, process
+from streaming.runtime.processing.batch import Inputs, Refused, Share, letter_headers, letter_key, letter_value, process
 from streaming.runtime.processing.ledger import Ledger
 from tests.corpus import CASES, valid_order
 from tests.integration.samples import order
@@ -125,6 +125,12 @@ def test_a_dead_letter_carries_the_records_own_headers_and_why_it_was_refused() 
 
 def test_a_key_that_is_too_long_is_left_out() -> None:
     assert [letter_key(key) for key in (None, b"k", b"k" * 20_000)] == [None, b"k", None]
+
+
+def test_a_dead_letter_larger_than_its_topic_takes_is_cut_and_says_so() -> None:
+    whole = b"v" * (MAX_DEAD_LETTER_BYTES + 1)
+    assert [letter_value(value) for value in (None, b"v", whole[1:])] == [(None, []), (b"v", []), (whole[1:], [])]
+    assert letter_value(whole) == (whole[1:], [("headrace.truncated_from_bytes", b"8000001")])
 
 
 def test_a_ledger_adds_up_over_batches() -> None:
