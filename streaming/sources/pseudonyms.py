@@ -6,9 +6,12 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from contracts.errors import Terminal
 from contracts.settings import Settings
 
 KEY_FILE = "pseudonym_key"
+FINGERPRINT_FILE = "pseudonym_key.fingerprint"
+"""In the home, not beside the key: without it a lost key would be made again, and all pseudonyms would change."""
 KEY_BYTES = 32
 PSEUDONYM_BYTES = 16
 
@@ -30,8 +33,28 @@ def pseudonymizer(key: bytes) -> Pseudonymize:
 
 
 def load_key(settings: Settings) -> bytes:
-    """This stack's key, generated on first use. The same key gives the same pseudonyms for good."""
-    return bytes.fromhex(stored_secret(settings.secrets / KEY_FILE))
+    """This stack's key, generated on first use. The same key gives the same pseudonyms for good.
+
+    Raises:
+        Terminal: pseudonyms were made with another key than the one in the file, or the file is lost.
+    """
+    path, mark = settings.secrets / KEY_FILE, settings.root / FINGERPRINT_FILE
+    if mark.exists() and not path.exists():
+        raise Terminal(f"The key of the pseudonyms, {path}, is lost.", remedy=_remedy(mark))
+    key = bytes.fromhex(stored_secret(path))
+    fingerprint = pseudonymizer(key)("fingerprint", "")
+    if not mark.exists():
+        _create(mark, fingerprint)
+    if mark.read_text("ascii").strip() != fingerprint:
+        raise Terminal(f"{path} is not the key that the pseudonyms were made with.", remedy=_remedy(mark))
+    return key
+
+
+def _remedy(mark: Path) -> str:
+    return (
+        "Bring the file back from a backup. To begin with a new key, by which every visitor, user and author is"
+        f" another one, remove {mark}."
+    )
 
 
 def stored_secret(path: Path) -> str:
