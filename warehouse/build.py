@@ -12,7 +12,7 @@ import duckdb
 from contracts.errors import HeadraceError, Terminal, Transient
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
-from warehouse import engine, failures, holds, raw, staged
+from warehouse import apart, engine, failures, holds, raw, staged
 from warehouse.checks import CheckResult, key_check, last_results
 from warehouse.lake import Lake, first_line
 from warehouse.lineage import Column, kept
@@ -144,7 +144,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
                 else:
                     results[name] = replace(_built(lake, table, engine.Built()), held=held)
         if due:
-            built = lake.write(lambda: engine.bring_up_to_date(lake, due, full=full))
+            built = _bring_up_to_date(lake, due, full=full)
             failures.clear(lake, [table.qualified for table in due])
             with lake.transaction():
                 results |= {table.qualified: _built(lake, table, of) for table, of in zip(due, built, strict=True)}
@@ -155,6 +155,15 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
         ) from error
     seconds = (time.monotonic() - started) / len(tables)
     return [replace(results[name], seconds=seconds) for name in table_names]
+
+
+def _bring_up_to_date(lake: Lake, due: Sequence[Table], *, full: bool) -> list[engine.Built]:
+    try:
+        return lake.write(lambda: engine.bring_up_to_date(lake, due, full=full))
+    except apart.DATA_ERRORS as error:
+        if len(due) > 1:
+            raise  # and is tried again one by one
+        return [apart.bring_up_to_date(lake, due[0], full=full, cause=error)]
 
 
 def _built(lake: Lake, table: Table, built: engine.Built) -> BuildResult:

@@ -17,7 +17,7 @@ from warehouse.checks import CheckResult, evaluate, keep
 from warehouse.lake import Lake, quoted
 from warehouse.merging import NOTHING, REASONS, Changes, Target, names_of, replace_rows, same_identity
 from warehouse.partitions import adopt
-from warehouse.scopes import find_touched, has_spans, only_scope, time_ranges, within_scope
+from warehouse.scopes import all_groups, find_touched, has_spans, only_scope, time_ranges, within_scope
 from warehouse.tables import Grouping, Table
 
 READ_AHEAD = 1_000
@@ -25,6 +25,12 @@ READ_AHEAD = 1_000
 ARRIVAL = "received_at"
 """The column by which, of an event told twice with different times, the first is known."""
 TOLD_AGAIN = "told again with another time"
+SUSPECTS, APART = "temp.suspects", "temp.apart"
+"""What a build that failed was to compute, numbered by `_n`, and what of it cannot be computed, with the reason."""
+GROUPS = "quarantine.groups"
+"""The groups of a table that could not be computed (`warehouse.apart`): the values of its scope, or topic id, partition
+and offset of the input's record."""
+RECORD = ("_topic_id", "_partition", "_offset")
 
 
 class Blocked(Terminal):
@@ -51,14 +57,16 @@ class Built:
 def has_work(lake: Lake, table: Table) -> bool:
     """Whether `bring_up_to_date` might write anything. A quick look from outside, without the lock."""
     marks = watermarks.read(lake, table.qualified)
-    if table.qualified not in lake.columns() or not _as_built(lake, table, marks) or not _documented(table, marks):
+    if table.qualified not in lake.columns() or not as_built(lake, table, marks) or not _documented(table, marks):
         return True
     oldest = min(mark.snapshot_id for mark in marks.values())
     return lake.snapshot() - oldest >= READ_AHEAD or bool(lake.changed_since(oldest) & set(table.inputs))
 
 
-def bring_up_to_date(lake: Lake, tables: Sequence[Table], *, full: bool) -> list[Built]:
+def bring_up_to_date(lake: Lake, tables: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[Built]:
     """Read what changed in the inputs and write the rows that differ, within the transaction that is open.
+
+    Where `is_apart`, without what is in the temporary table `apart`; then it is one table.
 
     None of the tables may read another. Reads everything where `full`, on the first build, after a table's SQL changed,
     after an input was created anew, and when snapshots since its last build have expired.
@@ -68,7 +76,7 @@ def bring_up_to_date(lake: Lake, tables: Sequence[Table], *, full: bool) -> list
         Terminal: an input does not exist, or a SELECT yields a key twice.
     """
     snapshot = lake.snapshot()
-    built = [_bring_up_to_date(lake, table, snapshot, full=full) for table in tables]
+    built = [_bring_up_to_date(lake, table, snapshot, full=full, is_apart=is_apart) for table in tables]
     # What was read and found is written down for all at once: each statement on the lake takes tens of milliseconds.
     read = [(table, each) for table, each in zip(tables, built, strict=True) if each is not None]
     if read:
@@ -82,7 +90,7 @@ def _mark(table: Table, source: str, snapshot: int) -> watermarks.Watermark:
     return watermarks.Watermark(source, snapshot, f"{table.definition} {table.documentation}")
 
 
-def _bring_up_to_date(lake: Lake, table: Table, snapshot: int, *, full: bool) -> Built | None:
+def _bring_up_to_date(lake: Lake, table: Table, snapshot: int, *, full: bool, is_apart: bool) -> Built | None:
     """None where there was nothing to read, and the table's watermark is near enough."""
     present = lake.columns()
     _require_inputs(table, present)
@@ -94,26 +102,30 @@ def _bring_up_to_date(lake: Lake, table: Table, snapshot: int, *, full: bool) ->
     elif not _documented(table, marks):
         _comment(lake, table, columns)
     built: Built | None = None
-    if existing != columns or not _documented(table, marks) or not _as_built(lake, table, marks):
+    if existing != columns or not _documented(table, marks) or not as_built(lake, table, marks):
         lineage.keep(lake, table)
-    if existing == columns and not _as_built(lake, table, marks):
+    if existing == columns and not as_built(lake, table, marks):
         for name in filter(None, (table.qualified, table.quarantine)):
             adopt(lake, name, table.partition)
-    if full or existing != columns or not _as_built(lake, table, marks):
+    if full or existing != columns or not as_built(lake, table, marks):
         with lake.all_threads():
-            built = _write(lake, table, columns, table.sql, of_scope=False)
+            compute(lake, table, _without(lake, table) if is_apart else table.sql)
+            built = _write(lake, table, columns, of_scope=False)
+        _settle(lake, table, "true", is_apart=is_apart)
     else:
         since = {name: marks[name].snapshot_id for name in table.inputs}
         if table.append:
-            built = _append(lake, table, columns, since, snapshot)
+            built = _append(lake, table, columns, since, snapshot, is_apart=is_apart)
+            _settle(lake, table, "false", is_apart=is_apart)
         elif find_touched(lake, table, since, snapshot):
-            built = _recompute(lake, table, columns)
+            built = _recompute(lake, table, columns, is_apart=is_apart)
+            _settle(lake, table, f"group_values in (select {_values(table)} from scope)", is_apart=is_apart)
         if built is None and snapshot - min(since.values()) < READ_AHEAD and _documented(table, marks):
             return None
-    return Built() if built is None else replace(built, checks=_check(lake, table))
+    return Built() if built is None else replace(built, checks=_check(lake, table, is_apart=is_apart))
 
 
-def _as_built(lake: Lake, table: Table, marks: dict[str, watermarks.Watermark]) -> bool:
+def as_built(lake: Lake, table: Table, marks: dict[str, watermarks.Watermark]) -> bool:
     """Whether the table was built from all its inputs by its SQL as it is now, and all changes since can be read."""
     if not all(name in marks and marks[name].definition.split()[0] == table.definition for name in table.inputs):
         return False
@@ -124,7 +136,9 @@ def _documented(table: Table, marks: dict[str, watermarks.Watermark]) -> bool:
     return all(mark.definition.endswith(f" {table.documentation}") for mark in marks.values())
 
 
-def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, int], snapshot: int) -> Built | None:
+def _append(
+    lake: Lake, table: Table, columns: dict[str, str], since: dict[str, int], snapshot: int, *, is_apart: bool
+) -> Built | None:
     """Run the SELECT over the new rows of the input and insert the events that are not there yet.
 
     None where the input has no new rows.
@@ -133,10 +147,11 @@ def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, 
     if since[source] >= snapshot:
         return None
     rows = recent.insertions(lake, source, since[source], snapshot)
-    lake.connection.execute(f'create or replace temp view "{source}" as select * from {rows}')
+    present = f"anti join {APART} set_apart on {same_record()}" if is_apart else ""
+    lake.connection.execute(f'create or replace temp view "{source}" as select record.* from {rows} record {present}')
     if not lake.value(f'select exists (from temp."{source}")'):
         return None
-    _compute(lake, table, _over_views(table))
+    compute(lake, table, over_views(table))
     computed = " union all ".join(
         f"select {names_of(table.append)} from {rows}" for _, rows in _targets(table, columns)
     )
@@ -166,17 +181,85 @@ def _append(lake: Lake, table: Table, columns: dict[str, str], since: dict[str, 
     return _wrote(written)
 
 
-def _recompute(lake: Lake, table: Table, columns: dict[str, str]) -> Built:
+def _recompute(lake: Lake, table: Table, columns: dict[str, str], *, is_apart: bool) -> Built:
     """Compute the groups in `scope` again and write the rows that differ."""
+    if is_apart:
+        lake.connection.execute("create or replace temp table touched as from scope")
+        _leave_out_apart(lake, table, "touched")
+    compute(lake, table, of_scope(lake, table))
+    if is_apart:
+        lake.connection.execute("create or replace temp table scope as from touched")
+    return _write(lake, table, columns, of_scope=True)
+
+
+def of_scope(lake: Lake, table: Table) -> str:
+    """The table's SELECT over the rows that the groups in `scope` need."""
     for source, groupings in table.scopes.items():
         lake.connection.execute(f'create or replace temp view "{source}" as {within_scope(lake, source, groupings)}')
-    sql = _over_views(table)
-    return _write(lake, table, columns, only_scope(table, sql) if has_spans(table) else sql, of_scope=True)
+    sql = over_views(table)
+    return only_scope(table, sql) if has_spans(table) else sql
 
 
-def _write(lake: Lake, table: Table, columns: dict[str, str], sql: str, *, of_scope: bool) -> Built:
-    """Compute rows and write them in the place of all those there are, or of those in `scope`."""
-    _compute(lake, table, sql)
+def _without(lake: Lake, table: Table) -> str:
+    """The table's SELECT over all rows but those in `apart`."""
+    if table.append:
+        (source,) = table.inputs
+        lake.connection.execute(
+            f'create or replace temp view "{source}" as select record.* from {source} record'
+            f" anti join {APART} set_apart on {same_record()}"
+        )
+        return over_views(table)
+    lake.connection.execute(f"create or replace temp table touched as {all_groups(table)}")
+    _leave_out_apart(lake, table, "touched")
+    return of_scope(lake, table)
+
+
+def _leave_out_apart(lake: Lake, table: Table, groups: str) -> None:
+    names = [f"_scope_{number}" for number in range(len(table.scope))]
+    lake.connection.execute(
+        f"create or replace temp table scope as select distinct * from {groups} found"
+        f" anti join {APART} set_apart on {same_identity('found', 'set_apart', names)}"
+    )
+
+
+def same_record() -> str:
+    return " and ".join(f"record.{name} = set_apart._scope_{number}" for number, name in enumerate(RECORD))
+
+
+def _values(table: Table) -> str:
+    """The columns of a group, or of a record's place, as one list of text."""
+    return f"[{', '.join(f'_scope_{number}::varchar' for number in range(len(table.scope or RECORD)))}]"
+
+
+def _settle(lake: Lake, table: Table, computed: str, *, is_apart: bool) -> None:
+    """Keep in `quarantine.groups` what is set apart now, in the place of what was of the groups that were computed."""
+    if GROUPS not in lake.columns():
+        if not is_apart:
+            return
+        lake.connection.execute("create schema if not exists quarantine")
+        lake.connection.execute(
+            f"create table {GROUPS} (table_name varchar, group_columns varchar[], group_values varchar[],"
+            " reason varchar, since timestamptz)"
+        )
+        about = "Groups of tables, and records, that cannot be computed: the table has no rows of them."
+        lake.connection.execute(f"comment on table {GROUPS} is {quoted(about)}")
+    elif _has_apart(lake, table):
+        lake.connection.execute(f"delete from {GROUPS} where table_name = {quoted(table.qualified)} and ({computed})")
+    if is_apart:
+        names = ", ".join(map(quoted, table.scope or RECORD))
+        lake.connection.execute(
+            f"insert into {GROUPS} select {quoted(table.qualified)}, [{names}], {_values(table)}, reason, now()"
+            f" from {APART}"
+        )
+
+
+def _has_apart(lake: Lake, table: Table) -> bool:
+    here = f"from {GROUPS} where table_name = {quoted(table.qualified)}"
+    return GROUPS in lake.columns() and lake.value(f"select exists ({here})")
+
+
+def _write(lake: Lake, table: Table, columns: dict[str, str], *, of_scope: bool) -> Built:
+    """Write the rows computed in the place of all those there are, or of those in `scope`."""
     own_scope = [Grouping(f'"{column}"') for column in table.scope]
     written: list[Changes] = []
     for target, rows in _targets(table, columns):
@@ -193,7 +276,7 @@ def _wrote(written: Sequence[Changes]) -> Built:
     return Built(changes, quarantined)
 
 
-def _compute(lake: Lake, table: Table, sql: str) -> None:
+def compute(lake: Lake, table: Table, sql: str) -> None:
     """The rows of the SELECT as `result`, those that break a rule apart from them as `refused`."""
     lake.connection.execute(f"create or replace temp table result as {sql}")
     if table.quarantine is not None:
@@ -227,15 +310,16 @@ def _targets(table: Table, columns: dict[str, str]) -> list[tuple[Target, str]]:
     return targets
 
 
-def _check(lake: Lake, table: Table) -> tuple[CheckResult, ...]:
-    """Hold what was written against what the table promises."""
+def _check(lake: Lake, table: Table, *, is_apart: bool) -> tuple[CheckResult, ...]:
+    """Hold what was written against what the table promises: of all its rows nothing, where some are set apart."""
     results = evaluate(lake, table)
-    if any(each.check.is_blocking and not each.passed for each in results):
+    blocking = [each.check.name for each in results if each.check.is_blocking and not each.passed]
+    if blocking and ("key_is_unique" in blocking or not (is_apart or _has_apart(lake, table))):
         raise Blocked(table, results)
     return tuple(results)
 
 
-def _over_views(table: Table) -> str:
+def over_views(table: Table) -> str:
     """The table's SELECT, reading the temporary views named like its inputs instead of the inputs."""
     sql = table.sql
     for source in table.inputs:

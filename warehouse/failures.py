@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from warehouse import holds, watermarks
+from warehouse.engine import GROUPS
 from warehouse.lake import Lake, quoted
 from warehouse.tables import Table
 
@@ -66,6 +67,7 @@ def ages(lake: Lake, tables: Iterable[Table]) -> dict[str, Age]:
     failing, held = _failing(lake), holds.held(lake)
     rows = lake.connection.execute("select table_name, max(updated_at) from meta.watermarks group by all").fetchall()
     built: dict[str, datetime] = dict(rows)
+    apart = _apart(lake)
     found = {name: Age(built.get(name), since, reason) for name, (since, reason) in failing.items()}
     for table in tables:
         name, built_at = table.qualified, built.get(table.qualified)
@@ -74,12 +76,23 @@ def ages(lake: Lake, tables: Iterable[Table]) -> dict[str, Age]:
             continue
         if held.get(name) == table.definition:
             found[name] = Age(built_at, built_at, "held since a rollback")
+        elif name in apart:
+            count, since = apart[name]
+            found[name] = Age(built_at, since, f"{count} groups of its rows cannot be computed: see {GROUPS}")
         elif behind:
             times = [since for each in behind if (since := found[each].since) is not None]
             found[name] = Age(built_at, min(times, default=None), f"reads {', '.join(behind)}")
         else:
             found[name] = Age(built_at)
     return found
+
+
+def _apart(lake: Lake) -> dict[str, tuple[int, datetime]]:
+    """How many groups of a table cannot be computed, and since when."""
+    if GROUPS not in lake.columns():
+        return {}
+    rows = lake.connection.execute(f"select table_name, count(*), min(since) from {GROUPS} group by all").fetchall()
+    return {name: (count, since) for name, count, since in rows}
 
 
 def _failing(lake: Lake) -> dict[str, tuple[datetime, str]]:

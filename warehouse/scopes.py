@@ -38,6 +38,15 @@ def find_touched(lake: Lake, table: Table, since: dict[str, int], snapshot: int)
     return lake.value("select exists (from scope)")
 
 
+def all_groups(table: Table) -> str:
+    """A query for every group that the rows of the inputs count in, in the columns of `scope`."""
+    parts: list[str] = []
+    for source, groupings in table.scopes.items():
+        values = ", ".join(f"{_groups(each)} as _scope_{number}" for number, each in enumerate(groupings))
+        parts.append(f"select {values} from {source}")
+    return f"select distinct * from ({' union all '.join(parts)})"
+
+
 def _changes(source: str, since: int, snapshot: int) -> str:
     schema, name = source.split(".")
     return (

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from contracts.errors import Terminal
 from contracts.settings import Settings
+from contracts.types import Event
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import START, at, customer, hit, order, weather
@@ -13,6 +15,7 @@ from warehouse import build as build_module
 from warehouse.audit import audit_table, audit_topic
 from warehouse.build import build, register
 from warehouse.engine import Blocked
+from warehouse.failures import ages
 from warehouse.lake import METADATA, Lake
 from warehouse.query import run
 from warehouse.tables import SQL_FOLDER, Table, parse, table
@@ -57,7 +60,7 @@ def test_a_build_that_would_break_a_requirement_is_undone_and_says_so(
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "2.00"))])
     build_from(fresh, "orders")
-    wrong = _changed("marts.sales_daily", "from core.orders\ngroup", "from core.orders\nwhere order_id <> '2'\ngroup")
+    wrong = _changed("marts.sales_daily", "'unverified'\ngroup", "'unverified' and order_id <> '2'\ngroup")
     tables = {"core.orders": table("core.orders"), "marts.sales_daily": wrong}
     monkeypatch.setattr(build_module, "table_named", tables.__getitem__)
     landing.land("orders", [order("2", ("A", 1, "5.00"))])
@@ -131,3 +134,49 @@ def test_what_did_not_change_is_not_checked_again(fresh: Settings) -> None:
     again = build_from(fresh, "orders")
     assert rows(fresh, checked) == before
     assert again["core.orders"].checks == first["core.orders"].checks
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "field"),
+    [("weather_data", "core.weather", "condition"), ("web_logs", "core.web_events", "user_agent")],
+)
+def test_rows_that_fail_a_cast_are_set_apart_and_the_rest_builds(
+    fresh: Settings, monkeypatch: pytest.MonkeyPatch, topic: str, name: str, field: str
+) -> None:
+    def event(number: int, value: str) -> Event:
+        of_log = hit(f"e{number}", time=at(number), user_agent=value)
+        return of_log if topic == "web_logs" else weather(time=at(60 * number), condition=value)
+
+    landing = Landing(fresh)
+    tables = {name: _changed(name, f"    {field},\n", f"    {field}::integer::varchar as {field},\n")}
+    monkeypatch.setattr(build_module, "table_named", tables.__getitem__)
+    listed = f"select list({field} order by {field}) from {name}"
+    failing = "select count(*), min(reason) from quarantine.groups"
+    with Lake.open(fresh) as lake:
+        for numbers in (range(40), range(40, 80), range(80, 90)):
+            landing.land(topic, [event(n, "rain" if n in (3, 17, 45) else f"{n}") for n in numbers])
+            register(lake, topic)
+            build(lake, name)
+        expected = sorted(f"{n}" for n in range(90) if n not in (3, 17, 45))
+        assert lake.value(listed) == expected
+        ((count, reason),) = lake.connection.execute(failing).fetchall()
+        assert (count, "Could not convert string 'rain'" in reason) == (3, True)
+        age = ages(lake, [tables[name]])[name]
+        assert (age.is_current, "3 groups" in str(age.reason)) == (False, True)
+        full = build(lake, name, full=True)
+        assert (full.inserted, full.updated, full.deleted) == (0, 0, 0)
+        assert lake.value(failing.replace(", min(reason)", "")) == 3
+        tables[name] = table(name)
+        assert build(lake, name).inserted == 3
+        assert lake.value(failing.replace(", min(reason)", "")) == 0
+
+
+def test_a_cast_that_fails_for_every_row_fails_the_build(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    landing = Landing(fresh)
+    landing.land("weather_data", [weather(time=at(60 * n), condition="rain") for n in range(150)])
+    tables = {"core.weather": _changed("core.weather", "    condition,\n", "    condition::integer as condition,\n")}
+    monkeypatch.setattr(build_module, "table_named", tables.__getitem__)
+    with Lake.open(fresh) as lake:
+        register(lake, "weather_data")
+        with pytest.raises(Terminal, match="Could not convert"):
+            build(lake, "core.weather")
