@@ -69,4 +69,7 @@ def extremes(field: Field) -> Iterator[Any]:
     elif field.kind == "time":
         yield from TIMES
     else:
-        yield from _OF_TEXT.get(field.name, TEXTS)
+        longest = field.max_length or 256
+        yield from (
+            text[:longest] for text in _OF_TEXT.get(field.name, TEXTS) if not (field.names_customer and text == "nan")
+        )
