@@ -13,11 +13,13 @@ import duckdb
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from warehouse.exact import question
+from warehouse.exact import IN_PYTHON, question
 from warehouse.lake import Lake
 from warehouse.reading import only_reading
 
 BATCH_ROWS = 2_048
+PYTHON_VALUES: frozenset[str] = frozenset()
+"""For callers that compute with dates and times: no type comes as text."""
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a formula begins (OWASP, CSV injection); the last four are wide forms of the first."""
 # DuckDB's own looks into one schema only, and there is no table in the first.
@@ -45,15 +47,17 @@ def run(settings: Settings, sql: str, at: str | None = None) -> Answer:
         Terminal: nothing was built yet, or is kept of then, or the statement is wrong or does more than read.
     """
     with Lake.open(settings, read_only=True, at=at) as lake:
-        columns, types, rows = ask(lake, sql)
+        columns, types, rows = ask(lake, sql, PYTHON_VALUES)
         return Answer(columns, types, list(rows))
 
 
-def ask(lake: Lake, sql: str) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[tuple[Any, ...]]]:
+def ask(
+    lake: Lake, sql: str, as_text_kinds: frozenset[str] = IN_PYTHON
+) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[tuple[Any, ...]]]:
     """As `run`, with the rows as they come, for answers of any size; they end when the lake asks something else."""
     with lake.translated_errors():
         try:
-            asked = question(lake.connection, reading(lake.connection, sql))
+            asked = question(lake.connection, reading(lake.connection, sql), as_text_kinds)
             answered = lake.connection.execute(asked.sql)
         except duckdb.Error as error:
             raise _explained(lake, error) from error
