@@ -17,7 +17,9 @@ POSITION_COLUMNS = {
     PARTITION: ("integer", "Partition of the record."),
     OFFSET: ("bigint", "Offset of the record in its partition."),
 }
-"""Type and meaning of the columns that say which record a row is. Connect adds them, PostgreSQL adds `_stored_at`."""
+"""Type and meaning of the columns that say which record a row is. Connect adds them, PostgreSQL adds the others."""
+EARLIEST, LATEST = "_earliest", "_latest"
+"""The columns with the bounds of the event times that records of a row's key have had, this one included."""
 
 _POSTGRES = {
     "string": "text",
@@ -133,12 +135,16 @@ def table_sql(delivery: Delivery) -> str:
             if field.digits is not None
         ),
         f"alter table {table} add column if not exists {STORED_AT} timestamptz not null default clock_timestamp()",
+        f"alter table {table} add column if not exists {EARLIEST} timestamptz",
+        f"alter table {table} add column if not exists {LATEST} timestamptz",
         f"create index if not exists {delivery.table}_position on {table} ({TOPIC_ID}, {PARTITION}, {OFFSET})",
         f"create index if not exists {delivery.table}_stored_at on {table} ({STORED_AT})",
         _GUARD.format(name=guard),
         f"{_TRIGGER} on {table} for each row execute function {guard}",
         *(f"comment on column {table}.{name} is {_quoted(about)}" for name, (_, about) in described.items()),
         f"comment on column {table}.{STORED_AT} is 'When the row was stored, by this server''s clock.'",
+        f"comment on column {table}.{EARLIEST} is 'The earliest event time that a record of the key has had.'",
+        f"comment on column {table}.{LATEST} is 'The latest event time that a record of the key has had.'",
         f"comment on table {table} is {_quoted(f'The latest record of the topic {delivery.topic} by {delivery.key}.')}",
     ]
     return ";\n".join(statements)
@@ -150,6 +156,12 @@ begin
     if tg_op = 'UPDATE' and new.{TOPIC_ID} = old.{TOPIC_ID} and new.{PARTITION} = old.{PARTITION}
         and new.{OFFSET} < old.{OFFSET} then
         return null;
+    end if;
+    new.{EARLIEST} := new.event_time;
+    new.{LATEST} := new.event_time;
+    if tg_op = 'UPDATE' then
+        new.{EARLIEST} := least(old.{EARLIEST}, old.event_time, new.event_time);
+        new.{LATEST} := greatest(old.{LATEST}, old.event_time, new.event_time);
     end if;
     new.{STORED_AT} := clock_timestamp();
     return new;

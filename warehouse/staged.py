@@ -14,7 +14,17 @@ import duckdb
 import psycopg
 
 from contracts.accounts import StagedAccount
-from contracts.delivery import OFFSET, PARTITION, POSITION_COLUMNS, STAGING, STORED_AT, TOPIC_ID, Delivery
+from contracts.delivery import (
+    EARLIEST,
+    LATEST,
+    OFFSET,
+    PARTITION,
+    POSITION_COLUMNS,
+    STAGING,
+    STORED_AT,
+    TOPIC_ID,
+    Delivery,
+)
 from contracts.errors import Transient
 from contracts.fields import fields_of
 from contracts.topics import TOPICS
@@ -132,26 +142,38 @@ def _account(lake: Lake, staged: StagedTable) -> StagedAccount:
     counted = lake.connection.execute(
         f"""
         with taken as ({taken}), landed as ({landed}),
+        -- A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is
+        -- open, so the latest record of each partition is as good as the others; one of a topic deleted since is not.
         copies as (
             select {key}, {place} from raw.{topic} where not _is_tombstone
-            qualify row_number() over (partition by {key} order by _landed_at desc, {OFFSET} desc) = 1
+            qualify {TOPIC_ID} = first_value({TOPIC_ID}) over (partition by {key} order by _landed_at desc)
+                and row_number() over (partition by {key}, {TOPIC_ID}, {PARTITION} order by {OFFSET} desc) = 1
         ),
         compared as (
             select
-                copy.{key} is not null and stored.{OFFSET} is null as is_missing,
+                {key},
+                copy.{OFFSET} is not null as is_copy,
+                stored.{OFFSET} is not null as is_stored,
                 copy.{OFFSET} >= coalesce(taken.next_offset, 0) as not_taken,
-                stored.{key} is not null and copy.{OFFSET} is null as is_unexpected,
                 stored.{OFFSET} >= coalesce(landed.next_offset, 0) as not_landed
             from copies copy
             full join {table} stored using ({key}, {place})
             left join taken on (taken.topic_id, taken.partition) = (copy.{TOPIC_ID}, copy.{PARTITION})
             left join landed on (landed.topic_id, landed.partition) = (stored.{TOPIC_ID}, stored.{PARTITION})
+        ),
+        events as (
+            select
+                bool_or(is_copy) and not bool_or(is_copy and is_stored) as is_missing,
+                coalesce(bool_or(not_taken), false) as not_taken,
+                count(*) filter (where not is_copy and not not_landed) as others,
+                coalesce(bool_or(not_landed) filter (where not is_copy), false) as not_landed
+            from compared group by {key}
         )
         select
-            count(*) filter (where is_missing and not not_taken),
-            count(*) filter (where is_unexpected and not not_landed),
-            count(*) filter (where (is_missing and not_taken) or (is_unexpected and not_landed))
-        from compared
+            count(*) filter (where is_missing and not not_taken and not not_landed),
+            coalesce(sum(others) filter (where not is_missing), 0)::bigint,
+            count(*) filter (where not_landed or (is_missing and not_taken))
+        from events
         """
     ).fetchall()
     missing, unexpected, pending = counted[0]
@@ -167,7 +189,8 @@ def _offsets_sql(offsets: dict[tuple[str, int], int]) -> str:
 
 def _take(lake: Lake, staged: StagedTable) -> Taken:
     # 1. One statement, so one snapshot of PostgreSQL: every record below the greatest offset seen is in it or replaced.
-    query = _past_watermark(lake, staged.delivery, _selected(lake, staged))
+    selected = f"{_selected(lake, staged)}, {EARLIEST}, {LATEST}"
+    query = _past_watermark(lake, staged.delivery, selected)
     lake.connection.execute(
         f"create or replace temp table taken as from postgres_query('{_ATTACHED}', {quoted(query)})"
     )
@@ -176,9 +199,11 @@ def _take(lake: Lake, staged: StagedTable) -> Taken:
     ).fetchall()
     if not found:
         return Taken()
-    # 2. Merge by event, looking only where an event of that time can be.
+    # 2. Merge by event, looking only where these events can be: an earlier record of one may have had another time.
     table = staged.table.qualified
-    low, high = lake.connection.execute("select min(event_time)::text, max(event_time)::text from taken").fetchall()[0]
+    low, high = lake.connection.execute(
+        f"select min(least(event_time, {EARLIEST}))::text, max(greatest(event_time, {LATEST}))::text from taken"
+    ).fetchall()[0]
     same = f"target.{staged.delivery.key} = source.{staged.delivery.key}"
     same += f" and target.event_time between {quoted(low)}::timestamptz and {quoted(high)}::timestamptz"
     updated = lake.value(f"select count(*) from taken source semi join {table} target on {same}")

@@ -11,10 +11,12 @@ from contracts.delivery import STAGING
 from contracts.settings import Settings
 from tests.integration.building import start_building
 from tests.integration.delivered import deliver, prepare, sentiment
-from warehouse.build import take
+from tests.integration.landed import Landing
+from tests.integration.samples import at
+from warehouse.build import register, take
 from warehouse.checks import unique_key
 from warehouse.lake import Lake
-from warehouse.staged import SENTIMENT
+from warehouse.staged import SENTIMENT, staged_accounts
 
 TABLE = "core.sentiment"
 ALL = f"select list((event_id, label, _partition, _offset) order by event_id) from {TABLE}"
@@ -72,6 +74,49 @@ def test_a_recreated_topic_is_taken_from_its_own_beginning(staging: Settings) ->
         deliver(staging, STAGING, [sentiment(0, label="negative"), sentiment(9)], first=0, topic=uuid4())
         again = take(lake, TABLE)
         assert (again.inserted, again.updated, again.rows) == (1, 1, 6)
+
+
+def test_an_event_of_another_time_replaces_the_row_of_its_id(staging: Settings) -> None:
+    deliver(staging, STAGING, [sentiment(1), sentiment(2)], first=0)
+    with Lake.open(staging) as lake:
+        take(lake, TABLE)
+        for offset, days in enumerate((400, 3, -70), 2):
+            deliver(staging, STAGING, [sentiment(1, event_time=at(days=days))], first=offset)
+        again = take(lake, TABLE)
+        assert (again.inserted, again.updated, again.rows) == (0, 1, 2)
+        assert [row[3] for row in lake.value(ALL)] == [4, 1]
+
+
+def test_an_event_in_two_partitions_is_taken_whichever_was_delivered_last(staging: Settings) -> None:
+    landing = Landing(staging)
+    topic = landing.topic_id(STAGING.topic)
+    for partition in (0, 1):
+        landing.land(STAGING.topic, [sentiment(1), sentiment(1, label="neutral")], partition=partition)
+    with Lake.open(staging) as lake:
+        register(lake, STAGING.topic)
+        for partition, label in ((1, "negative"), (0, "neutral")):
+            deliver(staging, STAGING, [sentiment(1, label=label)], first=1, partition=partition, topic=topic)
+            take(lake, TABLE)
+            (account,) = staged_accounts(lake)
+            assert (account.rows, account.missing, account.unexpected, account.pending) == (1, 0, 0, 0)
+
+
+def test_the_account_counts_what_is_missing_stale_and_on_its_way(staging: Settings) -> None:
+    landing = Landing(staging)
+    topic = landing.topic_id(STAGING.topic)
+    landing.land(STAGING.topic, [sentiment(1), sentiment(2), sentiment(2, label="neutral"), sentiment(3)])
+    with Lake.open(staging) as lake:
+        register(lake, STAGING.topic)
+        # Event 1 was not delivered, of event 2 an older record; event 3 is on its way, event 9 did not land.
+        deliver(staging, STAGING, [sentiment(2), sentiment(9)], first=1, topic=topic)
+        take(lake, TABLE)
+        (account,) = staged_accounts(lake)
+        assert (account.rows, account.missing, account.unexpected, account.pending) == (2, 2, 1, 1)
+        # A record that is delivered before it lands is neither.
+        deliver(staging, STAGING, [sentiment(1), sentiment(2), sentiment(3), sentiment(4)], first=4, topic=topic)
+        take(lake, TABLE)
+        (account,) = staged_accounts(lake)
+        assert (account.rows, account.missing, account.unexpected, account.pending) == (5, 0, 1, 4)
 
 
 def test_a_build_killed_anywhere_takes_every_row_once(staging: Settings) -> None:
