@@ -5,6 +5,7 @@ record that the client's own objects fail for is found by halving, and set apart
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable
 from itertools import groupby
 from uuid import UUID
@@ -15,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import Transient
 from streaming.landing import accounts
-from streaming.landing.batch import Buffer
+from streaming.landing.batch import Batch, Buffer
 from streaming.landing.passing import Passing, one_record
 from streaming.landing.resume import Key
 from streaming.landing.writer import Writer
@@ -36,6 +37,7 @@ class Intake(ABC):
     _writer: Writer
     _passing: Passing
     _buffers: dict[str, Buffer]
+    _pending: deque[Batch]
     _topic_ids: dict[str, UUID]
     _epochs: dict[Key, int]
     _joining: dict[Key, int]
@@ -112,6 +114,8 @@ class Intake(ABC):
     def _pass_unreadable(self, keys: set[Key]) -> None:
         """Read the next batch carefully. What cannot be done now is done later: the client fails there again."""
         for key in keys & self._expected.keys():
+            if key not in self._expected:
+                return None  # it went back to the stored positions for one before
             try:
                 stretch = self._passing.next_batch(key, self._expected[key])
             except Transient as error:
@@ -151,10 +155,14 @@ class Intake(ABC):
                     self._gather(key[0], stretch.messages)
                 self._flush_due()
                 self._submit_pending(SUBMIT_SECONDS)
+                if self._pending:
+                    self._flush_everything(DRAIN_SECONDS)  # the writer is behind, and memory was lacking before
                 self._take_outcomes()
                 reached = stretch.next
                 if generation != self._generation:
                     return None
+                if self._pending:
+                    return self._reset("writer is behind", f"{key[0]}-{key[1]}")
         except Transient as error:
             return self._reset("cannot read carefully yet", str(error))
         if not (self._seek(key, reached) or self._assign_anew(key, reached)):

@@ -24,6 +24,7 @@ from streaming.landing import accounts, files
 from streaming.landing.batch import Buffer, Tables
 from streaming.landing.isolation import tables_of
 from streaming.runtime import clients
+from streaming.runtime.careful.headers import OddHeaders
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import offset_bounds, topic_ids
@@ -111,7 +112,7 @@ def _require_held(settings: Settings, flush: _Flush, path: str) -> None:
 
 
 def _tables(settings: Settings, flush: _Flush, path: str) -> Tables:
-    buffer = Buffer(TOPICS[flush.topic])
+    buffer = Buffer(TOPICS[flush.topic], odd_headers=OddHeaders(settings).of)
     for partition, (first, end) in sorted(flush.ranges.items()):
         messages = list(committed_records(settings, flush.topic, partition, end, start=first))
         buffer.append(messages, {(flush.topic, partition): first})

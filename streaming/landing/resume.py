@@ -75,7 +75,8 @@ def resume_points(settings: Settings, db: psycopg.Connection, admin: AdminClient
                 stopped[key] = reason
             elif position is not None:
                 going[key] = position
-    for key, start in lost_ends(settings, db, going, bounds).items():
+    # The ends after the positions: whatever another lander committed meanwhile, the broker has what had landed.
+    for key, start in lost_ends(settings, db, going, bounds | offset_bounds(admin, going)).items():
         lost = truncate(db, going[key], start)
         if lost is not None:
             _report(lost)

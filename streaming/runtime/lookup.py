@@ -72,8 +72,9 @@ def _first_readable(settings: Settings, key: Key, offset: int) -> Message | None
 def first_newer(settings: Settings, consumer: Consumer, key: Key, epoch: int, low: int, high: int) -> int:
     """The first offset from `low` to `high` at or past which no record of this leader epoch or an earlier one stands.
 
-    By bisection: epochs never fall along a log.
+    By bisection: epochs never fall along a log. Never past `high`, wherever the next record stands.
     """
+    end = high
     while low < high:
         middle = (low + high) // 2
         (message,) = first_records(settings, consumer, {key: middle}).values()
@@ -81,7 +82,7 @@ def first_newer(settings: Settings, consumer: Consumer, key: Key, epoch: int, lo
             high = middle
         else:
             low = (message.offset() or middle) + 1
-    return low
+    return min(low, end)
 
 
 def record_print(message: Message) -> str:

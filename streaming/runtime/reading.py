@@ -56,7 +56,7 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
                     stretch = _read_carefully(settings, topic, partition, reached)
                     if stretch is not None:
                         yield from (each for each in stretch.messages if (each.offset() or 0) < end)
-                        reached = stretch.next
+                        reached, deadline = stretch.next, time.monotonic() + STALLED_SECONDS
                         consumer.seek(TopicPartition(topic, partition, reached))
                     break
                 reached = max(reached, message.offset() or 0)

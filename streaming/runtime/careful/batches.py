@@ -14,6 +14,9 @@ import pyarrow as pa
 MAX_INFLATED_BYTES = 64 << 20
 """Largest content of a batch, inflated. Topics take batches of 1 MB, as they are sent: JSON seldom shrinks 20 times."""
 
+MAX_RECORDS = 500_000
+"""Most records of a batch: 1 MB, compressed, may hold 1,300,000 of the smallest; each takes 400 bytes as objects."""
+
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_FIELDS = 12
 """Bytes of base offset and length, which the length does not count."""
@@ -113,18 +116,25 @@ def records(batch: Batch, limit: int = MAX_INFLATED_BYTES) -> list[RawRecord]:
     """The records of a batch, which takes no more than a few times `limit` bytes of memory.
 
     Raises:
-        Damaged: it cannot be inflated, or its content is larger than `limit`, or is no sequence of records.
+        Damaged: it cannot be inflated, or its content is larger than `limit`, or is no sequence of records with the
+            offsets of the batch, or of more than `MAX_RECORDS`.
     """
+    if batch.count > MAX_RECORDS:
+        raise Damaged(f"more than {MAX_RECORDS} records")
     data = _inflated(batch, limit)
     found: list[RawRecord] = []
-    at = 0
+    at, following = 0, batch.first
     try:
         for _ in range(batch.count):
             length, start = _varint(data, at)
             at = start + length
             if length < 0 or at > len(data):
                 raise Damaged("record is cut off")
-            found.append(_record(batch, data[start:at]))
+            record = _record(batch, data[start:at])
+            if not following <= record.offset < batch.next:
+                raise Damaged("offset is not of the batch")
+            found.append(record)
+            following = record.offset + 1
     except IndexError:
         raise Damaged("record is cut off") from None
     return found

@@ -4,16 +4,20 @@ confluent_kafka makes text of a header's name and fails on other bytes, with a l
 are asked for once a message, and those that failed are read by the careful reader.
 """
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from confluent_kafka import Message
 
 from contracts.errors import Transient
 from contracts.settings import Settings
-from streaming.runtime.careful.reader import CarefulReader
+from streaming.runtime.careful.reader import CarefulReader, Stretch
 
 Headers = list[tuple[str, bytes | None]]
+
+KEPT_SECONDS = 60.0
+"""How long a connection is kept: records with odd headers come in numbers, and brokers end idle connections."""
 
 UNREAD: Headers = [("headrace.unread_headers", None)]
 """Stands for headers that could not be read again either."""
@@ -35,10 +39,16 @@ def headers_of(messages: Iterable[Message]) -> tuple[list[Any], list[int]]:
 
 
 class OddHeaders:
-    """Reads headers again that librdkafka's client cannot. Remembers one batch: those beside it are asked for next."""
+    """Reads headers again that librdkafka's client cannot. Remembers one batch: those beside it are asked for next.
 
-    def __init__(self, settings: Settings) -> None:
+    Keeps its connection for a while: making one for each record takes so long that a consumer falls out of its group.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._clock = clock
+        self._reader: CarefulReader | None = None
+        self._used_at = 0.0
         self._batch: tuple[str, int, int, int] = ("", -1, 0, 0)
         self._found: dict[int, Headers] = {}
 
@@ -50,10 +60,29 @@ class OddHeaders:
         """
         known, number, first, following = self._batch
         if (topic, partition) != (known, number) or not first <= offset < following:
-            with CarefulReader(self._settings) as reader:
-                stretch = reader.next_batch(topic, partition, offset)
+            stretch = self._next_batch(topic, partition, offset)
             if stretch is None:
                 raise Transient(f"{topic}-{partition} has no record at {offset} now.")
             self._batch = (topic, partition, offset, stretch.next)
             self._found = {int(each.offset() or 0): each.headers() or [] for each in stretch.messages}  # pyright: ignore[reportAttributeAccessIssue]
         return self._found.get(offset, UNREAD) or None
+
+    def _next_batch(self, topic: str, partition: int, offset: int) -> Stretch | None:
+        if self._clock() - self._used_at > KEPT_SECONDS:
+            self._disconnect()
+        was_kept = self._reader is not None
+        try:
+            self._reader = self._reader or CarefulReader(self._settings)
+            found = self._reader.next_batch(topic, partition, offset)
+        except Transient:
+            self._disconnect()
+            if not was_kept:
+                raise
+            return self._next_batch(topic, partition, offset)  # the broker may have been started again meanwhile
+        self._used_at = self._clock()
+        return found
+
+    def _disconnect(self) -> None:
+        if self._reader is not None:
+            self._reader.__exit__(None, None, None)
+            self._reader = None

@@ -1,5 +1,6 @@
 """The producing side of a slot: all that a batch came to, and the offsets it ends at, in one Kafka transaction."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
@@ -15,6 +16,9 @@ from streaming.runtime.processing.batch import Headers, Share, letter_headers, l
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.transactions import Transactions
+
+HEADER_SECONDS = 3.0
+"""How long a transaction waits for headers that are read again: its time is limited, and so a batch would never end."""
 
 Key = tuple[str, int]
 """An input partition: topic and number."""
@@ -41,6 +45,7 @@ class Committer:
         self._changelogs = {topic: changelog_topic(processor.name, topic).name for topic in processor.inputs}
         self._transactions = Transactions(settings, transactional_id)
         self._odd_headers = OddHeaders(settings)
+        self._headers_until = 0.0
         self._reflected: dict[Key, int] = {}
 
     def start(self) -> None:
@@ -71,6 +76,7 @@ class Committer:
         reflected: dict[Key, int] = {}
         # 3. Begin, and produce everything that the batch came to.
         self._transactions.begin()
+        self._headers_until = time.monotonic() + HEADER_SECONDS
         for key, part in parts.items():
             self._produce(key, part, reflected)
         failpoint("processing.produced")
@@ -123,6 +129,8 @@ class Committer:
         ((found,), odd) = headers_of([message])
         if not odd:
             return cast("Headers | None", found) or []
+        if time.monotonic() >= self._headers_until:
+            return UNREAD
         try:
             return self._odd_headers.of(str(message.topic()), message.partition() or 0, message.offset() or 0) or []
         except Transient:

@@ -5,8 +5,21 @@ import tracemalloc
 import pytest
 from kafka.record.default_records import DefaultRecordBatch
 
-from streaming.runtime.careful.batches import Damaged, RawRecord, check_crc, records, split
-from tests.hostile_records import CODECS, GZIP, LZ4, NONE, NOW_MS, SNAPPY, ZSTD, Record, batch, bomb, odd_records
+from streaming.runtime.careful.batches import MAX_RECORDS, Damaged, RawRecord, check_crc, records, split
+from tests.hostile_records import (
+    CODECS,
+    GZIP,
+    LZ4,
+    NONE,
+    NOW_MS,
+    SNAPPY,
+    ZSTD,
+    Record,
+    batch,
+    bomb,
+    odd_records,
+    varint,
+)
 
 ODD = Record(b"v", None, [(b"\xff\xfe", b"x"), (b"name", None)], -5)
 CUT = {GZIP: "gzip is damaged", SNAPPY: "snappy is damaged", LZ4: "lz4 is damaged", ZSTD: "zstd is damaged"}
@@ -77,3 +90,18 @@ def test_an_unknown_codec_and_a_wrong_checksum_are_verdicts() -> None:
     (altered,) = split(bytes(data))
     with pytest.raises(Damaged, match="checksum"):
         check_crc(altered)
+
+
+@pytest.mark.parametrize("deltas", [(0, 2), (1, 1), (1, 0), (-1, 1), (2**40, 1)])
+def test_records_with_offsets_of_another_batch_are_a_verdict(deltas: tuple[int, int]) -> None:
+    bodies = [b"\0" + varint(0) + varint(delta) + varint(-1) + varint(-1) + varint(0) for delta in deltas]
+    content = b"".join(varint(len(body)) + body for body in bodies)
+    (found,) = split(batch([ODD, ODD], NONE, content=content))
+    with pytest.raises(Damaged, match="offset is not of the batch"):
+        records(found)
+
+
+def test_a_batch_of_more_records_than_memory_takes_is_refused() -> None:
+    (found,) = split(batch([ODD], NONE, count=MAX_RECORDS + 1))
+    with pytest.raises(Damaged, match="more than 500000 records"):
+        records(found)

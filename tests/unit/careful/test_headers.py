@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from confluent_kafka import Message
 
 from contracts.settings import Settings
 from streaming.runtime.careful import headers
@@ -32,8 +33,6 @@ def test_odd_headers_are_found_and_nothing_is_asked_for_twice(monkeypatch: pytes
 
 
 def test_one_batch_is_read_for_all_its_odd_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from confluent_kafka import Message
-
     from streaming.runtime.careful.reader import Stretch
 
     reads: list[int] = []
@@ -58,3 +57,40 @@ def test_one_batch_is_read_for_all_its_odd_headers(monkeypatch: pytest.MonkeyPat
     assert odd.of("orders", 0, 3) == [("x", b"3")]
     assert reads == [5, 3]
     assert UNREAD != []
+
+
+def test_a_connection_serves_many_odd_headers_and_a_lost_one_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    from contracts.errors import Transient
+    from streaming.runtime.careful.reader import Stretch
+
+    now, opened, closed = [100.0], [0], [0]
+    failing: set[int] = set()
+
+    class Reader:
+        def __init__(self, _settings: Settings) -> None:
+            opened[0] += 1
+            self.number = opened[0]
+
+        def __exit__(self, *_: object) -> None:
+            closed[0] += 1
+
+        def next_batch(self, _topic: str, _partition: int, start: int) -> Stretch:
+            if self.number in failing:
+                raise Transient("gone")
+            return Stretch(start + 1, 1, [Message(offset=start, headers=[("x", b"1")])], None)
+
+    monkeypatch.setattr(headers, "CarefulReader", Reader)
+    odd = OddHeaders(Settings(), clock=lambda: now[0])
+    for offset in range(50):
+        assert odd.of("orders", 0, offset) == [("x", b"1")]
+    assert opened == [1]
+    failing.add(1)
+    assert odd.of("orders", 0, 60) == [("x", b"1")]
+    assert (opened, closed) == ([2], [1])
+    now[0] += headers.KEPT_SECONDS + 1
+    assert odd.of("orders", 0, 70) == [("x", b"1")]
+    assert (opened, closed) == ([3], [2])
+    failing |= {3, 4}
+    with pytest.raises(Transient):
+        odd.of("orders", 0, 80)
+    assert (opened, closed) == ([4], [4])

@@ -11,6 +11,7 @@ from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.processors.order_extractor import OrderExtractor
 from streaming.runtime import clients
+from streaming.runtime.processing import committing
 from streaming.runtime.processing.batch import Refused, Share
 from streaming.runtime.processing.committing import Aborted, Committer, Part
 from streaming.runtime.processing.store import LEDGER_KEY
@@ -81,3 +82,27 @@ def test_a_transaction_that_does_not_end_ends_the_process(under_it: str, after_i
     )
     run = subprocess.run([sys.executable, "-c", program], timeout=30, check=False, capture_output=True)
     assert run.returncode == code
+
+
+def test_a_transaction_does_not_wait_long_for_headers_that_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [0.0], [0]
+
+    class OddHeaders:
+        def __init__(self, _settings: Settings) -> None: ...
+
+        def of(self, *_: object) -> list[tuple[str, bytes | None]]:
+            asked[0] += 1
+            now[0] += committing.HEADER_SECONDS / 2
+            return [("read", b"again")]
+
+    producer = Scripted()
+    monkeypatch.setattr(clients, "producer", lambda *_, **__: producer)
+    monkeypatch.setattr(committing, "OddHeaders", OddHeaders)
+    monkeypatch.setattr(committing, "headers_of", lambda _: ([None], [0]))
+    monkeypatch.setattr(committing.time, "monotonic", lambda: now[0])
+    refused = [Refused(place, "malformed JSON", "why") for place in range(5)]
+    share = Share(5, 5, {}, [], refused=refused)
+    messages = [Message(topic="web_logs", partition=3, offset=place, value=b"bad") for place in range(5)]
+    Committer(Settings(), OrderExtractor(), "test").commit({("web_logs", 3): Part(messages, share, b"book")}, None)
+    assert asked == [2]
+    assert sum(record[0] == "web_logs.dlq" for record in producer.records) == 5

@@ -1,0 +1,101 @@
+"""Step 1 of the lander, past what the client cannot read: no step leaves another partition or the memory behind."""
+
+from collections import deque
+from typing import Any
+from uuid import uuid4
+
+from confluent_kafka import KafkaError, Message
+
+from contracts.topics import TOPICS
+from streaming.landing.batch import Buffer
+from streaming.landing.intake import Intake
+from streaming.landing.resume import Key
+from streaming.runtime.careful.reader import Stretch
+from tests.unit.landing.test_batch import message
+
+
+class Passing:
+    """Gives these stretches for whatever partition is asked."""
+
+    def __init__(self, *stretches: Stretch) -> None:
+        self._stretches = stretches
+
+    def next_batch(self, _key: Any, _position: int) -> Stretch:
+        return self._stretches[0]
+
+    def stretches(self, _key: Any, _position: int) -> Any:
+        return iter(self._stretches)
+
+
+class Lander(Intake):
+    """Writes nothing by itself: `_flush_everything` is what empties `_pending`."""
+
+    def __init__(self, *stretches: Stretch, writes: bool = True) -> None:
+        self._log: Any = type("Log", (), {"warning": lambda *_, **__: None})()
+        self._fatal: Any = type("Fatal", (), {"noticed": lambda *_: None, "check": lambda *_: None})()
+        self._passing: Any = Passing(*stretches)
+        self._consumer: Any = type("Consumer", (), {"seek": lambda *_: None, "resume": lambda *_: None})()
+        self._buffers = {"orders": Buffer(TOPICS["orders"])}
+        self._pending = deque()
+        self._epochs = {}
+        self._expected = {("orders", 0): 0, ("orders", 1): 0}
+        self._generation, self._congested, self._writes = 0, False, writes
+        self.resets: list[str] = []
+        self.most_pending = 0
+
+    def take(self, *messages: Message, epochs: dict[Key, int]) -> None:
+        self._epochs = epochs
+        self._take(list(messages))
+
+    def take_carefully(self) -> int | None:
+        self._take_carefully(("orders", 0), 0)
+        return self._expected.get(("orders", 0))
+
+    def _reset(self, reason: str, detail: str = "") -> None:
+        self._generation += 1
+        self.resets.append(reason)
+        self._expected.clear()
+        self._pending.clear()
+
+    def _connected(self) -> Any:
+        raise AssertionError
+
+    def _flush_due(self) -> None:
+        self._pending.append(self._buffers["orders"].take(uuid4(), 0))
+        self.most_pending = max(self.most_pending, len(self._pending))
+
+    def _flush_everything(self, timeout: float) -> None:
+        if self._writes:
+            self._pending.clear()
+
+    def _submit_pending(self, timeout: float) -> None: ...
+
+    def _take_outcomes(self) -> None: ...
+
+
+def failure(partition: int) -> Message:
+    """What a consumer gives for a batch that it cannot inflate."""
+    return Message(topic="orders", partition=partition, offset=0, error=KafkaError(KafkaError._BAD_COMPRESSION))
+
+
+def test_going_back_for_one_unreadable_batch_ends_the_pass_over_others() -> None:
+    lander = Lander(Stretch(1, 10, [message(0, 0), message(1, 0)], None))
+    # The records are of a later leader than these: back to the stored positions.
+    lander.take(failure(0), failure(1), epochs={("orders", 0): 1, ("orders", 1): 1})
+    assert lander.resets == ["leader changed"]
+
+
+def stretches(count: int) -> list[Stretch]:
+    return [Stretch(offset + 1, 10, [message(0, offset)], None) for offset in range(count)]
+
+
+def test_reading_carefully_waits_for_the_writer_instead_of_filling_memory() -> None:
+    lander = Lander(*stretches(20))
+    assert lander.take_carefully() == 20
+    assert (lander.most_pending, lander.resets) == (1, [])
+
+
+def test_a_writer_that_does_not_catch_up_ends_careful_reading() -> None:
+    lander = Lander(*stretches(20), writes=False)
+    assert lander.take_carefully() is None
+    assert (lander.most_pending, lander.resets) == (1, ["writer is behind"])

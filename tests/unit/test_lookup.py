@@ -1,0 +1,36 @@
+"""Where the log begins to be another, by bisection over records read again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from confluent_kafka import Message
+
+from contracts.settings import Settings
+from streaming.runtime import lookup
+
+KEY = ("orders", 0)
+
+
+def first_newer(monkeypatch: pytest.MonkeyPatch, log: Mapping[int, int], epoch: int, low: int, high: int) -> int:
+    """`log`: the leader epoch of the record at each offset."""
+
+    def first_records(_settings: Settings, _consumer: Any, asked: Mapping[Any, int]) -> dict[Any, Message | None]:
+        at = min((offset for offset in log if offset >= asked[KEY]), default=None)
+        return {KEY: None if at is None else Message(topic="orders", partition=0, offset=at, leader_epoch=log[at])}
+
+    monkeypatch.setattr(lookup, "first_records", first_records)
+    consumer: Any = None
+    return lookup.first_newer(Settings(), consumer, KEY, epoch, low, high)
+
+
+@pytest.mark.parametrize(("newer_from", "found"), [(0, 0), (3, 3), (9, 9)])
+def test_the_first_record_of_a_later_leader_is_found(
+    monkeypatch: pytest.MonkeyPatch, newer_from: int, found: int
+) -> None:
+    log = {offset: 1 + (offset >= newer_from) for offset in range(20)}
+    assert first_newer(monkeypatch, log, 1, 0, 9) == found
+
+
+def test_reading_never_resumes_past_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert first_newer(monkeypatch, {100: 1, 101: 1}, 1, 0, 95) == 95
