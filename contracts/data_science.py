@@ -63,7 +63,7 @@ class CustomerSentiment(Event, kw_only=True, frozen=True):
 
     subject_id: Annotated[Identifier, about("`platform/post_id` of the post, or `feedback_id`: whichever its version.")]
     subject: Annotated[Literal["post", "feedback"], about("What was scored.")]
-    platform: Annotated[Platform, about("Platform of the post, or channel of the feedback.")]
+    platform: Annotated[Identifier, about("Platform of the post, or channel of the feedback.")]
     language: Annotated[Reference | None, about("Language detected.")] = None
     label: Annotated[Label | None, about("Most probable class; empty when unreadable or deleted.")] = None
     negative: Annotated[Probability | None, about("Probability of `negative`.")] = None

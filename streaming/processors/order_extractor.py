@@ -172,9 +172,11 @@ def _change(session: OpenSession, hit: WebLog, owner: int) -> str | None:
     if hit.pixel_event == "page_view":
         session.known.pages += 1
         return None
+    if not hit.sku:
+        return "cart event without a product"
     if hit.pixel_event == "remove_from_cart":
-        return session.remove(hit.sku or "", hit.quantity or 0, owner)
-    line = CartLine(hit.sku or "", hit.quantity or 0, hit.unit_price or "0", owner)
+        return session.remove(hit.sku, hit.quantity or 0, owner)
+    line = CartLine(hit.sku, hit.quantity or 0, hit.unit_price or "0", owner)
     return None if session.add(line) else "cart is full"
 
 

@@ -1,6 +1,7 @@
 """What people, programs and attackers write into a field, drawn by a seed."""
 
 import random
+import string
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -126,7 +127,8 @@ TIMES: tuple[Any, ...] = (
     1795010300105,
     None,
 )
-LONGEST_REPETITION = 3_000
+LONGEST_REPETITION = 8_000
+LETTERS = string.ascii_letters + string.digits
 
 
 class Chance:
@@ -147,6 +149,9 @@ class Chance:
             return self.random.choice(REPEATED) * self.random.randrange(1, LONGEST_REPETITION)
         if draw < 0.15:
             return "".join(self.random.choice(WORDS) for _ in range(self.random.randrange(2, 6)))
+        if draw < 0.17:
+            # Letters that do not compress: what is too long for an index stays so.
+            return "".join(self.random.choices(LETTERS, k=self.random.choice((255, 256, 257, 4_000))))
         if draw < 0.2:
             return "".join(chr(self.random.randrange(1, 0x2FFF)) for _ in range(self.random.randrange(1, 300)))
         return self.random.choice(WORDS)
@@ -164,7 +169,9 @@ class Chance:
         return f"{self.moment():%Y-%m-%dT%H:%M:%S.%fZ}"
 
     def moment(self) -> datetime:
-        """A time of the last thirty years, of the last hours more often than not."""
+        """A time of the last thirty years, of the last hours more often than not; now and then one of the year 2999."""
+        if self.happens(0.005):
+            return datetime(2999, 12, 31, tzinfo=UTC)
         days = self.random.randrange(11_000) if self.happens(0.05) else self.random.random() / 4
         return datetime.now(UTC) - timedelta(days=days)
 

@@ -39,8 +39,10 @@ from tests.hostile_records import (
 
 LINES_A_STEP, RECORDS_A_STEP, INPUTS_A_REPLAY = 20, 20, 60
 LINES_A_FILE = 2_000
+SOURCES = ("jetstream", "mastodon", "labelled", "online-retail", "reviews", "weather", "access-log")
 ANSWER_SECONDS = 60.0
 MEGABYTES_OF_A_BOMB = 90
+OPEN_TRANSACTION_MS = 10_000
 
 
 class Feeder:
@@ -105,7 +107,9 @@ class Replays(Feeder):
     def step(self) -> None:
         chance, number = self.chance, INPUTS_A_REPLAY
         lines: int | None = number
-        match source := ("jetstream", "mastodon", "labelled", "online-retail", "reviews", "weather")[self.steps % 6]:
+        match source := SOURCES[self.steps % len(SOURCES)]:
+            case "access-log":
+                content = inputs.log_file(chance, number)
             case "jetstream":
                 content = b"\n".join(inputs.jetstream_message(chance) for _ in range(number))
             case "mastodon":
@@ -146,11 +150,10 @@ class Records(Feeder):
     def step(self) -> None:
         chance = self.chance
         for _ in range(RECORDS_A_STEP):
-            topic = chance.random.choice(inputs.TOPICS)
+            topic = chance.random.choice(inputs.TOPICS + inputs.SCORES)
             value = None if chance.happens(0.05) else inputs.event(chance, topic)
             key = chance.random.choice((None, b"", b"c1", chance.blob(), chance.word().encode(errors="surrogatepass")))
-            if topic == "customers":
-                # Of a compacted topic the broker takes none without a key.
+            if topic in inputs.COMPACTED:
                 key = key or b"c2"
             headers: list[tuple[str, str | bytes | None]] = [
                 (self._header(), chance.blob() if chance.happens(0.8) else None) for _ in range(3)
@@ -176,7 +179,7 @@ class Records(Feeder):
 
     def _timestamp(self) -> int:
         now = int(time.time() * 1000)
-        return self.chance.random.choice((0, now, now, now, 1, now - 86_400_000, now + 600_000, 2**62))
+        return self.chance.random.choice((0, now, now, now, 1, now - 86_400_000, now + 600_000, 2**62, 2**63 - 1))
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -196,7 +199,7 @@ class Batches(Feeder):
 
     def step(self) -> None:
         chance = self.chance
-        topic = chance.random.choice([name for name in inputs.TOPICS if name != "customers"])
+        topic = chance.random.choice([name for name in inputs.TOPICS + inputs.SCORES if name != "customers"])
         codec = chance.random.choice(CODECS)
         kind = chance.random.choice(("odd", "odd", "odd", "damaged", "bomb"))
         match kind:
@@ -210,6 +213,35 @@ class Batches(Feeder):
         with RawProducer(self.settings) as raw:
             offset = raw.send(topic, chance.random.randrange(CONTRACTS[topic].partitions), data)
         self.sent[f"{kind}{', refused' if offset is None else ''}"] += 1
+
+
+class Transactions(Feeder):
+    """Writes in transactions that are committed, aborted, or left open until the broker aborts them."""
+
+    pause_s = 5.0
+
+    def __init__(self, settings: Settings, seed: str) -> None:
+        super().__init__(settings, seed)
+        self.ends: Counter[str] = Counter()
+
+    def step(self) -> None:
+        chance = self.chance
+        identity = {"transactional.id": chance.unique("hostile"), "transaction.timeout.ms": OPEN_TRANSACTION_MS}
+        client = producer(self.settings, **identity)
+        client.init_transactions(ANSWER_SECONDS)
+        client.begin_transaction()
+        for _ in range(RECORDS_A_STEP):
+            topic = chance.random.choice(inputs.TOPICS + inputs.SCORES)
+            client.produce(topic, inputs.event(chance, topic), b"c1")
+        client.flush(ANSWER_SECONDS)
+        match end := chance.random.choice(("committed", "aborted", "left open")):
+            case "committed":
+                client.commit_transaction(ANSWER_SECONDS)
+            case "aborted":
+                client.abort_transaction(ANSWER_SECONDS)
+            case _:
+                pass
+        self.ends[end] += 1
 
 
 class Forms(Feeder):

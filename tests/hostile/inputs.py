@@ -1,10 +1,15 @@
 """Hostile inputs of every kind that the platform takes, drawn by chance: one call, one input."""
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
+
+import pyarrow as pa
 
 from tests.hostile.chance import Chance
 
@@ -16,6 +21,10 @@ AGENTS = (
     "-",
 )
 TOPICS = ("web_logs", "orders", "customers", "social_media", "customer_feedback", "weather_data")
+SCORES = ("customer_sentiment", "customer_behavior")
+"""Topics that the processors write, and that Connect delivers."""
+COMPACTED = ("customers", "customer_behavior")
+"""Topics of which the broker takes no record without a key."""
 
 
 def log_line(chance: Chance) -> bytes:
@@ -90,6 +99,22 @@ def _target(chance: Chance) -> str:
 
 def _printable(text: str) -> str:
     return text.replace("\n", " ").replace("\r", " ")
+
+
+def log_file(chance: Chance, lines: int) -> bytes:
+    """An access log of so many lines, packed in one way or another."""
+    content = b"".join(log_line(chance) + b"\n" for _ in range(lines))
+    match chance.random.randrange(6):
+        case 0:
+            return gzip.compress(content)
+        case 1:
+            return bz2.compress(content)
+        case 2:
+            return lzma.compress(content)
+        case 3:
+            return bytes(pa.Codec("zstd").compress(content, asbytes=True))
+        case _:
+            return content
 
 
 def jetstream_message(chance: Chance) -> bytes:
@@ -204,7 +229,11 @@ def event(chance: Chance, topic: str) -> bytes:
             "status": 200,
             "device": "desktop",
             "is_bot": False,
-            "pixel_event": "purchase",
+            "pixel_event": chance.random.choice(("page_view", "add_to_cart", "remove_from_cart", "purchase")),
+            "session_id": f"s{chance.random.randrange(30)}",
+            "sku": chance.word() if chance.happens(0.2) else "A",
+            "quantity": 1,
+            "unit_price": "2.55",
             "order_id": chance.unique("o"),
             "order_total": "1.00",
             "currency": "GBP",
@@ -222,6 +251,28 @@ def event(chance: Chance, topic: str) -> bytes:
         "social_media": {"post_id": chance.unique("p"), "platform": "x", "author": "a", "text": chance.word()},
         "customer_feedback": {"feedback_id": chance.unique("f"), "channel": "form", "text": chance.word(), "rating": 3},
         "weather_data": {"station": "S", "period_s": 3600, "temperature_c": 12.5},
+        "customer_sentiment": {
+            "subject_id": f"x/{chance.random.randrange(1_000)}",
+            "subject": "post",
+            "platform": "x",
+            "label": "positive",
+            "negative": 0.1,
+            "neutral": 0.2,
+            "positive": 0.7,
+            "model_version": "vader",
+            "scored_at": chance.time(),
+        },
+        "customer_behavior": {
+            "customer_id": f"c{chance.random.randrange(20)}",
+            "feature_cutoff": chance.time(),
+            "orders": 1,
+            "returns": 0,
+            "monetary": "1.00",
+            "repurchase_probability": 0.5,
+            "segment": "new",
+            "model_version": "rule",
+            "scored_at": chance.time(),
+        },
     }[topic]
     value = _line(chance, chance.spoilt(given, 0.4))
     return chance.mutated(value) if chance.happens(0.1) else value
@@ -253,6 +304,24 @@ def question(chance: Chance, secret_file: str) -> str:
             "attach 'x.db'",
             "install httpfs",
             "explain analyze copy (select 1) to 'f'",
+            f"explain analyze copy (select 1) to '{secret_file}.copy'",
+            f"pragma import_database('{secret_file}' || chr(0))",
+            f"import database '{secret_file}'",
+            f"export database '{secret_file}.copy'",
+            f"select * from read_csv('{secret_file}')",
+            f"select * from sniff_csv('{secret_file}')",
+            f"select * from glob('{secret_file}*')",
+            f"select query('from read_text(''{secret_file}'')')",
+            "select * from duckdb_databases()",
+            "select * from duckdb_secrets()",
+            "select current_setting('secret_directory')",
+            "select '=1+1' as \"=a\", chr(27) || '[31m' as b",
+            "select 1e308 * 10, -0.0, 'nan'::double, '99999999999999.9999'::decimal(18, 4)",
+            "summarize core.orders",
+            "describe marts.sales_daily",
+            "select variant_typeof(1::variant)",
+            "prepare p as select 1",
+            "begin",
             "select getenv('HOME')",
             "call duckdb_secrets()",
             "select 1; drop table core.orders",

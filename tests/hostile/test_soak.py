@@ -25,7 +25,17 @@ from headrace.stack.programs import environment
 from orchestration import instance as dagster
 from streaming.runtime.careful.memory import EXIT_CODE
 from streaming.sources.live import positions
-from tests.hostile.feeders import AccessLog, Batches, Feeder, Forms, Questions, Records, Replays, Shop
+from tests.hostile.feeders import (
+    AccessLog,
+    Batches,
+    Feeder,
+    Forms,
+    Questions,
+    Records,
+    Replays,
+    Shop,
+    Transactions,
+)
 from warehouse.lake import Lake
 
 MINUTES = float(os.environ.get("HOSTILE_MINUTES", "20"))
@@ -78,8 +88,11 @@ def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings
     work = settings.root.parent
     log, replays = AccessLog(settings, SEED, work / "shop-logs"), Replays(settings, SEED, work)
     records, batches, forms = Records(settings, SEED), Batches(settings, SEED), Forms(settings, SEED)
-    questions, changes = Questions(settings, SEED), Shop(settings, SEED)
-    feeders: list[Feeder] = [log, replays, records, batches, forms, questions, changes]
+    questions, changes, transactions = Questions(settings, SEED), Shop(settings, SEED), Transactions(settings, SEED)
+    feeders: list[Feeder] = [log, replays, records, batches, forms, questions, changes, transactions]
+    # Built once before, so that the SQL server has something to answer from.
+    log.step()
+    wrong += commanded(settings, ("build", "--wait", f"{SETTLE_SECONDS}"))
     stop = threading.Event()
     threads = [threading.Thread(target=feeder.run, args=[stop]) for feeder in feeders]
     for thread in threads:
@@ -94,7 +107,8 @@ def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings
         for thread in threads:
             thread.join()
     print({type(feeder).__name__: feeder.steps for feeder in feeders}, flush=True)
-    print(records.acknowledged, batches.sent, forms.statuses, questions.statuses, changes.changes, sep="\n", flush=True)
+    print(records.acknowledged, batches.sent, transactions.ends, changes.changes, sep="\n", flush=True)
+    print(forms.statuses, questions.statuses, sep="\n", flush=True)
     for feeder in feeders:
         wrong += feeder.failures
     wrong += settled(settings)
@@ -143,16 +157,24 @@ def look(settings: Settings) -> list[str]:
 
 def settled(settings: Settings) -> list[str]:
     """Build and verify once nothing more is sent."""
-    found: list[str] = []
-    for command in (
+    return commanded(
+        settings,
         ("build", "--wait", f"{SETTLE_SECONDS}"),
         ("verify", "--wait", f"{SETTLE_SECONDS}"),
         ("build", "--full", "--wait", f"{SETTLE_SECONDS}"),
-    ):
+    )
+
+
+def commanded(settings: Settings, *commands: tuple[str, ...]) -> list[str]:
+    """What the commands say that do not end well."""
+    found: list[str] = []
+    for command in commands:
+        started = time.monotonic()
         run = headrace(settings, *command)
+        print(f"headrace {' '.join(command)}: exit {run.returncode}, {time.monotonic() - started:.0f} s", flush=True)
         if run.returncode:
-            told = [line for line in (run.stdout + run.stderr).splitlines() if not line.endswith("s)")]
-            found.append(f"headrace {' '.join(command)} exits {run.returncode}:\n" + "\n".join(told[-80:]))
+            lines = [line for line in (run.stdout + run.stderr).splitlines() if not line.endswith("s)")]
+            found.append(f"headrace {' '.join(command)} exits {run.returncode}:\n" + "\n".join(lines[-80:]))
     return found
 
 
@@ -169,8 +191,9 @@ def accounted(settings: Settings, log: AccessLog, replays: Replays, forms: Forms
         print(source, counts.as_json(), flush=True)
         for topic, number in counts.by_topic.items():
             expected[topic, source] += number
-    expected["web_logs", "access-log"] = sum(entry.accepted for entry in entries)
-    print("access-log", {"input": read, "accepted": expected["web_logs", "access-log"]}, flush=True)
+    followed = sum(entry.accepted for entry in entries)
+    expected["web_logs", "access-log"] += followed
+    print("access-log, followed", {"input": read, "accepted": followed}, flush=True)
     for (topic, source), number in expected.items():
         if landed[topic, source] != number:
             found.append(f"{topic}: {number} events of {source} were accepted, {landed[topic, source]} landed")

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
+from contracts.decoding import decode, encode
+from contracts.types import MAX_ID_LENGTH
 from models.sentiment.scorer import Scores, Vader
 from models.sentiment.text import clean, read
 from streaming.processors.processor import Record, Result
@@ -79,6 +82,12 @@ class Stream:
 
     def kept(self) -> dict[bytes, bytes | None]:
         return {key: value for key, value in self.state.changes.items() if value is not None}
+
+
+def test_feedback_with_the_longest_channel_is_scored_within_the_contract() -> None:
+    given = msgspec.structs.replace(feedback("f", None, ENGLISH), channel="c" * MAX_ID_LENGTH)
+    (scored,) = Stream().take(given).scored
+    assert decode(CustomerSentiment, encode(scored)).platform == given.channel
 
 
 @pytest.mark.parametrize(

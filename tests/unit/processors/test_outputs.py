@@ -1,0 +1,59 @@
+"""What processors write is as the contracts of their outputs say, whatever their inputs' contracts let through."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from contracts.decoding import InvalidRecord, decode, encode
+from contracts.topics import TOPICS
+from contracts.types import Event
+from streaming.processors.processor import Record
+from streaming.processors.registry import PROCESSORS
+from streaming.runtime.processing.store import View
+from tests.hostile import inputs
+from tests.hostile.chance import Chance
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+INPUTS, BATCHES = 2_000, 4
+
+
+class Nothing:
+    """An empty store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
+        return {}
+
+
+def decoded(chance: Chance, topic: str) -> Event | None:
+    contract = TOPICS[topic].contract
+    assert contract is not None
+    try:
+        return decode(contract, inputs.event(chance, topic))
+    except InvalidRecord:
+        return None
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_outputs_of_hostile_inputs_keep_to_their_contract(name: str) -> None:
+    processor = PROCESSORS[name]()
+    contract = TOPICS[processor.output].contract
+    assert contract is not None
+    for topic in processor.inputs:
+        chance, state, written = Chance(f"{name}-{topic}"), View(Nothing()), 0
+        for _ in range(BATCHES):
+            events = [decoded(chance, topic) for _ in range(INPUTS // BATCHES)]
+            records = [
+                Record(event, None, offset, int(NOW.timestamp() * 1_000))
+                for offset, event in enumerate(events)
+                if event is not None
+            ]
+            result = processor.process(topic, records, state, NOW)
+            assert result.used + result.drops.total() == len(records)
+            for output in result.outputs:
+                if output.value is not None:
+                    decode(contract, encode(output.value))
+                    written += 1
+        assert written
