@@ -85,20 +85,21 @@ def _unframed(send: Send) -> Send:
 
 
 async def _body(receive: Receive) -> bytes:
+    """The body; nothing where it is longer than one with a token can be."""
     body = bytearray()
     while len(body) <= MAX_TOKEN_BYTES:
         message = await receive()
         body += message.get("body", b"")
         if message["type"] != "http.request" or not message.get("more_body"):
             break
-    return bytes(body)
+    return bytes(body) if len(body) <= MAX_TOKEN_BYTES else b""
 
 
 def _token(body: bytes) -> str:
     try:
         told = json.loads(body)
         token = told["token"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return ""
     return token if isinstance(token, str) and token.isascii() else ""
 

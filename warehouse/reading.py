@@ -19,7 +19,7 @@ _BEFORE_A_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _WORD = re.compile(r"\w+")
 # A string in JSON holds no quote that is not escaped, so this matches keys and nothing else.
 _NAMES = re.compile(r'"(?:table_name|function_name)":"((?:[^"\\]|\\.)*)"')
-_ENDS = re.compile(r"[;\s]*\Z")
+_ENDS = re.compile(r"(?<![;\s])[;\s]+\Z")
 DENIED = frozenset(
     {
         # They run a text as a statement, so that what it names is not seen here.
@@ -27,15 +27,17 @@ DENIED = frozenset(
         # They show the machine: environment, paths, settings, secrets, logs.
         *("getenv", "duckdb_secrets", "which_secret", "duckdb_databases", "pragma_database_list"),
         *("duckdb_settings", "pg_settings", "current_setting", "duckdb_extensions", "duckdb_temporary_files"),
-        *("duckdb_external_file_cache", "duckdb_logs", "duckdb_log_contexts", "duckdb_prepared_statements"),
+        *("duckdb_external_file_cache", "duckdb_logs", "duckdb_log_contexts", "duckdb_logs_parsed"),
+        *("duckdb_prepared_statements", "pg_prepared_statements", "duckdb_profiling_settings"),
         # They change something, or take addresses of memory.
+        *("enable_logging", "disable_logging", "enable_profiling", "disable_profiling"),  # these write any file
         *("checkpoint", "force_checkpoint", "truncate_duckdb_logs", "write_log", "copy_database"),
         *("arrow_scan", "arrow_scan_dumb", "pandas_scan", "python_map_function", "seq_scan"),
-        *("postgres_execute", "postgres_query", "postgres_attach", "pg_clear_cache"),
+        *("postgres_execute", "postgres_query", "postgres_attach", "postgres_configure_pool", "pg_clear_cache"),
         *("ducklake_expire_snapshots", "ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"),
         *("ducklake_flush_inlined_data", "ducklake_merge_adjacent_files", "ducklake_rewrite_data_files"),
         *("ducklake_add_data_files", "ducklake_set_option", "ducklake_set_commit_message", "ducklake_options"),
-        *("ducklake_settings",),
+        *("ducklake_settings", "ducklake_commit"),
     }
 )
 """Functions and views that a question may not name, although a SELECT can."""

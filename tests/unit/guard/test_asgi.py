@@ -1,5 +1,6 @@
 """A browser's way in, and websockets, on an application behind the guard."""
 
+import re
 import time
 
 import pytest
@@ -54,6 +55,8 @@ def test_a_link_opens_a_session_that_only_the_browser_can_read() -> None:
         ('{"token": 1}', OWN, 401),
         ("nonsense", OWN, 401),
         ("[" * 900, OWN, 401),
+        ("[" * 60_000, OWN, 401),
+        ('{"token": "' + "t" * 43 + '"}' + " " * 2_000, OWN, 401),
         ('{"token": "%s"}' % ("t" * 43), OWN | {"content-type": "text/plain"}, 415),
         ('{"token": "%s"}' % ("t" * 43), OWN | {"origin": "http://evil.example"}, 403),
         ('{"token": "%s"}' % ("t" * 43), OWN | {"host": "rebound.example"}, 400),
@@ -64,6 +67,14 @@ def test_a_session_is_not_opened_by_anything_else(body: str, headers: dict[str, 
     answer = client().post(SESSION_PATH, content=body, headers=given)
     assert (answer.status_code, "set-cookie" in answer.headers) == (status, False)
     assert "t" * 43 not in answer.text
+
+
+def test_the_page_to_log_in_leads_to_no_other_site_whatever_its_path() -> None:
+    page = client().get("//evil.example/", headers={"accept": "text/html"})
+    assert page.status_code == 401
+    # `//evil.example/` alone would be an address of that site.
+    assert "const page = location.origin + location.pathname + location.search;" in page.text
+    assert len(re.findall(r"location\.pathname", page.text)) == 1
 
 
 def test_a_program_without_the_token_gets_json_and_no_page() -> None:

@@ -1,9 +1,11 @@
 """The command line's own promises: it is quick, it explains itself, and it fails in one sentence."""
 
 import io
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
@@ -55,6 +57,16 @@ def test_the_forms_address_is_told_where_there_is_one(
     settings = Settings(sources=sources, port_base=30_000)
     _print_addresses(settings, "The stack is up.")
     assert ("  feedback    http://127.0.0.1:30096/" in capsys.readouterr().out) is told
+
+
+def test_a_password_in_the_address_of_a_users_own_postgresql_is_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(home=tmp_path, postgres_conninfo="host=db.example user=me password='hunter 2'")
+    _print_addresses(settings, "The stack is up.")
+    shown = capsys.readouterr().out
+    assert re.search(r"^  PostgreSQL  .*\bhost=db\.example\b.*$", shown, re.MULTILINE)
+    assert "hunter" not in shown
 
 
 def test_the_status_of_the_feedback_service_says_that_it_has_no_position() -> None:

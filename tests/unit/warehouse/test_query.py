@@ -13,10 +13,12 @@ import duckdb
 import pytest
 
 from contracts.errors import Terminal
+from contracts.settings import Settings
 from headrace.commands.warehouse import distinct, print_csv, print_json, print_table
 from headrace.terminal import Printable
+from warehouse.lake import _duckdb  # pyright: ignore[reportPrivateUsage]
 from warehouse.query import as_json, as_text
-from warehouse.reading import only_reading
+from warehouse.reading import DENIED, only_reading
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,12 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         "from checkpoint()",
         "from postgres_execute('lake', 'drop table x')",
         "from ducklake_expire_snapshots('lake')",
+        "from ducklake_commit('lake')",
+        "from enable_profiling(save_location = '{folder}/out.json', format = 'json')",
+        "from enable_logging('QueryLog', storage = 'file', storage_path = '{folder}/out')",
+        "explain analyze from t, enable_logging()",
+        "pivot (from enable_profiling()) on success using count(*)",
+        "from duckdb_profiling_settings()",
         "select 1 \0",
     ],
 )
@@ -215,6 +223,42 @@ def test_anything_but_one_reading_statement_is_refused_and_reads_no_file(
 )
 def test_reading_statements_are_let_through_and_run(statement: str, connection: duckdb.DuckDBPyConnection) -> None:
     assert connection.execute(only_reading(connection, statement)).fetchall()
+
+
+_READING = frozenset(
+    {
+        # They read what a question may see: tables, their description, values made from nothing.
+        *("duckdb_columns", "duckdb_constraints", "duckdb_coordinate_systems", "duckdb_dependencies"),
+        *("duckdb_functions", "duckdb_indexes", "duckdb_keywords", "duckdb_memory", "duckdb_optimizers"),
+        *("duckdb_schemas", "duckdb_secret_types", "duckdb_sequences", "duckdb_table_sample", "duckdb_tables"),
+        *("duckdb_types", "duckdb_variables", "duckdb_views", "duckdb_approx_database_count"),
+        *("duckdb_connection_count", "generate_series", "icu_calendar_names", "json_each", "json_tree"),
+        *("pg_timezone_names", "pragma_collations", "pragma_database_size", "pragma_metadata_info"),
+        *("pragma_platform", "pragma_show", "pragma_storage_info", "pragma_table_info", "pragma_user_agent"),
+        *("pragma_version", "range", "repeat", "repeat_row", "summary", "test_all_types", "test_vector_types"),
+        *("unnest", "histogram", "histogram_values"),
+        *("ducklake_current_snapshot", "ducklake_last_committed_snapshot", "ducklake_list_files", "ducklake_scan"),
+        *("ducklake_snapshots", "ducklake_table_changes", "ducklake_table_deletions", "ducklake_table_info"),
+        "ducklake_table_insertions",
+        # They read files or servers: of the operator's account by `headrace sql`, nothing at the SQL server, which
+        # has no access to what is outside (`enable_external_access`, Landlock).
+        *("glob", "parquet_bloom_probe", "parquet_file_metadata", "parquet_full_metadata", "parquet_kv_metadata"),
+        *("parquet_metadata", "parquet_scan", "parquet_schema", "postgres_scan", "postgres_scan_pushdown"),
+        *("read_blob", "read_csv", "read_csv_auto", "read_duckdb", "read_json", "read_json_auto"),
+        *("read_json_objects", "read_json_objects_auto", "read_ndjson", "read_ndjson_auto", "read_ndjson_objects"),
+        *("read_parquet", "read_postgres_binary", "read_text", "sniff_csv"),
+    }
+)
+
+
+def test_every_table_function_is_known_to_read_only_or_denied(tmp_path: Path) -> None:
+    """A new version of DuckDB brings new ones: look at what each does, then list it here or in `DENIED`."""
+    with _duckdb(Settings(home=tmp_path)) as made:
+        found = made.execute(
+            "select distinct function_name from duckdb_functions() where function_type in ('table', 'table_macro')"
+        ).fetchall()
+    assert {name for (name,) in found} - DENIED - _READING == set()
+    assert not DENIED & _READING
 
 
 def test_a_comment_cannot_hide_what_is_explained(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
