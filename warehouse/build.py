@@ -118,7 +118,7 @@ def _noted(lake: Lake, table_name: str) -> Iterator[None]:
     except Transient:
         raise
     except HeadraceError as error:
-        failures.note(lake, table_name, str(error))
+        failures.note(lake, table_name, failures.published_reason(error))
         raise
 
 

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import duckdb
+
 from warehouse import holds, watermarks
 from warehouse.engine import GROUPS
 from warehouse.lake import Lake, quoted
@@ -34,6 +36,16 @@ class Age:
     @property
     def is_current(self) -> bool:
         return self.reason is None
+
+
+def published_reason(error: BaseException) -> str:
+    """The reason for readers of the published file: DuckDB's words may quote paths, and rows that it does not hold."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, duckdb.Error):
+            return f"It could not be computed ({type(cause).__name__}); `headrace build` says why."
+        cause = cause.__cause__
+    return str(error)
 
 
 def note(lake: Lake, table: str, reason: str) -> None:
