@@ -281,7 +281,7 @@ def event(chance: Chance, topic: str) -> bytes:
 def form_body(chance: Chance) -> bytes:
     """What a browser, or something else, sends from the feedback form."""
     fields = {
-        "key": chance.unique("k"),
+        "key": f"{chance.random.getrandbits(128):032x}",
         "rating": chance.random.choice(("1", "5", "", "9")),
         "text": chance.word()[:3_000],
         "subject": chance.word()[:300],

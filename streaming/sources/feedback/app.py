@@ -35,6 +35,7 @@ from streaming.sources.feedback.submissions import (
     feedback,
     form,
     idempotency_key,
+    is_form_key,
 )
 
 BODY_SECONDS = 15.0
@@ -111,7 +112,7 @@ class Service:
         except Refused as refused:
             told = refused
             metrics.SOURCE_INPUTS.labels(SOURCE, "rejected").inc()
-            key = fields.get("key") or uuid4().hex
+            key = given if is_form_key(given := fields.get("key", "")) else uuid4().hex
             return self._html(told.status, lambda nonce: form_page(nonce, key, fields, told.reason), told.headers)
         return self._html(200, lambda nonce: thanks_page(nonce, fields["key"]))
 

@@ -25,6 +25,7 @@ MAX_KEY_LENGTH = 200
 MAX_FORM_FIELDS = 20
 
 _KEY = re.compile(r"[!-~]{1,200}")
+_FORM_KEY = re.compile(r"[0-9a-f]{32}")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _OPENING = b"[{"
@@ -89,6 +90,11 @@ def idempotency_key(given: str) -> str:
     return given
 
 
+def is_form_key(given: str) -> bool:
+    """Whether it is a key as the form page makes them: at random, so that nobody takes one that a program will use."""
+    return _FORM_KEY.fullmatch(given) is not None
+
+
 def customer_token(key: bytes, customer_id: str) -> str:
     """What proves that a link is the shop's: HMAC-SHA-256 of `customer NUMBER` by the API's token, as hexadecimal."""
     return hmac.digest(key, f"customer {customer_id}".encode(errors="surrogatepass"), "sha256").hex()
@@ -122,6 +128,8 @@ def form(body: bytes, now: datetime) -> tuple[Record, dict[str, str]]:
     except ValueError:
         raise Refused(400, "The form could not be read.") from None
     fields = {name: value.replace("\r\n", "\n").strip() for name, value in pairs}
+    if not is_form_key(key := fields.get("key", "")):
+        raise Refused(400, "The form was not that of this page. Send it again.")
     rating = fields.get("rating", "")
     if rating and rating not in "12345":
         raise Refused(422, "Choose one to five stars.")
@@ -139,7 +147,7 @@ def form(body: bytes, now: datetime) -> tuple[Record, dict[str, str]]:
         )
     except msgspec.ValidationError as error:
         raise Refused(422, _reason(error)) from None
-    return _feedback(given, idempotency_key(fields.get("key", "")), now), fields
+    return _feedback(given, key, now), fields
 
 
 def event(topic: str, body: bytes) -> Record:

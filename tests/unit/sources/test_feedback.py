@@ -77,6 +77,11 @@ class Door:
         return self.client.post("/", data=fields)
 
 
+def form_key(number: int) -> str:
+    """A key as the page makes them."""
+    return f"{number:032x}"
+
+
 def test_feedback_is_an_event_with_the_key_as_its_id() -> None:
     door = Door()
     answer = door.post({"rating": 4, "text": "Nice ✓", "customer_id": "C1"}, Idempotency_Key="abc")
@@ -92,7 +97,7 @@ def test_addresses_in_what_a_person_writes_become_pseudonyms() -> None:
     text = "Write to Joe@Bücher.example, I was at /log?ip=[2001:db8::7]:443."
     for _ in range(2):
         door.post({"title": "joe@xn--bcher-kva.example", "text": text, "customer_id": "C1"}, Idempotency_Key="a")
-    door.fill_in(text=text, key="b")
+    door.fill_in(text=text, key=form_key(1))
     mail, client = PSEUDONYMIZE("email", "joe@bücher.example"), PSEUDONYMIZE("client", "2001:db8::7")
     api, form = (decode(CustomerFeedback, value or b"") for _, _, value in door.sent.records)
     assert api.title == mail
@@ -221,15 +226,26 @@ def test_a_customer_number_is_taken_with_the_token_of_the_shops_link_only() -> N
     door = Door()
     token = customer_token(TOKEN.encode(), "C1")
     for stranger in ({}, {"customer_token": "x"}, {"customer_token": customer_token(TOKEN.encode(), "C2")}):
-        refused = door.fill_in(key="k1", rating="1", customer_id="C1", **stranger)
+        refused = door.fill_in(key=form_key(1), rating="1", customer_id="C1", **stranger)
         assert refused.status_code == 403
         assert 'name="customer_id"' not in refused.text
         assert 'name="customer_id"' not in door.client.get("/", params={"customer_id": "C1"} | stranger).text
     assert door.sent.records == []
     page = door.client.get("/", params={"customer_id": "C1", "customer_token": token}).text
     assert f'name="customer_token" value="{token}"' in page
-    assert door.fill_in(key="k1", rating="5", customer_id="C1", customer_token=token).status_code == 200
+    assert door.fill_in(key=form_key(1), rating="5", customer_id="C1", customer_token=token).status_code == 200
     assert door.sent.records[0][1] == b"C1"
+
+
+def test_the_form_takes_no_key_that_a_program_may_use() -> None:
+    door = Door()
+    for key in ("order-17-review", "A" * 32, form_key(1) + "0", ""):
+        refused = door.fill_in(key=key, rating="1", text="Keep me")
+        assert (refused.status_code, "Keep me" in refused.text) == (400, True)
+        # What is shown again can be sent.
+        (new,) = re.findall(r'name="key" value="([^"]*)"', refused.text)
+        assert door.fill_in(key=new, rating="1").status_code == 200
+    assert door.post({"rating": 5}, Idempotency_Key="order-17-review").status_code == 202
 
 
 def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
@@ -238,7 +254,7 @@ def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
         door.client = TestClient(door.client.app, client=("127.0.0.1", 50_000))
         return [
             door.client.post(
-                "/", data={"key": f"k{number}", "rating": "5"}, headers={"X-Forwarded-For": f"198.51.100.{number}"}
+                "/", data={"key": form_key(number), "rating": "5"}, headers={"X-Forwarded-For": f"198.51.100.{number}"}
             ).status_code
             for number in range(12)
         ]
@@ -250,18 +266,18 @@ def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
 def test_the_form_keeps_what_was_written_while_the_broker_is_away_and_programs_fall_into_the_trap() -> None:
     door = Door()
     door.sent.away = True
-    away = door.fill_in(key="k1", rating="5", text="Keep me")
+    away = door.fill_in(key=form_key(1), rating="5", text="Keep me")
     assert (away.status_code, away.headers["retry-after"]) == (503, "5")
     assert "Keep me" in away.text
-    assert 'name="key" value="k1"' in away.text
+    assert f'name="key" value="{form_key(1)}"' in away.text
     door.sent.away = False
-    assert door.fill_in(key="k2", rating="5", website="http://spam").status_code == 200
+    assert door.fill_in(key=form_key(2), rating="5", website="http://spam").status_code == 200
     assert door.sent.records == []
 
 
 def test_too_many_requests_are_told_how_long_to_wait() -> None:
     door = Door(feedback_rate=1, feedback_api_rate=1)
-    answers = [door.fill_in(key=f"k{n}", rating="5") for n in range(12)]
+    answers = [door.fill_in(key=form_key(n), rating="5") for n in range(12)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
     assert [door.post({"rating": 1}).status_code for _ in range(3)] == [202, 202, 429]
