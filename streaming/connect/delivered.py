@@ -125,9 +125,9 @@ def latest_of(places: Sequence[tuple[Place, bool]], row: tuple[UUID, Place] | No
     """Of the latest record of a key in each partition, the one that the table should have, and whether it deletes.
 
     A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is
-    open, so the one that the row is of is as good as any other.
+    open, so the one that the row is of is as good as any other, and without a row one that deletes it.
     """
-    written = [place for place in places if row is not None and place[0] == row[1]]
+    written = [(place, gone) for place, gone in places if (gone if row is None else place == row[1])]
     return written[0] if written else places[-1]
 
 
