@@ -248,7 +248,7 @@ class Lander(Intake):
         return None
 
     def _resume_points(self, keys: Iterable[Key]) -> ResumePoints:
-        points = resume_points(self._settings, self._connected(), self._admin, keys)
+        points = resume_points(self._settings, self._connected(), self._admin, keys, carefully=self._is_careful)
         self._topic_ids |= points.topic_ids
         self._log_ids |= points.log_ids
         self._epochs |= points.epochs

@@ -24,11 +24,17 @@ Bounds = Mapping[Key, tuple[int, int]]
 
 
 def lost_ends(
-    settings: Settings, db: psycopg.Connection, positions: Mapping[Key, accounts.Position], bounds: Bounds
+    settings: Settings,
+    db: psycopg.Connection,
+    positions: Mapping[Key, accounts.Position],
+    bounds: Bounds,
+    *,
+    carefully: bool = False,
 ) -> dict[Key, int]:
     """The first offset that the broker lost, of each partition whose log does not hold what landed last.
 
-    `bounds` are the first offset retained and the last stable offset of each partition.
+    `bounds` are the first offset retained and the last stable offset of each partition; `carefully` as
+    `lookup.first_records` takes it.
 
     Raises:
         Transient: the broker did not answer.
@@ -40,7 +46,7 @@ def lost_ends(
         if key not in suspects and position.last_record is not None and bounds[key][0] < position.next_offset
     }
     with lookup.reader(settings) as reader:
-        for key, message in lookup.first_records(settings, reader, asked).items():
+        for key, message in lookup.first_records(settings, reader, asked, carefully=carefully).items():
             if message is None or message.offset() != asked[key]:
                 # A compacted topic drops records; of any other it was an aborted or lost record that is not there.
                 if not TOPICS[key[0]].compacted or _is_newer(message, positions[key]):

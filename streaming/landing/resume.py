@@ -36,8 +36,12 @@ class ResumePoints:
     epochs: dict[Key, int] = field(default_factory=dict[Key, int])
 
 
-def resume_points(settings: Settings, db: psycopg.Connection, admin: AdminClient, keys: Iterable[Key]) -> ResumePoints:
+def resume_points(
+    settings: Settings, db: psycopg.Connection, admin: AdminClient, keys: Iterable[Key], *, carefully: bool = False
+) -> ResumePoints:
     """Read, and where a partition is new begin, the positions of `keys` (topic name and partition).
+
+    `carefully` as `lookup.first_records` takes it.
 
     Raises:
         Transient: the broker did not answer.
@@ -76,7 +80,8 @@ def resume_points(settings: Settings, db: psycopg.Connection, admin: AdminClient
             elif position is not None:
                 going[key] = position
     # The ends after the positions: whatever another lander committed meanwhile, the broker has what had landed.
-    for key, start in lost_ends(settings, db, going, bounds | offset_bounds(admin, going)).items():
+    bounds |= offset_bounds(admin, going)
+    for key, start in lost_ends(settings, db, going, bounds, carefully=carefully).items():
         lost = truncate(db, going[key], start)
         if lost is not None:
             _report(lost)

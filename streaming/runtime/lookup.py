@@ -33,10 +33,13 @@ def reader(settings: Settings) -> Iterator[Consumer]:
         consumer.close()
 
 
-def first_records(settings: Settings, consumer: Consumer, offsets: Mapping[Key, int]) -> dict[Key, Message | None]:
+def first_records(
+    settings: Settings, consumer: Consumer, offsets: Mapping[Key, int], *, carefully: bool = False
+) -> dict[Key, Message | None]:
     """The first committed record at or past an offset, by partition; None where the log ends before one.
 
-    What no client can read is no record.
+    What no client can read is no record. `carefully` after an end for want of memory: what stands behind these records
+    may be what filled it, and a client fetches that as well.
 
     Raises:
         Transient: they could not be read in time.
@@ -44,6 +47,8 @@ def first_records(settings: Settings, consumer: Consumer, offsets: Mapping[Key, 
     found: dict[Key, Message | None] = {}
     if not offsets:
         return found
+    if carefully:
+        return _first_readable(settings, offsets)
     consumer.assign([TopicPartition(*key, offset) for key, offset in offsets.items()])
     deadline = time.monotonic() + READ_SECONDS
     while len(found) < len(offsets):
@@ -55,7 +60,7 @@ def first_records(settings: Settings, consumer: Consumer, offsets: Mapping[Key, 
                 found.setdefault(key, None)
             elif error.code() in UNREADABLE:
                 if key not in found:
-                    found[key] = _first_readable(settings, key, offsets[key])
+                    found |= _first_readable(settings, {key: offsets[key]})
             elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
                 raise Transient(f"Records cannot be read again: {error.str()}.")
         if time.monotonic() > deadline:
@@ -64,9 +69,12 @@ def first_records(settings: Settings, consumer: Consumer, offsets: Mapping[Key, 
     return found
 
 
-def _first_readable(settings: Settings, key: Key, offset: int) -> Message | None:
+def _first_readable(settings: Settings, offsets: Mapping[Key, int]) -> dict[Key, Message | None]:
     with CarefulReader(settings) as careful:
-        return next((stretch.messages[0] for stretch in careful.read(*key, offset) if stretch.messages), None)
+        return {
+            key: next((stretch.messages[0] for stretch in careful.read(*key, offset) if stretch.messages), None)
+            for key, offset in offsets.items()
+        }
 
 
 def first_newer(settings: Settings, consumer: Consumer, key: Key, epoch: int, low: int, high: int) -> int:

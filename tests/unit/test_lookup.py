@@ -1,6 +1,6 @@
 """Where the log begins to be another, by bisection over records read again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ from confluent_kafka import Message
 
 from contracts.settings import Settings
 from streaming.runtime import lookup
+from streaming.runtime.careful.reader import Stretch
 
 KEY = ("orders", 0)
 
@@ -34,3 +35,31 @@ def test_the_first_record_of_a_later_leader_is_found(
 
 def test_reading_never_resumes_past_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first_newer(monkeypatch, {100: 1, 101: 1}, 1, 0, 95) == 95
+
+
+def test_after_an_end_for_memory_the_client_reads_nothing_and_one_batch_is_inflated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inflated: list[int] = []
+
+    class Reader:
+        def __init__(self, _settings: Settings) -> None: ...
+
+        def __enter__(self) -> "Reader":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def read(self, topic: str, partition: int, start: int) -> Iterator[Stretch]:
+            for offset in range(start, 9):
+                inflated.append(offset)
+                yield Stretch(offset + 1, 1, [Message(topic=topic, partition=partition, offset=offset)], None)
+
+    monkeypatch.setattr(lookup, "CarefulReader", Reader)
+    consumer: Any = None
+    found = lookup.first_records(Settings(), consumer, {KEY: 4, ("orders", 1): 9}, carefully=True)
+    assert {key: None if message is None else message.offset() for key, message in found.items()} == {
+        KEY: 4,
+        ("orders", 1): None,
+    }
+    assert inflated == [4]

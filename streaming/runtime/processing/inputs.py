@@ -14,11 +14,13 @@ from streaming.runtime.topics import offset_bounds
 Key = tuple[str, int]
 
 
-def lost_inputs(settings: Settings, admin: AdminClient, ledgers: Mapping[Key, Ledger]) -> dict[Key, int]:
+def lost_inputs(
+    settings: Settings, admin: AdminClient, ledgers: Mapping[Key, Ledger], *, carefully: bool = False
+) -> dict[Key, int]:
     """The first offset lost, of each partition that does not hold the last record of its ledger any more.
 
     Found by leader epochs; without them it is the end of the log, or the ledger's own position where another record
-    stands before it.
+    stands before it. `carefully` as `lookup.first_records` takes it.
 
     Raises:
         Transient: the broker did not answer.
@@ -32,7 +34,7 @@ def lost_inputs(settings: Settings, admin: AdminClient, ledgers: Mapping[Key, Le
         if key not in suspects and book.last_record is not None and bounds[key][0] < book.next
     }
     with lookup.reader(settings) as reader:
-        for key, message in lookup.first_records(settings, reader, asked).items():
+        for key, message in lookup.first_records(settings, reader, asked, carefully=carefully).items():
             if not _is_same(key, ledgers[key], message):
                 suspects.add(key)
         lost: dict[Key, int] = {}
@@ -44,14 +46,16 @@ def lost_inputs(settings: Settings, admin: AdminClient, ledgers: Mapping[Key, Le
         return lost
 
 
-def held(settings: Settings, admin: AdminClient, processor: str, ledgers: Mapping[Key, Ledger]) -> dict[Key, Ledger]:
-    """The ledgers; those begun again whose inputs the broker has lost, which is reported.
+def held(
+    settings: Settings, admin: AdminClient, processor: str, ledgers: Mapping[Key, Ledger], *, carefully: bool = False
+) -> dict[Key, Ledger]:
+    """The ledgers; those begun again whose inputs the broker has lost, which is reported. `carefully`: as there.
 
     Raises:
         Transient: the broker did not answer.
     """
     found = dict(ledgers)
-    for key, lost in lost_inputs(settings, admin, ledgers).items():
+    for key, lost in lost_inputs(settings, admin, ledgers, carefully=carefully).items():
         book = ledgers[key]
         found[key] = book.begun_again(lost)
         metrics.LOST_INPUTS.labels(processor, key[0]).inc(book.next - lost)

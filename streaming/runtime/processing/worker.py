@@ -278,7 +278,7 @@ class Worker:
         self._log.warning("looking for lost inputs", reason=suspicion)
         books = {key: owned.committed for key, owned in self._owned.items()}
         epochs = leader_epochs(self._admin, books)
-        books_held = held(self._settings, self._admin, self._processor.name, books)
+        books_held = held(self._settings, self._admin, self._processor.name, books, carefully=self._is_careful)
         for key, (low, _) in offset_bounds(self._admin, books).items():
             if books_held[key].next < low:
                 raise resume.expired(self._processor, key, books_held[key].next, low)
@@ -335,7 +335,8 @@ class Worker:
                 store.close()
             raise
         epochs = leader_epochs(self._admin, keys)
-        for key, book in held(self._settings, self._admin, self._processor.name, ledgers).items():
+        name, carefully = self._processor.name, self._is_careful
+        for key, book in held(self._settings, self._admin, name, ledgers, carefully=carefully).items():
             self._owned[key] = Owned(stores[key], book, book.next, book, epochs.get(key))
         # The ledgers say where to go on: they were committed in the same transactions as the group's offsets.
         if self._is_careful:

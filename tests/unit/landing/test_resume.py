@@ -23,7 +23,7 @@ def test_what_another_lander_commits_meanwhile_is_not_taken_for_lost(monkeypatch
             lambda *_: {("orders", 0): Position(TOPIC_ID, 0, "orders", 0, 15, None, TOPIC_ID, 0, 1, b"print")}
         )
 
-    def lost_ends(_settings: Any, _db: Any, _positions: Any, bounds: Any) -> dict[Any, int]:
+    def lost_ends(_settings: Any, _db: Any, _positions: Any, bounds: Any, **_: Any) -> dict[Any, int]:
         held_against.append(bounds["orders", 0])
         return {}
 
