@@ -14,7 +14,6 @@ from confluent_kafka.admin import AdminClient
 from contracts.delivery import Delivery
 from contracts.errors import Transient
 from contracts.settings import Settings
-from contracts.topics import TOPICS
 from streaming.connect.connectors import consumer_group, sink_name
 from streaming.connect.delivered import committed_offsets
 from streaming.landing import apart
@@ -51,9 +50,7 @@ def pass_unreadable(settings: Settings, delivery: Delivery) -> list[Unreadable]:
 def _unreadable(settings: Settings, admin: AdminClient, delivery: Delivery) -> list[Unreadable]:
     """The batches that stand at the committed offsets and cannot be read, with those that follow them at once."""
     committed = committed_offsets(settings, delivery)
-    bounds = offset_bounds(
-        admin, [(delivery.topic, partition) for partition in range(TOPICS[delivery.topic].partitions)]
-    )
+    bounds = offset_bounds(admin, [(delivery.topic, partition) for partition in committed])
     found: list[Unreadable] = []
     with CarefulReader(settings, check_crc=True, limit=LIMIT_BYTES) as reader:
         for (topic, partition), (low, _) in bounds.items():

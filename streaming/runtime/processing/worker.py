@@ -155,6 +155,9 @@ class Worker:
 
     def _gather(self) -> None:
         if self._careful:
+            self._take(self._consumer.consume(CONSUME_RECORDS, 0.0))  # a slot that does not ask falls out of its group
+            self._fatal.check()
+        if self._careful:
             return self._gather_carefully(*self._careful.popitem())
         count, size, deadline = 0, 0, None
         while count < self._batch_records and size < BATCH_BYTES and not self._stopping and not self._suspicion:

@@ -1,0 +1,34 @@
+"""Past what Connect cannot read."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from contracts.delivery import DELIVERIES
+from contracts.settings import Settings
+from streaming.connect import passing
+
+
+def test_partitions_that_were_added_to_a_topic_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = next(iter(DELIVERIES.values()))
+    asked: list[tuple[str, int]] = []
+
+    def offset_bounds(_admin: Any, keys: Iterable[tuple[str, int]]) -> dict[Any, Any]:
+        asked.extend(keys)
+        return {}
+
+    class Reader:
+        def __init__(self, _settings: Settings, **_: object) -> None: ...
+
+        def __enter__(self) -> "Reader":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(passing, "quiet_admin", lambda _: None)
+    monkeypatch.setattr(passing, "CarefulReader", Reader)
+    monkeypatch.setattr(passing, "offset_bounds", offset_bounds)
+    monkeypatch.setattr(passing, "committed_offsets", lambda *_: dict.fromkeys(range(99), 0))
+    assert passing.pass_unreadable(Settings(), delivery) == []
+    assert (delivery.topic, 98) in asked

@@ -1,0 +1,69 @@
+"""After an end for want of memory a slot reads carefully, and stays in its group meanwhile."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from confluent_kafka import Message
+
+from contracts.settings import Settings
+from streaming.runtime.careful.reader import Stretch
+from streaming.runtime.processing import worker
+from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.owned import Owned
+
+KEY = ("orders", 0)
+
+
+class Reader:
+    def __init__(self, _settings: Settings) -> None: ...
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def read(self, topic: str, partition: int, start: int) -> Iterator[Stretch]:
+        yield Stretch(start + 1, 1, [Message(topic=topic, partition=partition, offset=start, value=b"v")], None)
+
+
+class Slot(worker.Worker):
+    """A slot that owns one partition, and has done nothing but what gathering needs."""
+
+    def __init__(self, when_asked: Callable[["Slot"], None] = lambda _: None) -> None:
+        def consume(*_: object) -> list[Message]:
+            self.asked += 1
+            when_asked(self)
+            return []
+
+        self.asked = 0
+        self._settings = Settings()
+        self._processor: Any = SimpleNamespace(name="numbering")
+        self._fatal: Any = SimpleNamespace(check=lambda: None)
+        self._consumer: Any = SimpleNamespace(consume=consume, seek=lambda _: None, resume=lambda _: None)
+        self._batch_records, self._stopping, self._suspicion = 10, False, None
+        book, store = Ledger(UUID(int=1), 0, 0), SimpleNamespace(confirm=lambda: None, close=lambda: None)
+        self._owned = {KEY: Owned(store, book, 0, book)}  # pyright: ignore[reportArgumentType]
+        self._careful = {KEY: 100}
+
+    def gather(self) -> int | None:
+        self._gather()
+        return len(self._owned[KEY].gathered) if KEY in self._owned else None
+
+    def lose(self) -> None:
+        self._owned.clear()
+        self._careful.clear()
+
+
+def test_a_slot_that_reads_carefully_asks_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "CarefulReader", Reader)
+    slot = Slot()
+    assert (slot.gather(), slot.asked) == (1, 1)
+
+
+def test_a_partition_that_is_revoked_meanwhile_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "CarefulReader", Reader)
+    slot = Slot(Slot.lose)
+    assert slot.gather() is None
