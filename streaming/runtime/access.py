@@ -75,6 +75,7 @@ def rules(settings: Settings) -> list[Rule]:
         *_topics("lander", TOPICS, _READ),
         Rule("lander", _GROUP, f"{database}-lander", (_READ,)),
         Rule("lander", _GROUP, f"{database}-look", (_READ,)),
+        Rule("lander", _GROUP, f"{database}-reading", (_READ,)),  # to find where a log has lost its end
         Rule("processor", _GROUP, f"{database}-look", (_READ,)),
         *_processors(database),
         *_topics("source", inputs, _READ, _WRITE),
