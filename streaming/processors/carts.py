@@ -12,7 +12,7 @@ State, by key:
     c SESSION \\0 PART     a part of its cart
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -36,7 +36,7 @@ ANYBODYS = -1
 _HASH_BYTES = 6
 
 
-class CartLine(msgspec.Struct, array_like=True):
+class CartLine(msgspec.Struct, array_like=True, gc=False):
     """One line of a cart. `owner` is the place of the browser that put it in among the session's."""
 
     sku: str
@@ -45,7 +45,7 @@ class CartLine(msgspec.Struct, array_like=True):
     owner: int = ANYBODYS
 
 
-class Session(msgspec.Struct, array_like=True):
+class Session(msgspec.Struct, array_like=True, gc=False):
     """What is known of a session. `active` is the stream time at its last hit; `hits` are those that were taken.
 
     `cart` is where lines stood before they stood apart.
@@ -70,11 +70,14 @@ _session = msgspec.msgpack.Decoder(Session).decode
 _lines = msgspec.msgpack.Decoder(list[CartLine]).decode
 
 
-@lru_cache(maxsize=10_000)
 def browser(client: str, agent: str | None) -> bytes:
     """A browser: the hash of its user agent, and that of its address."""
-    parts = ((agent or "").encode(), client.encode())
-    return b"".join(blake2b(part, digest_size=_HASH_BYTES).digest() for part in parts)
+    return _hash(agent or "") + _hash(client)
+
+
+@lru_cache(maxsize=10_000)
+def _hash(part: str) -> bytes:
+    return blake2b(part.encode(), digest_size=_HASH_BYTES).digest()
 
 
 class Bought(NamedTuple):
@@ -87,12 +90,30 @@ class Bought(NamedTuple):
 class OpenSession:
     """A session for the length of a batch. `save` writes what has changed."""
 
-    def __init__(self, state: State, identity: bytes, known: Session) -> None:
+    __slots__ = (
+        "_agent",
+        "_changed",
+        "_client",
+        "_identity",
+        "_owner",
+        "_parts",
+        "_state",
+        "_stored_parts",
+        "identity",
+        "is_changed",
+        "known",
+    )
+
+    def __init__(self, state: State, identity: str, known: Session) -> None:
+        self.identity = identity
         self.known = known
         self.is_changed = False
         self._state = state
-        self._identity = identity
+        self._identity = identity.encode()
         self._stored_parts = known.parts
+        self._client: str | None = None
+        self._agent: str | None = None
+        self._owner: int | None = None
         self._parts: dict[int, list[CartLine]] = {}
         self._changed: set[int] = set()
         if known.cart:
@@ -101,13 +122,19 @@ class OpenSession:
                 self.add(line)
 
     @classmethod
-    def load(cls, state: State, identity: bytes) -> "OpenSession | None":
+    def load(cls, state: State, identity: str) -> "OpenSession | None":
         """The session of this identity, where there is one."""
-        raw = state.get(SESSION + identity)
+        raw = state.get(SESSION + identity.encode())
         return None if raw is None else cls(state, identity, _session(raw))
 
-    def owner(self, of: bytes) -> int | None:
+    def owner(self, client: str, agent: str | None) -> int | None:
         """The place of a browser among the session's, which may be a new one; None where there is no room for it."""
+        # As a rule it is the browser of the hit before.
+        if client != self._client or agent != self._agent:
+            self._client, self._agent, self._owner = client, agent, self._place(browser(client, agent))
+        return self._owner
+
+    def _place(self, of: bytes) -> int | None:
         browsers = self.known.browsers
         if of not in browsers:
             if len(browsers) >= MAX_BROWSERS:
@@ -120,11 +147,13 @@ class OpenSession:
         known, size = self.known, len(_json(line.sku))
         if known.lines >= MAX_CART_LINES or known.size + size > MAX_CART_BYTES:
             return False
-        if not known.parts or len(self._part(known.parts - 1)) >= PART_LINES:
-            self._parts[known.parts] = []
-            known.parts += 1
-        self._part(known.parts - 1).append(line)
-        self._changed.add(known.parts - 1)
+        last = known.parts - 1
+        part = self._part(last) if known.parts else None
+        if part is None or len(part) >= PART_LINES:
+            last, known.parts = known.parts, known.parts + 1
+            part = self._parts[last] = []
+        part.append(line)
+        self._changed.add(last)
         known.lines += 1
         known.size += size
         return True
@@ -151,8 +180,8 @@ class OpenSession:
         and of one whose user agent changed too, all: where they add up to the total, or where the shop has signed the
         purchase. A purchase that lacks a signature takes no lines but the owner's own.
         """
-        lines, browsers = list(self.lines()), self.known.browsers
-        own = [line for line in lines if line.owner in (owner, ANYBODYS)]
+        lines, browsers = self.lines(), self.known.browsers
+        own = lines if len(browsers) == 1 else [line for line in lines if line.owner in (owner, ANYBODYS)]
         if len(own) == len(lines):
             self._drop_all()
             return Bought(own, _adds_up(own, total))
@@ -165,10 +194,9 @@ class OpenSession:
         self._drop(found)
         return Bought(found, _adds_up(found, total))
 
-    def lines(self) -> Iterator[CartLine]:
+    def lines(self) -> list[CartLine]:
         """The cart, in the order in which it was filled."""
-        for part in range(self.known.parts):
-            yield from self._part(part)
+        return [line for part in range(self.known.parts) for line in self._part(part)]
 
     def save(self) -> None:
         """Write the session, and what has changed of its cart."""
@@ -204,10 +232,11 @@ class OpenSession:
         self.known.lines = self.known.size = self.known.parts = 0
 
     def _part(self, part: int) -> list[CartLine]:
-        if part not in self._parts:
+        lines = self._parts.get(part)
+        if lines is None:
             raw = self._state.get(self._key(part))
-            self._parts[part] = [] if raw is None else _lines(raw)
-        return self._parts[part]
+            lines = self._parts[part] = [] if raw is None else _lines(raw)
+        return lines
 
     def _key(self, part: int) -> bytes:
         return CART + self._identity + b"\0" + part.to_bytes(2, "big")

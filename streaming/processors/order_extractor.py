@@ -18,7 +18,7 @@ from typing import ClassVar, cast
 
 from contracts.ecommerce import Flag, Order, WebLog
 from contracts.types import derived_id
-from streaming.processors.carts import MAX_HITS, SESSION, CartLine, OpenSession, Session, browser, order_lines
+from streaming.processors.carts import MAX_HITS, SESSION, CartLine, OpenSession, Session, order_lines
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.processors.stream_time import StreamTime, bounded
 
@@ -51,22 +51,25 @@ class _Batch:
     def __init__(self, source: str, state: State, records: Sequence[Record]) -> None:
         self._source = source
         self._state = state
-        self._hits = [cast("WebLog", record.event) for record in records]
-        self._times = [bounded(record.event.event_time, record.arrived_ms) for record in records]
+        self._hits = cast("list[WebLog]", [record.event for record in records])
+        times = [hit.event_time for hit in self._hits]
+        self._times = bounded(times, [record.arrived_ms for record in records])
         self._time = StreamTime(state, self._times)
         self._result = Result()
-        self._sessions: dict[bytes, OpenSession] = {}
+        self._sessions: dict[str, OpenSession] = {}
 
     def run(self) -> Result:
+        used, drops = 0, self._result.drops
         for hit, time in zip(self._hits, self._times, strict=True):
             # What is due by this hit's time comes before it, wherever the batch began.
             for due in self._time.advance(time):
                 self._end(due)
-            drop = self._take(hit, is_ahead=time < hit.event_time)
+            drop = self._take(hit, time)
             if drop is None:
-                self._result.used += 1
+                used += 1
             else:
-                self._result.drops[drop] += 1
+                drops[drop] += 1
+        self._result.used = used
         for session in self._sessions.values():
             session.save()
         self._time.save()
@@ -74,47 +77,53 @@ class _Batch:
 
     # --- hits -----------------------------------------------------------------------------------------------------
 
-    def _take(self, hit: WebLog, *, is_ahead: bool) -> str | None:
-        """Take a hit, or say why not."""
-        if hit.pixel_event is None:
+    def _take(self, hit: WebLog, time: datetime) -> str | None:
+        """Take a hit, or say why not. `time` is its own, or the latest that stream time follows it to."""
+        event = hit.pixel_event
+        if event is None:
             return "not a pixel hit"
-        identity = (hit.session_id or hit.visitor_id).encode()
-        if hit.pixel_event == "purchase":
-            remembered = self._state.get(_ORDER + _order_id(hit))
-            if remembered is not None and not (hit.verified and remembered == _UNVERIFIED):
-                return "repeated purchase"
-        session = self._session(identity, hit)
-        if session.known.hits >= MAX_HITS and not hit.verified:
+        if event == "purchase" and self._is_repeated(hit):
+            return "repeated purchase"
+        session = self._sessions.get(hit.session_id or hit.visitor_id) or self._open(hit)
+        known = session.known
+        if known.hits >= MAX_HITS and not hit.verified:
             return "too many hits of a session"
-        owner = session.owner(browser(hit.client, hit.user_agent))
+        owner = session.owner(hit.client, hit.user_agent)
         if owner is None and not hit.verified:
             return "too many browsers in a session"
         self._touch(session, hit)
-        if hit.pixel_event == "purchase":
-            self._buy(identity, session, hit, owner, is_ahead=is_ahead)
-            return None
-        return _change(session, hit, cast("int", owner))
+        if event == "page_view":
+            known.pages += 1
+        elif event == "purchase":
+            self._buy(session, hit, owner, is_ahead=time < hit.event_time)
+        else:
+            return _change(session, hit, owner)
+        return None
+
+    def _is_repeated(self, hit: WebLog) -> bool:
+        remembered = self._state.get(_ORDER + _order_id(hit).encode())
+        return remembered is not None and not (hit.verified and remembered == _UNVERIFIED)
 
     def _touch(self, session: OpenSession, hit: WebLog) -> None:
         known = session.known
         known.hits += 1
-        known.began = min(known.began, hit.event_time)
+        if hit.event_time < known.began:
+            known.began = hit.event_time
         known.active = self._time.now
         known.currency = hit.currency or known.currency
         session.is_changed = True
 
-    def _session(self, identity: bytes, hit: WebLog) -> OpenSession:
-        session = self._sessions.get(identity)
+    def _open(self, hit: WebLog) -> OpenSession:
+        """The session of a hit, which was not yet open in this batch, or a new one."""
+        identity = hit.session_id or hit.visitor_id
+        session = OpenSession.load(self._state, identity)
         if session is None:
-            session = OpenSession.load(self._state, identity)
-            if session is None:
-                began = Session(hit.event_time, self._time.now, referrer=hit.referrer)
-                session = OpenSession(self._state, identity, began)
-                self._time.set_timer(IDLE, SESSION + identity)
-            self._sessions[identity] = session
+            session = OpenSession(self._state, identity, Session(hit.event_time, self._time.now, referrer=hit.referrer))
+            self._time.set_timer(IDLE, SESSION + identity.encode())
+        self._sessions[identity] = session
         return session
 
-    def _buy(self, identity: bytes, session: OpenSession, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
+    def _buy(self, session: OpenSession, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
         order_id, known, total = _order_id(hit), session.known, hit.order_total or "0"
         lines, adds_up = session.bought(total, owner, is_verified=hit.verified)
         flag: Flag | None = None
@@ -127,10 +136,10 @@ class _Batch:
         elif not adds_up:
             flag = "total mismatch"
         order = Order(
-            event_id=derived_id("web-unverified" if hit.verified is False else "web", order_id.decode()),
+            event_id=derived_id("web-unverified" if hit.verified is False else "web", order_id),
             event_time=hit.event_time,
             source=self._source,
-            order_id=order_id.decode(),
+            order_id=order_id,
             channel="web",
             kind="order",
             customer_id=hit.customer_id,
@@ -140,21 +149,22 @@ class _Batch:
             total=total,
             flag=flag,
             is_bot=hit.is_bot,
-            session_id=identity.decode(),
+            session_id=session.identity,
             session_s=int((hit.event_time - known.began).total_seconds()),
             session_pages=known.pages,
             referrer=known.referrer,
         )
-        self._result.outputs.append(Output((hit.customer_id or order.order_id).encode(), order))
-        self._state.put(_ORDER + order_id, _UNVERIFIED if hit.verified is False else _TAKEN)
-        self._time.set_timer(REMEMBERED, _ORDER + order_id)
+        self._result.outputs.append(Output((hit.customer_id or order_id).encode(), order))
+        key = _ORDER + order_id.encode()
+        self._state.put(key, _UNVERIFIED if hit.verified is False else _TAKEN)
+        self._time.set_timer(REMEMBERED, key)
 
     def _end(self, key: bytes) -> None:
         """Forget an order, or a session that is idle. One that was touched since gets another timer."""
         if key.startswith(_ORDER):
             self._state.delete(key)
             return
-        identity = key[len(SESSION) :]
+        identity = key[len(SESSION) :].decode()
         session = self._sessions.get(identity) or OpenSession.load(self._state, identity)
         if session is None:
             return
@@ -167,11 +177,8 @@ class _Batch:
         session.forget()
 
 
-def _change(session: OpenSession, hit: WebLog, owner: int) -> str | None:
-    """What a hit does to its session's pages and cart, or why it does nothing."""
-    if hit.pixel_event == "page_view":
-        session.known.pages += 1
-        return None
+def _change(session: OpenSession, hit: WebLog, owner: int | None) -> str | None:
+    """What a hit does to its session's cart, or why it does nothing."""
     if not hit.sku:
         return "cart event without a product"
     if hit.pixel_event == "remove_from_cart":
@@ -180,5 +187,5 @@ def _change(session: OpenSession, hit: WebLog, owner: int) -> str | None:
     return None if session.add(line) else "cart is full"
 
 
-def _order_id(hit: WebLog) -> bytes:
-    return (hit.order_id or hit.event_id).encode()
+def _order_id(hit: WebLog) -> str:
+    return hit.order_id or hit.event_id

@@ -6,9 +6,8 @@ stream is cut into batches, and in every re-run.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 import msgspec
 
@@ -20,18 +19,24 @@ LEAD = timedelta(minutes=10)
 _TIMER, _STREAM_TIME = b"t", b"w"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_BIAS, _NAME_AT = 2**63, len(_TIMER) + 8
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(datetime).decode
 
 
-def bounded(time: datetime, arrived_ms: int | None) -> datetime:
-    """An event's time, or the latest that stream time may follow it to, given when its record arrived."""
-    return time if arrived_ms is None else min(time, _latest(arrived_ms))
+def bounded(times: Sequence[datetime], arrived_ms: Sequence[int | None]) -> Sequence[datetime]:
+    """Events' times, or the latest that stream time may follow them to, given when their records arrived, if known.
 
-
-@lru_cache(maxsize=64)
-def _latest(arrived_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=arrived_ms) + LEAD
+    By column: as a rule no event is ahead of the first arrival. Where some are, it is halved until they are found.
+    """
+    known = [arrived for arrived in arrived_ms if arrived is not None]
+    if not known or max(times) <= (latest := _EPOCH + timedelta(milliseconds=min(known)) + LEAD):
+        return times
+    if len(times) == 1:
+        return [latest]
+    half = len(times) // 2
+    return [*bounded(times[:half], arrived_ms[:half]), *bounded(times[half:], arrived_ms[half:])]
 
 
 class StreamTime:
@@ -45,30 +50,47 @@ class StreamTime:
         self._end = _after(max(self.now, *times))
         self._timers = [key for key, _ in state.scan(_TIMER, self._end)]
         heapq.heapify(self._timers)
+        self._next = self._next_due()
 
-    def advance(self, time: datetime) -> Iterator[bytes]:
+    def advance(self, time: datetime) -> Iterable[bytes]:
         """Go on to a record's event time; gives the names of the timers due by then, in their order."""
-        self.now = max(self.now, time)
-        while self._timers and self._timers[0] < _after(self.now):
-            timer = heapq.heappop(self._timers)
-            self._state.delete(timer)
-            yield timer[len(_after(_EPOCH)) :]
+        if time > self.now:
+            self.now = time
+        # Asked for each record, and seldom is one due.
+        return self._due() if self._next <= self.now else ()
 
     def set_timer(self, after: timedelta, name: bytes) -> None:
         """Have `advance` give this name once stream time has gone on by `after`."""
-        timer = _timer(self.now + after, name)
+        due = self.now + after
+        timer = _timer(due, name)
         self._state.put(timer, b"")
         if timer < self._end:  # later ones are another batch's
             heapq.heappush(self._timers, timer)
+            self._next = min(self._next, due)
 
     def save(self) -> None:
         """Keep the stream time; call at the end of the batch."""
         self._state.put(_STREAM_TIME, _encode(self.now))
 
+    def _due(self) -> Iterator[bytes]:
+        while self._next_due() <= self.now:
+            timer = heapq.heappop(self._timers)
+            self._state.delete(timer)
+            yield timer[_NAME_AT:]
+        self._next = self._next_due()
+
+    def _next_due(self) -> datetime:
+        return _time_of(self._timers[0]) if self._timers else _NEVER
+
 
 def _timer(due: datetime, name: bytes) -> bytes:
     """Key of a timer: timers sort by when they are due, in microseconds from 1970, made positive."""
-    return _TIMER + ((due - _EPOCH) // _MICROSECOND + 2**63).to_bytes(8, "big") + name
+    return _TIMER + ((due - _EPOCH) // _MICROSECOND + _BIAS).to_bytes(8, "big") + name
+
+
+def _time_of(timer: bytes) -> datetime:
+    """When a timer is due."""
+    return _EPOCH + timedelta(microseconds=int.from_bytes(timer[len(_TIMER) : _NAME_AT], "big") - _BIAS)
 
 
 def _after(time: datetime) -> bytes:
