@@ -34,6 +34,8 @@ MAX_BROWSERS = 16
 ANYBODYS = -1
 """Owner of the lines of a state from before lines had owners."""
 _HASH_BYTES = 6
+_ZERO = Decimal(0)
+_price = lru_cache(maxsize=10_000)(Decimal)
 
 
 class CartLine(msgspec.Struct, array_like=True, gc=False):
@@ -94,7 +96,7 @@ class OpenSession:
         "_agent",
         "_changed",
         "_client",
-        "_identity",
+        "_key",
         "_owner",
         "_parts",
         "_state",
@@ -109,7 +111,7 @@ class OpenSession:
         self.known = known
         self.is_changed = False
         self._state = state
-        self._identity = identity.encode()
+        self._key = SESSION + identity.encode()
         self._stored_parts = known.parts
         self._client: str | None = None
         self._agent: str | None = None
@@ -202,18 +204,18 @@ class OpenSession:
         """Write the session, and what has changed of its cart."""
         if not self.is_changed:
             return
-        self._state.put(SESSION + self._identity, _encode(self.known))
+        self._state.put(self._key, _encode(self.known))
         for part in sorted(self._changed):
             if part < self.known.parts:
-                self._state.put(self._key(part), _encode(self._parts[part]))
+                self._state.put(self._part_key(part), _encode(self._parts[part]))
         for part in range(self.known.parts, self._stored_parts):
-            self._state.delete(self._key(part))
+            self._state.delete(self._part_key(part))
 
     def forget(self) -> None:
         """Delete the session with its cart."""
         for part in range(self._stored_parts):
-            self._state.delete(self._key(part))
-        self._state.delete(SESSION + self._identity)
+            self._state.delete(self._part_key(part))
+        self._state.delete(self._key)
 
     def _drop(self, gone: Sequence[CartLine], touched: Sequence[CartLine] = ()) -> None:
         """Take lines out of their parts, and note that others have changed where they are."""
@@ -234,12 +236,12 @@ class OpenSession:
     def _part(self, part: int) -> list[CartLine]:
         lines = self._parts.get(part)
         if lines is None:
-            raw = self._state.get(self._key(part))
+            raw = self._state.get(self._part_key(part))
             lines = self._parts[part] = [] if raw is None else _lines(raw)
         return lines
 
-    def _key(self, part: int) -> bytes:
-        return CART + self._identity + b"\0" + part.to_bytes(2, "big")
+    def _part_key(self, part: int) -> bytes:
+        return CART + self._key[len(SESSION) :] + b"\0" + part.to_bytes(2, "big")
 
 
 def order_lines(lines: Sequence[CartLine]) -> list[OrderLine]:
@@ -248,4 +250,7 @@ def order_lines(lines: Sequence[CartLine]) -> list[OrderLine]:
 
 
 def _adds_up(lines: Sequence[CartLine], total: str) -> bool:
-    return sum((line.quantity * Decimal(line.unit_price) for line in lines), Decimal(0)) == Decimal(total)
+    amount = _ZERO
+    for line in lines:
+        amount += line.quantity * _price(line.unit_price)
+    return amount == Decimal(total)

@@ -89,29 +89,25 @@ class _Batch:
         if known.hits >= MAX_HITS and not hit.verified:
             return "too many hits of a session"
         owner = session.owner(hit.client, hit.user_agent)
-        if owner is None and not hit.verified:
+        if owner is None and not (hit.verified and event == "purchase"):
             return "too many browsers in a session"
-        self._touch(session, hit)
-        if event == "page_view":
-            known.pages += 1
-        elif event == "purchase":
-            self._buy(session, hit, owner, is_ahead=time < hit.event_time)
-        else:
-            return _change(session, hit, owner)
-        return None
-
-    def _is_repeated(self, hit: WebLog) -> bool:
-        remembered = self._state.get(_ORDER + _order_id(hit).encode())
-        return remembered is not None and not (hit.verified and remembered == _UNVERIFIED)
-
-    def _touch(self, session: OpenSession, hit: WebLog) -> None:
-        known = session.known
         known.hits += 1
         if hit.event_time < known.began:
             known.began = hit.event_time
         known.active = self._time.now
         known.currency = hit.currency or known.currency
         session.is_changed = True
+        if event == "page_view":
+            known.pages += 1
+        elif event == "purchase":
+            self._buy(session, hit, owner, is_ahead=time < hit.event_time)
+        elif owner is not None:
+            return _change(session, hit, owner)
+        return None
+
+    def _is_repeated(self, hit: WebLog) -> bool:
+        remembered = self._state.get(_ORDER + _order_id(hit).encode())
+        return remembered is not None and not (hit.verified and remembered == _UNVERIFIED)
 
     def _open(self, hit: WebLog) -> OpenSession:
         """The session of a hit, which was not yet open in this batch, or a new one."""
@@ -177,7 +173,7 @@ class _Batch:
         session.forget()
 
 
-def _change(session: OpenSession, hit: WebLog, owner: int | None) -> str | None:
+def _change(session: OpenSession, hit: WebLog, owner: int) -> str | None:
     """What a hit does to its session's cart, or why it does nothing."""
     if not hit.sku:
         return "cart event without a product"

@@ -66,7 +66,8 @@ class StreamTime:
         self._state.put(timer, b"")
         if timer < self._end:  # later ones are another batch's
             heapq.heappush(self._timers, timer)
-            self._next = min(self._next, due)
+            if due < self._next:
+                self._next = due
 
     def save(self) -> None:
         """Keep the stream time; call at the end of the batch."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import compress
 from typing import NamedTuple, cast
 
 from contracts import dead_letters
@@ -133,20 +134,25 @@ class _Attempt(NamedTuple):
 def _decoded(topic: str, inputs: Inputs, begin: int, share: Share) -> list[Record]:
     """Decode a chunk of the inputs."""
     decode = strict_decoder(cast("type[Event]", TOPICS[topic].contract))
-    records: list[Record] = []
+    events: list[Event] = []
     part = slice(begin, begin + CHUNK_RECORDS)
-    offsets = inputs.offsets[part]
+    offsets, keys, values = inputs.offsets[part], inputs.keys[part], inputs.values[part]
     arrivals = inputs.arrivals[part] if inputs.arrivals else [None] * len(offsets)
-    chunk = zip(offsets, inputs.keys[part], inputs.values[part], arrivals, strict=True)
-    for place, (offset, key, value, arrived) in enumerate(chunk, begin):
+    is_event = [True] * len(offsets)
+    for place, value in enumerate(values):
         if value is None:
             share.drops[TOMBSTONE] += 1
+            is_event[place] = False
             continue
         try:
-            records.append(Record(decode(value), key, offset, arrived))
+            events.append(decode(value))
         except InvalidRecord as invalid:
-            share.refused.append(Refused(place, invalid.category, str(invalid)))
-    return records
+            share.refused.append(Refused(begin + place, invalid.category, str(invalid)))
+            is_event[place] = False
+    if len(events) < len(offsets):
+        offsets, keys = list(compress(offsets, is_event)), list(compress(keys, is_event))
+        arrivals = list(compress(arrivals, is_event))
+    return list(map(Record, events, keys, offsets, arrivals))
 
 
 def _attempt(processor: Processor, topic: str, records: Sequence[Record], base: Base, now: datetime) -> _Attempt:
