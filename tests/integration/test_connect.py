@@ -307,7 +307,7 @@ def test_an_order_book_in_the_shops_database_arrives_whole_and_once(connected: S
     )
 
     def filled() -> object:
-        outcomes = outcomes_of(connected, "online-retail", book, Options(), threading.Event())
+        outcomes = outcomes_of(connected, "online-retail", book, Options(date_format="mdy"), threading.Event())
         return fill(connected, outcomes, source="online-retail", origin=book.name).as_json()
 
     assert filled() == {"input": 301, "accepted": 300, "rejected": 1, "ignored": 0}

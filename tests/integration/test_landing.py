@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
@@ -78,16 +79,14 @@ def test_every_record_of_the_corpus_lands_or_is_quarantined_with_its_bytes(fresh
         (
             order.order_id,
             order.customer_id,
-            f"{float(order.total):.4f}",
+            f"{Decimal(order.total) + 0:.4f}",  # minus nothing is nothing
             round(order.event_time.timestamp() * 1e6),
             False,
         )
         for order in (decode(Order, value) for value in good)
-        if order.total != "99999999999999.9999"
     ]
-    rows = [row for row in landed if row[2] != "99999999999999.9999"]
-    assert sorted((row for row in rows if not row[4]), key=repr) == sorted(expected, key=repr)
-    assert sum(row[4] for row in rows) == 1
+    assert sorted((row for row in landed if not row[4]), key=repr) == sorted(expected, key=repr)
+    assert sum(row[4] for row in landed) == 1
 
 
 def test_dead_letters_land_as_raw_bytes_with_their_headers(fresh: Settings) -> None:

@@ -65,7 +65,9 @@ def talk(settings: Settings, with_client: Talk) -> None:
 
 def test_a_plot_is_of_the_published_file_as_it_is_now(settings: Settings) -> None:
     with duckdb.connect(str(settings.warehouse_file)) as file:
-        file.execute("alter table marts.sales_daily add column channel varchar default 'web'")
+        for column, value in (("channel", "'web'"), ("currency", "'GBP'"), ("orders", "1")):
+            kind = "bigint" if column == "orders" else "varchar"
+            file.execute(f"alter table marts.sales_daily add column {column} {kind} default {value}")
 
     async def check(client: httpx.AsyncClient) -> None:
         address = "/plots/marts.sales_daily.png"
@@ -77,7 +79,7 @@ def test_a_plot_is_of_the_published_file_as_it_is_now(settings: Settings) -> Non
         newer = settings.root / "newer.duckdb"
         newer.write_bytes(settings.warehouse_file.read_bytes())
         with duckdb.connect(str(newer)) as file:
-            file.execute("insert into marts.sales_daily values ('2026-03-03', 700, 'store')")
+            file.execute("insert into marts.sales_daily values ('2026-03-03', 700, 'store', 'GBP', 1)")
         newer.replace(settings.warehouse_file)
         assert (await client.get(address)).content != first.content
 

@@ -23,7 +23,7 @@ from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from streaming.runtime.clients import admin, consumer
-from streaming.sources.delivery import IncompleteInput
+from streaming.sources.delivery import IncompleteInput, UnrecognizedInput
 from streaming.sources.replay import Options, replay
 from streaming.sources.simulator.run import Plan, simulate
 from tests.integration.landers import environment
@@ -121,7 +121,6 @@ def test_replaying_the_order_book_twice_gives_the_same_records_twice(fresh: Sett
         ("weather", "weather-ewr-hourly/weather_ewr_2013.csv.gz", "weather_data", (8_702, 0, 0)),
         ("jetstream", "bluesky-jetstream/jetstream_golden_v1.jsonl", "social_media", (1, 0, 9)),
         ("mastodon", "mastodon-api-json/statuses.jsonl", "social_media", (73, 0, 57)),
-        ("access-log", "web-logs-advertools/nginx_custom_date.log", "web_logs", (0, 20, 0)),
     ],
 )
 def test_every_source_delivers_what_it_counts(
@@ -136,10 +135,20 @@ def test_every_source_delivers_what_it_counts(
     assert len(read_back(fresh, TOPICS[topic].dead_letter)) == counts[1]
 
 
+def test_a_file_of_which_nothing_is_recognized_fails_and_is_in_the_dead_letters(fresh: Settings) -> None:
+    with pytest.raises(UnrecognizedInput, match="all 20 inputs were rejected") as caught:
+        replay(fresh, "access-log", shared("web-logs-advertools/nginx_custom_date.log"))
+    counts = caught.value.counts
+    assert (counts.accepted, counts.rejected, counts.ignored) == (0, 20, 0)
+    assert len(read_back(fresh, "web_logs.dlq")) == 20
+
+
 def test_oversized_lines_are_dead_letters_cut_to_what_the_topic_takes(fresh: Settings, tmp_path: Path) -> None:
     path = tmp_path / "huge.log"
     path.write_bytes(b"x" * 3_000_000 + b"\n" + os.urandom(9_000_000).replace(b"\n", b" ") + b"\n" + b"\xff\0\n\n")
-    counts = replay(fresh, "access-log", path)
+    with pytest.raises(UnrecognizedInput, match="all 3 inputs were rejected") as caught:
+        replay(fresh, "access-log", path)
+    counts = caught.value.counts
     assert (counts.accepted, counts.rejected, counts.ignored) == (0, 3, 1)
     whole, cut, binary = read_back(fresh, "web_logs.dlq", at_least=3)
     assert whole.value() == b"x" * 3_000_000

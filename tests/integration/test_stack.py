@@ -194,9 +194,10 @@ def test_servers_of_the_users_own_are_used_and_not_started(fresh: Settings) -> N
 
 
 def test_secrets_are_their_owners_alone_and_in_nobodys_arguments(servers: Settings) -> None:
-    for path in (*servers.secrets.iterdir(), servers.root / "supervisord.conf"):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    secrets = {path.read_text().strip().rsplit(":", 1)[-1] for path in servers.secrets.iterdir()}
+    kept = list(servers.secrets.rglob("*"))
+    for path in (servers.secrets, *kept, servers.root / "supervisord.conf"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+    secrets = {path.read_text().strip().rsplit(":", 1)[-1] for path in kept if path.is_file()}
     for process in processes_of(servers):
         assert not [secret for secret in secrets if secret in " ".join(process.cmdline())]
 

@@ -54,6 +54,16 @@ class Topics:
             )
         self._count_partitions()
 
+    def require_inputs(self) -> None:
+        """Make sure that the inputs are the topics that they were.
+
+        Raises:
+            Transient: the broker does not answer.
+            Terminal: one was deleted or created again.
+        """
+        if topic_ids(self._admin, self._processor.inputs) != self.ids:
+            raise start_over(self._processor, f"An input topic of {self._processor.name} was deleted or created again.")
+
     def extend(self) -> None:
         """Give the changelogs the partitions that were added to the inputs.
 
@@ -61,8 +71,7 @@ class Topics:
             Transient: the broker does not answer.
             Terminal: an input or a changelog is not the one that it was.
         """
-        if topic_ids(self._admin, self._processor.inputs) != self.ids:
-            raise start_over(self._processor, f"An input topic of {self._processor.name} was deleted or created again.")
+        self.require_inputs()
         self.require_changelogs()
         changelog.create(self._admin, self._processor.name, self._processor.inputs)
         self._count_partitions()

@@ -279,6 +279,7 @@ class Worker:
     def _look_again(self, suspicion: str) -> None:
         """Go on from the last commit, or where the broker has lost what was read: from there."""
         self._log.warning("looking for lost inputs", reason=suspicion)
+        self._topics.require_inputs()
         books = {key: owned.committed for key, owned in self._owned.items()}
         epochs = leader_epochs(self._admin, books)
         books_held = held(self._settings, self._admin, self._processor.name, books, carefully=self._is_careful)
@@ -298,6 +299,7 @@ class Worker:
                 return self._consumer.seek(TopicPartition(*key, offset))
             except KafkaException as error:
                 if time.monotonic() > deadline:
+                    self._topics.require_inputs()
                     raise Terminal(f"{key[0]} cannot be read again: {error.args[0].str()}.", remedy=RESTART) from error
                 time.sleep(0.1)
 
