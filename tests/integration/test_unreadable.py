@@ -96,6 +96,24 @@ def test_a_lander_that_bombs_would_fill_ends_and_sets_them_apart(fresh: Settings
     assert result.total("set_apart") == 4
 
 
+def test_small_bombs_right_behind_a_position_stop_no_lander_for_good(fresh: Settings) -> None:
+    with RawProducer(fresh) as producer:
+        for partition in range(2):
+            producer.send(TOPIC, partition, batch(orders(20 * partition, 20)))
+        with landing(fresh) as lander:
+            assert_nothing_lost_or_repeated(fresh, records=40)
+            lander.finish()
+        for partition in range(2):
+            for _ in range(6):
+                assert producer.send(TOPIC, partition, bomb(ZSTD, 90)) is not None
+    with landing(fresh) as lander:
+        assert lander.wait_for_death() == EXIT_CODE
+    with landing(fresh) as lander:
+        result = assert_nothing_lost_or_repeated(fresh, records=40)
+        lander.finish()
+    assert result.total("set_apart") == 12
+
+
 def test_fuzzed_records_land_or_are_quarantined_and_none_is_lost(fresh: Settings) -> None:
     sent = 0
     with RawProducer(fresh) as producer:

@@ -7,7 +7,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 from contracts.settings import KafkaUser, Settings
+from streaming.landing import lost_ends
 from streaming.runtime import clients
+from streaming.runtime.topics import offset_bounds
 from tests.security.other_account import as_nobody, python_as_nobody
 
 WITHOUT_LOGIN: dict[str, dict[str, str]] = {
@@ -85,6 +87,20 @@ def test_sources_cannot_read_dead_letters_and_nobody_but_the_admin_deletes_topic
         client = clients.admin(as_user(servers, user), log_level=0)
         with pytest.raises(KafkaException):
             client.delete_topics(["customers"])["customers"].result(15)
+
+
+def test_the_lander_reads_again_what_it_compares_after_the_broker_lost_records(
+    fresh: Settings, servers: Settings
+) -> None:
+    sender = clients.producer(servers)
+    sender.produce("orders", b"{}", partition=0)
+    sender.flush(15)
+    ((_, end),) = offset_bounds(clients.admin(servers), [("orders", 0)]).values()
+    assert end
+    first, second = (
+        lost_ends.fingerprint_of(as_user(servers, user), ("orders", 0), 0, end) for user in ("admin", "lander")
+    )
+    assert first == second
 
 
 def test_no_program_can_fence_another_ones_transactions(servers: Settings) -> None:
