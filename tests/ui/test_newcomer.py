@@ -79,7 +79,7 @@ def test_the_sql_page_answers_a_saved_question_with_a_chart_and_as_csv(
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
-    assert lines[0].split(",")[:3] == ["sale_date", "channel", "revenue"]
+    assert lines[0].split(",")[:4] == ["sale_date", "channel", "currency", "revenue"]
     assert len(lines) == 2
 
     page.get_by_label("SQL", exact=True).fill("select * from read_text('/etc/passwd')")
