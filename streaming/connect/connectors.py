@@ -23,6 +23,7 @@ CONVERTER = "headrace.connect.ContractConverter"
 SINK = "headrace.connect.IsolatingJdbcSink"
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
 _TEXT = "org.apache.kafka.connect.storage.StringConverter"
+_BYTES = "org.apache.kafka.connect.converters.ByteArrayConverter"
 _DEFAULT_PORT = "5432"
 _TRANSACTION_TIMEOUT_MS = 10_000
 
@@ -77,10 +78,10 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         "primary.key.mode": "record_key" if by_record_key else "record_value",
         "primary.key.fields": delivery.key,
         "delete.enabled": str(by_record_key).lower(),
-        "key.converter": CONVERTER,
-        "key.converter.field": delivery.key,
-        "key.converter.max.length": str(MAX_ID_LENGTH),
+        **(_key_of(delivery) if by_record_key else {"key.converter": _BYTES}),
         "value.converter": CONVERTER,
+        # Bytes as they are: the default reads each as JSON, however deep.
+        "header.converter": _BYTES,
         "value.converter.schema.content": json.dumps(connect_schema(delivery.contract), separators=(",", ":")),
         "transforms": "position",
         "transforms.position.type": "org.apache.kafka.connect.transforms.InsertField$Value",
@@ -99,6 +100,15 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         "consumer.override.fetch.min.bytes": "64000",
         "consumer.override.fetch.max.wait.ms": "250",
         "producer.override.max.request.size": str(MAX_DEAD_LETTER_BYTES),
+    }
+
+
+def _key_of(delivery: Delivery) -> Config:
+    """How the key of a record is read where it is that of the row; elsewhere it may be anything, or missing."""
+    return {
+        "key.converter": CONVERTER,
+        "key.converter.field": delivery.key,
+        "key.converter.max.length": str(MAX_ID_LENGTH),
     }
 
 

@@ -29,7 +29,7 @@ from streaming.connect.watching import Watcher
 from streaming.runtime import clients
 from streaming.runtime.dead_letters import letters
 from streaming.sources.replay import Options, outcomes_of
-from tests.hostile_records import ZSTD, RawProducer, Record, batch, bomb
+from tests.hostile_records import ZSTD, Headers, RawProducer, Record, batch, bomb
 from tests.integration.behavior_values import BEHAVIOR, VALUES
 from tests.integration.conftest import ServerControl
 from tests.integration.delivered import sentiment
@@ -435,6 +435,30 @@ def test_a_batch_that_does_not_fit_into_connects_memory_is_set_apart_and_passed(
     place = "select reader, partition, first_offset, next_offset from landing.set_apart"
     assert rows(connected, place) == [(sink_name(STAGING), 0, first, 6)]
     assert deliveries(connected)["staging.customer_sentiment"].sound
+
+
+def test_a_record_is_delivered_whatever_its_headers_and_foreign_key_are(connected: Settings) -> None:
+    odd: list[Headers] = [
+        [(b"empty", None)],
+        [(b"twice", b"1"), (b"twice", b"x")],
+        [(b"", b"")],
+        [(b"\xff\xfe", b"\0")],
+        [(b"deep", b"[" * 20_000)],
+    ]
+    keys = (None, b"", b"\xff", b"k\0", b"k" * 300)
+    with RawProducer(connected) as producer:
+        for number, headers in enumerate(odd):
+            score, key = encode(behavior(number, f"c{number}")), f"c{number}".encode()
+            producer.send(STAGING.topic, 0, batch([Record(encode(sentiment(number)), headers=headers)]))
+            producer.send(STAGING.topic, 0, batch([Record(b"{", headers=headers)]))
+            producer.send(SERVING.topic, 0, batch([Record(score, key, headers)]))
+        producer.send(SERVING.topic, 0, batch([Record(None, b"c0", odd[0])]))
+        for number, key in enumerate(keys, len(odd)):
+            producer.send(STAGING.topic, 1, batch([Record(encode(sentiment(number)), key)]))
+    assert wait_until_delivered(connected, timeout=DEADLINE_SECONDS) == 0
+    assert rows(connected, "select count(*) from staging.customer_sentiment") == [(len(odd) + len(keys),)]
+    assert rows(connected, "select count(*) from serving.customer_behavior") == [(len(odd) - 1,)]
+    assert len(refused(connected, STAGING)) == len(odd)
 
 
 _CONSTRAINTS = """
