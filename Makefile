@@ -9,9 +9,10 @@ export UV_SYSTEM_CERTS = 1
 export UV_NO_PROGRESS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
+export NO_MKDOCS_2_WARNING = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security docs lock clean
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security docs site lock clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -50,7 +51,7 @@ types: setup  ## Check types strictly
 imports: setup
 	@$(BIN)/lint-imports
 
-check: lint types imports  ## Lint, format check, types, import rules, Dagster's definitions
+check: lint types imports site  ## Lint, format check, types, import rules, Dagster's definitions, the site of the docs
 	@$(BIN)/ruff format --check
 	@$(BIN)/dg check defs
 
@@ -93,6 +94,9 @@ security: setup  ## Attack a running stack as another account and another client
 
 docs: setup  ## Write the generated reference pages under docs/
 	@$(BIN)/headrace docs
+
+site: setup  ## Build the site of the docs into build/site; broken links fail
+	@$(BIN)/mkdocs build --quiet
 
 lock: setup  ## Resolve the dependencies anew into requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

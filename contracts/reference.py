@@ -23,7 +23,7 @@ reason and where it came from in headers ({len(DEAD_LETTER_TOPICS)} topics, 1 pa
 
 
 def topics_page() -> str:
-    """`docs/topics.md`: every topic with its key, settings and fields."""
+    """`docs/reference/topics.md`: every topic with its key, settings and fields."""
     parts = [
         "# Topics",
         "Made from `contracts/` by `make docs`; edit the contracts, not this page.",

@@ -1,4 +1,4 @@
-"""The stack's HTTP ports and what opens each. SECURITY.md lists them."""
+"""The stack's HTTP ports and what opens each. docs/explanation/security.md lists them."""
 
 import time
 from urllib.parse import parse_qsl

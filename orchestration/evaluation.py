@@ -84,7 +84,9 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
     schema = texts | {"given_at": pl.Datetime("us", "UTC")}
     table = prepared(pl.DataFrame(rows, schema=schema, orient="row"))
     if table.is_empty():
-        raise Terminal(f"{path} holds no labelled text that can be read.", remedy="See docs/sources.md for the forms.")
+        raise Terminal(
+            f"{path} holds no labelled text that can be read.", remedy="See docs/reference/sources.md for the forms."
+        )
     return table
 
 

@@ -144,5 +144,5 @@ def _trained_here(model: str) -> Name:
     known = model in NAMES
     raise Terminal(
         f"{model} is not trained from the warehouse." if known else f"There is no model {model}.",
-        remedy="Give it a file (docs/models.md)." if known else f"There are: {', '.join(SOURCES)}.",
+        remedy="Give it a file (docs/explanation/models.md)." if known else f"There are: {', '.join(SOURCES)}.",
     )

@@ -418,7 +418,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_o
         if _says_lost_server(error):
             raise Transient("The warehouse's catalog in PostgreSQL does not answer.") from error
         raise Terminal(
-            f"The warehouse cannot be opened: {first_line(error)}", remedy="See docs/warehouse.md."
+            f"The warehouse cannot be opened: {first_line(error)}", remedy="See docs/explanation/warehouse.md."
         ) from error
     if not read_only:
         settings.lake_root.mkdir(parents=True, exist_ok=True)

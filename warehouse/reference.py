@@ -40,7 +40,7 @@ def column_types() -> dict[str, dict[str, str]]:
 
 
 def tables_page() -> str:
-    """`docs/warehouse-tables.md`: every table with what it is for, its rules and its columns."""
+    """`docs/reference/tables.md`: every table with what it is for, its rules and its columns."""
     parts = ["# Tables", _INTRODUCTION]
     for case in CASES:
         known = (*(staged.table for staged in STAGED_TABLES.values()), *all_tables())

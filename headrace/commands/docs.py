@@ -16,6 +16,6 @@ def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentatio
     from contracts.reference import topics_page
     from warehouse.reference import tables_page
 
-    for name, page in (("topics.md", topics_page()), ("warehouse-tables.md", tables_page())):
+    for name, page in (("reference/topics.md", topics_page()), ("reference/tables.md", tables_page())):
         (folder / name).write_text(page)
         typer.echo(f"Wrote {folder / name}.")

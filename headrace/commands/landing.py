@@ -219,7 +219,8 @@ def _print(result: "Reconciliation") -> None:
         print_table(_STAGED_HEADER, [_staged_row(row) for row in result.staged])
     if truncated := result.total("truncated"):
         typer.echo(
-            f"Kafka lost {truncated:,} records after they had landed (see docs/landing.md). The warehouse keeps them."
+            f"Kafka lost {truncated:,} records after they had landed (see docs/explanation/landing.md)."
+            " The warehouse keeps them."
         )
     if set_apart := result.total("set_apart"):
         typer.echo(f"{set_apart:,} records are set apart: no client can read them (`headrace landing status`).")

@@ -39,7 +39,7 @@ def _landing(settings: Settings) -> Iterator[Trouble]:
         if state.truncated_offsets:
             yield Trouble(
                 f"Kafka lost {state.truncated_offsets:,} offsets of {state.topic} after they had landed: they are kept",
-                "See docs/landing.md, and give Kafka's disk or its copies your attention.",
+                "See docs/explanation/landing.md, and give Kafka's disk or its copies your attention.",
             )
         for stopped in state.stopped_partitions:
             yield Trouble(

@@ -281,4 +281,4 @@ def _translated() -> Iterator[None]:
     except MlflowException as error:
         if "OperationalError" in str(error) or "connection" in str(error):
             raise Transient("The model registry in PostgreSQL does not answer.") from error
-        raise Terminal(f"MLflow refuses: {error.message}", remedy="See docs/models.md.") from error
+        raise Terminal(f"MLflow refuses: {error.message}", remedy="See docs/explanation/models.md.") from error

@@ -129,5 +129,5 @@ def _require_plugins(worker: Worker, wanted: Mapping[str, Config]) -> None:
     if missing:
         raise Terminal(
             f"This Connect lacks {', '.join(sorted(missing))}.",
-            remedy="Put the plugins on its plugin.path (docs/connect.md), or let `headrace up` run one.",
+            remedy="Put the plugins on its plugin.path (docs/how-to/connect.md), or let `headrace up` run one.",
         )

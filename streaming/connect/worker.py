@@ -124,7 +124,7 @@ class Worker:
                 remedy="Run the command as the account that runs the stack; for a Connect of your own set"
                 " HEADRACE_CONNECT_LOGIN.",
             )
-        raise Terminal(f"Connect refuses {method} {path}: {said}.", remedy="See docs/connect.md.")
+        raise Terminal(f"Connect refuses {method} {path}: {said}.", remedy="See docs/how-to/connect.md.")
 
 
 def worker_of(settings: Settings) -> Worker:

@@ -103,7 +103,7 @@ def _report(lost: Truncation) -> None:
         partition=lost.partition,
         from_offset=lost.from_offset,
         to_offset=lost.to_offset,
-        remedy="They are kept; what stands at these offsets now lands beside them. See docs/landing.md.",
+        remedy="They are kept; what stands at these offsets now lands beside them. See docs/explanation/landing.md.",
     )
 
 

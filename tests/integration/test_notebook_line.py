@@ -13,7 +13,7 @@ from tests.integration.samples import order
 from warehouse.lake import Lake
 from warehouse.publish import publish
 
-PAGE = Path(__file__).parents[2] / "docs" / "sql.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "sql.md"
 
 
 def test_a_notebook_opens_the_warehouse_in_one_line(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

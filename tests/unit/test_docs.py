@@ -1,7 +1,9 @@
-"""The documentation says what the code does."""
+"""The documentation matches the code, and its links work."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 from contracts.reference import topics_page
 from contracts.settings import Settings
@@ -11,20 +13,21 @@ from streaming.sources.live.registry import NAMES
 from warehouse.reference import tables_page
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted(DOCS.glob("**/*.md"))]
+FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
 def test_the_reference_page_of_the_topics_is_what_the_contracts_say() -> None:
-    assert (ROOT / "docs" / "topics.md").read_text() == topics_page(), "run `make docs`"
+    assert (DOCS / "reference" / "topics.md").read_text() == topics_page(), "run `make docs`"
 
 
 def test_the_reference_page_of_the_tables_is_what_their_files_say() -> None:
-    assert (ROOT / "docs" / "warehouse-tables.md").read_text() == tables_page(), "run `make docs`"
+    assert (DOCS / "reference" / "tables.md").read_text() == tables_page(), "run `make docs`"
 
 
 def test_every_command_is_documented() -> None:
-    pages = "\n".join(
-        page.read_text() for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"]
-    )
+    pages = "\n".join(page.read_text() for page in PAGES if page.parent.name != "decisions")
     app = build_app()
     names = [info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands if not info.hidden]
     for group in app.registered_groups:
@@ -40,17 +43,38 @@ def test_every_command_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    page = "".join((ROOT / "docs" / name).read_text() for name in ("running.md", "live-sources.md"))
+    pages = (DOCS / "how-to" / "run-a-stack.md", DOCS / "reference" / "live-sources.md")
+    page = "".join(page.read_text() for page in pages)
     assert [name for name in Settings.model_fields if f"`HEADRACE_{name.upper()}`" not in page] == []
 
 
 def test_every_live_source_is_documented_and_offered_by_the_command() -> None:
-    page = (ROOT / "docs" / "live-sources.md").read_text()
+    page = (DOCS / "reference" / "live-sources.md").read_text()
     assert LIVE_NAMES == NAMES
     assert [name for name in NAMES if f"## {name}\n" not in page] == []
 
 
-def test_the_links_between_the_pages_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text())):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors(linked), target
+
+
+def test_every_document_that_the_code_names_exists() -> None:
+    rooms = ("contracts", "guard", "streaming", "models", "warehouse", "orchestration", "headrace")
+    sources = [path for room in rooms for path in (ROOT / room).rglob("*") if path.suffix in {".py", ".sql", ".java"}]
+    named = {name for source in sources for name in re.findall(r"\bdocs/[\w/-]+\.md", source.read_text())}
+    assert named
+    assert sorted(name for name in named if not (ROOT / name).is_file()) == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, by GitHub's rule; MkDocs makes the same ones."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}

@@ -117,7 +117,7 @@ def broker_properties(settings: Settings, *, first_login: bool = False) -> dict[
         # The cleaner's default buffer alone would take a third of the heap.
         "log.cleaner.dedupe.buffer.size": 16_777_216,
         # In the background: to flush before each acknowledgement makes a small transaction five times as slow. What a
-        # power cut takes is what the last second or two brought (`docs/landing.md`).
+        # power cut takes is what the last second or two brought (`docs/explanation/landing.md`).
         "log.flush.interval.ms": 1_000,
         "log.flush.scheduler.interval.ms": 1_000,
         "num.network.threads": 2,

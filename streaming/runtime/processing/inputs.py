@@ -65,7 +65,8 @@ def held(
             partition=key[1],
             from_offset=lost,
             to_offset=book.next,
-            remedy="What they did stays; what stands at these offsets now is processed. See docs/processing.md.",
+            remedy="What they did stays; what stands at these offsets now is processed."
+            " See docs/explanation/processing.md.",
         )
     return found
 

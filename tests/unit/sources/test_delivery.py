@@ -173,7 +173,7 @@ def test_a_fast_pace_waits_a_hundred_times_a_second_at_most() -> None:
 
 def test_every_source_is_named_by_the_command_and_described_in_the_docs() -> None:
     assert tuple(SOURCES) == SOURCE_NAMES
-    page = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "sources.md").read_text()
     assert [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")] == list(SOURCES)
 
 

@@ -13,7 +13,7 @@ from contracts.settings import Settings
 from streaming.sources.live.registry import configured, open_source
 from tests.unit.sources.reading import Reading
 
-PAGE = Path(__file__).parents[3] / "docs" / "live-sources.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "live-sources.md"
 
 
 @pytest.fixture
