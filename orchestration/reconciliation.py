@@ -12,6 +12,7 @@ from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import quiet_admin, require_broker
 from streaming.runtime.open_transactions import open_transactions
 from streaming.runtime.processing.progress import processor_accounts
+from warehouse import damaged
 from warehouse.lake import Lake
 from warehouse.missing import apart, missing_files
 from warehouse.raw import registered_accounts
@@ -34,7 +35,7 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
         gone = missing_files(lake)
         registered = [account for name in names for account in registered_accounts(lake, name)]
         staged = staged_accounts(lake, {file.table for file in gone})
-        lost = [(file.path, file.table, file.rows) for file in gone] + apart(lake)
+        lost = [(file.path, file.table, file.rows) for file in gone] + apart(lake) + damaged.listed(lake)
     if not settings.connect:
         # Nothing is on its way to tables that nobody fills.
         staged = [replace(account, pending=0) for account in staged]

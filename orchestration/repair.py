@@ -1,16 +1,17 @@
 """Damaged landed files, registered or not, are written anew from Kafka, and the lake is told."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from contracts.errors import Terminal
-from contracts.landing import LandedFile
+from contracts.landing import QUARANTINE_SUFFIX, LandedFile
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing.repair import rewrite
 from streaming.runtime.health import require_broker
-from warehouse import missing, raw
+from warehouse import damaged, missing, raw
 from warehouse.lake import Lake
+from warehouse.landed import CommittedFile, files_named
 
 
 def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterator[LandedFile]:
@@ -26,23 +27,34 @@ def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterato
         missing.set_apart(lake)
         yield from _restored(settings, lake)
         for topic in topics:
-            for damaged in raw.damaged_landed_files(lake, topic):
-                written = rewrite(settings, damaged.path)
+            for file in raw.damaged_landed_files(lake, topic):
+                written = rewrite(settings, file.path)
                 # Until the lake knows its size too the file is found damaged, and written anew again.
                 raw.refit(lake, settings.landing_root / written.path, written.bytes)
                 yield written
 
 
 def _restored(settings: Settings, lake: Lake) -> Iterator[LandedFile]:
-    """Files that are out of the catalog: written again, and put back."""
-    for name, table, rows in missing.apart(lake):
+    """Files that are not in the catalog: written again unless a backup brought them back, and registered."""
+    for name, table, rows in (*missing.apart(lake), *damaged.listed(lake)):
         path = Path(name)
         if not path.is_relative_to(settings.landing_root):
             raise Terminal(
                 f"{path}, with {rows:,} rows of {table}, is missing, and was made of several landed files.",
                 remedy="Restore it from a backup, then run `headrace landing repair` again.",
             )
-        written = rewrite(settings, str(path.relative_to(settings.landing_root)))
+        file = _whole(settings, lake, str(path.relative_to(settings.landing_root)))
         missing.put_back(lake, path)
-        raw.refit(lake, path, written.bytes)
-        yield written
+        raw.put_back(lake, file)
+        raw.refit(lake, path, file.bytes)
+        yield LandedFile(file.path, file.rows, file.bytes, file.sha256)
+
+
+def _whole(settings: Settings, lake: Lake, path: str) -> CommittedFile:
+    """The landed file at this path below the landing root, written again where it is not as committed."""
+    topic = PurePosixPath(path).parts[0].removesuffix(QUARANTINE_SUFFIX)
+    for file in files_named(lake.postgres(), topic, [path]):
+        if file.damage(settings.landing_root) is None:
+            return file
+    written = rewrite(settings, path)
+    return CommittedFile(written.path, written.rows, written.bytes, written.sha256)

@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.accounts import RegisteredAccount
-from contracts.errors import Terminal
 from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
 from contracts.topics import TOPICS, Case, Topic
-from warehouse import checks, recent, watermarks
+from warehouse import checks, damaged, recent, watermarks
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.landed import CommittedFile, Landed, files_named, landed_since
 
@@ -68,11 +67,11 @@ def ensure(lake: Lake) -> None:
 def register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
     """Register all files of topics committed since the last time; returns the numbers of records that are new.
 
-    Files and watermark are written in one transaction, so a file is registered once whatever happens.
+    Files and watermark are written in one transaction, so a file is registered once whatever happens. A file that is
+    missing or not as committed is listed in `meta.damaged_files` in its place, and the rest is registered.
 
     Raises:
-        Transient: PostgreSQL is away.
-        Terminal: a committed file is missing or has another size.
+        Transient: PostgreSQL is unavailable.
     """
     ensure(lake)
     with lake.transaction():
@@ -80,15 +79,15 @@ def register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
     return lake.write(lambda: _register(lake, waiting)) if waiting else {}
 
 
-def registered_offsets(lake: Lake, topic: str, damaged: Collection[str] = ()) -> pa.Table:
+def registered_offsets(lake: Lake, topic: str, without: Collection[str] = ()) -> pa.Table:
     """Every record registered: columns `topic_id`, `partition`, `offset`, and `quarantined`, which says where it is.
 
-    What is in `damaged` files is left out.
+    What is in the files `without` is left out.
     """
     table = raw_table(topic)
-    sources = [(_without(lake, table.qualified, damaged), False)]
+    sources = [(_without(lake, table.qualified, without), False)]
     if table.quarantine is not None:
-        sources.append((_without(lake, table.quarantine, damaged), True))
+        sources.append((_without(lake, table.quarantine, without), True))
     query = " union all ".join(
         f'select _topic_id as topic_id, _partition as partition, _offset as "offset", {quarantined} as quarantined'
         f" from {source}"
@@ -98,11 +97,11 @@ def registered_offsets(lake: Lake, topic: str, damaged: Collection[str] = ()) ->
         return lake.connection.execute(query).to_arrow_table()
 
 
-def _without(lake: Lake, qualified: str, damaged: Collection[str]) -> str:
+def _without(lake: Lake, qualified: str, without: Collection[str]) -> str:
     """What to select from: the table, or its files that are left."""
-    if not damaged:
+    if not without:
         return qualified
-    left = [path for path, _ in _files(lake, qualified) if path not in damaged]
+    left = [path for path, _ in _files(lake, qualified) if path not in without]
     if not left:
         return f"(from {qualified} where false)"
     return f"read_parquet([{', '.join(map(quoted, left))}], union_by_name => true)"
@@ -111,11 +110,11 @@ def _without(lake: Lake, qualified: str, damaged: Collection[str]) -> str:
 def damaged_files(lake: Lake, topic: str) -> list[str]:
     """The registered files of a topic that are missing, not as long as they were, or not what was landed."""
     files = _registered_files(lake, topic)
-    damaged = {path for path, size in files if not Path(path).is_file() or Path(path).stat().st_size != size}
+    found = {path for path, size in files if not Path(path).is_file() or Path(path).stat().st_size != size}
     root = lake.settings.landing_root
     landed = files_named(lake.postgres(), topic, _below(root, [path for path, _ in files]))
-    damaged |= {str(root / file.path) for file in landed if file.damage(root)}
-    return [path for path, _ in files if path in damaged]
+    found |= {str(root / file.path) for file in landed if file.damage(root)}
+    return [path for path, _ in files if path in found]
 
 
 def damaged_landed_files(lake: Lake, topic: str) -> list[CommittedFile]:
@@ -163,15 +162,15 @@ def registered_accounts(lake: Lake, topic: str) -> list[RegisteredAccount]:
     ensure(lake)
     accounts: list[RegisteredAccount] = []
     with lake.transaction():
-        damaged = damaged_files(lake, topic)
-        lake.connection.register("registered", registered_offsets(lake, topic, damaged))
+        found = damaged_files(lake, topic)
+        lake.connection.register("registered", registered_offsets(lake, topic, found))
         for (topic_id, partition), position in sorted(watermarks.landing_offsets(lake, topic).items()):
             of_partition = f"from registered where topic_id = {quoted(topic_id)} and partition = {partition}"
             numbers = lake.connection.execute(f'select "offset" {of_partition} order by "offset"').fetchnumpy()
             quarantined = lake.value(f"select count(*) {of_partition} and quarantined")
             offsets = np.asarray(numbers["offset"], dtype=np.int64)
             accounts.append(
-                RegisteredAccount(topic, UUID(topic_id), partition, position, offsets, quarantined, tuple(damaged))
+                RegisteredAccount(topic, UUID(topic_id), partition, position, offsets, quarantined, tuple(found))
             )
     lake.connection.unregister("registered")
     return accounts
@@ -188,19 +187,46 @@ def _landed(lake: Lake, topic: str) -> Landed:
 
 def _register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
     landed = {topic: _landed(lake, topic) for topic in topics}
+    rows: dict[str, int] = {}
     for topic, found in landed.items():
         table = raw_table(topic)
-        _add_files(lake, table.qualified, found.files)
+        rows[topic] = _register_files(lake, table.qualified, found.files)
         if table.quarantine is not None:
-            _add_files(lake, table.quarantine, found.quarantine_files)
+            _register_files(lake, table.quarantine, found.quarantine_files)
     offsets = {topic: found.next_offsets for topic, found in landed.items() if found.next_offsets}
     if offsets:
         watermarks.move_landing_offsets(lake, offsets)
-    return {topic: sum(file.rows for file in found.files) for topic, found in landed.items()}
+    return rows
+
+
+def _register_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> int:
+    """Add the files that are as committed, list the others as damaged; returns the number of rows added."""
+    damage = {file: reason for file in committed if (reason := file.damage(lake.settings.landing_root))}
+    whole = [file for file in committed if file not in damage]
+    _add_files(lake, qualified, whole)
+    for file, reason in damage.items():
+        damaged.add(lake, file, qualified, reason)
+    return sum(file.rows for file in whole)
+
+
+def put_back(lake: Lake, file: CommittedFile) -> bool:
+    """Register a file that was damaged and is whole again; False where it is not listed as damaged.
+
+    The tables that read its table are built in full the next time: to them its rows may not be new.
+    """
+
+    def work() -> bool:
+        table = damaged.remove(lake, file)
+        if table is not None:
+            _add_files(lake, table, [file])
+            watermarks.forget_readers(lake, table)
+        return table is not None
+
+    return lake.write(work)
 
 
 def _add_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> None:
-    paths = ", ".join(quoted(str(_present(lake.settings.landing_root, file))) for file in committed)
+    paths = ", ".join(quoted(str(lake.settings.landing_root / file.path)) for file in committed)
     if paths:
         # A file may lack columns that its contract gained later. One it has beyond the table's would be lost: an error.
         lake.connection.execute(
@@ -211,16 +237,6 @@ def _add_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -
         read = f"read_parquet([{paths}], union_by_name => true, hive_partitioning => false)"
         rows = f"select * from (select {nothing} where false) union all by name from {read}"
         recent.keep(lake, qualified, rows, sum(file.rows for file in committed))
-
-
-def _present(landing_root: Path, committed: CommittedFile) -> Path:
-    damage = committed.damage(landing_root)
-    if damage:
-        raise Terminal(
-            f"The landed file {landing_root / committed.path} {damage}.",
-            remedy="Write it anew from Kafka with `headrace landing repair`, or restore it from a backup.",
-        )
-    return landing_root / committed.path
 
 
 def _table_name(topic: str) -> str:

@@ -147,7 +147,7 @@ class Reconciliation:
     held_back: list[str] = field(default_factory=list[str])
     """What open transactions keep from all readers: who, since when, and what to do."""
     missing_files: list[str] = field(default_factory=list[str])
-    """Registered files that are gone, with the table and the rows that were in them."""
+    """Files that are gone or damaged and out of the tables, with the table and the rows that were in them."""
 
     @property
     def sound(self) -> bool:

@@ -21,12 +21,15 @@ create table if not exists meta.landing_offsets
 create table if not exists meta.staging_offsets
     (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
 create table if not exists meta.freshness ({FRESHNESS_COLUMNS});
+create table if not exists meta.damaged_files
+    (path varchar, table_name varchar, rows bigint, reason varchar, found_at timestamptz);
 create table if not exists meta.fence (writes bigint);
 insert into meta.fence select 0 where not exists (from meta.fence);
 comment on table meta.watermarks is 'The snapshot up to which a table has read each of its inputs.';
 comment on table meta.landing_offsets is 'The offset up to which landed files are registered, per partition.';
 comment on table meta.staging_offsets is 'The offset up to which delivered rows are taken, per partition.';
 comment on table meta.freshness is 'Records by the seconds from Kafka to the marts, counted at each publication.';
+comment on table meta.damaged_files is 'Landed files that could not be registered: missing, or not as committed.';
 comment on table meta.fence is 'One row that every writer updates, so that two at once cannot both commit.';
 """
 # The option: watermarks are a few rows that change with every build; kept in the catalog, they leave no small files.
@@ -131,7 +134,7 @@ def fence(lake: Lake) -> None:
 
 
 def _exists(lake: Lake) -> bool:
-    return {"meta.fence", "meta.staging_offsets", "meta.freshness"} <= lake.columns().keys()
+    return {"meta.fence", "meta.staging_offsets", "meta.freshness", "meta.damaged_files"} <= lake.columns().keys()
 
 
 def _create(lake: Lake) -> None:

@@ -225,7 +225,7 @@ def _print(result: "Reconciliation") -> None:
     if set_apart := result.total("set_apart"):
         typer.echo(f"{set_apart:,} records are set apart: no client can read them (`headrace landing status`).")
     for missing in result.missing_files:
-        typer.echo(f"missing: {printable(missing)}")
+        typer.echo(f"missing or damaged: {printable(missing)}")
     for held_back in result.held_back:
         typer.echo(printable(held_back))
     typer.echo(_verdict(result))
@@ -283,7 +283,7 @@ def _verdict(result: "Reconciliation") -> str:
             else ""
         )
         if result.missing_files:
-            faults.append(f"{len(result.missing_files)} registered files are missing (see above)")
+            faults.append(f"{len(result.missing_files)} files are missing or damaged (see above)")
             restore = restore or " Run `headrace landing repair`, then `headrace build`."
         if result.total("altered"):
             restore += (

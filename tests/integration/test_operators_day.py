@@ -63,6 +63,24 @@ def test_a_registered_file_that_is_gone_costs_its_own_rows_and_a_name(fresh: Set
     assert [name for name in found.missing_files if str(gone) in name]
 
 
+def test_a_damaged_file_that_is_not_registered_yet_costs_its_own_rows_and_a_name(fresh: Settings) -> None:
+    written = Landing(fresh)
+    written.land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]
+    bad = fresh.landing_root / str(written.land("orders", orders(5, 4)))  # pyright: ignore[reportArgumentType]
+    content = bad.read_bytes()
+    bad.write_bytes(content[:-9])
+    written.land("orders", orders(9, 2))  # pyright: ignore[reportArgumentType]
+    assert build_from(fresh, "orders")["core.orders"].rows == 7
+    assert build_from(fresh, "orders", full=True)["core.orders"].rows == 7
+    found = reconcile_stack(fresh, ["orders"])
+    assert not found.sound
+    assert found.missing_files == [f"{bad} (raw.orders, 4 rows)"]
+    bad.write_bytes(content)
+    assert [file.rows for file in repair(fresh, ["orders"])] == [4]
+    assert build_from(fresh, "orders")["core.orders"].rows == 11
+    assert reconcile_stack(fresh, ["orders"]).missing_files == []
+
+
 def test_tables_whose_files_are_gone_are_built_again_from_what_landed(fresh: Settings) -> None:
     Landing(fresh).land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]
     before = build_from(fresh, "orders")

@@ -1,14 +1,15 @@
 """Registration: every landed file once, with its contract's columns, and none that is not what was committed."""
 
+import itertools
 from decimal import Decimal
 
 import pytest
 
-from contracts.errors import Terminal
 from contracts.settings import Settings
+from orchestration.repair import repair
 from tests.integration.landed import Landing
 from tests.integration.samples import order
-from warehouse import raw, recent
+from warehouse import damaged, raw, recent
 from warehouse.build import register
 from warehouse.lake import Lake
 
@@ -47,23 +48,25 @@ def test_a_recreated_topic_begins_at_zero_again(fresh: Settings) -> None:
         assert len(raw.registered_accounts(lake, "orders")) == 2
 
 
-def test_a_missing_or_altered_file_stops_registration_and_is_named(fresh: Settings) -> None:
+def test_a_missing_or_altered_file_is_not_registered_and_is_named(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1")])
-    path = landing.land("orders", [order("2")])
-    assert path is not None
-    file = fresh.landing_root / path
-    content = file.read_bytes()
+    altered, gone = (str(landing.land("orders", [order(number)], quarantined=1)) for number in ("2", "3"))
+    content = (fresh.landing_root / altered).read_bytes()
+    (fresh.landing_root / altered).write_bytes(content[:-1] + b"x")
+    (fresh.landing_root / gone).unlink()
     with Lake.open(fresh) as lake:
-        file.write_bytes(content + b"x")
-        with pytest.raises(Terminal, match=file.name):
-            register(lake, "orders")
-        file.unlink()
-        with pytest.raises(Terminal, match=f"{file.name}.* is missing"):
-            register(lake, "orders")
-        assert lake.value("select count(*) from raw.orders") == 0
-        file.write_bytes(content)
-        assert register(lake, "orders").inserted == 2
+        assert register(lake, "orders").inserted == 1
+        assert lake.value("select count(*) from raw.orders_quarantine") == 2
+        assert [(path, rows) for path, _, rows in damaged.listed(lake)] == [
+            (str(fresh.landing_root / path), 1) for path in (altered, gone)
+        ]
+        assert register(lake, "orders").inserted == 0
+        (fresh.landing_root / altered).write_bytes(content)
+    assert [file.path for file in itertools.islice(repair(fresh, ()), 1)] == [altered]
+    with Lake.open(fresh) as lake:
+        assert lake.value("select count(*) from raw.orders") == 2
+        assert [path for path, _, _ in damaged.listed(lake)] == [str(fresh.landing_root / gone)]
 
 
 @pytest.mark.parametrize("damage", ["removed", "cut short", "appended to"])
