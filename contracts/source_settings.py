@@ -8,46 +8,56 @@ from pydantic_settings import BaseSettings
 
 
 class SourceSettings(BaseSettings):
-    """What the live sources read, and how. Lists are separated by commas, unless said otherwise."""
+    """What the live sources read, and how. Lists are separated by commas, unless a description says otherwise."""
 
     sources: Annotated[
-        str, Field(description="Live sources that `headrace up` runs, such as `access-log,feedback`.")
+        str,
+        Field(description="Live sources that `headrace up` runs, separated by commas, such as `access-log,feedback`."),
     ] = ""
 
-    access_log_paths: Annotated[str, Field(description="Files and globs, separated by colons.")] = ""
+    access_log_paths: Annotated[
+        str, Field(description="Files and globs (`**` too), absolute, separated by colons.")
+    ] = ""
     access_log_format: Annotated[
         str,
-        Field(description="A format string of Apache or nginx; `auto` knows Combined, Common and JSON."),
+        Field(description="A format string of Apache or nginx; `auto` recognizes Combined, Common and JSON."),
     ] = "auto"
     access_log_pseudonymize: Annotated[
-        bool, Field(description="Replace IP addresses, e-mail addresses and user names by keyed hashes.")
+        bool, Field(description="Whether IP addresses, e-mail addresses and user names are replaced by keyed hashes.")
     ] = True
 
     pixel_key_file: Annotated[
         Path | None,
-        Field(description="File with the key by which the shop signs its purchases; `secrets/pixel_key` when unset."),
+        Field(description="File with the key that signs the shop's purchases; `secrets/pixel_key` if unset."),
     ] = None
 
     bluesky_url: Annotated[str, Field(description="Websocket address of a Jetstream server.")] = (
         "wss://jetstream2.us-east.bsky.network/subscribe"
     )
-    bluesky_keywords: Annotated[str, Field(description="Only posts with one of these words; all, when empty.")] = ""
-    bluesky_languages: Annotated[str, Field(description="Only posts that declare one of these languages.")] = ""
+    bluesky_keywords: Annotated[
+        str, Field(description="Only posts with one of these words, separated by commas; all posts when empty.")
+    ] = ""
+    bluesky_languages: Annotated[
+        str, Field(description="Only posts that declare one of these languages, such as `en,de`.")
+    ] = ""
 
     mastodon_url: Annotated[str, Field(description="Address of the instance, such as `https://mastodon.social`.")] = ""
-    mastodon_timelines: Annotated[str, Field(description="`public`, `public:local`, and hashtags such as `#rain`.")] = (
-        "public"
-    )
+    mastodon_timelines: Annotated[
+        str, Field(description="`public`, `public:local` and hashtags such as `#rain`, separated by commas.")
+    ] = "public"
     mastodon_token_file: Annotated[Path | None, Field(description="File with the access token.")] = None
 
     weather_places: Annotated[
-        str, Field(description="Places as `name=latitude,longitude`, separated by semicolons.")
+        str,
+        Field(description="Places, as in `oslo=59.9139,10.7522;berlin=52.52,13.405` (latitude, longitude)."),
     ] = ""
-    weather_providers: Annotated[str, Field(description="`open-meteo`, `met.no` or both.")] = "open-meteo"
+    weather_providers: Annotated[str, Field(description="`open-meteo`, `met.no` or both, separated by a comma.")] = (
+        "open-meteo"
+    )
     weather_contact: Annotated[
-        str, Field(description="E-mail or web address for the User-Agent, which met.no demands.")
+        str, Field(description="E-mail or web address for the User-Agent; met.no requires one.")
     ] = ""
-    weather_poll_seconds: Annotated[float, Field(gt=0, description="Pause between two polls of a place.")] = 600.0
+    weather_poll_seconds: Annotated[float, Field(gt=0, description="Seconds between two polls of a place.")] = 600.0
     weather_open_meteo_url: Annotated[str, Field(description="Address of Open-Meteo's forecast API.")] = (
         "https://api.open-meteo.com/v1/forecast"
     )
@@ -55,9 +65,12 @@ class SourceSettings(BaseSettings):
         "https://api.met.no/weatherapi/locationforecast/2.0/complete"
     )
 
-    feedback_host: Annotated[str, Field(description="Address that the feedback service listens on.")] = "127.0.0.1"
+    feedback_host: Annotated[str, Field(description="Address on which the feedback service listens.")] = "127.0.0.1"
     feedback_token_file: Annotated[
-        Path | None, Field(description="File with the token of the API; made in the stack's secrets when unset.")
+        Path | None,
+        Field(
+            description="File with the token of the API; by default `secrets/feedback_token`, made at the first start."
+        ),
     ] = None
     feedback_frame_ancestors: Annotated[
         str, Field(description="Sites that may embed the form, such as `https://shop.example`, separated by spaces.")
@@ -65,11 +78,11 @@ class SourceSettings(BaseSettings):
     feedback_proxies: Annotated[
         str,
         Field(
-            description="Addresses and networks of proxies before the feedback service, separated by commas: theirs is"
-            " the X-Forwarded-For that counts."
+            description="Addresses and networks of proxies in front of the feedback service, separated by commas, whose"
+            " X-Forwarded-For is trusted."
         ),
     ] = ""
     feedback_rate: Annotated[
-        float, Field(gt=0, description="Submissions of the form a minute and address, at most.")
+        float, Field(gt=0, description="Submissions of the form per minute and address, at most.")
     ] = 30.0
-    feedback_api_rate: Annotated[float, Field(gt=0, description="Requests of the API a second, at most.")] = 2_000.0
+    feedback_api_rate: Annotated[float, Field(gt=0, description="Requests to the API per second, at most.")] = 2_000.0

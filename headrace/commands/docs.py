@@ -13,9 +13,11 @@ def register(app: typer.Typer) -> None:
 
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
     """Write the reference pages that are made from the code."""
-    from contracts.reference import topics_page
+    from contracts.reference import settings_page, topics_page
     from warehouse.reference import tables_page
 
-    for name, page in (("reference/topics.md", topics_page()), ("reference/tables.md", tables_page())):
-        (folder / name).write_text(page)
-        typer.echo(f"Wrote {folder / name}.")
+    pages = {"settings": settings_page(), "topics": topics_page(), "tables": tables_page()}
+    for name, page in pages.items():
+        path = folder / "reference" / f"{name}.md"
+        path.write_text(page)
+        typer.echo(f"Wrote {path}.")

@@ -1,0 +1,93 @@
+"""Runs the console sessions of a tutorial page as a reader would: files saved, commands run, output compared.
+
+A page marks what matters by its fences: `console` holds commands (`$ …`, continued by `> …`) and their output, and a
+block with `title="NAME"` is a file that the reader saves. In output `…` stands for anything, lines included.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
+COMMAND_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the reader saves."""
+
+    name: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command and the output that the page shows."""
+
+    line: str
+    shown: str
+
+
+def steps(page: Path) -> list[File | Command]:
+    """The files and commands of a page, in order."""
+    found: list[File | Command] = []
+    for kind, title, body in _FENCE.findall(page.read_text()):
+        if title:
+            found.append(File(title, body))
+        elif kind == "console":
+            found += [_command(part) for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]]
+    return found
+
+
+def _command(part: str) -> Command:
+    first, *others = part.splitlines()
+    continued = 0
+    while continued < len(others) and others[continued].startswith("> "):
+        continued += 1
+    line = "\n".join([first, *(each[2:] for each in others[:continued])])
+    return Command(line, "\n".join(others[continued:]))
+
+
+class Shell:
+    """Runs the commands of one page, each in the folder that the ones before it led to."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._environment = environment
+
+    def save(self, file: File) -> None:
+        (self._folder / file.name).write_text(file.content)
+
+    def run(self, command: Command) -> tuple[int, str]:
+        """The exit code and the output of a command, standard error included."""
+        output = self._folder / ".output"
+        with output.open("w") as sink:
+            # Output goes to a file: what `up --detach` leaves running would hold a pipe open.
+            done = subprocess.run(
+                ["bash", "-c", f"{command.line}\nstatus=$?; pwd > {self._folder}/.folder; exit $status"],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+        text = output.read_text()
+        output.unlink()
+        left = self._folder / ".folder"
+        self._folder = Path(left.read_text().strip())
+        left.unlink()
+        return done.returncode, text
+
+
+def matches(shown: str, output: str) -> bool:
+    """Whether output is what a page shows: apart from spacing, and with anything for each `…`."""
+    pattern = r".*".join(re.escape(_spaced(part)) for part in _spaced(shown).split("…"))
+    pattern = re.sub(r"(\\ )?\.\*(\\ )?", r".*", pattern)
+    return re.fullmatch(pattern, _spaced(output), re.DOTALL) is not None
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
