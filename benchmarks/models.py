@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 from contracts.settings import Settings
 from models import artifact, metrics, training
 from models.artifact import Name
-from orchestration import evaluation
+from operations.windows import documents_of, intent_window, sentiment_window
 from tests.shared_data import shared
 from warehouse import frames
 
@@ -46,7 +46,7 @@ def judged(name: Name, learn: pl.DataFrame, window: pl.DataFrame) -> Figures:
 
 
 def behavior(settings: Settings) -> dict[str, Figures]:
-    documents = evaluation.documents_of(settings, shared("online-retail/online_retail_to_2011-08.parquet"))
+    documents = documents_of(settings, shared("online-retail/online_retail_to_2011-08.parquet"))
     times = documents["ordered_at"]
     cutoffs = frames.behavior_cutoffs(times.min(), times.max())  # pyright: ignore[reportArgumentType]
     frame = frames.behavior_at(documents, cutoffs)
@@ -61,7 +61,7 @@ def behavior(settings: Settings) -> dict[str, Figures]:
 
 
 def shoppers() -> dict[str, Figures]:
-    table = evaluation.intent_window(shared("online-shoppers/online_shoppers_train.csv"))
+    table = intent_window(shared("online-shoppers/online_shoppers_train.csv"))
     parts = training.learner("intent-shoppers").split(table)
     return folds("intent-shoppers", table, table["bought"]) | {
         "latest months": judged("intent-shoppers", parts.training, parts.evaluation)
@@ -69,12 +69,12 @@ def shoppers() -> dict[str, Figures]:
 
 
 def sentiment(settings: Settings) -> dict[str, Figures]:
-    tweets = evaluation.sentiment_window(settings, shared("tweets-xlmt-en/train_text.txt"))
+    tweets = sentiment_window(settings, shared("tweets-xlmt-en/train_text.txt"))
     paths = (
         shared("labelled-sentences/amazon_cells_labelled.txt"),
         shared("labelled-sentences/yelp_labelled.txt"),
     )
-    sentences = pl.concat(evaluation.sentiment_window(settings, path) for path in paths)
+    sentences = pl.concat(sentiment_window(settings, path) for path in paths)
     return folds("sentiment", tweets, tweets["label"], sentences)
 
 

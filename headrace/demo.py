@@ -14,7 +14,8 @@ from contracts.topics import EVENT_TOPICS
 from headrace import stack
 from headrace.stack import Progress
 from headrace.terminal import uninterrupted
-from orchestration.reconciliation import reconcile_when_settled
+from operations.reconciliation.compare import Reconciliation
+from operations.reconciliation.stack import reconcile_when_settled
 from orchestration.run import build
 from streaming.connect.delivered import wait_until_delivered
 from streaming.landing.progress import committed_ends, wait_until_landed
@@ -23,7 +24,6 @@ from streaming.runtime.processing.progress import wait_until_processed
 from streaming.sources.simulator.run import Plan, simulate
 from warehouse.lake import Lake
 from warehouse.query import as_text, ask
-from warehouse.reconcile import Reconciliation
 from warehouse.staged import STAGED_TABLES
 from warehouse.tables import all_tables
 

@@ -1,5 +1,4 @@
-"""Dagster: thin assets, checks, jobs, sensors, schedules and resources around `warehouse` and `streaming`.
+"""Dagster: definitions (`defs`), the installation that runs them (`instance`), and the commands that report to it.
 
-One file a Dagster concept. No SQL text, no computation and no Kafka client here: a definition is a few lines around a
-public function of another room.
+`definitions.py` is what Dagster loads. What a run does is in the other rooms.
 """

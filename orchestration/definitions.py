@@ -1,38 +1,32 @@
-"""What Dagster loads: the definitions of one stack, put together from the modules beside this one."""
+"""What Dagster loads: the definitions in `orchestration.defs`, bound to the settings and resources of one stack."""
 
+import warnings
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from contracts.settings import Settings
-from orchestration.assets_models import model_assets
-from orchestration.assets_topics import topic_specs
-from orchestration.assets_warehouse import warehouse_assets
-from orchestration.checks import audit_rows, reference_check_definitions, verify_topics
-from orchestration.checks_models import model_checks
-from orchestration.jobs import JOBS
-from orchestration.resources import build_resources
-from orchestration.schedules import SCHEDULES
-from orchestration.sensors import SENSORS
-from warehouse.tables import all_tables
+from orchestration import defs as definitions
+from orchestration.defs.resources import build_resources
+from orchestration.keys import is_built
 
 
 def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> dg.Definitions:
     """The definitions of the stack that `settings` describe; `resources` replace those of the same name."""
-    return dg.Definitions(
-        assets=[*topic_specs(), *(_kept_fresh(each, settings) for each in warehouse_assets()), *model_assets()],
-        asset_checks=[*reference_check_definitions(all_tables()), verify_topics, audit_rows, *model_checks()],
-        jobs=JOBS,
-        sensors=SENSORS,
-        schedules=SCHEDULES,
-        resources={**build_resources(settings), **(resources or {})},
-        # Assets materialized by hand run in one process too.
-        executor=dg.in_process_executor,
-    )
+    with warnings.catch_warnings():
+        # Dagster calls loading from a package "in preview": its version is pinned, and a test pins what is loaded.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        loaded = dg.load_definitions_from_package_module(
+            definitions,
+            resources={**build_resources(settings), **(resources or {})},
+            # Assets materialized by hand run in one process too.
+            executor=dg.in_process_executor,
+        )
+        return loaded.map_asset_specs(func=lambda spec: _kept_fresh(spec, settings) if is_built(spec.key) else spec)
 
 
-def _kept_fresh(assets: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDefinition:
+def _kept_fresh(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
     """With the policy that turns a table yellow, then red, when no build has brought it up to date for so long.
 
     A build materializes every table, changed or not, and one comes every half hour at least: so what is stale means
@@ -40,7 +34,7 @@ def _kept_fresh(assets: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDef
     """
     window = timedelta(minutes=settings.fresh_minutes)
     policy = dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.75)
-    return assets.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, policy))
+    return dg.apply_freshness_policy(spec, policy)
 
 
 defs = build_defs(Settings())

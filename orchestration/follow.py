@@ -15,11 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
-from orchestration.assets_warehouse import build_metadata, plot_metadata
-from orchestration.checks import check_evaluation
-from orchestration.instance import opened
+from orchestration.defs.checks.warehouse import check_evaluation
+from orchestration.instance.config import opened
 from orchestration.keys import FILE_KEY, table_key
-from orchestration.publication import file_metadata
+from orchestration.metadata import build_metadata, file_metadata, plot_metadata
 from streaming.landing.accounts import last_commit_id
 from warehouse.build import BuildResult
 from warehouse.lake import Lake

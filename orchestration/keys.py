@@ -1,18 +1,21 @@
-"""Asset keys: how topics and tables are called in Dagster, and back."""
+"""Names in Dagster: the asset keys of topics, tables and models, and the job that others refer to."""
 
 import dagster as dg
 
 from contracts.landing import QUARANTINE_SUFFIX
 from warehouse.raw import raw_tables
 
+BUILD_JOB = "build"
 _QUARANTINE = QUARANTINE_SUFFIX.replace(".", "_")
 FILE_KEY = dg.AssetKey(["warehouse_file"])
 """The published file."""
+TOPICS, MODELS = "kafka", "models"
+"""The first part of the keys of topics, and of all that belongs to a model."""
 
 
 def topic_key(name: str) -> dg.AssetKey:
     """The asset that stands for a topic."""
-    return dg.AssetKey(["kafka", name])
+    return dg.AssetKey([TOPICS, name])
 
 
 def table_key(qualified: str) -> dg.AssetKey:
@@ -27,7 +30,7 @@ def source_key(qualified: str) -> dg.AssetKey:
 
 def model_key(model: str, part: str) -> dg.AssetKey:
     """An asset of a model: `frame`, `version`, `evaluation`, `champion`, `rescoring`."""
-    return dg.AssetKey(["models", model, part])
+    return dg.AssetKey([MODELS, model, part])
 
 
 def source_keys(qualified: str) -> list[dg.AssetKey]:
@@ -40,3 +43,8 @@ def source_keys(qualified: str) -> list[dg.AssetKey]:
 def table_name(key: dg.AssetKey) -> str:
     """A table's name with schema, by its asset."""
     return ".".join(key.path)
+
+
+def is_built(key: dg.AssetKey) -> bool:
+    """Whether a build makes the asset: it is a table or the published file, and no topic or model."""
+    return key.path[0] not in (TOPICS, MODELS)

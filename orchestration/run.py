@@ -14,10 +14,9 @@ import dagster as dg
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from orchestration.definitions import build_defs
-from orchestration.instance import opened
-from orchestration.jobs import BUILD_JOB
-from orchestration.keys import FILE_KEY, table_name
-from orchestration.processes import fail_abandoned_runs, process_tag
+from orchestration.instance.config import opened
+from orchestration.instance.processes import fail_abandoned_runs, process_tag
+from orchestration.keys import BUILD_JOB, FILE_KEY, table_name
 
 ROW_COUNT = "dagster/row_count"
 

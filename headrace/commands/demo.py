@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from contracts.settings import Settings
     from headrace.demo import Outcome, Sample
-    from warehouse.reconcile import Reconciliation
+    from operations.reconciliation.compare import Reconciliation
 
 
 def register(app: typer.Typer) -> None:

@@ -12,8 +12,8 @@ from headrace.terminal import print_table, printable
 
 if TYPE_CHECKING:
     from contracts.accounts import StagedAccount
+    from operations.reconciliation.compare import DeliveryResult, PartitionResult, ProcessorResult, Reconciliation
     from streaming.landing.apart import SetApart
-    from warehouse.reconcile import DeliveryResult, PartitionResult, ProcessorResult, Reconciliation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -156,7 +156,7 @@ def repair() -> None:
     """Write landed files that are missing or damaged anew, from the records that Kafka still holds."""
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
-    from orchestration.repair import repair as repaired
+    from operations.repair import repair as repaired
     from streaming.runtime import logs
 
     settings = Settings()
@@ -180,7 +180,7 @@ def verify(
     """
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
-    from orchestration.reconciliation import reconcile_when_settled
+    from operations.reconciliation.stack import reconcile_when_settled
     from streaming.runtime import logs
 
     def tell(result: "Reconciliation") -> None:

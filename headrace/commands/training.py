@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from contracts.settings import Settings
-    from orchestration.training import Training
+    from operations.training import Training
 
 
 class Trainable(StrEnum):
@@ -81,8 +81,9 @@ def evaluate(
     """Judge the champion on a file that it has not seen, beside the baselines."""
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
+    from models import evaluation
     from models.artifact import named
-    from orchestration import evaluation
+    from operations import windows
 
     _only_for(cutoff, "--cutoff", model, Trainable.BEHAVIOR)
     _only_for(to, "--to", model, Trainable.SENTIMENT)
@@ -93,20 +94,20 @@ def evaluate(
         case Trainable.BEHAVIOR:
             if cutoff is None:
                 raise typer.BadParameter("needed for the behaviour model", param_hint="--cutoff")
-            name, window = "behavior", evaluation.behavior_window(settings, path, cutoff.replace(tzinfo=UTC))
+            name, window = "behavior", windows.behavior_window(settings, path, cutoff.replace(tzinfo=UTC))
         case Trainable.INTENT:
-            name, window = "intent-shoppers", evaluation.intent_window(path)
+            name, window = "intent-shoppers", windows.intent_window(path)
         case Trainable.SENTIMENT:
             if to not in (None, "social_media", "customer_feedback"):
                 raise typer.BadParameter("choose social_media or customer_feedback", param_hint="--to")
-            name, window = "sentiment", evaluation.sentiment_window(settings, path, to)
+            name, window = "sentiment", windows.sentiment_window(settings, path, to)
     with postgres_for_call(settings):
         champion, found = evaluation.evaluate(settings, named(name), window)
     _show(found.report.figures(), f"{champion} on {path.name}", as_json)
 
 
 def _train(settings: "Settings", model: Trainable, shoppers: Path | None) -> "Training":
-    from orchestration import training
+    from operations import training
     from warehouse.lake import Lake
 
     if shoppers is not None:

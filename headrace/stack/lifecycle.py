@@ -322,7 +322,7 @@ class _Start:
         wait_for_topics(client, TOPICS)
 
     def _prepare_dagster(self) -> None:
-        from orchestration.instance import write_instance_config
+        from orchestration.instance.config import write_instance_config
 
         write_instance_config(self._settings)
 

@@ -82,7 +82,7 @@ def prepare_databases(settings: Settings) -> None:
     Raises:
         Terminal: the server does not let this role create them.
     """
-    from orchestration.instance import DATABASE as DAGSTER_DATABASE
+    from orchestration.instance.config import DATABASE as DAGSTER_DATABASE
 
     shop = (settings.shop_database,) if settings.connect else ()
     for database in (settings.database, DAGSTER_DATABASE, *shop):

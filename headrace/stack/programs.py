@@ -12,7 +12,7 @@ from headrace.stack.kafka.broker import broker_command
 from headrace.stack.kafka.connect import worker_command
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import server_command
-from orchestration import instance as dagster
+from orchestration.instance import config as dagster
 from streaming.processors.registry import PROCESSORS
 from streaming.sources.live.registry import configured
 

@@ -10,7 +10,7 @@ from typing import get_args
 
 from contracts.errors import Transient
 from contracts.settings import Settings
-from orchestration.reconciliation import reconcile_stack
+from operations.reconciliation.stack import reconcile_stack
 from tests.integration.conftest import Server, ServerControl
 from tests.integration.landers import landed_and_registered, landing
 from tests.integration.test_connect import Feed, watching

@@ -22,7 +22,7 @@ import pytest
 
 from contracts.settings import Settings
 from headrace.stack.programs import environment
-from orchestration import instance as dagster
+from orchestration.instance import config as dagster
 from streaming.runtime.careful.memory import EXIT_CODE
 from streaming.sources.live import positions
 from tests.hostile.feeders import (

@@ -23,7 +23,7 @@ from contracts.topics import TOPICS
 from headrace import stack
 from headrace.stack.postgres import create_database, server_answers
 from headrace.stack.supervision import Supervisor
-from orchestration import instance as dagster
+from orchestration.instance import config as dagster
 from streaming.connect.applying import apply, configure
 from streaming.landing.accounts import prepare
 from streaming.runtime.clients import admin

@@ -16,14 +16,14 @@ import orjson
 
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS
-from orchestration.reconciliation import reconcile_stack
+from operations.reconciliation.compare import Reconciliation
+from operations.reconciliation.stack import reconcile_stack
 from streaming.landing import accounts
 from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.runtime import clients
 from tests.corpus import CASES, valid_order
 from warehouse.build import register
 from warehouse.lake import Lake
-from warehouse.reconcile import Reconciliation
 
 TOPIC = "orders"
 DEADLINE_SECONDS = 60.0

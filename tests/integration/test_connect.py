@@ -18,7 +18,8 @@ from contracts.ecommerce import Customer, CustomerBehavior, Order
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from contracts.types import Event
-from orchestration.reconciliation import reconcile_stack
+from operations.reconciliation.compare import DeliveryResult, reconcile
+from operations.reconciliation.stack import reconcile_stack
 from streaming.connect import shop
 from streaming.connect.applying import apply, configure
 from streaming.connect.connectors import CUSTOMERS_SOURCE, ORDERS_SOURCE, sink_name
@@ -38,7 +39,6 @@ from tests.integration.processor_slots import read_all
 from tests.integration.samples import at
 from warehouse.build import build, take
 from warehouse.lake import Lake
-from warehouse.reconcile import DeliveryResult, reconcile
 
 DEADLINE_SECONDS = 90.0
 FINE = at() + timedelta(microseconds=123456)

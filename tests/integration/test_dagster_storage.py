@@ -4,7 +4,7 @@ import dagster as dg
 import psycopg
 
 from contracts.settings import Settings
-from orchestration import instance as dagster
+from orchestration.instance import config as dagster
 
 KEY = dg.AssetKey("table")
 

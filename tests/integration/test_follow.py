@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from orchestration import instance as dagster
 from orchestration.follow import follow
+from orchestration.instance import config as dagster
 from orchestration.keys import FILE_KEY, table_key
 from tests.integration.conftest import ServerControl
 from tests.integration.landed import Landing

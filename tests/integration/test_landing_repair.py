@@ -10,8 +10,8 @@ from confluent_kafka import TopicPartition
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from orchestration.reconciliation import reconcile_stack
-from orchestration.repair import repair
+from operations.reconciliation.stack import reconcile_stack
+from operations.repair import repair
 from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.runtime import clients
 from tests.integration.landers import TOPIC, environment, landed_and_registered, landing, mixed, produce

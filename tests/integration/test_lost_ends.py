@@ -8,7 +8,8 @@ from contracts.decoding import decode, encode
 from contracts.ecommerce import CustomerBehavior
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from orchestration.reconciliation import reconcile_stack
+from operations.reconciliation.compare import Reconciliation
+from operations.reconciliation.stack import reconcile_stack
 from streaming.landing import accounts
 from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.landing.truncations import truncations_of
@@ -21,7 +22,6 @@ from tests.integration.power_cuts import power_cut
 from tests.integration.processor_slots import Slot, ledgers, read_all, slot, state, wait_for_settled
 from tests.integration.samples import order
 from warehouse.lake import Lake
-from warehouse.reconcile import Reconciliation
 
 LANDED, LEFT, SENT_AFTER = 1_000, 500, 1_500
 

@@ -10,8 +10,8 @@ from psycopg import sql
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from orchestration.reconciliation import reconcile_stack
-from orchestration.repair import repair
+from operations.reconciliation.stack import reconcile_stack
+from operations.repair import repair
 from streaming.runtime import clients
 from streaming.runtime.health import quiet_admin
 from streaming.runtime.open_transactions import abort, open_transactions

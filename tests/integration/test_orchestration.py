@@ -10,8 +10,8 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from orchestration.definitions import build_defs
-from orchestration.instance import opened
-from orchestration.jobs import VERIFY_JOB
+from orchestration.defs.jobs import VERIFY_JOB
+from orchestration.instance.config import opened
 from orchestration.keys import FILE_KEY, table_key, topic_key
 from orchestration.run import build
 from streaming.runtime.clients import producer

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from contracts.settings import Settings
-from orchestration import instance as dagster
+from orchestration.instance import config as dagster
+from orchestration.instance.processes import PROCESS_TAG
 from orchestration.keys import table_key, topic_key
-from orchestration.processes import PROCESS_TAG
 from streaming.landing.accounts import adopt, connection
 from tests.integration.landed import Landing
 from tests.integration.samples import order

@@ -9,7 +9,7 @@ from contracts.decoding import decode, encode
 from contracts.ecommerce import CustomerBehavior
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from orchestration.rescoring import rescore
+from operations.rescoring import rescore
 from streaming.rescoring import SOURCE, TOPIC
 from streaming.runtime import clients
 from tests.integration.behavior_values import BEHAVIOR
@@ -20,7 +20,7 @@ from tests.integration.processor_slots import read_all, wait_for_settled
 from tests.integration.samples import at, order
 from warehouse.lake import Lake
 
-_KILLED = "from contracts.settings import Settings; from orchestration.rescoring import rescore; \
+_KILLED = "from contracts.settings import Settings; from operations.rescoring import rescore; \
 from warehouse.lake import Lake; settings = Settings(); rescore(settings, Lake.open(settings))"
 
 

@@ -7,7 +7,7 @@ from contracts.data_science import CustomerSentiment
 from contracts.decoding import decode, encode
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from orchestration.reconciliation import reconcile_stack
+from operations.reconciliation.stack import reconcile_stack
 from streaming.processors.sentiment_scorer import SentimentScorer
 from streaming.runtime import clients
 from streaming.runtime.processing.progress import wait_until_processed

@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from contracts.settings import HOST, PORTS, Settings
 from guard.doors import DAGSTER_TOKEN, SQL_TOKEN, authorization
 from headrace.stack.programs import SUPERVISED_ENV
-from orchestration.instance import opened
+from orchestration.instance.config import opened
 from tests.security.attacking import REBOUND, ask, guarded_ports
 
 ROOT = Path(__file__).parents[2]

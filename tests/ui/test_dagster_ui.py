@@ -9,10 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from contracts.settings import Settings
-from orchestration.instance import opened
-from orchestration.jobs import BUILD_JOB
-from orchestration.keys import table_key, topic_key
-from orchestration.sensors import OBSERVE_EVERY_SECONDS
+from orchestration.defs.sensors.landing import OBSERVE_EVERY_SECONDS
+from orchestration.instance.config import opened
+from orchestration.keys import BUILD_JOB, table_key, topic_key
 from tests.ui.conftest import logged_in
 
 SLOW_MS = 60_000

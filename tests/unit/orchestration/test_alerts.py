@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from contracts.settings import Settings
-from orchestration import alerts
+from orchestration.defs.sensors import alerts
 
 
 @pytest.fixture

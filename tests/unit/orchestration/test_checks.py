@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import dagster as dg
 
-from orchestration.checks import verification
-from warehouse.reconcile import PartitionResult, Reconciliation
+from operations.reconciliation.compare import PartitionResult, Reconciliation
+from orchestration.defs.checks.warehouse import verification
 
 WHOLE = PartitionResult(
     topic="orders",

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from contracts.settings import Settings
 from contracts.topics import TOPICS
+from operations.training import SOURCES
 from orchestration.definitions import build_defs
-from orchestration.jobs import BUILD_JOB, TRAIN, VERIFY_JOB
-from orchestration.keys import FILE_KEY, model_key, table_key, table_name, topic_key
-from orchestration.training import SOURCES
+from orchestration.defs.jobs import TRAIN, VERIFY_JOB
+from orchestration.keys import BUILD_JOB, FILE_KEY, model_key, table_key, table_name, topic_key
 from warehouse.raw import raw_tables
 from warehouse.staged import STAGED_TABLES
 from warehouse.tables import CASES, all_tables

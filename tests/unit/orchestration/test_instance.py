@@ -12,7 +12,7 @@ import yaml
 from sqlalchemy import make_url
 
 from contracts.settings import HOST, Settings
-from orchestration import instance
+from orchestration.instance import config as instance
 
 
 def test_storage_is_the_stacks_postgresql_and_the_password_stays_in_its_file(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_what_runs_are_forked_from_has_no_thread_of_its_own_no_pool_of_workers_a
         "import os, threading\n"
         "import psutil\n"
         "import multiprocessing, multiprocessing.forkserver\n"
-        "from orchestration.code_server import PRELOADED\n"
+        "from orchestration.instance.code_server import PRELOADED\n"
         "for name in PRELOADED: __import__(name)\n"
         "me = psutil.Process()\n"
         "names = {open(f'/proc/self/task/{task.id}/comm').read().strip() for task in me.threads()}\n"

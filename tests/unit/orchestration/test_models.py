@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from models.artifact import Measure
-from orchestration.assets_models import end_of, figures_table
-from orchestration.checks_models import DRIFT_CHECK
+from orchestration.defs.assets.models import end_of
+from orchestration.defs.checks.models import DRIFT_CHECK
+from orchestration.defs.sensors.drift import drift_retrains, drift_was_found
 from orchestration.keys import model_key
-from orchestration.sensors import drift_retrains, drift_was_found
+from orchestration.metadata import figures_table
 
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 

@@ -8,8 +8,8 @@ import dagster as dg
 import psutil
 import pytest
 
-from orchestration.jobs import build_in_hand
-from orchestration.processes import PROCESS_TAG, fail_abandoned_runs, is_gone, process_tag
+from orchestration.defs.jobs import build_in_hand
+from orchestration.instance.processes import PROCESS_TAG, fail_abandoned_runs, is_gone, process_tag
 from orchestration.run import summarize
 
 

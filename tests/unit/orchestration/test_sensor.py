@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import dagster as dg
 import msgspec
 
-from orchestration.assets_topics import observation
-from orchestration.sensors import OBSERVE_EVERY_SECONDS, Cursor, decide, read_cursor
+from orchestration.defs.assets.topics import observation
+from orchestration.defs.sensors.landing import OBSERVE_EVERY_SECONDS, Cursor, decide, read_cursor
 from streaming.landing.accounts import TopicState
 
 

@@ -70,3 +70,6 @@ def observation(state: TopicState) -> dg.AssetObservation:
     if state.stopped_partitions:
         metadata["stopped_partitions"] = dg.MetadataValue.text("\n".join(state.stopped_partitions))
     return dg.AssetObservation(asset_key=topic_key(state.topic), metadata=metadata)
+
+
+TOPIC_ASSETS = topic_specs()

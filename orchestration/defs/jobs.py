@@ -2,14 +2,13 @@
 
 import dagster as dg
 
-from orchestration.checks import audit_rows, verify_topics
-from orchestration.checks_models import model_checks
-from orchestration.keys import model_key
-from orchestration.processes import UNFINISHED
-from orchestration.training import SOURCES
-from orchestration.upkeep import clear_run_history, maintain_warehouse
+from operations.training import SOURCES
+from orchestration.defs.checks.models import MODEL_CHECKS
+from orchestration.defs.checks.warehouse import audit_rows, verify_topics
+from orchestration.defs.ops import clear_run_history, maintain_warehouse
+from orchestration.instance.processes import UNFINISHED
+from orchestration.keys import BUILD_JOB, MODELS, model_key
 
-BUILD_JOB = "build"
 VERIFY_JOB = "verify"
 AUDIT_JOB = "audit"
 IN_HAND = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
@@ -17,16 +16,16 @@ IN_HAND = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
 # failed step is not (`instance.py`): it tries transient errors again itself (`retrying.py`), and others stay.
 RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
 
-MODEL_CHECKS = dg.AssetSelection.checks(*model_checks())
-MODEL_ASSETS = dg.AssetSelection.key_prefixes("models")
+CHECKS_OF_MODELS = dg.AssetSelection.checks(*MODEL_CHECKS)
+ASSETS_OF_MODELS = dg.AssetSelection.key_prefixes(MODELS)
 
 # In one process: Dagster's multiprocess executor takes seconds to start each step, and builds take turns anyway.
 BUILD = dg.define_asset_job(
     BUILD_JOB,
     selection=dg.AssetSelection.all()
-    - MODEL_ASSETS
+    - ASSETS_OF_MODELS
     - dg.AssetSelection.checks(verify_topics, audit_rows)
-    - MODEL_CHECKS,
+    - CHECKS_OF_MODELS,
     executor_def=dg.in_process_executor,
     run_tags=RETRIES,
     description="Registers what landed, builds core and marts from what changed, and publishes warehouse.duckdb.",
@@ -66,7 +65,7 @@ def RETENTION() -> None:  # noqa: N802
 
 CHECK_MODELS = dg.define_asset_job(
     "check_models",
-    selection=MODEL_CHECKS,
+    selection=CHECKS_OF_MODELS,
     executor_def=dg.in_process_executor,
     description="Looks for drift since the champions were judged, and for skew between training and serving.",
 )
@@ -82,13 +81,13 @@ RESCORE = dg.define_asset_job(
 TRAIN = {
     model: dg.define_asset_job(
         f"train_{model}",
-        selection=dg.AssetSelection.key_prefixes(["models", model]) - RESCORING - MODEL_CHECKS,
+        selection=dg.AssetSelection.key_prefixes([MODELS, model]) - RESCORING - CHECKS_OF_MODELS,
         executor_def=dg.in_process_executor,
         description=f"Makes the frame of {model}, trains, judges, and promotes what is better.",
     )
     for model in SOURCES
 }
-JOBS = (BUILD, VERIFY, AUDIT, MAINTENANCE, RETENTION, CHECK_MODELS, RESCORE, *TRAIN.values())
+TRAINING_JOBS = [*TRAIN.values()]
 
 
 def build_in_hand(instance: dg.DagsterInstance) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contracts.accounts import PartitionAccount, ProcessorAccount
-from warehouse.reconcile import reconcile
+from operations.reconciliation.compare import reconcile
 
 TOPIC_ID = uuid4()
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from contracts.settings import Settings
-from orchestration.instance import WAREHOUSE_POOL
-from orchestration.retrying import retried
+from orchestration.defs.retries import retried
+from orchestration.instance.config import WAREHOUSE_POOL
 from warehouse.lake import Lake
 from warehouse.maintenance import Storage, maintain
 

@@ -13,18 +13,16 @@ import dagster as dg
 
 from contracts.settings import Settings
 from contracts.topics import Case
-from models.artifact import Measure, Name, Refused, Trained
-from orchestration.instance import MODELS_POOL
+from models.artifact import Name, Refused
+from operations.rescoring import rescore
+from operations.training import SOURCES, enrol, make_frame
+from orchestration.instance.config import MODELS_POOL
 from orchestration.keys import model_key, table_key
-from orchestration.rescoring import rescore
-from orchestration.training import SOURCES, enrol, make_frame
+from orchestration.metadata import evaluation_metadata, frame_metadata, verdict_metadata, version_metadata
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
-    from models.drift import Drift
-    from models.frames import Frame
-    from models.promotion import Verdict
-    from models.registry.store import Registry, Version
+    from models.registry.store import Registry
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2009-01-01", end_offset=1)
 """A day's frame is of what was known at its end; the end of today is now."""
@@ -34,11 +32,6 @@ NEW_DATA_ONLY = "headrace/new_data_only"
 """Tag of runs that have nothing to do where nothing has come since the last version."""
 
 Yielded = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
-
-
-def model_assets() -> list[dg.AssetsDefinition]:
-    """The assets of every model that is trained from the warehouse."""
-    return [*(_model(name) for name in SOURCES), rescoring]
 
 
 @dg.asset(
@@ -131,96 +124,5 @@ def _possible(version: dg.AssetKey, refused: Refused | None) -> dg.AssetCheckRes
     )
 
 
-def frame_metadata(frame: "Frame") -> dict[str, Any]:
-    """What Dagster shows of a frame."""
-    record = frame.record
-    return {
-        "dagster/row_count": record.rows,
-        "path": dg.MetadataValue.path(record.path),
-        "sha256": record.sha256,
-        "as_of": dg.MetadataValue.timestamp(record.as_of),
-        "snapshot": record.snapshot if record.snapshot is not None else dg.MetadataValue.null(),
-    }
-
-
-def version_metadata(version: "Version", trained: Trained) -> dict[str, Any]:
-    """What Dagster shows of a version: where it came from, and what it was made with."""
-    card = trained.card
-    spans = {"trained_on": card.training, "judged_on": card.evaluation, "serving_fitted_on": card.serving}
-    return {
-        "version": version.name,
-        "code": card.code,
-        "parameters": dg.MetadataValue.json(dict(card.parameters)),
-        "sha256": dg.MetadataValue.json(dict(version.sha256.items())),
-        **{name: f"{each.rows:,} rows, {each.start:%Y-%m-%d} to {each.end:%Y-%m-%d}" for name, each in spans.items()},
-    }
-
-
-def evaluation_metadata(trained: Trained, frame: "Frame") -> dict[str, Any]:
-    """What Dagster shows of an evaluation: figures beside the baselines', and the plots as pictures."""
-    from models import plots, training
-    from models.importance import importance
-
-    card = trained.card
-    window = training.split(frame).evaluation
-    outcomes = training.evaluate(card.name, trained.judged, window).outcomes
-    pictures = plots.evaluation_plots(card.report, outcomes, importance(card, trained.judged, window))
-    figures = {name: measure.value for name, measure in card.report.model.items()}
-    return {
-        **figures,
-        "rows": card.report.rows,
-        "positive_rate": card.report.positive_rate,
-        "figures": dg.MetadataValue.md(figures_table({"model": card.report.model, **card.report.baselines})),
-        **{name: _picture(png, name) for name, png in pictures.items()},
-    }
-
-
-def figures_table(said: Mapping[str, Mapping[str, Measure]]) -> str:
-    """Figures with their intervals, a line for each model."""
-    names = list(next(iter(said.values())))
-    lines = [f"| {' | '.join(['', *names])} |", "|---" * (len(names) + 1) + "|"]
-    for who, measures in said.items():
-        cells = [
-            f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})" if (each := measures.get(name)) else ""
-            for name in names
-        ]
-        lines.append(f"| {' | '.join([who, *cells])} |")
-    return "\n".join(lines)
-
-
-def verdict_metadata(version: "Version", verdict: "Verdict") -> dict[str, Any]:
-    """What Dagster shows of a decision."""
-    return {
-        "version": version.name,
-        "promoted": verdict.promoted,
-        "reason": verdict.reason,
-        "rival": verdict.rival,
-        "rows": verdict.rows,
-        "differences": dg.MetadataValue.md(figures_table({"in favour": verdict.differences}))
-        if verdict.differences
-        else dg.MetadataValue.null(),
-    }
-
-
-def drift_metadata(found: "list[Drift]") -> dict[str, Any]:
-    """What Dagster shows of drift: a line for each column, and a picture."""
-    from models import plots
-
-    if not found:
-        return {"columns": 0}
-    lines = ["| column | index | most by chance | mean then | mean now |", "|---|---|---|---|---|"]
-    for each in found:
-        means = f"{each.reference_mean:.4g} | {each.current_mean:.4g}"
-        lines.append(f"| {each.column} | {each.psi:.4f} | {each.threshold:.4f} | {means} |")
-    return {
-        "columns": len(found),
-        "moved": sum(each.has_moved for each in found),
-        "drift": dg.MetadataValue.md("\n".join(lines)),
-        "plot": _picture(plots.drifts(found), "drift"),
-    }
-
-
-def _picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:
-    from models import plots
-
-    return dg.MetadataValue.md(plots.as_markdown(png, name.replace("_", " ")))
+MODEL_ASSETS = [*(_model(name) for name in SOURCES), rescoring]
+"""The assets of every model that is trained from the warehouse."""

@@ -1,4 +1,4 @@
-"""Reconciliation of the whole stack: brings the two accounts together and lets `warehouse.reconcile` compare them."""
+"""Reconciliation of the whole stack: reads the accounts of all programs, and has `compare` hold them together."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from contracts.settings import Settings
 from contracts.topics import TOPICS
+from operations.reconciliation.compare import Reconciliation, reconcile
 from streaming.connect.delivered import delivery_accounts
 from streaming.landing.audit import audit_topics
 from streaming.processors.registry import PROCESSORS
@@ -16,7 +17,6 @@ from warehouse import damaged
 from warehouse.lake import Lake
 from warehouse.missing import apart, missing_files
 from warehouse.raw import registered_accounts
-from warehouse.reconcile import Reconciliation, reconcile
 from warehouse.staged import staged_accounts
 
 POLL_SECONDS = 1.0

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import dagster as dg
 
 from models.artifact import Name
-from orchestration.assets_models import NEW_DATA_ONLY
-from orchestration.jobs import (
+from orchestration.defs.assets.models import NEW_DATA_ONLY
+from orchestration.defs.jobs import (
     AUDIT,
     BUILD,
     CHECK_MODELS,
@@ -112,13 +112,4 @@ rescore_daily = dg.ScheduleDefinition(
     description="Scores the customers who went silent, after the training of the day.",
 )
 
-SCHEDULES = (
-    build_fallback,
-    verify_hourly,
-    audit_daily,
-    maintenance_regularly,
-    retention_nightly,
-    check_models_hourly,
-    rescore_daily,
-    *(train_daily(model) for model in TRAIN_CRONS),
-)
+TRAINING_SCHEDULES = [train_daily(model) for model in TRAIN_CRONS]

@@ -6,20 +6,15 @@ import dagster as dg
 
 from contracts.settings import Settings
 from models.artifact import Name
-from orchestration.assets_models import drift_metadata
+from operations.training import SOURCES, drift_of
 from orchestration.keys import model_key
-from orchestration.training import SOURCES, drift_of
+from orchestration.metadata import drift_metadata
 from warehouse.lake import Lake
 from warehouse.served import skew
 
 DRIFT_CHECK = "scores_have_not_moved"
 SKEW_CHECK = "stream_serves_what_was_trained_on"
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
-
-
-def model_checks() -> list[dg.AssetChecksDefinition]:
-    """The drift check of every model, and the skew check of the one whose features the stream computes."""
-    return [*(_drift_check(name) for name in SOURCES), serves_what_was_trained_on]
 
 
 def _drift_check(name: Name) -> dg.AssetChecksDefinition:
@@ -54,3 +49,7 @@ def serves_what_was_trained_on(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckRes
         description=", ".join(f"{name}: {count}" for name, count in found.differing.items() if count) or None,
         metadata={"rows": found.rows, **found.differing},
     )
+
+
+MODEL_CHECKS = [*(_drift_check(name) for name in SOURCES), serves_what_was_trained_on]
+"""The drift check of every model, and the skew check of the one whose features the stream computes."""

@@ -1,6 +1,7 @@
-"""Judging a champion on a file that it has not seen: the file as a window of its frame's form, then the figures.
+"""Windows to evaluate champions on, read from files: rows in the form of the model's frame.
 
-What is read is read as `headrace replay` reads it, so that the window is what the warehouse would have held.
+Files are read as `headrace replay` reads them, so that a window is what the warehouse would hold.
+`models.evaluation` evaluates a champion on it.
 """
 
 from collections.abc import Iterator
@@ -20,16 +21,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from contracts.data_science import CustomerFeedback
-    from models.artifact import Name
-    from models.training import Evaluation
     from streaming.sources.replay import Options
 
 # polars and scikit-learn are imported in the functions: this is imported by the command line.
 
 NIGHT = timedelta(days=1)
 """A file may end before its last midnight: shops sleep."""
-MOST_SEEN = 0.5
-"""A file of which the champion has seen a larger share is its own training set; some sessions are alike by chance."""
 
 
 def behavior_window(settings: Settings, path: Path, cutoff: datetime) -> "pl.DataFrame":
@@ -88,61 +85,6 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
             f"{path} holds no labelled text that can be read.", remedy="See docs/reference/sources.md for the forms."
         )
     return table
-
-
-def evaluate(settings: Settings, name: "Name", window: "pl.DataFrame") -> "tuple[str, Evaluation]":
-    """What the champion says of a window, beside baselines fitted on what it was trained on; and the champion's name.
-
-    Raises:
-        Terminal: there is no champion, or its frame or file is gone.
-        Refused: it has learned from this window, or everything in it came out alike.
-    """
-    from models import frames, training
-    from models.registry.store import Registry
-
-    registry = Registry.open(settings)
-    champion = registry.champion(name)
-    if champion is None:
-        how = f"headrace train {name}" if name != "intent-shoppers" else "headrace train intent --shoppers FILE"
-        raise Terminal(f"There is no champion of {name} yet.", remedy=f"Train one: `{how}`.")
-    card = registry.card(champion)
-    frame = frames.load(Path(card.frame.path), name, card.frame.sha256)
-    window = unseen(name, card.serving.end, frame.table, window)
-    learned = training.split(frame).serving
-    fitted = registry.load(champion, "serving")
-    return champion.name, training.evaluate(name, fitted, window, training=learned)
-
-
-def unseen(name: "Name", until: datetime, learned: "pl.DataFrame", window: "pl.DataFrame") -> "pl.DataFrame":
-    """The window without what a model has learned from: these rows, whose labels reach until then.
-
-    Raises:
-        Refused: it has learned from the window itself.
-    """
-    from models.artifact import Refused
-
-    remedy = "Give data that came later, or that it has not seen."
-    if name == "behavior":
-        cutoff = window["cutoff"].min()
-        if isinstance(cutoff, datetime) and cutoff < until:
-            raise Refused(
-                f"The champion learned from what happened up to {until:%Y-%m-%d}: it cannot be judged from"
-                f" {cutoff:%Y-%m-%d} on.",
-                remedy=remedy,
-            )
-        return window
-    if name == "sentiment":
-        from models.sentiment.learner import READ, prepared
-
-        left = window.join(prepared(learned).select(READ), on=READ, how="anti", maintain_order="left")
-        if left.is_empty():
-            raise Refused("The champion was trained on every text of this file.", remedy=remedy)
-        return left
-    columns = [column for column in learned.columns if column in window.columns and column != "session"]
-    seen = window.join(learned.select(columns).unique(), on=columns, how="semi").height
-    if seen > MOST_SEEN * window.height:
-        raise Refused(f"The champion was trained on {seen} of the file's {window.height} sessions.", remedy=remedy)
-    return window
 
 
 def documents_of(settings: Settings, path: Path) -> "pl.DataFrame":

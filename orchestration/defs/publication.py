@@ -4,7 +4,6 @@ Dagster leaves out an asset when one that it waits for fails, so a run that ends
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 import structlog
@@ -12,6 +11,7 @@ import structlog
 from contracts.errors import HeadraceError
 from contracts.settings import Settings
 from orchestration.keys import FILE_KEY
+from orchestration.metadata import file_metadata
 from warehouse.lake import Lake
 from warehouse.publish import PublishResult, publish
 
@@ -49,14 +49,3 @@ def publication_of_run(context: dg.InitResourceContext) -> Iterator[Publication]
         if context.instance is not None:
             event = dg.AssetMaterialization(FILE_KEY, metadata=file_metadata(result))
             context.instance.report_runless_asset_event(event)
-
-
-def file_metadata(result: PublishResult) -> dict[str, Any]:
-    """What Dagster shows of the published file."""
-    return {
-        "path": dg.MetadataValue.path(str(result.path)),
-        "tables": dg.MetadataValue.md("\n".join(f"- `{name}`" for name in result.tables)),
-        "bytes": result.bytes,
-        "snapshot": result.snapshot,
-        "behind": dg.MetadataValue.md("\n".join(f"- `{name}`: {why}" for name, why in result.behind.items()) or "none"),
-    }

@@ -11,13 +11,13 @@ import dagster as dg
 
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, TOPICS
+from operations.reconciliation.compare import Reconciliation
+from operations.reconciliation.stack import reconcile_stack
 from orchestration.keys import table_key, topic_key
-from orchestration.reconciliation import reconcile_stack
 from warehouse.audit import ALL_KEYS, TOLD_ONCE, audit_table, audit_topic
 from warehouse.checks import Check, CheckResult, checks_of, reference_check_of, reference_checks
 from warehouse.lake import Lake
 from warehouse.raw import raw_table
-from warehouse.reconcile import Reconciliation
 from warehouse.tables import Table, all_tables, comes_apart
 
 VERIFY_CHECK = "verify"
@@ -155,3 +155,6 @@ def audit_rows(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[La
     for table in all_tables():
         if table_key(table.qualified) in selected:
             yield check_result(table.qualified, audit_table(lake, table))
+
+
+REFERENCE_CHECKS = reference_check_definitions(all_tables())

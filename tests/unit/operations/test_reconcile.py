@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from contracts.accounts import CommittedRange, PartitionAccount, RegisteredAccount
-from warehouse.reconcile import PartitionResult, reconcile
+from operations.reconciliation.compare import PartitionResult, reconcile
 
 TOPIC_ID = uuid4()
 FAULTS = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")

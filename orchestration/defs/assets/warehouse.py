@@ -9,17 +9,17 @@ from typing import Any
 
 import dagster as dg
 
-from contracts.settings import HOST, Settings
-from orchestration.checks import check_result, own_check_specs
-from orchestration.instance import WAREHOUSE_POOL
-from orchestration.keys import FILE_KEY, source_key, source_keys, table_key, topic_key
-from orchestration.publication import Publication, file_metadata
-from orchestration.resources import BuildOptions
-from orchestration.retrying import retried
+from contracts.settings import Settings
+from orchestration.defs.checks.warehouse import check_result, own_check_specs
+from orchestration.defs.publication import Publication
+from orchestration.defs.resources import BuildOptions
+from orchestration.defs.retries import retried
+from orchestration.instance.config import WAREHOUSE_POOL
+from orchestration.keys import FILE_KEY, source_keys, table_key, topic_key
+from orchestration.metadata import build_metadata, file_metadata, plot_metadata
 from warehouse.ahead import Ahead
 from warehouse.build import BuildResult
 from warehouse.engine import Blocked
-from warehouse.plots import PLOTS
 from warehouse.raw import RawTable, raw_tables
 from warehouse.staged import STAGED_TABLES, StagedTable
 from warehouse.tables import Table, all_tables
@@ -127,35 +127,4 @@ def _materialization(
     )
 
 
-def build_metadata(result: BuildResult) -> dict[str, Any]:
-    """What Dagster shows of one build of a table; Dagster's own names where it has a place for them."""
-    return {
-        "dagster/row_count": result.rows,
-        "dagster/column_schema": dg.TableSchema(
-            [dg.TableColumn(name, kind, description=description) for name, kind, description in result.columns]
-        ),
-        "dagster/column_lineage": dg.TableColumnLineage(
-            {
-                # A topic's quarantine is the same asset as its records.
-                column: list(dict.fromkeys(dg.TableColumnDep(source_key(source), name) for source, name in origins))
-                for column, origins in result.lineage.items()
-            }
-        ),
-        "inserted": result.inserted,
-        "updated": result.updated,
-        "deleted": result.deleted,
-        "quarantined": result.quarantined,
-        "snapshot": result.snapshot,
-        "duration_s": result.seconds,
-    }
-
-
-def plot_metadata(settings: Settings, result: BuildResult) -> dict[str, Any]:
-    """The table's plot, where it has one: its address at the SQL server, which draws it when somebody looks.
-
-    The snapshot in it is for the browser, which would show what it has seen before.
-    """
-    if result.table not in PLOTS or not result.rows:
-        return {}
-    address = f"http://{HOST}:{settings.port('sql')}/plots/{result.table}.png?snapshot={result.snapshot}"
-    return {"plot": dg.MetadataValue.md(f"![{result.table}]({address})")}
+WAREHOUSE_ASSETS = warehouse_assets()

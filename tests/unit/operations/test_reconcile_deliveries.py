@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from contracts.accounts import DeliveryAccount, Place, StagedAccount
-from warehouse.reconcile import DeliveryResult, reconcile
+from operations.reconciliation.compare import DeliveryResult, reconcile
 
 TOPIC, FORMER = UUID(int=1), UUID(int=2)
 

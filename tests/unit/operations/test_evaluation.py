@@ -8,8 +8,9 @@ import pytest
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
+from models import evaluation
 from models.artifact import Refused
-from orchestration import evaluation
+from operations import windows
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 LINES = (
@@ -35,7 +36,7 @@ def book(tmp_path: Path) -> Path:
 
 
 def test_an_order_book_is_counted_as_the_warehouse_counts_it(tmp_path: Path, book: Path) -> None:
-    window = evaluation.behavior_window(Settings(home=tmp_path), book, CUTOFF).to_dicts()
+    window = windows.behavior_window(Settings(home=tmp_path), book, CUTOFF).to_dicts()
     assert [(row["customer_id"], row["ordered"]) for row in window] == [("7", False), ("8", True)]
     first = window[0]
     assert (first["orders"], first["returns"], first["monetary"], first["mean_basket_lines"]) == (2, 1, 10.0, 1.5)
@@ -48,9 +49,9 @@ def test_a_label_that_is_not_known_yet_is_refused_and_so_is_a_cutoff_before_any_
 ) -> None:
     settings = Settings(home=tmp_path)
     with pytest.raises(Terminal, match="ends 2011-04-30 09:00: what happened in the 30 days after 2011-04-03"):
-        evaluation.behavior_window(settings, book, datetime(2011, 4, 3, tzinfo=UTC))
+        windows.behavior_window(settings, book, datetime(2011, 4, 3, tzinfo=UTC))
     with pytest.raises(Terminal, match="No customer"):
-        evaluation.behavior_window(settings, book, datetime(2011, 2, 1, tzinfo=UTC))
+        windows.behavior_window(settings, book, datetime(2011, 2, 1, tzinfo=UTC))
 
 
 def test_labelled_texts_of_three_classes_are_posts_and_of_two_feedback(tmp_path: Path) -> None:
@@ -58,17 +59,17 @@ def test_labelled_texts_of_three_classes_are_posts_and_of_two_feedback(tmp_path:
     three.write_text("I love this show\t2\nit starts at nine today\t1\nI hate this rain\t0\nI love this show\t2\n\t1\n")
     two.write_text("Good case, excellent value.\t1\nPoor battery life\t0\n")
     settings = Settings(home=tmp_path)
-    posts = evaluation.sentiment_window(settings, three)
+    posts = windows.sentiment_window(settings, three)
     assert posts["subject"].unique().to_list() == ["post"]
     assert sorted(posts["label"]) == ["negative", "neutral", "positive"]
-    assert evaluation.sentiment_window(settings, two)["subject"].unique().to_list() == ["feedback"]
-    assert evaluation.sentiment_window(settings, two, "social_media")["subject"].unique().to_list() == ["post"]
+    assert windows.sentiment_window(settings, two)["subject"].unique().to_list() == ["feedback"]
+    assert windows.sentiment_window(settings, two, "social_media")["subject"].unique().to_list() == ["post"]
 
 
 def test_texts_that_were_learned_from_are_left_out_and_a_file_of_nothing_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "three.tsv"
     path.write_text("I love this show\t2\nit starts at nine today\t1\nI hate this rain\t0\n")
-    window = evaluation.sentiment_window(Settings(home=tmp_path), path)
+    window = windows.sentiment_window(Settings(home=tmp_path), path)
     learned = window.filter(pl.col("label") == "positive").select(
         "subject", "subject_id", "source", "given_at", "text", "language", "label"
     )

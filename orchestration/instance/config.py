@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,24 +83,13 @@ def storage_url(settings: Settings) -> str:
 
 def instance_config(settings: Settings) -> dict[str, Any]:
     """The content of dagster.yaml."""
-    folder = home(settings)
     return {
         "storage": {
             "custom": {
-                "module": "orchestration.storage",
+                "module": "orchestration.instance.internals",
                 "class": "PooledStorage",
                 "config": {"postgres_url": storage_url(settings)},
             }
-        },
-        "local_artifact_storage": {
-            "module": "dagster._core.storage.root",
-            "class": "LocalArtifactStorage",
-            "config": {"base_dir": str(folder)},
-        },
-        "compute_logs": {
-            "module": "dagster._core.storage.local_compute_log_manager",
-            "class": "LocalComputeLogManager",
-            "config": {"base_dir": str(folder / "compute_logs")},
         },
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
@@ -165,7 +155,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def code_server_command(settings: Settings) -> list[str]:
     """The code server: holds the definitions, evaluates sensors, and starts a process for each run."""
     return [
-        *_python("orchestration.code_server"),
+        *_python("orchestration.instance.code_server"),
         *("api", "grpc", "--socket", str(code_socket(settings))),
         *("--module-name", MODULE, "--location-name", LOCATION),
         *("--max-workers", str(CODE_SERVER_THREADS), "--log-level", "warning", "--use-python-environment-entry-point"),
@@ -174,13 +164,13 @@ def code_server_command(settings: Settings) -> list[str]:
 
 def webserver_command(settings: Settings) -> list[str]:
     """The web UI, behind the stack's door."""
-    return [*_python("orchestration.webserver"), "--host", HOST, "--port", str(settings.port("dagster"))]
+    return [*_python("orchestration.instance.webserver"), "--host", HOST, "--port", str(settings.port("dagster"))]
 
 
 def daemon_command(settings: Settings) -> list[str]:
     """The daemon: ticks sensors and schedules, and takes runs off the queue."""
     return [
-        *_python("dagster._daemon"),
+        str(Path(sysconfig.get_path("scripts")) / "dagster-daemon"),
         *("run", "--workspace", str(workspace_file(settings)), "--log-level", "warning"),
     ]
 

@@ -9,10 +9,9 @@ from typing import Any
 import dagster as dg
 
 from contracts.settings import Settings
-from orchestration.jobs import BUILD_JOB
-from orchestration.keys import table_name
-from orchestration.processes import process_tag
-from orchestration.publication import publication_of_run
+from orchestration.defs.publication import publication_of_run
+from orchestration.instance.processes import process_tag
+from orchestration.keys import BUILD_JOB, table_name
 from warehouse.ahead import Ahead
 from warehouse.lake import Lake
 from warehouse.raw import raw_tables

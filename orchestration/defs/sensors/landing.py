@@ -1,7 +1,6 @@
 """What happens on new landing commits: topics are observed, and a build is started.
 
-The sensor reads the lander's accounts in PostgreSQL. It never polls Kafka. Another one looks at what the drift
-checks found, and trains early.
+The sensor reads the lander's accounts in PostgreSQL. It never polls Kafka.
 """
 
 from collections.abc import Sequence
@@ -10,23 +9,16 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import msgspec
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from contracts.settings import Settings
-from models.artifact import Name
-from orchestration.alerts import alert_on_failure
-from orchestration.assets_topics import observation
-from orchestration.checks_models import DRIFT_CHECK
-from orchestration.jobs import BUILD, TRAIN, build_in_hand
-from orchestration.keys import model_key
-from orchestration.processes import fail_abandoned_runs
-from orchestration.training import SOURCES
+from orchestration.defs.assets.topics import observation
+from orchestration.defs.jobs import BUILD, build_in_hand
+from orchestration.instance.processes import fail_abandoned_runs
 from streaming.landing.accounts import TopicState, last_commit_id, topic_states
 from warehouse.lock import is_followed
 from warehouse.staged import last_stored_at
 
 TICK_SECONDS = 5
-DRIFT_TICK_SECONDS = 60
 OBSERVE_EVERY_SECONDS = 60
 """Observations stay in Dagster's log for good, so a busy topic gets one a minute, an idle one none."""
 
@@ -100,33 +92,3 @@ def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourcePa
         cursor=msgspec.json.encode(decision.cursor).decode(),
         asset_events=[observation(state) for state in decision.observe],
     )
-
-
-@dg.sensor(
-    name="drift_retrains",
-    jobs=list(TRAIN.values()),
-    minimum_interval_seconds=DRIFT_TICK_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Trains a model before its day when the drift check finds that the data has moved, once a day at most.",
-)
-def drift_retrains(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    day = f"{datetime.now(UTC):%Y-%m-%d}"
-    moved = [model for model in SOURCES if drift_was_found(context.instance, model)]
-    # The key lets each day's request of a model through once, however often the check fails.
-    requests = [
-        dg.RunRequest(run_key=f"{model} {day}", job_name=TRAIN[model].name, partition_key=day) for model in moved
-    ]
-    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "Nothing has moved.")
-
-
-def drift_was_found(instance: dg.DagsterInstance, model: Name) -> bool:
-    """Whether the last drift check of a model found any, and nothing was trained since."""
-    key = dg.AssetCheckKey(model_key(model, "champion"), DRIFT_CHECK)
-    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
-    if record is None or record.status is not AssetCheckExecutionRecordStatus.FAILED:
-        return False
-    trained = instance.get_latest_materialization_event(model_key(model, "version"))
-    return trained is None or trained.timestamp < record.create_timestamp
-
-
-SENSORS = (landing_commits, drift_retrains, alert_on_failure)

@@ -1,0 +1,1 @@
+"""Assets: the topics, the warehouse and the models."""

@@ -1,0 +1,1 @@
+"""Asset checks: of topics and tables, and of the champions."""
