@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from contracts.settings import Settings
-from orchestration.repair import repair
+from operations.repair import repair
 from tests.integration.landed import Landing
 from tests.integration.samples import order
 from warehouse import damaged, raw, recent
