@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 export NO_MKDOCS_2_WARNING = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security docs site lock clean
+.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security tutorials docs screenshots site lock clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -91,6 +91,12 @@ chaos: setup  ## Kill things at random for a long while, and verify
 
 security: setup  ## Attack a running stack as another account and another client would
 	@$(BIN)/pytest tests/security
+
+tutorials: setup  ## Follow the tutorials of the docs, each command on a stack of its own
+	@$(BIN)/pytest tests/tutorials --timeout=3600 -o faulthandler_timeout=0
+
+screenshots: setup  ## Take the README's screenshots of the running stack (needs Chromium)
+	@$(BIN)/python -m docs.screenshots
 
 docs: setup  ## Write the generated reference pages under docs/
 	@$(BIN)/headrace docs

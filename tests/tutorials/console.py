@@ -52,21 +52,23 @@ def _command(part: str) -> Command:
 class Shell:
     """Runs the commands of one page, each in the folder that the ones before it led to."""
 
+    folder: Path
+
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._environment = environment
 
     def save(self, file: File) -> None:
-        (self._folder / file.name).write_text(file.content)
+        (self.folder / file.name).write_text(file.content)
 
     def run(self, command: Command) -> tuple[int, str]:
         """The exit code and the output of a command, standard error included."""
-        output = self._folder / ".output"
+        output = self.folder / ".output"
         with output.open("w") as sink:
             # Output goes to a file: what `up --detach` leaves running would hold a pipe open.
             done = subprocess.run(
-                ["bash", "-c", f"{command.line}\nstatus=$?; pwd > {self._folder}/.folder; exit $status"],
-                cwd=self._folder,
+                ["bash", "-c", f"{command.line}\nstatus=$?; pwd > {self.folder}/.folder; exit $status"],
+                cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -76,8 +78,8 @@ class Shell:
             )
         text = output.read_text()
         output.unlink()
-        left = self._folder / ".folder"
-        self._folder = Path(left.read_text().strip())
+        left = self.folder / ".folder"
+        self.folder = Path(left.read_text().strip())
         left.unlink()
         return done.returncode, text
 

@@ -1,0 +1,46 @@
+"""Each tutorial, followed from an empty folder: every command works and prints what the page shows."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.settings import Settings
+from headrace import stack
+from tests.tutorials.console import File, Shell, matches, steps
+
+PAGES = Path(__file__).parents[2] / "docs" / "tutorials"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty folder with a short path, as sockets have theirs in it."""
+    folder = Path(tempfile.mkdtemp(prefix="hr-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
+def test_every_command_of_a_tutorial_prints_what_the_page_shows(
+    page: Path, folder: Path, free_port_base: Callable[[], int]
+) -> None:
+    base = free_port_base()
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    shell = Shell(folder, {**os.environ, "HEADRACE_PORT_BASE": str(base), "PATH": path})
+    differing: list[str] = []
+    try:
+        for step in steps(page):
+            if isinstance(step, File):
+                shell.save(step)
+                continue
+            code, output = shell.run(step)
+            assert code == 0, f"$ {step.line}\n{output}"
+            if not matches(step.shown, output):
+                differing.append(f"$ {step.line}\n{output}")
+    finally:
+        stack.down(Settings(home=shell.folder / ".headrace", port_base=base))
+    assert differing == [], "\n".join(differing)
