@@ -68,7 +68,7 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 
 def test_every_document_that_the_code_names_exists() -> None:
-    rooms = ("contracts", "guard", "streaming", "models", "warehouse", "orchestration", "headrace")
+    rooms = ("contracts", "guard", "streaming", "models", "warehouse", "operations", "orchestration", "headrace")
     sources = [path for room in rooms for path in (ROOT / room).rglob("*") if path.suffix in {".py", ".sql", ".java"}]
     named = {name for source in sources for name in re.findall(r"\bdocs/[\w/-]+\.md", source.read_text())}
     assert named
