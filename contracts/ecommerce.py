@@ -87,6 +87,13 @@ class Order(Event, kw_only=True, frozen=True):
             " signs its purchases, and this one lacks the signature."
         ),
     ] = None
+    verified: Annotated[
+        bool | None,
+        about(
+            "Web orders: whether the purchase bears the shop's signature; empty where the shop has no key. Of one that"
+            " does, the total is the revenue."
+        ),
+    ] = None
     is_bot: Annotated[
         bool, about("Web orders: whether the user agent of the purchase calls itself a crawler, monitor or script.")
     ] = False

@@ -109,7 +109,7 @@ class CustomerOrders:
             is_store=order.channel == "store",
             time_us=time_us,
             lines=len(order.lines),
-            units=_packed(sum(line.quantity * int(Decimal(line.unit_price) * MONEY_UNITS) for line in order.lines)),
+            units=_packed(_revenue(order)),
             first_event=event if before is None else before.first_event,
         )
         self._state.put(key, _encode(after))
@@ -192,6 +192,13 @@ class CustomerOrders:
             totals.first_us = time if totals.orders == 1 else min(totals.first_us, time)
             totals.last_us = time if totals.orders == 1 else max(totals.last_us, time)
             self._days.add(time // DAY_US)
+
+
+def _revenue(order: Order) -> int:
+    """What an order brings in, as in `core.orders`: of a signed purchase its signed total (docs/decisions/0027)."""
+    if order.verified:
+        return int(Decimal(order.total) * MONEY_UNITS)
+    return sum(line.quantity * int(Decimal(line.unit_price) * MONEY_UNITS) for line in order.lines)
 
 
 def _kind(order: Order, arrived_ms: int | None) -> str:

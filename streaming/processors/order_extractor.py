@@ -9,7 +9,8 @@ forgotten, and its cart, if it had one, counted as abandoned. So hits that come 
 log, find their session still there. Orders are remembered for `REMEMBERED`: a page loaded again makes no second order.
 
 Where the shop signs its purchases, one without its signature becomes an order flagged `unverified`, under an event id
-of its own: the signed one is an order too, whichever comes first, and takes precedence in `core.orders`.
+of its own: the signed one is an order too, whichever comes first, and takes precedence in `core.orders`. Of a signed
+purchase only the lines come from other hits, which nobody signs, and they decide no revenue (docs/decisions/0027).
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from streaming.processors.stream_time import StreamTime, bounded
 IDLE = timedelta(minutes=30)
 REMEMBERED = timedelta(days=7)
 NO_CURRENCY = "XXX"
-"""ISO 4217 for none: no hit of the session named one."""
+"""ISO 4217 for none: no hit of the session names one, or a signed purchase does not."""
 
 _ORDER = b"o"
 _TAKEN, _UNVERIFIED = b"", b"u"
@@ -139,11 +140,13 @@ class _Batch:
             channel="web",
             kind="order",
             customer_id=hit.customer_id,
-            currency=hit.currency or known.currency or NO_CURRENCY,
+            # Nobody signs what other hits of the session say.
+            currency=hit.currency or (None if hit.verified else known.currency) or NO_CURRENCY,
             country=hit.country,
             lines=order_lines(lines),
             total=total,
             flag=flag,
+            verified=hit.verified,
             is_bot=hit.is_bot,
             session_id=session.identity,
             session_s=int((hit.event_time - known.began).total_seconds()),

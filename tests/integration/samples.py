@@ -28,7 +28,7 @@ def order(order_id: str, *lines: tuple[str, int, str], time: datetime = START, *
         source="test",
         order_id=order_id,
         lines=[OrderLine(sku=sku, description=sku.lower(), quantity=n, unit_price=price) for sku, n, price in lines],
-        total="0",
+        total=told.pop("total", "0"),
         **told,
     )
 

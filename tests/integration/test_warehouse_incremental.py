@@ -408,6 +408,42 @@ def test_unverified_purchases_are_kept_and_are_in_no_marts_revenue(fresh: Settin
     assert rows(fresh, "select sum(orders), sum(monetary)::integer from core.customer_features") == [(2, 8)]
 
 
+def test_a_signed_purchase_brings_in_its_signed_total_however_its_cart_was_stuffed(fresh: Settings) -> None:
+    signed: dict[str, Any] = {"channel": "web", "verified": True, "customer_id": "C1"}
+    landing = Landing(fresh)
+    landing.land(
+        "orders",
+        [
+            order("1", ("A", 2, "500000.00"), ("B", 1, "0.01"), total="1.00", flag="total mismatch", **signed),
+            # A discount of a tenth, and postage of 2.00 that no line is for.
+            order("2", ("A", 1, "6.00"), ("B", 1, "4.00"), total="9.00", flag="total mismatch", **signed),
+            order("3", ("A", 1, "6.00"), total="8.00", flag="total mismatch", **signed),
+            order("4", total="3.00", flag="empty cart", **signed),
+            order("5", ("B", 2, "2.50"), total="5.00", **signed),
+        ],
+    )
+    landing.land("customers", [customer("C1")])
+    landing.land("web_logs", [hit("1")])
+    build_from(fresh, "orders", "customers", "web_logs")
+    assert rows(fresh, "select sum(revenue)::double from core.customer_orders") == [(26,)]
+    orders = rows(fresh, "select order_id, revenue::double, stated_total::double from core.orders order by 1")
+    assert orders == [("1", 1, 1), ("2", 9, 9), ("3", 8, 8), ("4", 3, 3), ("5", 5, 5)]
+    by_line = "select order_id, list(revenue::double order by line_number) from core.order_lines group by 1 order by 1"
+    assert rows(fresh, by_line) == [("1", [1, 0]), ("2", [5.4, 3.6]), ("3", [6]), ("5", [5])]
+    for table_name, measure, brought_in in [
+        ("sales_daily", "revenue", 26),
+        ("sales_by_residence", "revenue", 26),
+        ("cohort_retention", "revenue", 26),
+        ("conversion_funnel", "revenue", 26),
+        ("product_months", "revenue", 21),
+        ("product_trends", "revenue_28d", 21),
+    ]:
+        found = rows(fresh, f"select sum({measure})::double from marts.{table_name}")
+        assert found == [(brought_in,)], table_name
+    assert rows(fresh, "select sum(flagged_orders) from marts.conversion_funnel") == [(4,)]
+    assert rows(fresh, "select orders, monetary::double from core.customer_features") == [(5, 26)]
+
+
 def test_random_record_times_change_neither_orders_nor_customers_nor_observations(fresh: Settings) -> None:
     chance = random.Random(14)
     moments = [at(days=-20_000), at(days=-1), at(minutes=-0.03), at(), at(days=1), at(days=9_000)]

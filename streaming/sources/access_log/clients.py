@@ -15,6 +15,8 @@ MAX_LIST_LENGTH = 2_048
 NONE = ("-", "unix:")
 """What Apache and nginx write where there is no address; `unix:` is a client on a Unix socket."""
 
+_PART = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_V4 = re.compile(rf"(?:{_PART}\.){{3}}{_PART}")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*+\.?")
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?[0-9]+\.?")
@@ -24,7 +26,8 @@ _WITH_PORT = re.compile(r"([^:\[\]]+|\[[^\[\]]*\]):[0-9]{1,5}")
 @lru_cache(maxsize=CACHED)
 def client_of(text: str) -> str | None:
     """The client in its one form; None for a text that is none."""
-    if text in NONE:
+    # Most are IPv4 addresses in their one form: this takes a tenth of what follows.
+    if _V4.fullmatch(text) is not None or text in NONE:
         return text
     return forwarded_for(text) or _host_name(text)
 

@@ -46,7 +46,7 @@ def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 
         order_id=order_id,
         currency="GBP",
         lines=[OrderLine(sku="A", quantity=2 * sign, unit_price=price)],
-        total="0",
+        total=told.pop("total", "0"),
         **told,
     )
 
@@ -117,6 +117,11 @@ def test_an_unverified_purchase_is_in_no_feature_and_never_takes_precedence() ->
     )
     assert [(event.orders, event.monetary) for event in events] == [(1, "5.0000"), (1, "8.0000")]
     assert dict(result.drops) == {"unverified": 1, "a verified order takes precedence": 1}
+
+
+def test_a_signed_purchase_counts_its_signed_total_whatever_its_lines_say() -> None:
+    events, _ = scored([order("1", price="500000.00", channel="web", verified=True, total="1.00")])
+    assert [(event.orders, event.monetary) for event in events] == [(1, "1.0000")]
 
 
 def test_an_order_dated_more_than_a_day_after_its_arrival_is_in_no_feature() -> None:
@@ -190,6 +195,8 @@ ORDERS = st.builds(
     kind=st.sampled_from(["order", "order", "return", "adjustment"]),
     channel=st.sampled_from(["web", "web", "store"]),
     flag=st.sampled_from([None, None, "unverified"]),
+    verified=st.sampled_from([None, False, True]),
+    total=st.sampled_from(["0", "1.0000"]),
     customer_id=st.sampled_from(["C", "D"]),
 )
 
@@ -204,7 +211,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
             order_id varchar, event_id varchar, channel varchar, kind varchar, event_time timestamptz,
             customer_id varchar, country varchar, currency varchar, total decimal(18, 4), source varchar,
             lines struct(sku varchar, quantity bigint, unit_price decimal(18, 4))[],
-            flag varchar,
+            flag varchar, verified boolean,
             _is_tombstone boolean, _kafka_time integer, _topic_id integer, _partition integer, _offset integer
         )
     """)
@@ -223,12 +230,12 @@ def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digi
     times = data.draw(st.lists(st.integers(-3, 3), min_size=len(orders), max_size=len(orders)))
     warehouse.execute("delete from raw.orders")
     warehouse.executemany(
-        "insert into raw.orders values (?, ?, ?, ?, ?, ?, null, 'GBP', 0, 'test', ?, ?, false, ?, 0, 0, ?)",
+        "insert into raw.orders values (?, ?, ?, ?, ?, ?, null, 'GBP', ?, 'test', ?, ?, ?, false, ?, 0, 0, ?)",
         [
             (
-                *(each.order_id, each.event_id, each.channel, each.kind, each.event_time, each.customer_id),
+                *(each.order_id, each.event_id, each.channel, each.kind, each.event_time, each.customer_id, each.total),
                 [{"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price} for line in each.lines],
-                *(each.flag, time, offset),
+                *(each.flag, each.verified, time, offset),
             )
             for offset, (time, each) in enumerate(zip(times, orders, strict=True))
         ],

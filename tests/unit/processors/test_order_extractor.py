@@ -237,6 +237,16 @@ def test_a_purchase_without_its_signature_takes_nobody_elses_lines() -> None:
     assert [(order.flag, len(order.lines)) for order in stream.orders] == [("unverified", 0), (None, 1)]
 
 
+def test_a_signed_purchase_takes_nothing_but_its_lines_from_unsigned_hits() -> None:
+    stuffed = hit("add_to_cart", 0, quantity=1_000_000, unit_price="500000.00", currency="KWD", customer_id="T")
+    signed = hit("purchase", 1, order_total="1.00", verified=True)
+    (order,) = Stream().take(stuffed, signed).orders
+    assert (order.verified, order.total, order.flag) == (True, "1.00", "total mismatch")
+    assert (order.currency, order.customer_id, order.country) == ("XXX", None, None)
+    unsigned = Stream().take(hit("add_to_cart", 0, currency="KWD"), hit("purchase", 1)).orders
+    assert [(order.verified, order.currency) for order in unsigned] == [(None, "KWD")]
+
+
 def test_a_page_view_writes_little_however_full_the_cart_is() -> None:
     stream = Stream()
     stream.take(*(hit("add_to_cart", 0, sku=f"{number:0150}") for number in range(MAX_CART_LINES + 5)))

@@ -37,7 +37,9 @@ def test_a_column_goes_back_to_the_landed_records_and_forth_to_the_marts() -> No
     (revenue,) = trace("marts.sales_daily.revenue")
     (of_orders,) = revenue.related
     assert (of_orders.table, of_orders.column) == ("core.orders", "revenue")
-    assert [(each.table, each.column) for each in of_orders.related] == [("raw.orders", "lines")]
+    assert [(each.table, each.column) for each in of_orders.related] == [
+        ("raw.orders", column) for column in ("lines", "total", "verified")
+    ]
     (rating,) = trace("core.feedback.rating", downstream=True)
     assert ("marts.feedback_daily", "mean_rating") in {(each.table, each.column) for each in rating.related}
 
@@ -55,6 +57,8 @@ def test_the_command_prints_a_tree_or_json() -> None:
         "marts.sales_daily.revenue",
         "core.orders.revenue",
         "raw.orders.lines",
+        "raw.orders.total",
+        "raw.orders.verified",
     ]
     printed = CliRunner().invoke(build_app(), ["lineage", "marts.sales_daily", "--json"]).stdout
     assert [each["column"] for each in json.loads(printed)][:2] == [

@@ -14,7 +14,8 @@
 -- column description: Product name at the time of the order.
 -- column quantity: Units; negative on a return.
 -- column unit_price: Price of one unit, in the order's currency.
--- column revenue: Quantity times unit price, exact.
+-- column revenue: Quantity times unit price, exact. Where the lines of a signed purchase add up to more than its signed
+--     total, their shares of it.
 -- column currency: ISO 4217 code of the amounts.
 -- column kind: `order`, `return` or `adjustment`; or `unverified`, as in core.orders.
 -- column channel: Who is believed about this order.
@@ -27,6 +28,8 @@ with arrivals as (
         order_id,
         event_id,
         lines,
+        verified,
+        total,
         max(_kafka_time) over (partition by order_id, _topic_id, _partition) as latest_arrival,
         _topic_id,
         _partition,
@@ -36,14 +39,27 @@ with arrivals as (
 ),
 -- The same arrival of an event as in core.orders.
 documents as (
-    select *
+    select
+        *,
+        case
+            when verified
+            then list_sum(
+                list_transform(lines, lambda line: (line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4))
+            )
+        end as unsigned_amount
     from arrivals
     qualify row_number() over (
         partition by order_id, event_id order by latest_arrival, _topic_id, _partition, _offset
     ) = 1
 ),
 lines as (
-    select order_id, event_id, unnest(lines) as line, generate_subscripts(lines, 1) as line_number
+    select
+        order_id,
+        event_id,
+        unnest(lines) as line,
+        generate_subscripts(lines, 1) as line_number,
+        -- Nobody signs lines: together they bring in no more than the signed total (docs/decisions/0027).
+        case when unsigned_amount > total then total::double / unsigned_amount::double end as share
     from documents
 )
 select
@@ -53,7 +69,10 @@ select
     line.description as description,
     line.quantity as quantity,
     line.unit_price as unit_price,
-    (line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4) as revenue,
+    coalesce(
+        (line.quantity::double * line.unit_price::double * share)::decimal(38, 4),
+        (line.quantity::decimal(19, 0) * line.unit_price)::decimal(38, 4)
+    ) as revenue,
     orders.currency,
     orders.kind,
     orders.channel,

@@ -22,7 +22,8 @@
 -- column currency: ISO 4217 code of the amounts.
 -- column line_count: Number of lines.
 -- column units: Units over all lines, negative on a return.
--- column revenue: Sum of quantity times unit price over the lines, exact, negative on a return.
+-- column revenue: Sum of quantity times unit price over the lines, exact, negative on a return; of a signed purchase its
+--     signed total.
 -- column stated_total: The total as the source states it.
 -- column source: The source that sent it.
 -- column received_at: When Kafka took the event.
@@ -81,7 +82,11 @@ select
     coalesce(line_count, 0) as line_count,
     coalesce(units, 0)::decimal(38, 0) as units,
     -- Lines of an older contract may have quantities whose sum no column holds.
-    case when line_count is null then 0 when is_within_bounds then revenue end::decimal(38, 4) as revenue,
+    case
+        when not is_within_bounds then null
+        when verified then total -- docs/decisions/0027
+        else coalesce(revenue, 0)
+    end::decimal(38, 4) as revenue,
     total as stated_total,
     source,
     _kafka_time as received_at

@@ -16,7 +16,7 @@
 -- column session_pages: Pages seen before the purchase.
 -- column line_count: Lines in the cart.
 -- column currency: ISO 4217 code of the amounts.
--- column revenue: Sum of quantity times unit price over the cart, exact.
+-- column revenue: Sum of quantity times unit price over the cart, exact; of a signed purchase its signed total.
 -- column stated_total: The total as the purchase states it.
 -- column flag: What is odd about it: `unverified`, `ahead of time`, `total mismatch` or `empty cart`; empty where nothing
 --     is.
@@ -34,10 +34,13 @@ select
     session_pages,
     len(lines) as line_count,
     currency,
-    -- Lines of an older contract may have quantities whose sum no column holds.
-    if(
-        coalesce(list_bool_and(list_transform(lines, lambda line: line.quantity between -100000000 and 100000000)), true),
-        coalesce(
+    case
+        when verified then total -- docs/decisions/0027
+        -- Lines of an older contract may have quantities whose sum no column holds.
+        when coalesce(
+            list_bool_and(list_transform(lines, lambda line: line.quantity between -100000000 and 100000000)), true
+        )
+        then coalesce(
             list_sum(
                 list_transform(
                     list_filter(lines, lambda line: line.quantity between -100000000 and 100000000),
@@ -45,9 +48,8 @@ select
                 )
             ),
             0
-        ),
-        null
-    )::decimal(38, 4) as revenue,
+        )
+    end::decimal(38, 4) as revenue,
     total as stated_total,
     flag,
     flag is not distinct from 'unverified' as is_unverified,
