@@ -1,8 +1,9 @@
 """The strict decoder: the one answer to whether a record's value is a valid event.
 
 The lander's columnar decoder and the processors must agree with it on every record; a shared corpus of bad input pins
-that. Unknown fields are ignored, so that a producer may be upgraded before its consumers; of a key given twice the
-last value counts.
+that, as must Connect's converter (`headrace/stack/kafka/ContractConverter.java`). Unknown fields are ignored, so that a
+producer may be upgraded before its consumers. Of a key given twice the last value counts, and the others may be any
+JSON.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import msgspec
 from contracts.errors import HeadraceError
 from contracts.fields import Field, fields_of
 from contracts.missing import is_missing
+from contracts.nesting import MAX_DEPTH, is_too_deep
 from contracts.topics import MAX_RECORD_BYTES
 from contracts.types import Event
 
@@ -42,9 +44,10 @@ class InvalidRecord(HeadraceError):  # noqa: N818  it is a verdict on the record
 def decode(contract: type[E], value: bytes) -> E:
     """Decode the value of a record, or raise `InvalidRecord`.
 
-    Valid is: UTF-8 JSON (RFC 8259), one object, at most `MAX_RECORD_BYTES` long; every required field present; every
-    value of its declared type and range; times in UTC between the years 1000 and 2999; no NUL in any text. A customer
-    named by a word for nothing is null, and not valid where one is required.
+    Valid is: UTF-8 JSON (RFC 8259) without lone surrogates, one object, at most `MAX_RECORD_BYTES` long and `MAX_DEPTH`
+    levels deep; every required field present; every value of its declared type and range; times in UTC between the
+    years 1000 and 2999; no NUL in any text. A customer named by a word for nothing is null, and not valid where one is
+    required.
     """
     return strict_decoder(contract)(value)
 
@@ -61,9 +64,11 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
         if len(value) > MAX_RECORD_BYTES:
             raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
         try:
-            event = parse(value)
-        except RecursionError:
-            raise InvalidRecord("too deep", "nested too deeply") from None
+            try:
+                event = parse(value)
+            except (msgspec.ValidationError, UnicodeDecodeError):
+                # It may be for a field that does not count. All that is read above is known, and so UTF-8, and flat.
+                event = parse(_what_counts(value, fields))
         except UnicodeDecodeError as error:
             raise InvalidRecord("not UTF-8", f"not UTF-8 at byte {error.start}") from None
         except msgspec.ValidationError as error:
@@ -104,6 +109,34 @@ def are_valid(contract: type[Event], encoded: Sequence[bytes]) -> bool:
         and all(time is None or _is_valid_time(time) for time in times)
         and not any(is_missing(customer) for name in required for customer in map(attrgetter(name), events))
     )
+
+
+_pairs = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _what_counts(value: bytes, fields: tuple[Field, ...]) -> bytes:
+    """The object without unknown fields, and with the last value alone of a key given twice.
+
+    Raises:
+        InvalidRecord, UnicodeDecodeError, msgspec.DecodeError: what is left out is no JSON either.
+    """
+    if is_too_deep(value):
+        raise InvalidRecord("too deep", f"nested more than {MAX_DEPTH} levels deep")
+    if not value.isascii():
+        value.decode()
+    return _known(value, fields)
+
+
+def _known(value: bytes | msgspec.Raw, fields: tuple[Field, ...]) -> bytes:
+    pairs = _pairs(value)
+    known = {field.name: pairs[field.name] for field in fields if field.name in pairs}
+    for field in fields:
+        if field.kind == "list" and bytes(known.get(field.name, b""))[:1] == b"[":
+            elements = _elements(known[field.name])
+            objects = [_known(each, field.children) if bytes(each)[:1] == b"{" else bytes(each) for each in elements]
+            known[field.name] = msgspec.Raw(b"[%b]" % b",".join(objects))
+    return msgspec.json.encode(known)
 
 
 @cache

@@ -60,7 +60,7 @@ class WebLog(Event, kw_only=True, frozen=True):
     ] = None
 
 
-class OrderLine(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True):
+class OrderLine(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One line of an order; its place in the list is its line number."""
 
     sku: Annotated[Identifier, about("Product code.")]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from contracts.fields import Field, fields_of
 from contracts.landing import RECORD_FIELDS
+from contracts.nesting import MAX_DEPTH
 from contracts.settings import PORTS, Settings
 from contracts.source_settings import SourceSettings
 from contracts.topics import DAY_MS, DEAD_LETTER_TOPICS, EVENT_TOPICS, MAX_RECORD_BYTES, Topic
@@ -17,9 +18,10 @@ _TYPES = {
     "time": "RFC 3339 time in UTC",
     "list": "list",
 }
-_VALUES = f"""Values are UTF-8 JSON objects of at most {MAX_RECORD_BYTES:,} bytes. Unknown fields are ignored, fields
-without a value may be left out, of a key given twice the last counts, and no text may hold a NUL. What a field's type
-refuses goes to the quarantine of its topic, with its bytes and the reason."""
+_VALUES = f"""Values are UTF-8 JSON objects of at most {MAX_RECORD_BYTES:,} bytes, nested at most {MAX_DEPTH} levels
+deep and without lone surrogates. Unknown fields are ignored, fields without a value may be left out, of a key given
+twice the last value counts (the others may be any JSON), times are rounded to microseconds, and no text may hold a NUL.
+What a field's type refuses goes to the quarantine of its topic, with its bytes and the reason."""
 _DEAD_LETTERS = f"""Each topic has a `.dlq` that takes raw bytes: what a source or processor could not use, with the
 reason and where it came from in headers ({len(DEAD_LETTER_TOPICS)} topics, 1 partition each, 30 days)."""
 

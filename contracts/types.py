@@ -87,8 +87,11 @@ def derived_id(prefix: str, identity: str) -> str:
     return f"{prefix}-{blake2b(identity.encode(errors='surrogatepass'), digest_size=32).hexdigest()}"
 
 
-class Event(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True):
-    """What every event carries."""
+class Event(Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """What every event carries.
+
+    Unknown fields are forbidden here so that the strict decoder notices them: it reads them, and leaves them out.
+    """
 
     event_id: Annotated[Identifier, about("Stable under re-sending: derived from the source's own position or id.")]
     event_time: Annotated[UtcTime, about("When it happened, by the source's account.")]

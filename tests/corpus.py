@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import orjson
 
+from contracts.nesting import MAX_DEPTH
+
 VALID: dict[str, object] = {
     "event_id": "order-1",
     "event_time": "2026-11-01T12:00:00Z",
@@ -56,6 +58,10 @@ def _line(**changes: object) -> bytes:
     return _with(lines=[{"sku": "85123A", "quantity": 6, "unit_price": "2.55", **changes}])
 
 
+def _deep(levels: int) -> bytes:
+    return b'{"x":' + b"[" * levels + b"]" * levels + b"," + orjson.dumps(VALID)[1:]
+
+
 GUESTS = ("", " ", "\t\xa0\n", "nan", "NaN", "NULL", "null", "\\N", "<NA>", "N/A", "n/a", "None", "undefined", " nan ")
 """What stands for no customer in files, databases and web pages."""
 NO_GUESTS = ("0", "nano", "NULLER", "N", "nan1", "\u2007", "\u0130N/A")
@@ -67,6 +73,16 @@ CASES: tuple[Case, ...] = (
     Case("white space around it", b" \t" + orjson.dumps(VALID) + b"\r\n", None),
     Case("an unknown field", _with(added_later={"a": [1, 2]}), None),
     Case("a key twice: the last counts", _raw(b'"kind":"order"', b'"kind":"adjustment","kind":"order"'), None),
+    Case("a key given twice: the first may be of another type", b'{"order_id":1,' + orjson.dumps(VALID)[1:], None),
+    Case(
+        "a key given twice: the first may be missing a part", b'{"lines":[{"sku":1},2],' + orjson.dumps(VALID)[1:], None
+    ),
+    Case("a key given twice in a line: the last counts", _raw(b'"quantity":6', b'"quantity":"six","quantity":6'), None),
+    Case("an unknown field in a line", _line(colour=["é", {"a": None}]), None),
+    Case("an unknown field as deep as may be", _deep(MAX_DEPTH - 1), None),
+    Case(
+        "a number of 2,000 digits in an unknown field", b'{"x":' + b"9" * 2_000 + b"," + orjson.dumps(VALID)[1:], None
+    ),
     Case("an escaped key", _raw(b'"channel"', b'"chann\\u0065l"'), None),
     Case("text in many scripts", _with(customer_id="Ærø 東京 😀"), None),
     Case("text escaped in many scripts", _raw(b'"17850"', b'"\\u6771\\u4eac \\ud83d\\ude00"'), None),
@@ -104,6 +120,8 @@ CASES: tuple[Case, ...] = (
     Case("a lone low surrogate", _raw(b'"17850"', b'"\\udc00 x"'), "malformed JSON"),
     Case("a raw NUL in text", _raw(b"17850", b"17\x0050"), "malformed JSON"),
     Case("a raw newline in text", _raw(b"17850", b"17\n50"), "malformed JSON"),
+    Case("a lone surrogate in an unknown field", b'{"x":["\\ud800"],' + orjson.dumps(VALID)[1:], "malformed JSON"),
+    Case("a lone surrogate in an unknown name", b'{"\\ud800":1,' + orjson.dumps(VALID)[1:], "malformed JSON"),
     # the wrong thing
     Case("an array", b"[" + orjson.dumps(VALID) + b"]", "invalid field"),
     Case("null", b"null", "invalid field"),
@@ -119,6 +137,9 @@ CASES: tuple[Case, ...] = (
     Case("the smallest whole number as a quantity", _line(quantity=-(2**63)), "invalid field"),
     Case("a number too large", _raw(b'"quantity":6', b'"quantity":9223372036854775808'), "invalid field"),
     Case("an object where a list belongs", _with(lines={"sku": "x"}), "invalid field"),
+    Case(
+        "a key given twice: the last is of another type", orjson.dumps(VALID)[:-1] + b',"order_id":1}', "invalid field"
+    ),
     Case("null in a list", _with(lines=[None]), "invalid field"),
     Case("an unknown choice", _with(channel="fax"), "invalid field"),
     Case("an empty id", _with(event_id=""), "invalid field"),
@@ -153,8 +174,15 @@ CASES: tuple[Case, ...] = (
     Case("an escaped NUL", _raw(b'"17850"', b'"a\\u0000b"'), "NUL character"),
     Case("an escaped NUL in a line", _raw(b'"85123A"', b'"8\\u0000"'), "NUL character"),
     Case("bytes that are not UTF-8", _raw(b"17850", b"caf\xe9"), "not UTF-8"),
+    Case("bytes that are not UTF-8 in an unknown field", b'{"x":["\xff"],' + orjson.dumps(VALID)[1:], "not UTF-8"),
+    Case("bytes that are not UTF-8 in an unknown name", b'{"\xff":1,' + orjson.dumps(VALID)[1:], "not UTF-8"),
+    Case("bytes that are not UTF-8 in an unknown name of a line", _raw(b'"sku"', b'"\xff":1,"sku"'), "not UTF-8"),
+    Case(
+        "bytes that are not UTF-8 in a value that does not count", _raw(b'"kind"', b'"kind":"\xff","kind"'), "not UTF-8"
+    ),
+    Case("an unknown field nested too deeply", _deep(MAX_DEPTH), "too deep"),
     Case("an overlong encoding", _raw(b"17850", b"\xc0\x80"), "not UTF-8"),
-    Case("nested deeply", _raw(b'"17850"', b"[" * DEEP + b"]" * DEEP), "invalid field"),
+    Case("nested deeply", _raw(b'"17850"', b"[" * DEEP + b"]" * DEEP), "too deep"),
     Case(
         "nested deeply in an unknown field",
         b'{"x":' + b"[" * DEEP + b"]" * DEEP + b"," + orjson.dumps(VALID)[1:],

@@ -4,6 +4,7 @@ import json
 
 from contracts.decoding import encode
 from contracts.ecommerce import CustomerBehavior
+from contracts.nesting import MAX_DEPTH
 from tests.integration.samples import at
 
 BEHAVIOR = CustomerBehavior(
@@ -26,6 +27,10 @@ def _with(**changes: object) -> bytes:
     return json.dumps(json.loads(encode(BEHAVIOR)) | changes).encode()
 
 
+def _deep(levels: int) -> bytes:
+    return b'{"x":' + b"[" * levels + b"]" * levels + b"," + encode(BEHAVIOR)[1:]
+
+
 VALUES: list[tuple[str, bytes]] = [
     ("plain", encode(BEHAVIOR)),
     ("unknown fields, nested", _with(more={"a": [1, None]})),
@@ -34,6 +39,21 @@ VALUES: list[tuple[str, bytes]] = [
     ("offset zero", _with(event_time="2026-01-01T00:00:00+00:00")),
     ("an optional field that is null", _with(recency_days=None)),
     ("a key given twice, the last one good", b'{"orders":1,' + encode(BEHAVIOR)[1:]),
+    ("a key given twice, the first of another type", b'{"orders":"x","segment":[],' + encode(BEHAVIOR)[1:]),
+    ("a key given twice, the last of another type", encode(BEHAVIOR)[:-1] + b',"orders":"x"}'),
+    ("not UTF-8 in the name of an unknown field", b'{"\xff":1,' + encode(BEHAVIOR)[1:]),
+    ("not UTF-8 in an unknown field", b'{"x":"\xff",' + encode(BEHAVIOR)[1:]),
+    ("a lone surrogate in an unknown field", b'{"x":"\\ud800",' + encode(BEHAVIOR)[1:]),
+    ("a number of 2,000 digits in an unknown field", b'{"x":' + b"9" * 2_000 + b"," + encode(BEHAVIOR)[1:]),
+    ("an unknown field as deep as may be", _deep(MAX_DEPTH - 1)),
+    ("an unknown field nested too deeply", _deep(MAX_DEPTH)),
+    ("a name of 60,000 letters", _with(**{"n" * 60_000: 1})),
+    ("nanoseconds", _with(event_time="2026-01-01T00:00:00.1234567891Z")),
+    ("an offset without a colon", _with(event_time="2026-01-01T00:00:00+0000")),
+    ("a time without seconds", _with(event_time="2026-01-01T00:00Z")),
+    ("an offset of hours", _with(event_time="2026-01-01T00:00:00+00")),
+    ("a fraction without digits", _with(event_time="2026-01-01T00:00:00.Z")),
+    ("nearly the year 3000", _with(event_time="2999-12-31T23:59:59.9999999Z")),
     ("four decimals", _with(monetary="-99999999999999.9999")),
     ("text beyond the basic plane", _with(segment="\N{GRINNING FACE}")),
     ("an identifier of 256 characters", _with(segment="\N{GRINNING FACE}" * 256)),

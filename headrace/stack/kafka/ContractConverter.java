@@ -1,18 +1,25 @@
 package headrace.connect;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
+import java.time.LocalDateTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.kafka.connect.data.Field;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaAndValue;
@@ -25,15 +32,31 @@ import org.apache.kafka.connect.storage.Converter;
 /**
  * Records to rows, as strictly as the contracts' own decoder (`contracts/decoding.py`): what that refuses is refused here,
  * with a reason, and goes to the dead letters. Kafka's JsonConverter would read a text as 0.0, and let a NUL pass, at
- * which PostgreSQL refuses the whole batch and the task ends.
+ * which PostgreSQL refuses the whole batch and the task ends. `tests/integration/test_decoders_agree.py` compares both.
+ *
+ * A record is read token by token: of a key given twice the last value counts, whatever the others are, and a number in
+ * an unknown field may have any length. Jackson's tree would make each of them, which takes the square of its digits.
  *
  * `schema.content` is what `contracts.delivery.connect_schema` gives. Keys are plain text, which becomes the one field
  * named by `field`, as the sink wants it. For sinks only.
  */
 public final class ContractConverter implements Converter {
     private static final int MAX_BYTES = 1_000_000;
-    private static final ObjectMapper JSON =
-            new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+    /** As `contracts.nesting.MAX_DEPTH`. */
+    private static final int MAX_DEPTH = 32;
+    private static final JsonFactory JSON = JsonFactory.builder()
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNestingDepth(MAX_DEPTH)
+                    .maxNumberLength(MAX_BYTES)
+                    .maxNameLength(MAX_BYTES)
+                    .build())
+            // Names come from anybody: nothing keeps them.
+            .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+            .build();
+    private static final Pattern TIME = Pattern.compile(
+            "([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\\.([0-9]+))?(?:[Zz]|[+-]00:?00)");
+    private static final int NANO_DIGITS = 9;
+    private static final int HALF_A_MICRO = 500;
 
     private boolean isKey;
     private Schema schema;
@@ -49,7 +72,7 @@ public final class ContractConverter implements Converter {
         }
         try (JsonConverter converter = new JsonConverter()) {
             converter.configure(Map.of("schemas.enable", "false"), false);
-            schema = converter.asConnectSchema(JSON.readTree((String) configs.get("schema.content")));
+            schema = converter.asConnectSchema(new ObjectMapper().readTree((String) configs.get("schema.content")));
         } catch (JsonProcessingException error) {
             throw new DataException("schema.content is no JSON");
         }
@@ -83,17 +106,14 @@ public final class ContractConverter implements Converter {
         if (bytes.length > MAX_BYTES) {
             throw new DataException("longer than " + MAX_BYTES + " bytes");
         }
-        JsonNode object = parsed(decoded(bytes));
-        if (object == null || !object.isObject()) {
-            throw new DataException("not a JSON object");
-        }
+        Map<String, Scalar> values = parsed(decoded(bytes));
         Struct struct = new Struct(schema);
         for (Field field : schema.fields()) {
-            JsonNode node = object.get(field.name());
-            if (node == null && field.schema().defaultValue() != null) {
+            Scalar value = values.get(field.name());
+            if (value == null && field.schema().defaultValue() != null) {
                 struct.put(field, field.schema().defaultValue());
-            } else if (node != null && !node.isNull()) {
-                struct.put(field, value(field, node));
+            } else if (value != null && value.token() != JsonToken.VALUE_NULL) {
+                struct.put(field, value(field, value));
             } else if (!field.schema().isOptional()) {
                 throw new DataException(field.name() + " is missing");
             }
@@ -109,35 +129,87 @@ public final class ContractConverter implements Converter {
         }
     }
 
-    private static JsonNode parsed(String text) {
-        try {
-            return JSON.readTree(text);
-        } catch (JsonProcessingException error) {
-            error.clearLocation(); // it would quote the payload
-            throw new DataException("malformed JSON");
+    /** A value as it stands: `text` is that of a string or a number. */
+    private record Scalar(JsonToken token, String text) {}
+
+    /** The last value of each field that the contract knows. */
+    private Map<String, Scalar> parsed(String text) {
+        Map<String, Scalar> found = new HashMap<>();
+        try (JsonParser parser = JSON.createParser(text)) {
+            if (parser.nextToken() != JsonToken.START_OBJECT) {
+                throw new DataException("not a JSON object");
+            }
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                String name = wellFormed(parser.currentName());
+                JsonToken token = parser.nextToken();
+                boolean isText = token == JsonToken.VALUE_STRING || token.isNumeric();
+                Scalar value = new Scalar(token, isText ? wellFormed(parser.getText()) : null);
+                if (schema.field(name) != null) {
+                    found.put(name, value);
+                }
+                pass(parser, token);
+            }
+            if (parser.nextToken() != null) {
+                throw new DataException("malformed JSON");
+            }
+        } catch (IOException error) {
+            throw new DataException("malformed JSON"); // its own message would quote the payload
+        }
+        return found;
+    }
+
+    /** To the end of a list or object. */
+    private static void pass(JsonParser parser, JsonToken first) throws IOException {
+        int depth = first.isStructStart() ? 1 : 0;
+        while (depth > 0) {
+            JsonToken token = parser.nextToken();
+            if (token == null) {
+                throw new DataException("malformed JSON");
+            }
+            depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
+            if (token == JsonToken.FIELD_NAME || token == JsonToken.VALUE_STRING) {
+                wellFormed(parser.getText());
+            }
         }
     }
 
-    private static Object value(Field field, JsonNode node) {
+    private static String wellFormed(String text) {
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+            throw new DataException("holds a lone surrogate");
+        }
+        return text;
+    }
+
+    private static Object value(Field field, Scalar value) {
         return switch (field.schema().type()) {
-            case STRING -> text(field, node);
+            case STRING -> text(field, value);
             case BOOLEAN -> {
-                require(node.isBoolean(), field, "is not a boolean");
-                yield node.booleanValue();
+                require(value.token().isBoolean(), field, "is not a boolean");
+                yield value.token() == JsonToken.VALUE_TRUE;
             }
             case INT64 -> {
-                require(node.isIntegralNumber() && node.canConvertToLong(), field, "is not a whole number of 64 bits");
-                yield inRange(field, node).longValue();
+                Long number = value.token() == JsonToken.VALUE_NUMBER_INT ? whole(value.text()) : null;
+                require(number != null, field, "is not a whole number of 64 bits");
+                yield inRange(field, number);
             }
             case FLOAT64 -> {
-                require(node.isNumber() && Double.isFinite(node.doubleValue()), field, "is not a number");
-                yield inRange(field, node).doubleValue();
+                Double number = value.token().isNumeric() ? Double.valueOf(value.text()) : null;
+                require(number != null && Double.isFinite(number), field, "is not a number");
+                yield inRange(field, number);
             }
             default -> throw new DataException(field.name() + " has a type that no contract has");
         };
     }
 
-    private static JsonNode inRange(Field field, JsonNode number) {
+    private static Long whole(String digits) {
+        try {
+            return Long.valueOf(digits);
+        } catch (NumberFormatException error) {
+            return null;
+        }
+    }
+
+    private static Number inRange(Field field, Number number) {
         String minimum = parameter(field, "minimum");
         String maximum = parameter(field, "maximum");
         boolean below = minimum != null && number.doubleValue() < Double.parseDouble(minimum);
@@ -146,12 +218,11 @@ public final class ContractConverter implements Converter {
         return number;
     }
 
-    private static String text(Field field, JsonNode node) {
-        require(node.isTextual(), field, "is not a string");
-        String text = withoutNul(field.name(), node.textValue());
-        require(StandardCharsets.UTF_8.newEncoder().canEncode(text), field, "holds a lone surrogate");
+    private static String text(Field field, Scalar value) {
+        require(value.token() == JsonToken.VALUE_STRING, field, "is not a string");
+        String text = withoutNul(field.name(), value.text());
         String length = parameter(field, "min_length");
-        require(length == null || text.length() >= Integer.parseInt(length), field, "is too short");
+        require(length == null || length(text) >= Integer.parseInt(length), field, "is too short");
         String most = parameter(field, "max_length");
         require(most == null || length(text) <= Integer.parseInt(most), field, "is too long");
         String choices = parameter(field, "choices");
@@ -165,12 +236,19 @@ public final class ContractConverter implements Converter {
         return text.codePointCount(0, text.length());
     }
 
+    /** A time in UTC, rounded to microseconds. */
     private static String time(Field field, String text) {
+        Matcher parts = TIME.matcher(text);
+        require(parts.matches(), field, "is not a time in UTC");
+        String fraction = parts.group(3) == null ? "" : parts.group(3);
+        String nanos = fraction.substring(0, Math.min(fraction.length(), NANO_DIGITS));
         try {
-            OffsetDateTime time = OffsetDateTime.parse(text.toUpperCase().replace(' ', 'T'));
-            boolean valid = time.getOffset().equals(ZoneOffset.UTC) && time.getYear() >= 1000 && time.getYear() <= 2999;
-            require(valid, field, "is not a time in UTC between 1000 and 2999");
-            return time.truncatedTo(ChronoUnit.MICROS).toString();
+            LocalDateTime exact =
+                    LocalDateTime.parse(parts.group(1) + "T" + parts.group(2) + (nanos.isEmpty() ? "" : "." + nanos));
+            OffsetDateTime time =
+                    exact.plusNanos(HALF_A_MICRO).truncatedTo(ChronoUnit.MICROS).atOffset(ZoneOffset.UTC);
+            require(time.getYear() >= 1000 && time.getYear() <= 2999, field, "is not a time between 1000 and 2999");
+            return time.toString();
         } catch (DateTimeException error) {
             throw new DataException(field.name() + " is not a time");
         }

@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
+from contracts.nesting import MAX_DEPTH
 from contracts.topics import TOPICS
-from streaming.sources.feedback.submissions import INPUT_TOPICS, MAX_BODY_BYTES, MAX_DEPTH, Submission
+from streaming.sources.feedback.submissions import INPUT_TOPICS, MAX_BODY_BYTES, Submission
 
 PROBLEM_JSON = "application/problem+json"
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from contracts.data_science import CustomerFeedback, Rating
 from contracts.decoding import InvalidRecord, decode
+from contracts.nesting import MAX_DEPTH, is_too_deep
 from contracts.topics import MAX_RECORD_BYTES, TOPICS
 from contracts.types import Event, UtcTime
 from streaming.runtime.publishing import check_size, encode_event
@@ -20,15 +21,11 @@ from streaming.sources.personal import Scrub
 SOURCE = "feedback"
 TOPIC = "customer_feedback"
 MAX_BODY_BYTES = MAX_RECORD_BYTES
-MAX_DEPTH = 32
 MAX_KEY_LENGTH = 200
 MAX_FORM_FIELDS = 20
 
 _KEY = re.compile(r"[!-~]{1,200}")
 _FORM_KEY = re.compile(r"[0-9a-f]{32}")
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
-_OPENING = b"[{"
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Title = Annotated[str, Meta(max_length=300)]
@@ -102,13 +99,8 @@ def customer_token(key: bytes, customer_id: str) -> str:
 
 def check_depth(body: bytes) -> None:
     """Refuse JSON that is nested too deeply, before anything decodes it."""
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return
-    depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):
-        depth += 1 if bracket in _OPENING else -1
-        if depth > MAX_DEPTH:
-            raise Refused(400, f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+    if is_too_deep(body):
+        raise Refused(400, f"The JSON is nested more than {MAX_DEPTH} levels deep.")
 
 
 def feedback(body: bytes, key: str, now: datetime) -> Record:

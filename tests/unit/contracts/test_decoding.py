@@ -26,6 +26,12 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
     assert decode(Order, case.value).kind == "order"
 
 
+def test_what_a_line_has_too_much_does_not_count() -> None:
+    names = ("a key given twice in a line: the last counts", "an unknown field in a line")
+    for case in (case for case in CASES if case.name in names):
+        assert [line.quantity for line in decode(Order, case.value).lines][:1] == [6]
+
+
 def test_the_reason_never_quotes_the_payload() -> None:
     secret = b"s3cret"
     for case in (case for case in CASES if case.refused_as):

@@ -1,0 +1,77 @@
+"""What an event is, is decided three times: by the strict decoder, by column, and by Connect's converter. All alike."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts.decoding import InvalidRecord, decode, encode
+from contracts.ecommerce import CustomerBehavior
+from contracts.fields import fields_of
+from contracts.types import MONEY_SCALE, SUM_DIGITS
+from streaming.landing.columnar import decode_batch
+from streaming.landing.packed import Packed
+from tests.integration.behavior_values import BEHAVIOR, VALUES
+from tests.integration.converter_verdicts import Converter, converter
+from tests.odd_json import odd_objects
+
+GOOD = encode(BEHAVIOR)
+FIELDS = tuple(field.name for field in fields_of(CustomerBehavior))
+
+
+@pytest.fixture(scope="module")
+def connect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Converter]:
+    folder: Path = tmp_path_factory.mktemp("converter")
+    with converter(CustomerBehavior, folder) as started:
+        yield started
+
+
+def test_all_decoders_agree_on_the_values_that_are_known_to_be_odd(connect: Converter) -> None:
+    assert_agreed(connect, [value for _, value in VALUES])
+
+
+def test_all_decoders_agree_on_whatever_is_nearly_json(connect: Converter) -> None:
+    assert_agreed(connect, list(odd_objects("integration", GOOD, FIELDS, 3_000)))
+
+
+def assert_agreed(connect: Converter, values: list[bytes]) -> None:
+    """That all decoders take the same values, as the same rows."""
+    strict = [strictly(value) for value in values]
+    by_connect = [None if row is None else _row(row) for row in connect.rows(values)]
+    batch = decode_batch(CustomerBehavior, Packed.of(values, b"\n"))
+    indices = range(len(values)) if batch.indices is None else batch.indices.tolist()
+    by_column = dict(zip(indices, map(_row, batch.events.to_dicts()), strict=True))
+    for place, (value, expected) in enumerate(zip(values, strict, strict=True)):
+        assert by_connect[place] == expected, f"Connect: {value[:2_000]!r}"
+        assert by_column.get(place) == expected, f"by column: {value[:2_000]!r}"
+        if expected is not None:
+            # In good company the columnar decoder takes its quick path where it can.
+            among = decode_batch(CustomerBehavior, Packed.of([GOOD, value], b"\n")).events.to_dicts()
+            assert _row(among[1]) == expected, f"by column, in good company: {value[:2_000]!r}"
+
+
+def strictly(value: bytes) -> dict[str, Any] | None:
+    """The row that the strict decoder makes of a value; None where it refuses it."""
+    try:
+        return _row(msgspec.structs.asdict(decode(CustomerBehavior, value)))
+    except InvalidRecord:
+        return None
+
+
+def _row(event: dict[str, Any]) -> dict[str, Any]:
+    """A row with the types of the contract: Connect has amounts and times as text."""
+    row = dict(event)
+    for field in fields_of(CustomerBehavior):
+        value = row[field.name]
+        if field.digits is not None and value is not None:
+            with localcontext(prec=SUM_DIGITS):
+                row[field.name] = Decimal(value).quantize(Decimal(1).scaleb(-MONEY_SCALE))
+        elif field.kind == "time" and isinstance(value, str):
+            row[field.name] = datetime.fromisoformat(value)
+        elif field.kind == "number" and value is not None:
+            assert type(value) is float
+    return row
