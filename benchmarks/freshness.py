@@ -1,7 +1,7 @@
 """How long records take from Kafka to the marts at 1,000 events/s, by Dagster's sensor and by a builder that follows.
 
 A whole stack, and the simulator as its source (`make bench-warehouse`). Seconds are those that the platform itself
-measures at each publication (`warehouse.freshness`); as JSON.
+measures at each publication (`warehouse.publication.freshness`); as JSON.
 """
 
 import argparse

@@ -27,9 +27,9 @@ from contracts.topics import TOPICS
 from headrace import stack
 from headrace.stack.postgres import create_database
 from streaming.landing.accounts import prepare
-from warehouse.build import build, register, take
+from warehouse.build import build, load, register
+from warehouse.ingest.connect_staging import STAGED_TABLES
 from warehouse.lake import Lake
-from warehouse.staged import STAGED_TABLES
 from warehouse.tables import all_tables
 
 EVENTS_A_DAY = 50_000
@@ -143,7 +143,7 @@ def _build(lake: Lake) -> dict[str, float]:
     for topic in _SELECTS:
         seconds[f"raw.{topic}"] = register(lake, topic).seconds
     for name in STAGED_TABLES:
-        take(lake, name)
+        load(lake, name)
     for table in all_tables():
         seconds[table.qualified] = build(lake, table.qualified).seconds
     return seconds

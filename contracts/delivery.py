@@ -33,11 +33,15 @@ _CONNECT = {"string": "string", "integer": "int64", "number": "double", "boolean
 
 @dataclass(frozen=True)
 class Delivery:
-    """A topic that Connect delivers into `schema.table`, one row a value of `key`: the latest record of it."""
+    """A topic that Connect delivers into `schema.table`, one row a value of `key`: the latest record of it.
+
+    `loaded_into` is the table of the warehouse that is loaded from it, where there is one.
+    """
 
     topic: str
     schema: str
     key: str
+    loaded_into: str | None = None
 
     @property
     def table(self) -> str:
@@ -57,8 +61,8 @@ class Delivery:
 
 SERVING = Delivery("customer_behavior", "serving", "customer_id")
 """For applications: what the model says of each customer now."""
-STAGING = Delivery("customer_sentiment", "staging", "event_id")
-"""For the warehouse, which takes `core.sentiment` from it."""
+STAGING = Delivery("customer_sentiment", "staging", "event_id", loaded_into="core.sentiment")
+"""For the warehouse, which loads `core.sentiment` from it."""
 DELIVERIES: dict[str, Delivery] = {each.topic: each for each in (SERVING, STAGING)}
 
 

@@ -22,9 +22,9 @@ from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.processing.progress import wait_until_processed
 from streaming.sources.simulator.run import Plan, simulate
+from warehouse.ingest.connect_staging import STAGED_TABLES
 from warehouse.lake import Lake
 from warehouse.query import as_text, ask
-from warehouse.staged import STAGED_TABLES
 from warehouse.tables import all_tables
 
 DAYS = 30

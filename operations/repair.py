@@ -9,9 +9,9 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.landing.repair import rewrite
 from streaming.runtime.health import require_broker
-from warehouse import damaged, missing, raw
-from warehouse.lake import Lake
-from warehouse.landed import CommittedFile, files_named
+from warehouse.ingest import raw, unregistered_files
+from warehouse.ingest.landed_files import CommittedFile, files_named
+from warehouse.lake import Lake, missing_files
 
 
 def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterator[LandedFile]:
@@ -24,7 +24,7 @@ def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterato
     require_broker(settings)
     with Lake.open(settings) as lake, lake.lock.held():
         # What of the lake's own is gone is taken out of the catalog: the next build makes it again from the rest.
-        missing.set_apart(lake)
+        lake.take_out_missing_files()
         yield from _restored(settings, lake)
         for topic in topics:
             for file in raw.damaged_landed_files(lake, topic):
@@ -36,7 +36,7 @@ def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterato
 
 def _restored(settings: Settings, lake: Lake) -> Iterator[LandedFile]:
     """Files that are not in the catalog: written again unless a backup brought them back, and registered."""
-    for name, table, rows in (*missing.apart(lake), *damaged.listed(lake)):
+    for name, table, rows in (*missing_files.taken_out(lake.postgres()), *unregistered_files.listed(lake)):
         path = Path(name)
         if not path.is_relative_to(settings.landing_root):
             raise Terminal(
@@ -44,7 +44,7 @@ def _restored(settings: Settings, lake: Lake) -> Iterator[LandedFile]:
                 remedy="Restore it from a backup, then run `headrace landing repair` again.",
             )
         file = _whole(settings, lake, str(path.relative_to(settings.landing_root)))
-        missing.put_back(lake, path)
+        raw.put_entries_back(lake, path)
         raw.put_back(lake, file)
         raw.refit(lake, path, file.bytes)
         yield LandedFile(file.path, file.rows, file.bytes, file.sha256)

@@ -1,7 +1,7 @@
 """A builder that stays: it builds whenever something has landed, in one process, and reports to Dagster.
 
-What a round is, is in `warehouse.rounds`. Reports are a materialization a table at most once a minute, with the rows
-of all rounds since the last: events stay in Dagster's log, and a busy table changes several times a minute.
+What a round is, is in `warehouse.build_cycle`. Reports are a materialization a table at most once a minute, with the
+rows of all rounds since the last: events stay in Dagster's log, and a busy table changes several times a minute.
 """
 
 import time
@@ -21,10 +21,10 @@ from orchestration.keys import FILE_KEY, table_key
 from orchestration.metadata import build_metadata, file_metadata, plot_metadata
 from streaming.landing.accounts import last_commit_id
 from warehouse.build import BuildResult
+from warehouse.build_cycle import Round, build_round
 from warehouse.lake import Lake
-from warehouse.lock import following
-from warehouse.publish import PublishResult
-from warehouse.rounds import Round, build_round
+from warehouse.lake.lock import following
+from warehouse.publication.publish import PublishResult
 
 POLL_SECONDS = 0.5
 REPORT_EVERY_SECONDS = 60.0

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from contracts.landing import QUARANTINE_SUFFIX
-from warehouse.raw import raw_tables
+from warehouse.ingest.raw import raw_tables
 
 BUILD_JOB = "build"
 _QUARANTINE = QUARANTINE_SUFFIX.replace(".", "_")

@@ -9,8 +9,8 @@ from contracts.settings import HOST, Settings
 from models.artifact import Measure, Trained
 from orchestration.keys import source_key
 from warehouse.build import BuildResult
-from warehouse.plots import PLOTS
-from warehouse.publish import PublishResult
+from warehouse.publication.publish import PublishResult
+from warehouse.sql_server.plots import PLOTS
 
 if TYPE_CHECKING:
     from models.drift import Drift

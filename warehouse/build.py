@@ -12,15 +12,19 @@ import duckdb
 from contracts.errors import HeadraceError, Terminal, Transient
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
-from warehouse import apart, engine, failures, holds, raw, staged
-from warehouse.checks import CheckResult, key_check, last_results
+from warehouse.catalog import lineage as lineages
+from warehouse.catalog.lineage import Column
+from warehouse.incremental import checks as table_checks
+from warehouse.incremental import engine, failing_groups
+from warehouse.incremental.checks import CheckResult, key_check, last_results
+from warehouse.ingest import connect_staging, raw
+from warehouse.ingest.raw import described
 from warehouse.lake import Lake, first_line
-from warehouse.lineage import Column, kept
-from warehouse.lineage import ensure as ensure_lineage
-from warehouse.merging import Changes
-from warehouse.raw import described
+from warehouse.lake.target import Changes
+from warehouse.publication import failures
 from warehouse.tables import Table
 from warehouse.tables import table as table_named
+from warehouse.time_travel import holds
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class BuildResult:
 
     `columns` are names, types and descriptions, `lineage` tells what each of them is made from; `checks` are the
     results of the table's own checks, as they stand. A table that is `held` was not built: it was rolled back
-    (`warehouse.holds`).
+    (`warehouse.time_travel.holds`).
     """
 
     table: str
@@ -49,7 +53,7 @@ class BuildResult:
 def register(lake: Lake, topic_name: str) -> BuildResult:
     """Register what was landed of a topic since the last time in its raw table and its quarantine.
 
-    The counts are those of the raw table. Raises as `warehouse.raw.register` does.
+    The counts are those of the raw table. Raises as `warehouse.ingest.raw.register` does.
     """
     with _noted(lake, raw.raw_table(topic_name).qualified):
         (result,) = register_together(lake, [topic_name])
@@ -77,19 +81,19 @@ def _registered(lake: Lake, topic_name: str, inserted: int) -> BuildResult:
     return _result(lake, raw.raw_table(topic_name).qualified, about, Changes(inserted=inserted), {})
 
 
-def take(lake: Lake, table_name: str) -> BuildResult:
-    """Take what Connect delivered since the last time into a table of `warehouse.staged`.
+def load(lake: Lake, table_name: str) -> BuildResult:
+    """Take what Connect delivered since the last time into a table of `warehouse.ingest.connect_staging`.
 
     Raises:
         Transient: PostgreSQL is away.
         KeyError: there is no such table.
     """
     started = time.monotonic()
-    known = staged.STAGED_TABLES[table_name]
-    raw.ensure(lake)
+    known = connect_staging.STAGED_TABLES[table_name]
+    _prepare(lake)
     with lake.translated_errors():
-        taken = staged.take(lake, known)
-    changes = Changes(inserted=taken.inserted, updated=taken.updated)
+        loaded = connect_staging.load(lake, known)
+    changes = Changes(inserted=loaded.inserted, updated=loaded.updated)
     checked = [key_check(lake, known.table)]
     with lake.transaction():
         result = _result(lake, table_name, known.table.columns, changes, {}, checks=checked)
@@ -132,8 +136,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
     results: dict[str, BuildResult] = {}
     due: list[Table] = []
     with lake.translated_errors():
-        raw.ensure(lake)
-        ensure_lineage(lake)
+        _prepare(lake)
     try:
         # All questions in one transaction: outside of one, each would first ask the catalog which snapshot it is.
         with lake.transaction():
@@ -159,15 +162,33 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
 
 def _bring_up_to_date(lake: Lake, due: Sequence[Table], *, full: bool) -> list[engine.Built]:
     try:
-        return lake.write(lambda: engine.bring_up_to_date(lake, due, full=full))
-    except apart.DATA_ERRORS as error:
+        return lake.write(lambda: _write(lake, due, full=full))
+    except failing_groups.DATA_ERRORS as error:
         if len(due) > 1:
             raise  # and is tried again one by one
-        return [apart.bring_up_to_date(lake, due[0], full=full, cause=error)]
+        with lake.lock.held():
+            failing_groups.set_apart(lake, due[0], full=full, cause=error)
+            return lake.write(lambda: _write(lake, due, full=full, is_apart=True))
+
+
+def _write(lake: Lake, due: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[engine.Built]:
+    """Bring tables up to date and keep the lineage of those that are new or redefined, in one transaction."""
+    built = engine.bring_up_to_date(lake, due, full=full, is_apart=is_apart)
+    for table, each in zip(due, built, strict=True):
+        if each.redefined:
+            lineages.keep(lake, table)
+    return built
+
+
+def _prepare(lake: Lake) -> None:
+    """Create what every build keeps results in, where it does not exist."""
+    raw.ensure(lake)
+    table_checks.ensure(lake)
+    lineages.ensure(lake)
 
 
 def _built(lake: Lake, table: Table, built: engine.Built) -> BuildResult:
-    origins = kept(lake, table)
+    origins = lineages.kept(lake, table)
     refused = lake.rows()[table.quarantine] if table.quarantine else 0
     checks = last_results(lake, table) if built.checks is None else built.checks
     return _result(lake, table.qualified, table.columns, built.changes, origins, refused, checks)

@@ -31,7 +31,7 @@ What its rows must be like:
 
 The key must be set: in a table that has a quarantine, a row without it goes there too.
 
-Adding a table is adding a file. What the engine does with these is in `warehouse.engine`.
+Adding a table is adding a file. What the engine does with these is in `warehouse.incremental.engine`.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ import duckdb
 
 from contracts.errors import HeadraceError
 from contracts.topics import Case as TopicCase
-from warehouse.lake import quoted
+from warehouse.lake.text import quoted
 
 Case = TopicCase | Literal["operations"]
 CASES = (*get_args(TopicCase), "operations")

@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
     """Write the reference pages that are made from the code."""
     from contracts.reference import settings_page, topics_page
-    from warehouse.reference import tables_page
+    from warehouse.catalog.reference import tables_page
 
     pages = {"settings": settings_page(), "topics": topics_page(), "tables": tables_page()}
     for name, page in pages.items():

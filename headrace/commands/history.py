@@ -41,7 +41,7 @@ def snapshots(
     as_json: Json = False,
 ) -> None:
     """List the moments that the warehouse can be seen at and rolled back to."""
-    from warehouse.history import snapshots as read
+    from warehouse.time_travel.history import snapshots as read
 
     with _opened() as lake:
         found = read(lake, limit, table)
@@ -60,9 +60,9 @@ def diff(
 ) -> None:
     """Show which tables differ between two moments and by how many rows, or the rows of one table."""
     from headrace.commands.warehouse import print_table as print_rows
-    from warehouse.history import diff as compare
-    from warehouse.history import differing_rows
-    from warehouse.moments import snapshot_at
+    from warehouse.lake.snapshots import snapshot_at
+    from warehouse.time_travel.history import diff as compare
+    from warehouse.time_travel.history import differing_rows
 
     with _opened() as lake:
         first = snapshot_at(lake.postgres(), start)
@@ -90,9 +90,9 @@ def rollback(
     tables: Annotated[list[str] | None, typer.Argument(help="Only these; all built tables when none.")] = None,
 ) -> None:
     """Undo: give the built tables the rows again that they had then, as a new snapshot. `raw` is left as it is."""
-    from warehouse.moments import snapshot_at
-    from warehouse.publish import publish
-    from warehouse.rollback import rollback as undo
+    from warehouse.lake.snapshots import snapshot_at
+    from warehouse.publication.publish import publish
+    from warehouse.time_travel.rollback import rollback as undo
 
     with _opened(read_only=False) as lake:
         done = undo(lake, snapshot_at(lake.postgres(), to), tables or None)
@@ -109,7 +109,7 @@ def release(
     tables: Annotated[list[str] | None, typer.Argument(help="Only these; all when none.")] = None,
 ) -> None:
     """End the holds that a rollback placed: the next build builds these tables again."""
-    from warehouse.holds import release as end_holds
+    from warehouse.time_travel.holds import release as end_holds
 
     with _opened(read_only=False) as lake:
         released = end_holds(lake, tables or None)
@@ -118,7 +118,7 @@ def release(
 
 def maintain(as_json: Json = False) -> None:
     """Merge small files, expire old snapshots, delete what nobody needs. Dagster does it every night by itself."""
-    from warehouse.maintenance import maintain as run
+    from warehouse.maintenance.maintain import maintain as run
 
     with _opened(read_only=False) as lake:
         done = run(lake)

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from warehouse.lineage import Node
+    from warehouse.catalog.lineage import Node
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def lineage(
     from rich.console import Console
     from rich.tree import Tree
 
-    from warehouse.lineage import trace
+    from warehouse.catalog.lineage import trace
 
     nodes = trace(name, downstream=downstream)
     if as_json:

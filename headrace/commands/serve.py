@@ -28,7 +28,7 @@ def serve(
     import uvicorn
 
     from guard.connections import bounded
-    from warehouse.serving.app import build_app
+    from warehouse.sql_server.app import build_app
 
     app = build_app(settings, stored_token(settings.secrets / SQL_TOKEN))
     port = settings.port("sql")

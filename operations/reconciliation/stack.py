@@ -13,11 +13,10 @@ from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import quiet_admin, require_broker
 from streaming.runtime.open_transactions import open_transactions
 from streaming.runtime.processing.progress import processor_accounts
-from warehouse import damaged
-from warehouse.lake import Lake
-from warehouse.missing import apart, missing_files
-from warehouse.raw import registered_accounts
-from warehouse.staged import staged_accounts
+from warehouse.ingest import unregistered_files
+from warehouse.ingest.connect_staging import staged_accounts
+from warehouse.ingest.raw import registered_accounts
+from warehouse.lake import Lake, missing_files
 
 POLL_SECONDS = 1.0
 
@@ -32,10 +31,11 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
     names = tuple(topics)
     # The warehouse first: what is registered after this moment is still in the files that the audit reads.
     with Lake.open(settings) as lake:
-        gone = missing_files(lake)
+        gone = missing_files.find(lake.postgres())
         registered = [account for name in names for account in registered_accounts(lake, name)]
         staged = staged_accounts(lake, {file.table for file in gone})
-        lost = [(file.path, file.table, file.rows) for file in gone] + apart(lake) + damaged.listed(lake)
+        lost = [(file.path, file.table, file.rows) for file in gone]
+        lost += missing_files.taken_out(lake.postgres()) + unregistered_files.listed(lake)
     if not settings.connect:
         # Nothing is on its way to tables that nobody fills.
         staged = [replace(account, pending=0) for account in staged]

@@ -1,4 +1,4 @@
-"""Ops that keep things small: the lake by `warehouse.maintenance`, and Dagster's own history of runs."""
+"""Ops that keep things small: the lake by `warehouse.maintenance.maintain`, and Dagster's own history of runs."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from contracts.settings import Settings
 from orchestration.defs.retries import retried
 from orchestration.instance.config import WAREHOUSE_POOL
 from warehouse.lake import Lake
-from warehouse.maintenance import Storage, maintain
+from warehouse.maintenance.maintain import Storage, maintain
 
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 RUNS_AT_A_TIME = 200

@@ -13,7 +13,7 @@ from contracts.settings import Settings
 from orchestration.keys import FILE_KEY
 from orchestration.metadata import file_metadata
 from warehouse.lake import Lake
-from warehouse.publish import PublishResult, publish
+from warehouse.publication.publish import PublishResult, publish
 
 log = structlog.get_logger(part="publication")
 

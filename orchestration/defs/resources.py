@@ -12,10 +12,10 @@ from contracts.settings import Settings
 from orchestration.defs.publication import publication_of_run
 from orchestration.instance.processes import process_tag
 from orchestration.keys import BUILD_JOB, table_name
-from warehouse.ahead import Ahead
+from warehouse.build_prefetch import Ahead
+from warehouse.ingest.connect_staging import STAGED_TABLES
+from warehouse.ingest.raw import raw_tables
 from warehouse.lake import Lake
-from warehouse.raw import raw_tables
-from warehouse.staged import STAGED_TABLES
 from warehouse.tables import all_tables
 
 

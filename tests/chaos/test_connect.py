@@ -14,7 +14,7 @@ from operations.reconciliation.stack import reconcile_stack
 from tests.integration.conftest import Server, ServerControl
 from tests.integration.landers import landed_and_registered, landing
 from tests.integration.test_connect import Feed, watching
-from warehouse.build import take
+from warehouse.build import load
 from warehouse.lake import Lake
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "30"))
@@ -59,6 +59,6 @@ def _take(settings: Settings) -> None:
     """Take what is there, also while servers come and go."""
     try:
         with Lake.open(settings) as lake:
-            take(lake, "core.sentiment")
+            load(lake, "core.sentiment")
     except Transient:
         return

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from contracts.settings import Settings
-from warehouse.build import BuildResult, build, register, take
+from warehouse.build import BuildResult, build, load, register
+from warehouse.ingest.connect_staging import STAGED_TABLES
+from warehouse.ingest.raw import raw_table, raw_tables
 from warehouse.lake import Lake
-from warehouse.raw import raw_table, raw_tables
-from warehouse.staged import STAGED_TABLES
 from warehouse.tables import Table, all_tables
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ def build_from(settings: Settings, *topics: str, full: bool = False) -> dict[str
     names = topics or tuple(table.topic for table in raw_tables())
     with Lake.open(settings) as lake:
         results = [register(lake, topic) for topic in names]
-        results += [take(lake, name) for name in staged_from(*names)]
+        results += [load(lake, name) for name in staged_from(*names)]
         results += [build(lake, table.qualified, full) for table in tables_from(*names)]
     return {result.table: result for result in results}
 
@@ -33,7 +33,7 @@ def staged_from(*topics: str) -> list[str]:
 def build_all(lake: Lake, full: bool = False) -> dict[str, BuildResult]:
     """Register and take everything and build every table, on a lake that is open; results by table."""
     results = [register(lake, table.topic) for table in raw_tables()]
-    results += [take(lake, name) for name in STAGED_TABLES]
+    results += [load(lake, name) for name in STAGED_TABLES]
     results += [build(lake, table.qualified, full) for table in all_tables()]
     return {result.table: result for result in results}
 

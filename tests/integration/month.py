@@ -10,7 +10,7 @@ from tests.integration.landed import Landing
 from tests.integration.samples import at, order
 from warehouse.build import build, register
 from warehouse.lake import Lake
-from warehouse.maintenance import Maintenance, maintain
+from warehouse.maintenance.maintain import Maintenance, maintain
 
 TABLES = ("core.orders", "marts.sales_daily")
 """One that grows, and one of which every batch changes a row."""

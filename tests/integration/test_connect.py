@@ -37,7 +37,7 @@ from tests.integration.delivered import sentiment
 from tests.integration.landers import landed_and_registered, landing
 from tests.integration.processor_slots import read_all
 from tests.integration.samples import at
-from warehouse.build import build, take
+from warehouse.build import build, load
 from warehouse.lake import Lake
 
 DEADLINE_SECONDS = 90.0
@@ -399,7 +399,7 @@ def test_killed_workers_and_databases_and_a_stopped_one_lose_and_repeat_nothing(
     with landing(connected):
         landed_and_registered(connected)
     with Lake.open(connected) as lake:
-        assert take(lake, "core.sentiment").rows == feed.count
+        assert load(lake, "core.sentiment").rows == feed.count
     (account,) = reconcile_stack(connected).staged
     assert (account.rows, account.missing, account.unexpected, account.pending) == (feed.count, 0, 0, 0)
 

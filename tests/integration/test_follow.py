@@ -22,7 +22,7 @@ from tests.integration.conftest import ServerControl
 from tests.integration.landed import Landing
 from tests.integration.samples import order
 from warehouse.lake import Lake
-from warehouse.lock import is_followed
+from warehouse.lake.lock import is_followed
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 150.0

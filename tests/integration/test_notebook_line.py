@@ -11,7 +11,7 @@ from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import order
 from warehouse.lake import Lake
-from warehouse.publish import publish
+from warehouse.publication.publish import publish
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "sql.md"
 

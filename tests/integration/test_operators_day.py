@@ -20,8 +20,8 @@ from tests.integration.landed import Landing
 from tests.integration.landers import TOPIC, landed_and_registered, landing, mixed, produce
 from tests.integration.samples import order
 from warehouse.lake import Lake
-from warehouse.maintenance import maintain
-from warehouse.missing import apart, missing_files
+from warehouse.lake.missing_files import find, taken_out
+from warehouse.maintenance.maintain import maintain
 
 
 def orders(first: int, count: int) -> list[object]:
@@ -45,7 +45,7 @@ def test_a_home_that_was_moved_opens_and_builds_where_it_is_now(fresh: Settings,
     Landing(moved).land("orders", orders(5, 3))  # pyright: ignore[reportArgumentType]
     assert build_from(moved, "orders", full=True)["core.orders"].rows == 8
     with Lake.open(moved) as lake:
-        assert missing_files(lake) == []
+        assert find(lake.postgres()) == []
 
 
 def test_a_registered_file_that_is_gone_costs_its_own_rows_and_a_name(fresh: Settings) -> None:
@@ -57,7 +57,7 @@ def test_a_registered_file_that_is_gone_costs_its_own_rows_and_a_name(fresh: Set
     written.land("orders", orders(9, 2))  # pyright: ignore[reportArgumentType]
     assert build_from(fresh, "orders", full=True)["core.orders"].rows == 7
     with Lake.open(fresh) as lake:
-        assert apart(lake) == [(str(fresh.landing_root / str(gone)), "raw.orders", 4)]
+        assert taken_out(lake.postgres()) == [(str(fresh.landing_root / str(gone)), "raw.orders", 4)]
     found = reconcile_stack(fresh, ["orders"])
     assert not found.sound
     assert [name for name in found.missing_files if str(gone) in name]
@@ -93,7 +93,7 @@ def test_tables_whose_files_are_gone_are_built_again_from_what_landed(fresh: Set
         name: result.rows for name, result in before.items()
     }
     with Lake.open(fresh) as lake:
-        assert missing_files(lake) == []
+        assert find(lake.postgres()) == []
 
 
 def test_a_database_restored_to_an_older_state_is_mended_by_repair_and_a_build(fresh: Settings) -> None:

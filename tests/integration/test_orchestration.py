@@ -17,12 +17,12 @@ from orchestration.run import build
 from streaming.runtime.clients import producer
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, order, post
-from warehouse import engine
-from warehouse.checks import checks_of
-from warehouse.engine import Built, bring_up_to_date
+from warehouse.incremental import engine
+from warehouse.incremental.checks import checks_of
+from warehouse.incremental.engine import Built, bring_up_to_date
+from warehouse.ingest.connect_staging import STAGED_TABLES
+from warehouse.ingest.raw import raw_tables
 from warehouse.lake import Lake
-from warehouse.raw import raw_tables
-from warehouse.staged import STAGED_TABLES
 from warehouse.tables import Table, all_tables
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from contracts.settings import Settings
-from warehouse.serving.app import build_app
+from warehouse.sql_server.app import build_app
 
 TOKEN = "t" * 43
 TOO_LARGE = "select * from range(100000000) order by random()"
@@ -225,7 +225,7 @@ def test_an_answering_process_can_read_nothing_of_the_stack_but_the_file(setting
     forbidden = [settings.secrets / "postgres", settings.warehouse_file, Path("/etc/passwd"), Path(__file__)]
     forbidden += [Path(f"/proc/{os.getpid()}/environ")]
     code = (
-        "import sys, socket; from pathlib import Path; from warehouse.serving import sandbox, worker\n"
+        "import sys, socket; from pathlib import Path; from warehouse.sql_server import sandbox, worker\n"
         "assert sandbox.confine([Path(sys.argv[1]), *worker.needed()])\n"
         "def refused(act):\n"
         "    try: act()\n"

@@ -9,9 +9,9 @@ from contracts.settings import Settings
 from tests.integration.building import build_all
 from tests.integration.landed import Landing
 from tests.integration.samples import order, post
-from warehouse import engine
-from warehouse.ahead import Ahead
-from warehouse.engine import Built, bring_up_to_date
+from warehouse.build_prefetch import Ahead
+from warehouse.incremental import engine
+from warehouse.incremental.engine import Built, bring_up_to_date
 from warehouse.lake import Lake
 from warehouse.tables import Table
 

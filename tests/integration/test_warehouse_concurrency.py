@@ -18,11 +18,11 @@ from contracts.settings import Settings
 from tests.integration.building import build_from, start_building, tables_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
-from warehouse import watermarks
 from warehouse.build import build, register
-from warehouse.checks import unique_key
-from warehouse.lake import INDEX, METADATA_SCHEMA, Lake
-from warehouse.publish import publish
+from warehouse.incremental.checks import unique_key
+from warehouse.lake import METADATA_SCHEMA, Lake
+from warehouse.lake.connection import INDEX
+from warehouse.publication.publish import publish
 from warehouse.query import run
 from warehouse.tables import table
 
@@ -127,7 +127,7 @@ def test_a_writer_without_the_lock_cannot_commit_beside_another(fresh: Settings)
         def write_beside() -> None:
             with other.transaction():
                 assert other.value("select count(*) from core.orders") == ORDERS_PER_FLUSH
-                watermarks.fence(other)
+                other.fence()
                 build(one, "core.orders", full=True)
 
         with pytest.raises(Transient, match="at the same time"):
@@ -209,7 +209,7 @@ def test_nobody_asks_a_warehouse_that_was_never_built(fresh: Settings) -> None:
 def test_few_new_rows_are_built_on_one_thread_and_whole_tables_on_all(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.lake.THREADS", 2)
+    monkeypatch.setattr("warehouse.lake.connection.THREADS", 2)
     landing = Landing(fresh)
     land(landing, 0)
     with Lake.open(fresh) as lake:
@@ -222,7 +222,7 @@ def test_few_new_rows_are_built_on_one_thread_and_whole_tables_on_all(
         with lake.all_threads():
             assert threads() == 2
         assert threads() == 1
-        monkeypatch.setattr("warehouse.lake.MANY_ROWS", ORDERS_PER_FLUSH)
+        monkeypatch.setattr("warehouse.lake.connection.MANY_ROWS", ORDERS_PER_FLUSH)
         land(landing, 1)
         register(lake, "orders")
         assert threads() == 2

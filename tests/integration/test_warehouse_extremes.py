@@ -16,9 +16,10 @@ from tests.integration.building import build_all
 from tests.integration.delivered import deliver, prepare
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
+from warehouse.build_cycle import Round, build_round
+from warehouse.incremental.merge import replace_rows
 from warehouse.lake import Lake
-from warehouse.merging import Changes, Target, replace_rows
-from warehouse.rounds import Round, build_round
+from warehouse.lake.target import Changes, Target
 from warehouse.tables import all_tables
 
 LARGEST = "99999999999999.9999"

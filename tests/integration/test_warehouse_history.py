@@ -16,15 +16,15 @@ from tests.integration.building import build_from, tables_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
 from warehouse import build as builds
-from warehouse import tables, watermarks
+from warehouse import tables
 from warehouse.build import build
-from warehouse.checks import unique_key
-from warehouse.history import diff, differing_rows, snapshots
-from warehouse.holds import release
+from warehouse.incremental.checks import unique_key
 from warehouse.lake import Lake
 from warehouse.query import run
-from warehouse.rollback import Rollback, rollback
 from warehouse.tables import Table, parse
+from warehouse.time_travel.history import diff, differing_rows, snapshots
+from warehouse.time_travel.holds import release
+from warehouse.time_travel.rollback import Rollback, rollback
 
 TOPICS = ("orders", "web_logs")
 REVENUE = "select sum(revenue) from marts.sales_daily"
@@ -69,7 +69,7 @@ def altered(monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str) -> T
     for module in (tables, builds):
         monkeypatch.setattr(module, "table_named" if module is builds else "table",
                             lambda wanted: {each.qualified: each for each in everything}[wanted])  # fmt: skip
-    monkeypatch.setattr("warehouse.rollback.all_tables", lambda: everything)
+    monkeypatch.setattr("warehouse.time_travel.rollback.all_tables", lambda: everything)
     return edited
 
 
@@ -209,7 +209,7 @@ def test_a_rollback_that_is_killed_before_it_commits_leaves_everything_as_it_was
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(watermarks, "fence", broken)
+        patch.setattr(Lake, "fence", broken)
         with pytest.raises(KeyboardInterrupt):
             undo(fresh, snapshots_of_mart(fresh)[-1])
     assert content(fresh) == now

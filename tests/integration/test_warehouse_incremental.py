@@ -20,15 +20,15 @@ from tests.integration.delivered import deliver, prepare
 from tests.integration.drawn import BATCH
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
-from warehouse import engine, recent, watermarks
-from warehouse.audit import audit_table, audit_topic
 from warehouse.build import BuildResult, build, register, register_together
-from warehouse.checks import reference_checks
-from warehouse.engine import Built, bring_up_to_date
-from warehouse.lake import Lake
+from warehouse.build_cycle import Round, build_round, levels
+from warehouse.incremental import engine
+from warehouse.incremental.affected_groups import find_touched
+from warehouse.incremental.checks import reference_checks
+from warehouse.incremental.engine import Built, bring_up_to_date
+from warehouse.lake import Lake, change_cache, watermarks
+from warehouse.quality.audit import audit_table, audit_topic
 from warehouse.query import run
-from warehouse.rounds import Round, build_round, levels
-from warehouse.scopes import find_touched
 from warehouse.tables import Table, all_tables, table
 
 Changes = tuple[int, int, int]
@@ -275,27 +275,27 @@ def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fr
         register(lake, "orders")
         build(lake, "core.orders")
         first = lake.snapshot()
-        kept = recent.changes(lake, "core.orders", read, first)
+        kept = change_cache.changes(lake, "core.orders", read, first)
         assert kept is not None
         expected = lake.connection.execute(told.format(asked.format(read + 1, first))).fetchall()
         assert lake.connection.execute(told.format(kept)).fetchall() == expected
         assert len(expected) == 3
-        assert recent.changes(lake, "core.orders", first, first) is None
-        assert recent.changes(lake, "core.order_lines", read, first) is None
+        assert change_cache.changes(lake, "core.orders", first, first) is None
+        assert change_cache.changes(lake, "core.order_lines", read, first) is None
         landing.land("orders", [order("more", ("A", 9, "2.00"), time=at(days=2))])
         register(lake, "orders")
         build(lake, "core.orders")
         # It is only a part of what has changed since the watermark, and all since the build before.
-        assert recent.changes(lake, "core.orders", read, lake.snapshot()) is None
-        assert recent.changes(lake, "core.orders", first, lake.snapshot()) is not None
+        assert change_cache.changes(lake, "core.orders", read, lake.snapshot()) is None
+        assert change_cache.changes(lake, "core.orders", first, lake.snapshot()) is not None
         with Lake.open(fresh) as other:
-            other.write(lambda: (other.connection.execute("delete from core.orders"), watermarks.fence(other)))
-        assert recent.changes(lake, "core.orders", first, lake.snapshot()) is None
+            other.write(lambda: (other.connection.execute("delete from core.orders"), other.fence()))
+        assert change_cache.changes(lake, "core.orders", first, lake.snapshot()) is None
         build(lake, "core.orders", full=True)
-        assert lake.recent
+        assert lake.kept_changes
         with pytest.raises(duckdb.Error), lake.transaction():
             lake.value("select error('whatever fails')")
-        assert lake.recent == {}
+        assert lake.kept_changes == {}
 
 
 def test_rows_that_were_removed_are_never_told_as_added(fresh: Settings) -> None:
@@ -307,8 +307,8 @@ def test_rows_that_were_removed_are_never_told_as_added(fresh: Settings) -> None
         before = lake.snapshot()
         register(lake, "orders")
         build(lake, "core.orders")
-        assert recent.changes(lake, "core.orders", before, lake.snapshot()) is not None
-        added = recent.insertions(lake, "core.orders", before, lake.snapshot())
+        assert change_cache.changes(lake, "core.orders", before, lake.snapshot()) is not None
+        added = change_cache.insertions(lake, "core.orders", before, lake.snapshot())
         assert lake.connection.execute(f"select order_id, revenue from {added}").fetchall() == [("1", Decimal(14))]
 
 
@@ -323,7 +323,7 @@ def test_the_catalog_tells_how_many_rows_tables_have(fresh: Settings) -> None:
             for name in ("core.orders", "core.posts", "core.order_lines", "core.products", "marts.product_months"):
                 build(lake, name)
             if number == 3:
-                lake.write(lambda: (lake.connection.execute("delete from core.products"), watermarks.fence(lake)))
+                lake.write(lambda: (lake.connection.execute("delete from core.products"), lake.fence()))
             counted = {name: rows for name, rows in lake.rows().items() if not name.startswith("meta.")}
             assert {"core.orders", "core.posts", "quarantine.core_orders", "raw.orders"} <= counted.keys()
             assert counted == {name: lake.value(f"select count(*) from {name}") for name in counted}

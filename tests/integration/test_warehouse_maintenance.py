@@ -11,12 +11,12 @@ from tests.integration.building import build_from, tables_from
 from tests.integration.landed import Landing
 from tests.integration.month import simulate
 from tests.integration.samples import at, order
-from warehouse import orphans, watermarks
 from warehouse.build import build, register
-from warehouse.lake import Lake
-from warehouse.maintenance import maintain, storage
+from warehouse.ingest.raw import registered_accounts
+from warehouse.lake import Lake, watermarks
+from warehouse.maintenance import orphaned_files
+from warehouse.maintenance.maintain import maintain, storage
 from warehouse.query import run
-from warehouse.raw import registered_accounts
 
 DAYS, BATCHES_A_DAY = 30, 2
 
@@ -103,13 +103,13 @@ def test_a_landed_file_without_commit_is_deleted_an_hour_after_it_was_seen_and_n
     orphan.write_bytes(b"half a fi")
     os.utime(orphan, (0, 0))  # whatever the file system's clock says
     with Lake.open(fresh) as lake:
-        assert orphans.delete_uncommitted(lake) == 0
+        assert orphaned_files.delete_uncommitted(lake) == 0
         assert orphan.exists()
         with psycopg.connect(fresh.conninfo(), autocommit=True) as db:
             db.execute("update landing.uncommitted_files set first_seen = first_seen - interval '61 minutes'")
         late = orphan.with_name("late.parquet")
         late.write_bytes(b"just written")
-        assert orphans.delete_uncommitted(lake) == 1
+        assert orphaned_files.delete_uncommitted(lake) == 1
     assert not orphan.exists()
     assert late.exists()
     assert (fresh.landing_root / str(committed)).exists()

@@ -12,11 +12,11 @@ from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import START, at, customer, hit, order, weather
 from warehouse import build as build_module
-from warehouse.audit import audit_table, audit_topic
 from warehouse.build import build, register
-from warehouse.engine import Blocked
-from warehouse.failures import ages
+from warehouse.incremental.engine import Blocked
 from warehouse.lake import METADATA, Lake
+from warehouse.publication.failures import ages
+from warehouse.quality.audit import audit_table, audit_topic
 from warehouse.query import run
 from warehouse.tables import SQL_FOLDER, Table, parse, table
 

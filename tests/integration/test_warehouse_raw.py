@@ -9,9 +9,9 @@ from contracts.settings import Settings
 from operations.repair import repair
 from tests.integration.landed import Landing
 from tests.integration.samples import order
-from warehouse import damaged, raw, recent
 from warehouse.build import register
-from warehouse.lake import Lake
+from warehouse.ingest import raw, unregistered_files
+from warehouse.lake import Lake, change_cache
 
 
 def test_landed_files_are_registered_once_where_they_lie(fresh: Settings) -> None:
@@ -58,7 +58,7 @@ def test_a_missing_or_altered_file_is_not_registered_and_is_named(fresh: Setting
     with Lake.open(fresh) as lake:
         assert register(lake, "orders").inserted == 1
         assert lake.value("select count(*) from raw.orders_quarantine") == 2
-        assert [(path, rows) for path, _, rows in damaged.listed(lake)] == [
+        assert [(path, rows) for path, _, rows in unregistered_files.listed(lake)] == [
             (str(fresh.landing_root / path), 1) for path in (altered, gone)
         ]
         assert register(lake, "orders").inserted == 0
@@ -66,7 +66,7 @@ def test_a_missing_or_altered_file_is_not_registered_and_is_named(fresh: Setting
     assert [file.path for file in itertools.islice(repair(fresh, ()), 1)] == [altered]
     with Lake.open(fresh) as lake:
         assert lake.value("select count(*) from raw.orders") == 2
-        assert [path for path, _, _ in damaged.listed(lake)] == [str(fresh.landing_root / gone)]
+        assert [path for path, _, _ in unregistered_files.listed(lake)] == [str(fresh.landing_root / gone)]
 
 
 @pytest.mark.parametrize("damage", ["removed", "cut short", "appended to"])
@@ -116,9 +116,9 @@ def test_what_was_registered_last_is_at_hand_as_the_lake_has_it_even_of_files_th
         lake.connection.execute("alter table raw.orders add column later varchar")
         register(lake, "orders")
         since = lake.last_changes()["raw.orders"] - 1
-        kept = recent.changes(lake, "raw.orders", since, lake.snapshot())
+        kept = change_cache.changes(lake, "raw.orders", since, lake.snapshot())
         assert kept is not None
-        assert recent.changes(lake, "raw.orders", before - 1, lake.snapshot()) is None
+        assert change_cache.changes(lake, "raw.orders", before - 1, lake.snapshot()) is None
         columns = ", ".join(f'"{name}"' for name in lake.columns()["raw.orders"])
         told = f"ducklake_table_insertions('lake', 'raw', 'orders', {since + 1}, {lake.snapshot()})"
         query = "select {} from {} order by order_id"

@@ -13,10 +13,10 @@ from tests.integration.building import start_building
 from tests.integration.delivered import deliver, prepare, sentiment
 from tests.integration.landed import Landing
 from tests.integration.samples import at
-from warehouse.build import register, take
-from warehouse.checks import unique_key
+from warehouse.build import load, register
+from warehouse.incremental.checks import unique_key
+from warehouse.ingest.connect_staging import SENTIMENT, staged_accounts
 from warehouse.lake import Lake
-from warehouse.staged import SENTIMENT, staged_accounts
 
 TABLE = "core.sentiment"
 ALL = f"select list((event_id, label, _partition, _offset) order by event_id) from {TABLE}"
@@ -30,7 +30,7 @@ def staging(fresh: Settings) -> Settings:
 
 def test_without_connect_the_table_is_there_and_empty(fresh: Settings) -> None:
     with Lake.open(fresh) as lake:
-        result = take(lake, TABLE)
+        result = load(lake, TABLE)
     assert (result.rows, result.inserted) == (0, 0)
     assert {name for name, _, about in result.columns if not about} == set()
 
@@ -39,12 +39,12 @@ def test_rows_are_taken_once_and_a_later_record_of_an_event_replaces_its_row(sta
     deliver(staging, STAGING, [sentiment(1), sentiment(2)], first=0)
     deliver(staging, STAGING, [sentiment(3)], first=7, partition=1)
     with Lake.open(staging) as lake:
-        assert (first := take(lake, TABLE)).inserted == 3
-        assert take(lake, TABLE).snapshot == first.snapshot, "nothing new, nothing written"
+        assert (first := load(lake, TABLE)).inserted == 3
+        assert load(lake, TABLE).snapshot == first.snapshot, "nothing new, nothing written"
         # The row moves from offset 0 to 4, beyond the watermark; offset 3 was a transaction's marker.
         deliver(staging, STAGING, [sentiment(4)], first=2)
         deliver(staging, STAGING, [sentiment(1, label=None, deleted=True)], first=4)
-        again = take(lake, TABLE)
+        again = load(lake, TABLE)
         assert (again.inserted, again.updated, again.rows) == (1, 1, 4)
         assert lake.value(ALL) == [
             ("sentiment-1", None, 0, 4),
@@ -58,31 +58,31 @@ def test_rows_are_taken_once_and_a_later_record_of_an_event_replaces_its_row(sta
 def test_records_delivered_again_change_nothing_and_older_ones_do_not_win(staging: Settings) -> None:
     deliver(staging, STAGING, [sentiment(1), sentiment(1, label="neutral")], first=0)
     with Lake.open(staging) as lake:
-        take(lake, TABLE)
+        load(lake, TABLE)
         # A sink that lost its offsets delivers all again; its first record is older than the row.
         deliver(staging, STAGING, [sentiment(1)], first=0)
-        assert take(lake, TABLE).updated == 0
+        assert load(lake, TABLE).updated == 0
         deliver(staging, STAGING, [sentiment(1, label="neutral"), sentiment(2)], first=1)
-        assert take(lake, TABLE).inserted == 1
+        assert load(lake, TABLE).inserted == 1
         assert [row[:2] for row in lake.value(ALL)] == [("sentiment-1", "neutral"), ("sentiment-2", "positive")]
 
 
 def test_a_recreated_topic_is_taken_from_its_own_beginning(staging: Settings) -> None:
     deliver(staging, STAGING, [sentiment(number) for number in range(5)], first=0)
     with Lake.open(staging) as lake:
-        take(lake, TABLE)
+        load(lake, TABLE)
         deliver(staging, STAGING, [sentiment(0, label="negative"), sentiment(9)], first=0, topic=uuid4())
-        again = take(lake, TABLE)
+        again = load(lake, TABLE)
         assert (again.inserted, again.updated, again.rows) == (1, 1, 6)
 
 
 def test_an_event_of_another_time_replaces_the_row_of_its_id(staging: Settings) -> None:
     deliver(staging, STAGING, [sentiment(1), sentiment(2)], first=0)
     with Lake.open(staging) as lake:
-        take(lake, TABLE)
+        load(lake, TABLE)
         for offset, days in enumerate((400, 3, -70), 2):
             deliver(staging, STAGING, [sentiment(1, event_time=at(days=days))], first=offset)
-        again = take(lake, TABLE)
+        again = load(lake, TABLE)
         assert (again.inserted, again.updated, again.rows) == (0, 1, 2)
         assert [row[3] for row in lake.value(ALL)] == [4, 1]
 
@@ -96,7 +96,7 @@ def test_an_event_in_two_partitions_is_taken_whichever_was_delivered_last(stagin
         register(lake, STAGING.topic)
         for partition, label in ((1, "negative"), (0, "neutral")):
             deliver(staging, STAGING, [sentiment(1, label=label)], first=1, partition=partition, topic=topic)
-            take(lake, TABLE)
+            load(lake, TABLE)
             (account,) = staged_accounts(lake)
             assert (account.rows, account.missing, account.unexpected, account.pending) == (1, 0, 0, 0)
 
@@ -109,12 +109,12 @@ def test_the_account_counts_what_is_missing_stale_and_on_its_way(staging: Settin
         register(lake, STAGING.topic)
         # Event 1 was not delivered, of event 2 an older record; event 3 is on its way, event 9 did not land.
         deliver(staging, STAGING, [sentiment(2), sentiment(9)], first=1, topic=topic)
-        take(lake, TABLE)
+        load(lake, TABLE)
         (account,) = staged_accounts(lake)
         assert (account.rows, account.missing, account.unexpected, account.pending) == (2, 2, 1, 1)
         # A record that is delivered before it lands is neither.
         deliver(staging, STAGING, [sentiment(1), sentiment(2), sentiment(3), sentiment(4)], first=4, topic=topic)
-        take(lake, TABLE)
+        load(lake, TABLE)
         (account,) = staged_accounts(lake)
         assert (account.rows, account.missing, account.unexpected, account.pending) == (5, 0, 1, 4)
 
@@ -137,7 +137,7 @@ def test_a_build_killed_anywhere_takes_every_row_once(staging: Settings) -> None
             builder.send_signal(signal.SIGKILL)
             builder.communicate()
     with Lake.open(staging) as lake:
-        take(lake, TABLE)
+        load(lake, TABLE)
         expected = {
             f"sentiment-{n}": turn * 520 + n - turn * 500
             for turn in range(rounds)

@@ -16,7 +16,7 @@ from guard.doors import link
 from orchestration.keys import table_key
 from tests.ui.conftest import logged_in
 from tests.ui.test_dagster_ui import BY_HAND_JOB, SLOW_MS, wait_for_build, wait_for_run
-from warehouse.serving.examples import examples
+from warehouse.sql_server.examples import examples
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from contracts.settings import Settings
 from headrace.cli import build_app
 from headrace.commands.sources import LIVE_NAMES
 from streaming.sources.live.registry import NAMES
-from warehouse.reference import tables_page
+from warehouse.catalog.reference import tables_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -17,11 +17,11 @@ from orchestration.defs.retries import retried
 from orchestration.instance.config import WAREHOUSE_POOL
 from orchestration.keys import FILE_KEY, source_keys, table_key, topic_key
 from orchestration.metadata import build_metadata, file_metadata, plot_metadata
-from warehouse.ahead import Ahead
 from warehouse.build import BuildResult
-from warehouse.engine import Blocked
-from warehouse.raw import RawTable, raw_tables
-from warehouse.staged import STAGED_TABLES, StagedTable
+from warehouse.build_prefetch import Ahead
+from warehouse.incremental.engine import Blocked
+from warehouse.ingest.connect_staging import STAGED_TABLES, StagedTable
+from warehouse.ingest.raw import RawTable, raw_tables
 from warehouse.tables import Table, all_tables
 
 
@@ -69,7 +69,7 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
     )
     def taken(builds: dg.ResourceParam[Ahead]):
         with retried():
-            return _materialization(table, builds.take(table.qualified))
+            return _materialization(table, builds.load(table.qualified))
 
     return taken
 

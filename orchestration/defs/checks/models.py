@@ -10,7 +10,7 @@ from operations.training import SOURCES, drift_of
 from orchestration.keys import model_key
 from orchestration.metadata import drift_metadata
 from warehouse.lake import Lake
-from warehouse.served import skew
+from warehouse.quality.feature_skew import skew
 
 DRIFT_CHECK = "scores_have_not_moved"
 SKEW_CHECK = "stream_serves_what_was_trained_on"

@@ -14,10 +14,10 @@ from contracts.topics import EVENT_TOPICS, TOPICS
 from operations.reconciliation.compare import Reconciliation
 from operations.reconciliation.stack import reconcile_stack
 from orchestration.keys import table_key, topic_key
-from warehouse.audit import ALL_KEYS, TOLD_ONCE, audit_table, audit_topic
-from warehouse.checks import Check, CheckResult, checks_of, reference_check_of, reference_checks
+from warehouse.incremental.checks import Check, CheckResult, checks_of, reference_check_of, reference_checks
+from warehouse.ingest.raw import raw_table
 from warehouse.lake import Lake
-from warehouse.raw import raw_table
+from warehouse.quality.audit import ALL_KEYS, TOLD_ONCE, audit_table, audit_topic
 from warehouse.tables import Table, all_tables, comes_apart
 
 VERIFY_CHECK = "verify"

@@ -15,8 +15,8 @@ from orchestration.defs.assets.topics import observation
 from orchestration.defs.jobs import BUILD, build_in_hand
 from orchestration.instance.processes import fail_abandoned_runs
 from streaming.landing.accounts import TopicState, last_commit_id, topic_states
-from warehouse.lock import is_followed
-from warehouse.staged import last_stored_at
+from warehouse.ingest.connect_staging import last_stored_at
+from warehouse.lake.lock import is_followed
 
 TICK_SECONDS = 5
 OBSERVE_EVERY_SECONDS = 60

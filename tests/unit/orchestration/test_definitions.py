@@ -12,8 +12,8 @@ from operations.training import SOURCES
 from orchestration.definitions import build_defs
 from orchestration.defs.jobs import TRAIN, VERIFY_JOB
 from orchestration.keys import BUILD_JOB, FILE_KEY, model_key, table_key, table_name, topic_key
-from warehouse.raw import raw_tables
-from warehouse.staged import STAGED_TABLES
+from warehouse.ingest.connect_staging import STAGED_TABLES
+from warehouse.ingest.raw import raw_tables
 from warehouse.tables import CASES, all_tables
 
 MODEL_PARTS = ("frame", "version", "evaluation", "champion")

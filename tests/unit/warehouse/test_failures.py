@@ -3,7 +3,7 @@
 import duckdb
 
 from contracts.errors import Terminal
-from warehouse.failures import published_reason
+from warehouse.publication.failures import published_reason
 
 
 def failed_on_a_row() -> Terminal:

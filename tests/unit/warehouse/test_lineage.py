@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from contracts.errors import Terminal
 from headrace.cli import build_app
-from warehouse.lineage import column_lineage, trace
-from warehouse.reference import column_types
+from warehouse.catalog.lineage import column_lineage, trace
+from warehouse.catalog.reference import column_types
 from warehouse.tables import Table, all_tables, table
 
 

@@ -16,9 +16,9 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from headrace.commands.warehouse import distinct, print_csv, print_json, print_table
 from headrace.terminal import Printable
-from warehouse.lake import _duckdb  # pyright: ignore[reportPrivateUsage]
+from warehouse.lake.connection import _duckdb  # pyright: ignore[reportPrivateUsage]
 from warehouse.query import as_json, as_text
-from warehouse.reading import DENIED, only_reading
+from warehouse.query.read_only import DENIED, only_reading
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import duckdb
 
-from warehouse.serving.examples import examples
+from warehouse.sql_server.examples import examples
 from warehouse.tables import all_tables
 
 

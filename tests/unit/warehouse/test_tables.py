@@ -3,9 +3,9 @@
 import pytest
 
 from contracts.topics import TOPICS
-from warehouse.raw import declared_schemas, raw_tables
-from warehouse.reference import column_types
-from warehouse.staged import STAGED_TABLES
+from warehouse.catalog.reference import column_types
+from warehouse.ingest.connect_staging import STAGED_TABLES
+from warehouse.ingest.raw import declared_schemas, raw_tables
 from warehouse.tables import InvalidTable, Table, all_tables, comes_apart, parse
 
 TABLES = all_tables()

@@ -1,0 +1,274 @@
+"""What the tables promise, and whether it holds: their keys, columns, rules, requirements, volume and references.
+
+A table's own checks are part of its build and are about the rows just computed, so they cost what the change costs. Of
+these the blocking ones undo a build that would break them. References are checked once both ends are built. The last
+results are kept in `meta.checks`; a table that did not change is not checked again. The checks over all rows, whatever
+changed, are in `warehouse.quality.audit`.
+"""
+
+# ruff: noqa: S608  the only names put into SQL are those of the tables declared in this package
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from warehouse.incremental.affected_groups import time_ranges
+from warehouse.incremental.anomaly_check import WEEKS, judge
+from warehouse.incremental.merge import REASONS
+from warehouse.lake import Lake, quoted
+from warehouse.tables import Reference, Table
+
+_CREATE = """
+create table meta.checks (
+    table_name varchar, check_name varchar, passed boolean, is_blocking boolean, violations bigint,
+    description varchar, details varchar, snapshot_id bigint, checked_at timestamptz
+);
+comment on table meta.checks is 'The last result of every check of a table.';
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check that a table has. One that is blocking undoes the build that would fail it."""
+
+    name: str
+    description: str
+    is_blocking: bool = False
+    is_warning: bool = False
+    """Whether a failure asks to be looked at, and is no fault of the platform's."""
+
+
+class Outcome(NamedTuple):
+    """What a check found. `violations` counts the offending keys or rows; `metadata` has what was counted."""
+
+    passed: bool
+    description: str
+    violations: int
+    metadata: dict[str, int | str]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of a check, with the check."""
+
+    check: Check
+    passed: bool
+    description: str
+    violations: int
+    metadata: dict[str, int | str]
+
+
+class _Kept(NamedTuple):
+    """A result that was kept, and the snapshot that it is about."""
+
+    snapshot_id: int
+    outcome: Outcome
+
+
+def checks_of(table: Table) -> tuple[Check, ...]:
+    """The checks that are part of a table's build."""
+    checks = [
+        Check("key_is_unique", f"No two rows have the same {', '.join(table.key)}, none lacks it.", is_blocking=True)
+    ]
+    if not table.sql:
+        return tuple(checks)
+    checks.append(
+        Check("columns_are_as_described", "The table has the columns that its file describes, and no others.")
+    )
+    if table.quarantine is not None:
+        about = f"No row broke a rule: {'; '.join(table.rules)}."
+        checks.append(Check("no_row_in_quarantine", about, is_warning=True))
+    if table.volume is not None:
+        about = f"The last complete {table.volume} has about as many rows as such days usually have."
+        checks.append(Check("volume_is_usual", about, is_warning=True))
+    checks += [Check(_slug(name), f"{name}.", is_blocking=True) for name in table.requirements]
+    return tuple(checks)
+
+
+def reference_check_of(reference: Reference) -> Check:
+    """The check of a reference."""
+    columns = ", ".join(reference.columns)
+    name = f"{'_and_'.join(reference.columns)}_in_{reference.to.replace('.', '_')}"
+    return Check(name, f"Every {columns} is found in {reference.to}.")
+
+
+def ensure(lake: Lake) -> None:
+    """Create the table of results where it does not exist."""
+    if "meta.checks" not in lake.columns():
+        lake.write(lambda: _create(lake))
+
+
+def evaluate(lake: Lake, table: Table) -> list[CheckResult]:
+    """Check a table just written, in the transaction that wrote it.
+
+    The rows computed are in the temporary table `result`.
+    """
+    outcomes = {"key_is_unique": _key(lake, table), "columns_are_as_described": _columns(lake, table)}
+    if table.quarantine is not None:
+        outcomes["no_row_in_quarantine"] = _quarantine(lake, table.quarantine)
+    if table.volume is not None:
+        outcomes["volume_is_usual"] = _volume(lake, table, table.volume)
+    for name, expression in table.requirements.items():
+        outcomes[_slug(name)] = _requirement(lake, table, expression)
+    return [CheckResult(check, *outcomes[check.name]) for check in checks_of(table)]
+
+
+def last_results(lake: Lake, table: Table) -> list[CheckResult]:
+    """The results of a table's own checks as they were kept."""
+    kept = _kept(lake, table)
+    return [CheckResult(check, *kept[check.name].outcome) for check in checks_of(table) if check.name in kept]
+
+
+def key_check(lake: Lake, table: Table) -> CheckResult:
+    """Whether every key of a table that is not built from SQL occurs once, and no part of it is empty."""
+    check = checks_of(table)[0]
+    before = _kept(lake, table).get(check.name)
+    if before is not None and not _changed(lake, before.snapshot_id, {table.qualified}):
+        return CheckResult(check, *before.outcome)
+    with lake.translated_errors():
+        result = CheckResult(check, *unique_key(lake, table, table.qualified))
+    lake.write(lambda: (keep(lake, {table.qualified: [result]}), lake.fence()))
+    return result
+
+
+def reference_checks(lake: Lake, table: Table) -> list[CheckResult]:
+    """One result for each reference of the table: all rows with the columns set find the row they refer to.
+
+    Raises:
+        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
+    """
+    kept = _kept(lake, table)
+    results: dict[str, CheckResult] = {}
+    fresh: list[CheckResult] = []
+    for reference in table.references:
+        check = reference_check_of(reference)
+        before = kept.get(check.name)
+        if before is not None and not _changed(lake, before.snapshot_id, {table.qualified, reference.to}):
+            results[check.name] = CheckResult(check, *before.outcome)
+        else:
+            results[check.name] = CheckResult(check, *orphans(lake, table, reference))
+            fresh.append(results[check.name])
+    if fresh:
+        lake.write(lambda: (keep(lake, {table.qualified: fresh}), lake.fence()))
+    return list(results.values())
+
+
+def unique_key(lake: Lake, table: Table, rows: str) -> Outcome:
+    """Whether in some rows every key occurs once, and no part of it is empty."""
+    key = ", ".join(f'"{column}"' for column in table.key)
+    empty_part = " or ".join(f'"{column}" is null' for column in table.key)
+    ((checked, empty),) = lake.connection.execute(
+        f"select count(*), count(*) filter (where {empty_part}) from {rows}"
+    ).fetchall()
+    twice = lake.value(f"select count(*) from (select 1 from {rows} group by {key} having count(*) > 1)")
+    about = f"{', '.join(table.key)} identifies each row of {table.qualified}"
+    counts = {"rows_checked": checked, "keys_more_than_once": twice, "rows_with_an_empty_key": empty}
+    return Outcome(not twice and not empty, about, twice + empty, counts)
+
+
+def orphans(lake: Lake, table: Table, reference: Reference) -> Outcome:
+    """Whether all rows with the columns of a reference set find the row they refer to."""
+    pairs = list(zip(reference.columns, reference.to_columns, strict=True))
+    same = " and ".join(f'source."{column}" = target."{to}"' for column, to in pairs)
+    all_set = " and ".join(f'"{column}" is not null' for column, _ in pairs)
+    with lake.transaction():
+        rows = lake.value(f"select count(*) from {table.qualified} where {all_set}")
+        lost = lake.value(
+            f"select count(*) from (from {table.qualified} where {all_set}) source"
+            f" anti join {reference.to} target on {same}"
+        )
+    about = f"{', '.join(reference.columns)} of {table.qualified} is in {reference.to}"
+    counts = {"rows": rows, "rows_without_their_reference": lost, "refers_to": reference.to}
+    return Outcome(not lost, about, lost, counts)
+
+
+def _key(lake: Lake, table: Table) -> Outcome:
+    """Groups are computed whole, so their keys are unique if those in `result` are; events are looked for beside it."""
+    if not table.append:
+        return unique_key(lake, table, "result")
+    types = lake.connection.execute("describe result").fetchall()
+    within = time_ranges(lake, "result", {name: kind for name, kind, *_ in types if name in table.append})
+    return unique_key(lake, table, f"(from {table.qualified} where {within or 'true'})")
+
+
+def _columns(lake: Lake, table: Table) -> Outcome:
+    names = [row[0] for row in lake.connection.execute(f"describe {table.qualified}").fetchall()]
+    wrong = sorted(set(names) ^ set(table.columns))
+    about = f"not as described: {', '.join(wrong)}" if wrong else f"{len(names)} columns, all described"
+    return Outcome(not wrong, about, len(wrong), {"columns": len(names)})
+
+
+def _quarantine(lake: Lake, quarantine: str) -> Outcome:
+    rows = lake.value(f"select count(*) from {quarantine}")
+    reasons = lake.connection.execute(
+        f"select reason, count(*) from (select unnest({REASONS}) as reason from {quarantine}) group by 1 order by 1"
+    ).fetchall()
+    told = ", ".join(f"{count} rows: {reason}" for reason, count in reasons)
+    return Outcome(not rows, told or f"{quarantine} is empty", rows, dict(reasons))
+
+
+def _volume(lake: Lake, table: Table, column: str) -> Outcome:
+    counts = lake.connection.execute(
+        f'select "{column}", count(*) from {table.qualified}'
+        f' where "{column}" >= (select max("{column}") - interval {WEEKS} week - interval 1 day from {table.qualified})'
+        " group by 1"
+    ).fetchall()
+    verdict = judge(dict(counts))
+    if verdict is None:
+        return Outcome(True, "no complete day yet", 0, {})
+    limits = {} if verdict.low is None or verdict.high is None else {"low": verdict.low, "high": verdict.high}
+    metadata = {"day": f"{verdict.day}", "rows": verdict.count, **limits}
+    return Outcome(verdict.is_usual, verdict.sentence, int(not verdict.is_usual), metadata)
+
+
+def _requirement(lake: Lake, table: Table, expression: str) -> Outcome:
+    holds = lake.value(f"select ({expression}) is true from {table.qualified}")
+    return Outcome(holds, f"{expression} {'holds' if holds else 'does not hold'}", int(not holds), {})
+
+
+def _slug(name: str) -> str:
+    """A requirement's name as Dagster takes it."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def _changed(lake: Lake, snapshot: int, tables: set[str]) -> bool:
+    return not lake.remembers_all_since(snapshot) or bool(lake.changed_since(snapshot) & tables)
+
+
+def keep(lake: Lake, results: Mapping[str, Iterable[CheckResult]]) -> None:
+    """Keep the results, by the table's name, in the transaction that is open."""
+    told = [(table, each) for table, of_table in results.items() for each in of_table]
+    if not told:
+        return
+    names = ", ".join(f"({quoted(table)}, {quoted(each.check.name)})" for table, each in told)
+    lake.connection.execute(f"delete from meta.checks where (table_name, check_name) in ({names})")
+    snapshot = lake.snapshot()
+    rows = ", ".join(
+        f"({quoted(table)}, {quoted(each.check.name)}, {each.passed}, {each.check.is_blocking},"
+        f" {each.violations}, {quoted(each.description)}, {quoted(json.dumps(each.metadata))}, {snapshot}, now())"
+        for table, each in told
+    )
+    lake.connection.execute(f"insert into meta.checks values {rows}")
+
+
+def _kept(lake: Lake, table: Table) -> dict[str, _Kept]:
+    return lake.remembered("checks", lambda: _read(lake)).get(table.qualified, {})
+
+
+def _read(lake: Lake) -> dict[str, dict[str, _Kept]]:
+    rows = lake.connection.execute(
+        "select table_name, check_name, snapshot_id, passed, description, violations, details from meta.checks"
+    ).fetchall()
+    kept: dict[str, dict[str, _Kept]] = {}
+    for table, name, snapshot, passed, description, violations, details in rows:
+        outcome = Outcome(passed, description, violations, json.loads(details))
+        kept.setdefault(table, {})[name] = _Kept(snapshot, outcome)
+    return kept
+
+
+def _create(lake: Lake) -> None:
+    if "meta.checks" not in lake.columns():
+        lake.connection.execute(_CREATE)
+        lake.fence()

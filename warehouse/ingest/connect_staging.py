@@ -1,0 +1,309 @@
+"""Tables that are taken from PostgreSQL's staging schema, where Kafka Connect delivers: exactly once, by offsets.
+
+Each remembers, per topic id and partition, the offset it has read up to, and moves it in the transaction that writes
+the rows. Why the greatest offset seen is a safe place to go on from is in `docs/decisions/0009-staging-by-offset.md`.
+"""
+
+# ruff: noqa: S608  names are those of the deliveries declared in `contracts`, offsets are numbers
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import psycopg
+
+from contracts.accounts import StagedAccount
+from contracts.delivery import (
+    EARLIEST,
+    LATEST,
+    OFFSET,
+    PARTITION,
+    POSITION_COLUMNS,
+    STAGING,
+    STORED_AT,
+    TOPIC_ID,
+    Delivery,
+)
+from contracts.errors import Transient
+from contracts.fields import fields_of
+from contracts.topics import TOPICS
+from warehouse.lake import Lake, quoted, watermarks
+from warehouse.lake.target import Target
+from warehouse.tables import Table
+
+_ATTACHED = "staged"
+_POSITION_TYPES = {TOPIC_ID: "VARCHAR", PARTITION: "INTEGER", OFFSET: "BIGINT"}
+
+
+@dataclass(frozen=True)
+class StagedTable:
+    """A table of the lake and the delivery that it is taken from."""
+
+    table: Table
+    delivery: Delivery
+
+
+def _sentiment() -> StagedTable:
+    about = {field.name: field.description for field in fields_of(STAGING.contract)}
+    about |= {name: meaning for name, (_, meaning) in POSITION_COLUMNS.items()}
+    return StagedTable(
+        table=Table(
+            schema="core",
+            name="sentiment",
+            grain="One row per scored event: a version of a post or feedback, or a deletion.",
+            description="What the sentiment model said, as Connect delivered it; of a subject the last offset counts.",
+            case=TOPICS[STAGING.topic].case,
+            key=(STAGING.key,),
+            inputs=(),
+            sql="",
+            columns=about,
+            definition="",
+            partition="year(event_time), month(event_time)",
+        ),
+        delivery=STAGING,
+    )
+
+
+SENTIMENT = _sentiment()
+STAGED_TABLES: dict[str, StagedTable] = {each.table.qualified: each for each in (SENTIMENT,)}
+"""By the table's name with schema."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Rows that were new to the table, and rows that a later record of the same event replaced."""
+
+    inserted: int = 0
+    updated: int = 0
+
+
+def last_stored_at(conninfo: str) -> str | None:
+    """When Connect last stored a row for the warehouse, as text to compare; None where it never did.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    latest: list[str] = []
+    try:
+        with psycopg.connect(
+            conninfo, autocommit=True, connect_timeout=10, application_name="headrace warehouse"
+        ) as db:
+            for staged in STAGED_TABLES.values():
+                if _delivered(db, staged.delivery):
+                    newest = f"select max({STORED_AT})::text from {staged.delivery.qualified}".encode()
+                    latest += [row[0] for row in db.execute(newest) if row[0] is not None]
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    return max(latest, default=None)
+
+
+def ensure(lake: Lake) -> None:
+    """Create the tables that do not exist, empty, and add the columns they lack."""
+    watermarks.ensure(lake)
+    if any(_lacking(lake, staged) for staged in STAGED_TABLES.values()):
+        lake.write(lambda: _create(lake))
+
+
+def load(lake: Lake, staged: StagedTable) -> Loaded:
+    """Take the rows past the watermark into the table. Nothing where Connect has never delivered.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    ensure(lake)
+    if not _waiting(lake, staged):
+        return Loaded()
+    with _attached(lake):
+        return lake.write(lambda: _load(lake, staged))
+
+
+def staged_accounts(lake: Lake, unreadable: Collection[str] = ()) -> list[StagedAccount]:
+    """Each table held against the landed copy of its topic; of one snapshot.
+
+    Those never built are left out, and those for which an `unreadable` table would be read.
+    """
+    present = [
+        staged
+        for staged in STAGED_TABLES.values()
+        if staged.table.qualified in lake.columns()
+        and not {staged.table.qualified, f"raw.{staged.delivery.topic}"} & set(unreadable)
+    ]
+    with lake.transaction():
+        return [_account(lake, staged) for staged in present]
+
+
+def _account(lake: Lake, staged: StagedTable) -> StagedAccount:
+    table, key, topic = staged.table.qualified, staged.delivery.key, staged.delivery.topic
+    taken = _offsets_sql(watermarks.staging_offsets(lake, topic))
+    landed = _offsets_sql(watermarks.landing_offsets(lake, topic))
+    place = f"{TOPIC_ID}, {PARTITION}, {OFFSET}"
+    counted = lake.connection.execute(
+        f"""
+        with taken as ({taken}), landed as ({landed}),
+        -- A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is
+        -- open, so the latest record of each partition is as good as the others; one of a topic deleted since is not.
+        copies as (
+            select {key}, {place} from raw.{topic} where not _is_tombstone
+            qualify {TOPIC_ID} = first_value({TOPIC_ID}) over (partition by {key} order by _landed_at desc)
+                and row_number() over (partition by {key}, {TOPIC_ID}, {PARTITION} order by {OFFSET} desc) = 1
+        ),
+        compared as (
+            select
+                {key},
+                copy.{OFFSET} is not null as is_copy,
+                stored.{OFFSET} is not null as is_stored,
+                copy.{OFFSET} >= coalesce(taken.next_offset, 0) as not_taken,
+                stored.{OFFSET} >= coalesce(landed.next_offset, 0) as not_landed
+            from copies copy
+            full join {table} stored using ({key}, {place})
+            left join taken on (taken.topic_id, taken.partition) = (copy.{TOPIC_ID}, copy.{PARTITION})
+            left join landed on (landed.topic_id, landed.partition) = (stored.{TOPIC_ID}, stored.{PARTITION})
+        ),
+        events as (
+            select
+                bool_or(is_copy) and not bool_or(is_copy and is_stored) as is_missing,
+                coalesce(bool_or(not_taken), false) as not_taken,
+                count(*) filter (where not is_copy and not not_landed) as others,
+                coalesce(bool_or(not_landed) filter (where not is_copy), false) as not_landed
+            from compared group by {key}
+        )
+        select
+            count(*) filter (where is_missing and not not_taken and not not_landed),
+            coalesce(sum(others) filter (where not is_missing), 0)::bigint,
+            count(*) filter (where not_landed or (is_missing and not_taken))
+        from events
+        """
+    ).fetchall()
+    missing, unexpected, pending = counted[0]
+    rows = lake.value(f"select count(*) from {table}")
+    return StagedAccount(table, rows, missing, unexpected, pending)
+
+
+def _offsets_sql(offsets: dict[tuple[str, int], int]) -> str:
+    rows = ", ".join(f"({quoted(topic_id)}, {partition}, {next_})" for (topic_id, partition), next_ in offsets.items())
+    values = f"values {rows}" if rows else "select null::varchar, null::integer, null::bigint where false"
+    return f"select * from ({values}) as offsets (topic_id, partition, next_offset)"
+
+
+def _load(lake: Lake, staged: StagedTable) -> Loaded:
+    # 1. One statement, so one snapshot of PostgreSQL: every record below the greatest offset seen is in it or replaced.
+    selected = f"{_selected(lake, staged)}, {EARLIEST}, {LATEST}"
+    query = _past_watermark(lake, staged.delivery, selected)
+    lake.connection.execute(
+        f"create or replace temp table taken as from postgres_query('{_ATTACHED}', {quoted(query)})"
+    )
+    found = lake.connection.execute(
+        f"select {TOPIC_ID}, {PARTITION}, max({OFFSET}) + 1 from taken group by all"
+    ).fetchall()
+    if not found:
+        return Loaded()
+    # 2. Merge by event, looking only where these events can be: an earlier record of one may have had another time.
+    table = staged.table.qualified
+    low, high = lake.connection.execute(
+        f"select min(least(event_time, {EARLIEST}))::text, max(greatest(event_time, {LATEST}))::text from taken"
+    ).fetchall()[0]
+    same = f"target.{staged.delivery.key} = source.{staged.delivery.key}"
+    same += f" and target.event_time between {quoted(low)}::timestamptz and {quoted(high)}::timestamptz"
+    updated = lake.value(f"select count(*) from taken source semi join {table} target on {same}")
+    columns = lake.columns()[table]
+    target = Target(table, ("event_time", staged.delivery.key), columns, staged.table.partition)
+    if updated:
+        assignments = ", ".join(f'"{name}" = source."{name}"' for name in columns if name != staged.delivery.key)
+        scattered = target.is_scattered(lake, "taken", updated)
+        then = "delete" if scattered else f"update set {assignments}"
+        lake.connection.execute(f"merge into {table} target using taken source on {same} when matched then {then}")
+    lake.connection.execute(
+        f"create or replace temp table fresh as from taken source anti join {table} target on {same}"
+    )
+    target.insert(lake, "fresh")
+    # 3. Move the watermark, in the same transaction.
+    positions = {(topic_id, partition): next_offset for topic_id, partition, next_offset in found}
+    watermarks.move_staging_offsets(lake, staged.delivery.topic, positions)
+    return Loaded(inserted=lake.value("select count(*) from taken") - updated, updated=updated)
+
+
+def _selected(lake: Lake, staged: StagedTable) -> str:
+    names = lake.columns()[staged.table.qualified]
+    return ", ".join(f"{name}::text" if name == TOPIC_ID else name for name in names)
+
+
+def _past_watermark(lake: Lake, delivery: Delivery, selected: str) -> str:
+    """A query to PostgreSQL for the rows at or past the watermark."""
+    offsets = watermarks.staging_offsets(lake, delivery.topic)
+    if not offsets:
+        return f"select {selected} from {delivery.qualified}"
+    read = ", ".join(
+        f"({quoted(topic_id)}::uuid, {partition}, {next_})" for (topic_id, partition), next_ in offsets.items()
+    )
+    return (
+        f"select {selected} from {delivery.qualified} left join (values {read})"
+        f" as watermark ({TOPIC_ID}, {PARTITION}, next_offset) using ({TOPIC_ID}, {PARTITION})"
+        f" where {OFFSET} >= coalesce(next_offset, 0)"
+    )
+
+
+def _waiting(lake: Lake, staged: StagedTable) -> bool:
+    """Whether there is anything to take. A quick look from outside, without the lock."""
+    postgres = lake.postgres()
+    try:
+        if not _delivered(postgres, staged.delivery):
+            return False
+        with lake.transaction():
+            query = _past_watermark(lake, staged.delivery, "1")
+        row = postgres.execute(f"select exists ({query})".encode()).fetchone()
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    return row == (True,)
+
+
+def _delivered(postgres: psycopg.Connection, delivery: Delivery) -> bool:
+    """Whether the table that Connect delivers into exists."""
+    row = postgres.execute("select to_regclass(%s)", [delivery.qualified]).fetchone()
+    return row is not None and row[0] is not None
+
+
+@contextmanager
+def _attached(lake: Lake) -> Iterator[None]:
+    """PostgreSQL itself, to read from in the transaction that writes to the lake."""
+    source = quoted(lake.settings.conninfo())
+    with lake.translated_errors():
+        lake.connection.execute(f"attach if not exists {source} as {_ATTACHED} (type postgres, read_only)")
+    try:
+        yield
+    finally:
+        try:
+            lake.connection.execute(f"detach {_ATTACHED}")
+        except duckdb.Error:
+            lake.connection.execute("rollback")
+            raise
+
+
+def types_of(staged: StagedTable) -> dict[str, str]:
+    """DuckDB types of the table's columns, by name."""
+    kinds = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
+    kinds |= {"time": "TIMESTAMP WITH TIME ZONE"}
+    return {field.name: kinds[field.kind] for field in fields_of(staged.delivery.contract)} | _POSITION_TYPES
+
+
+def _lacking(lake: Lake, staged: StagedTable) -> list[str]:
+    present = lake.columns().get(staged.table.qualified, {})
+    return [name for name in types_of(staged) if name not in present]
+
+
+def _create(lake: Lake) -> None:
+    for staged in STAGED_TABLES.values():
+        table, types, lacking = staged.table, types_of(staged), _lacking(lake, staged)
+        if table.qualified not in lake.columns():
+            lake.connection.execute(f"create schema if not exists {table.schema}")
+            declared = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
+            lake.connection.execute(f"create table {table.qualified} ({declared})")
+            lake.connection.execute(f"alter table {table.qualified} set partitioned by ({table.partition})")
+            about = quoted(f"{table.grain} {table.description}")
+            lake.connection.execute(f"comment on table {table.qualified} is {about}")
+        else:
+            for name in lacking:
+                lake.connection.execute(f'alter table {table.qualified} add column "{name}" {types[name]}')
+        for name in lacking:
+            lake.connection.execute(f'comment on column {table.qualified}."{name}" is {quoted(table.columns[name])}')
+    lake.fence()

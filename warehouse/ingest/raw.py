@@ -1,0 +1,313 @@
+"""The raw tables: the landed files of each topic, registered with the lake where they lie, never copied.
+
+Each topic has a table of its records and, unless it is a dead-letter topic, one of its quarantine. Their columns are
+those of the landing schema; a column that a contract gains is added.
+"""
+
+# ruff: noqa: S608  the only names put into SQL are those of the topics and fields declared in `contracts`
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.accounts import RegisteredAccount
+from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
+from contracts.topics import TOPICS, Case, Topic
+from warehouse.ingest import unregistered_files
+from warehouse.ingest.landed_files import CommittedFile, Landed, files_named, landed_since
+from warehouse.lake import CATALOG, Lake, change_cache, missing_files, quoted, watermarks
+
+SCHEMA = "raw"
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The raw table of a topic. `quarantine` is the table of its records that are no valid events."""
+
+    topic: str
+    qualified: str
+    description: str
+    case: Case
+    quarantine: str | None
+
+
+def raw_tables() -> tuple[RawTable, ...]:
+    """The raw table of every topic."""
+    return tuple(raw_table(topic.name) for topic in TOPICS.values())
+
+
+def raw_table(topic: str) -> RawTable:
+    """The raw table of a topic."""
+    declared = TOPICS[topic]
+    return RawTable(
+        topic=topic,
+        qualified=f"{SCHEMA}.{_table_name(topic)}",
+        description=_description(declared),
+        case=declared.case,
+        quarantine=None if declared.is_dead_letter else f"{SCHEMA}.{_table_name(quarantine_name(topic))}",
+    )
+
+
+def ensure(lake: Lake) -> None:
+    """Create the raw tables that do not exist and add the columns they lack."""
+    if lake.is_prepared:
+        return
+    watermarks.ensure(lake)
+    if _behind(lake):
+        lake.write(lambda: _create(lake, _behind(lake)))
+    lake.is_prepared = True
+
+
+def register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
+    """Register all files of topics committed since the last time; returns the numbers of records that are new.
+
+    Files and watermark are written in one transaction, so a file is registered once whatever happens. A file that is
+    missing or not as committed is listed in `meta.damaged_files` in its place, and the rest is registered.
+
+    Raises:
+        Transient: PostgreSQL is unavailable.
+    """
+    ensure(lake)
+    with lake.transaction():
+        waiting = [topic for topic in topics if _landed(lake, topic).next_offsets]
+    return lake.write(lambda: _register(lake, waiting)) if waiting else {}
+
+
+def registered_offsets(lake: Lake, topic: str, without: Collection[str] = ()) -> pa.Table:
+    """Every record registered: columns `topic_id`, `partition`, `offset`, and `quarantined`, which says where it is.
+
+    What is in the files `without` is left out.
+    """
+    table = raw_table(topic)
+    sources = [(_without(lake, table.qualified, without), False)]
+    if table.quarantine is not None:
+        sources.append((_without(lake, table.quarantine, without), True))
+    query = " union all ".join(
+        f'select _topic_id as topic_id, _partition as partition, _offset as "offset", {quarantined} as quarantined'
+        f" from {source}"
+        for source, quarantined in sources
+    )
+    with lake.translated_errors():
+        return lake.connection.execute(query).to_arrow_table()
+
+
+def _without(lake: Lake, qualified: str, without: Collection[str]) -> str:
+    """What to select from: the table, or its files that are left."""
+    if not without:
+        return qualified
+    left = [path for path, _ in _files(lake, qualified) if path not in without]
+    if not left:
+        return f"(from {qualified} where false)"
+    return f"read_parquet([{', '.join(map(quoted, left))}], union_by_name => true)"
+
+
+def damaged_files(lake: Lake, topic: str) -> list[str]:
+    """The registered files of a topic that are missing, not as long as they were, or not what was landed."""
+    files = _registered_files(lake, topic)
+    found = {path for path, size in files if not Path(path).is_file() or Path(path).stat().st_size != size}
+    root = lake.settings.landing_root
+    landed = files_named(lake.postgres(), topic, _below(root, [path for path, _ in files]))
+    found |= {str(root / file.path) for file in landed if file.damage(root)}
+    return [path for path, _ in files if path in found]
+
+
+def damaged_landed_files(lake: Lake, topic: str) -> list[CommittedFile]:
+    """The files of a topic, as they were landed, that are damaged: registered ones and those that are not yet."""
+    ensure(lake)
+    root, landed = lake.settings.landing_root, _landed(lake, topic)
+    registered = files_named(lake.postgres(), topic, _below(root, damaged_files(lake, topic)))
+    return registered + [file for file in (*landed.files, *landed.quarantine_files) if file.damage(root)]
+
+
+def refit(lake: Lake, path: Path, size: int) -> None:
+    """Tell DuckLake, where it knows the file, that another of so many bytes with the same rows is in its place.
+
+    DuckLake finds a file's end by the sizes it keeps, and has no call to change them: its tables are written here.
+    """
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)  # Parquet ends with the length of its footer, and "PAR1"
+        footer = int.from_bytes(file.read(4), "little")
+    lake.postgres().execute(
+        "update ducklake.ducklake_data_file set file_size_bytes = %s, footer_size = %s"
+        " where path = %s and not path_is_relative",
+        [size, footer, str(path)],
+    )
+
+
+def put_entries_back(lake: Lake, path: Path) -> None:
+    """Register a file again that was missing and is there now; nothing where the catalog did not miss it.
+
+    The tables that read its table are built in full the next time: to them its rows are not new.
+    """
+    table = missing_files.put_back(lake.postgres(), path)
+    if table is not None:
+        lake.forget()
+        lake.write(lambda: watermarks.forget_readers(lake, table))
+
+
+def _registered_files(lake: Lake, topic: str) -> list[tuple[str, int]]:
+    table = raw_table(topic)
+    return [*_files(lake, table.qualified), *(_files(lake, table.quarantine) if table.quarantine else ())]
+
+
+def _below(root: Path, paths: Iterable[str]) -> list[str]:
+    """The paths of those that lie below this folder, from there; files that maintenance wrote are elsewhere."""
+    return [str(Path(path).relative_to(root)) for path in paths if Path(path).is_relative_to(root)]
+
+
+def _files(lake: Lake, qualified: str) -> list[tuple[str, int]]:
+    """Path and bytes of every file of a table."""
+    name = quoted(qualified.removeprefix(f"{SCHEMA}."))
+    listed = f"ducklake_list_files('{CATALOG}', {name}, schema => '{SCHEMA}')"
+    return lake.connection.execute(f"select data_file, data_file_size_bytes from {listed}").fetchall()
+
+
+def registered_accounts(lake: Lake, topic: str) -> list[RegisteredAccount]:
+    """What is registered of each partition of a topic, for reconciliation. Accounts and offsets are of one snapshot."""
+    ensure(lake)
+    accounts: list[RegisteredAccount] = []
+    with lake.transaction():
+        found = damaged_files(lake, topic)
+        lake.connection.register("registered", registered_offsets(lake, topic, found))
+        for (topic_id, partition), position in sorted(watermarks.landing_offsets(lake, topic).items()):
+            of_partition = f"from registered where topic_id = {quoted(topic_id)} and partition = {partition}"
+            numbers = lake.connection.execute(f'select "offset" {of_partition} order by "offset"').fetchnumpy()
+            quarantined = lake.value(f"select count(*) {of_partition} and quarantined")
+            offsets = np.asarray(numbers["offset"], dtype=np.int64)
+            accounts.append(
+                RegisteredAccount(topic, UUID(topic_id), partition, position, offsets, quarantined, tuple(found))
+            )
+    lake.connection.unregister("registered")
+    return accounts
+
+
+def described(field: pa.Field) -> str:
+    """What the contract says of a landed column."""
+    return (field.metadata or {}).get(b"description", b"").decode()
+
+
+def _landed(lake: Lake, topic: str) -> Landed:
+    return landed_since(lake.postgres(), topic, watermarks.landing_offsets(lake, topic))
+
+
+def _register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
+    landed = {topic: _landed(lake, topic) for topic in topics}
+    rows: dict[str, int] = {}
+    for topic, found in landed.items():
+        table = raw_table(topic)
+        rows[topic] = _register_files(lake, table.qualified, found.files)
+        if table.quarantine is not None:
+            _register_files(lake, table.quarantine, found.quarantine_files)
+    offsets = {topic: found.next_offsets for topic, found in landed.items() if found.next_offsets}
+    if offsets:
+        watermarks.move_landing_offsets(lake, offsets)
+    return rows
+
+
+def _register_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> int:
+    """Add the files that are as committed, list the others as damaged; returns the number of rows added."""
+    damage = {file: reason for file in committed if (reason := file.damage(lake.settings.landing_root))}
+    whole = [file for file in committed if file not in damage]
+    _add_files(lake, qualified, whole)
+    for file, reason in damage.items():
+        unregistered_files.add(lake, file, qualified, reason)
+    return sum(file.rows for file in whole)
+
+
+def put_back(lake: Lake, file: CommittedFile) -> bool:
+    """Register a file that was damaged and is whole again; False where it is not listed as damaged.
+
+    The tables that read its table are built in full the next time: to them its rows may not be new.
+    """
+
+    def work() -> bool:
+        table = unregistered_files.remove(lake, file)
+        if table is not None:
+            _add_files(lake, table, [file])
+            watermarks.forget_readers(lake, table)
+        return table is not None
+
+    return lake.write(work)
+
+
+def _add_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> None:
+    paths = ", ".join(quoted(str(lake.settings.landing_root / file.path)) for file in committed)
+    if paths:
+        # A file may lack columns that its contract gained later. One it has beyond the table's would be lost: an error.
+        lake.connection.execute(
+            f"call ducklake_add_data_files('{CATALOG}', {quoted(qualified.removeprefix(f'{SCHEMA}.'))}, [{paths}],"
+            f" schema => '{SCHEMA}', allow_missing => true, hive_partitioning => false)"
+        )
+        nothing = ", ".join(f'null::{kind} as "{name}"' for name, kind in lake.columns()[qualified].items())
+        read = f"read_parquet([{paths}], union_by_name => true, hive_partitioning => false)"
+        rows = f"select * from (select {nothing} where false) union all by name from {read}"
+        change_cache.keep(lake, qualified, rows, sum(file.rows for file in committed))
+
+
+def _table_name(topic: str) -> str:
+    return topic.replace(".", "_")
+
+
+def _description(topic: Topic) -> str:
+    if topic.contract is None:
+        return f"Dead letters of {topic.name.removesuffix('.dlq')}: one row per record, raw bytes and headers."
+    return f"One row per record of the topic {topic.name}, as landed."
+
+
+def declared_schemas() -> list[tuple[str, pa.Schema, str]]:
+    """Name, schema and description of every raw table, quarantines included."""
+    declared: list[tuple[str, pa.Schema, str]] = []
+    for topic in TOPICS.values():
+        table = raw_table(topic.name)
+        declared.append((table.qualified, landing_schema(topic), table.description))
+        if table.quarantine is not None:
+            about = f"One row per record of the topic {topic.name} that is no valid event."
+            declared.append((table.quarantine, QUARANTINE_SCHEMA, about))
+    return declared
+
+
+def _behind(lake: Lake) -> list[tuple[str, pa.Schema, str]]:
+    """The declared tables that do not exist or lack a column."""
+    columns = lake.columns()
+    return [table for table in declared_schemas() if _lacks(columns.get(table[0], {}), table[1])]
+
+
+def _lacks(columns: dict[str, str], schema: pa.Schema) -> bool:
+    return any(name not in columns for name in schema.names) or bool(_widened(columns, schema))
+
+
+def _widened(columns: dict[str, str], schema: pa.Schema) -> dict[str, str]:
+    """Amounts that may have more digits now than their columns hold, with the type that does."""
+    kinds = {field.name: field.type for field in schema if pa.types.is_decimal(field.type)}
+    wanted = {name: f"DECIMAL({kind.precision},{kind.scale})" for name, kind in kinds.items() if name in columns}
+    return {name: kind for name, kind in wanted.items() if columns[name] != kind}
+
+
+def _create(lake: Lake, tables: list[tuple[str, pa.Schema, str]]) -> None:
+    lake.connection.execute(f"create schema if not exists {SCHEMA}")
+    existing = lake.columns()
+    for qualified, schema, description in tables:
+        columns = existing.get(qualified)
+        lake.connection.register("declared_columns", schema.empty_table())
+        types = {row[0]: row[1] for row in lake.connection.execute("describe declared_columns").fetchall()}
+        lake.connection.unregister("declared_columns")
+        if columns:
+            for name, kind in _widened(columns, schema).items():
+                lake.connection.execute(f'alter table {qualified} alter column "{name}" type {kind}')
+            added = [name for name in schema.names if name not in columns]
+            for name in added:
+                lake.connection.execute(f'alter table {qualified} add column "{name}" {types[name]}')
+        else:
+            added = schema.names
+            columns_sql = ", ".join(f'"{name}" {types[name]}' for name in added)
+            lake.connection.execute(f"create table {qualified} ({columns_sql})")
+            lake.connection.execute(f"comment on table {qualified} is {quoted(description)}")
+        for name in added:
+            about = quoted(described(schema.field(name)))
+            lake.connection.execute(f'comment on column {qualified}."{name}" is {about}')
+    lake.fence()

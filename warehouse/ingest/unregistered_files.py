@@ -1,0 +1,45 @@
+"""Landed files that could not be registered, because they are missing or not as committed: `meta.damaged_files`.
+
+A file is listed in the transaction that moves the watermark past it, so it costs its own rows and a name. It is removed
+in the transaction that registers it, once `headrace landing repair` has it whole again (`warehouse.ingest.raw`).
+"""
+
+# ruff: noqa: S608  paths and names are quoted
+
+import structlog
+
+from warehouse.ingest.landed_files import CommittedFile
+from warehouse.lake import Lake, quoted
+
+_TABLE = "meta.damaged_files"
+
+
+def add(lake: Lake, file: CommittedFile, table: str, reason: str) -> None:
+    """List a file, in the transaction that is open, with a line in the log."""
+    values = ", ".join((quoted(file.path), quoted(table), str(file.rows), quoted(reason), "now()"))
+    lake.connection.execute(f"insert into {_TABLE} values ({values})")
+    structlog.get_logger(part="warehouse").error(
+        "a landed file is damaged and is not registered",
+        path=str(lake.settings.landing_root / file.path),
+        table=table,
+        rows=file.rows,
+        reason=reason,
+        remedy="Run `headrace landing repair`, then `headrace build`.",
+    )
+
+
+def remove(lake: Lake, file: CommittedFile) -> str | None:
+    """Take a file off the list, in the transaction that is open; returns its table, None where it is not listed."""
+    row = lake.connection.execute(f"select table_name from {_TABLE} where path = {quoted(file.path)}").fetchone()
+    if row is None:
+        return None
+    lake.connection.execute(f"delete from {_TABLE} where path = {quoted(file.path)}")
+    return row[0]
+
+
+def listed(lake: Lake) -> list[tuple[str, str, int]]:
+    """Path, table and rows of the files that are listed."""
+    if _TABLE not in lake.columns():
+        return []
+    rows = lake.connection.execute(f"select path, table_name, rows from {_TABLE} order by path").fetchall()
+    return [(str(lake.settings.landing_root / path), table, count) for path, table, count in rows]

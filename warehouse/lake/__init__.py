@@ -1,0 +1,9 @@
+"""The lake itself: the connection, the builder's lock, snapshots, watermarks and the cache of the latest changes.
+
+Nothing here knows what a table holds. Other packages import `Lake` and the names below from here.
+"""
+
+from warehouse.lake.connection import CATALOG, METADATA, METADATA_SCHEMA, Lake
+from warehouse.lake.text import first_line, quoted
+
+__all__ = ["CATALOG", "METADATA", "METADATA_SCHEMA", "Lake", "first_line", "quoted"]

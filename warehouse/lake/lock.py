@@ -1,0 +1,103 @@
+"""The builder's lock: one process at a time registers, builds or maintains, whoever started it.
+
+DuckLake has no unique keys and lets concurrent inserts through, so writers take turns. The lock lives in PostgreSQL and
+ends with the connection that holds it, so it cannot outlive its process. A writer that lost it unnoticed is fenced by
+the watermarks (`warehouse.lake.watermarks`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import structlog
+
+from contracts.errors import Transient
+
+LOCK_ID = 0x6865_6164_7261_6365
+"""The bytes of `headrace`; advisory locks are numbers."""
+FOLLOWER_ID = LOCK_ID + 1
+"""Held by the builder that stays, for as long as it lives (`headrace build --follow`)."""
+
+_HOLDER = """
+select activity.pid
+from pg_locks join pg_stat_activity activity using (pid)
+where pg_locks.locktype = 'advisory' and granted and pg_locks.database = (
+    select oid from pg_database where datname = current_database()
+) and (classid::bigint << 32 | objid::bigint) = %s
+"""
+
+log = structlog.get_logger(part="warehouse")
+
+
+class BuilderLock:
+    """The lock as held by this process. Taking it again while it is held does nothing."""
+
+    def __init__(self, connected: Callable[[], psycopg.Connection]) -> None:
+        """`connected` gives a connection in autocommit mode, the same one for as long as it lives."""
+        self._connected = connected
+        self._depth = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock within the block; wait for it first, saying so.
+
+        Raises:
+            Transient: PostgreSQL is away.
+        """
+        if self._depth:
+            yield
+            return
+        connection = self._connected()
+        _acquire(connection)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            _release(connection)
+
+
+def _acquire(connection: psycopg.Connection) -> None:
+    try:
+        taken = connection.execute("select pg_try_advisory_lock(%s)", [LOCK_ID]).fetchone()
+        if taken == (True,):
+            return
+        holder = connection.execute(_HOLDER, [LOCK_ID]).fetchone()
+        log.info("waiting for another build to finish", postgres_pid=holder[0] if holder else None)
+        connection.execute("select pg_advisory_lock(%s)", [LOCK_ID])
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL went away while waiting for the builder's lock: {str(error).strip()}") from error
+
+
+def _release(connection: psycopg.Connection) -> None:
+    try:
+        connection.execute("select pg_advisory_unlock(%s)", [LOCK_ID])
+    except psycopg.OperationalError:
+        # The connection is lost, and the lock went with it.
+        log.warning("lost the connection that held the builder's lock")
+        connection.close()
+
+
+@contextmanager
+def following(conninfo: str) -> Iterator[bool]:
+    """Hold the follower's lock within the block; False where another process has it.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    try:
+        with psycopg.connect(conninfo, autocommit=True, application_name="headrace follower") as connection:
+            taken = connection.execute("select pg_try_advisory_lock(%s)", [FOLLOWER_ID]).fetchone()
+            yield taken == (True,)
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+
+
+def is_followed(conninfo: str) -> bool:
+    """Whether a builder that stays is at work.
+
+    Raises:
+        Transient: PostgreSQL is away.
+    """
+    with following(conninfo) as free:
+        return not free

@@ -1,0 +1,176 @@
+"""Registered files that are gone: what they held is taken out of the catalog by name, so that everything else builds.
+
+A landed file is kept in mind in `landing.missing_files`, with its entries in the catalog: `headrace landing repair`
+writes it again from Kafka and puts it back. A table of `core` or `marts` is built in full the next time.
+"""
+
+# ruff: noqa: S608  names of DuckLake's own tables, in the schema that this package names
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from contracts.delivery import DELIVERIES
+from contracts.errors import Terminal
+from warehouse.lake.text import quoted
+
+META = "ducklake"
+_CREATE = """
+create table if not exists landing.missing_files (
+    path text primary key,
+    table_name text not null,
+    rows bigint not null,
+    catalog jsonb not null,
+    found_at timestamptz not null default clock_timestamp()
+)
+"""
+_FILES = f"""
+with root as (select value as path from {META}.ducklake_metadata where key = 'data_path'),
+tables as (
+    select tables.table_id, min(schemas.schema_name || '.' || tables.table_name) as name,
+        min(
+            case
+                when not tables.path_is_relative then tables.path
+                when not schemas.path_is_relative then schemas.path || tables.path
+                else root.path || schemas.path || tables.path
+            end
+        ) as path
+    from {META}.ducklake_table tables join {META}.ducklake_schema schemas using (schema_id), root
+    group by tables.table_id
+),
+files as (
+    select data_file_id, table_id, path, path_is_relative, record_count from {META}.ducklake_data_file
+    union all
+    select data_file_id, table_id, path, path_is_relative, 0 from {META}.ducklake_delete_file
+)
+select data_file_id, table_id, tables.name,
+    case when files.path_is_relative then tables.path || files.path else files.path end as path, record_count
+from files join tables using (table_id)
+"""
+_ENTRIES = ("ducklake_data_file", "ducklake_file_column_stats", "ducklake_file_partition_value", "ducklake_delete_file")
+
+
+@dataclass(frozen=True)
+class MissingFile:
+    """A file that the catalog names and that is not there. `rows` counts those registered in it."""
+
+    path: str
+    table: str
+    rows: int
+    data_file_id: int
+    table_id: int
+
+
+def find(postgres: psycopg.Connection) -> list[MissingFile]:
+    """The files of all tables that are gone: of rows, and of what was deleted of them."""
+    if not _has_catalog(postgres):
+        return []
+    found = postgres.execute(_FILES).fetchall()
+    return [
+        MissingFile(path, name, rows, data_file_id, table_id)
+        for data_file_id, table_id, name, path, rows in found
+        if not Path(path).is_file()
+    ]
+
+
+def take_out(postgres: psycopg.Connection) -> list[MissingFile]:
+    """Take the missing files out of the catalog, each with a line in the log; returns them.
+
+    Raises:
+        Terminal: what is missing says how far the warehouse has read.
+    """
+    missing = find(postgres)
+    if lost := [file for file in missing if file.table.startswith("meta.")]:
+        raise Terminal(
+            f"The file {lost[0].path} is missing, which says how far the warehouse has read ({lost[0].table}).",
+            remedy="Restore the home and PostgreSQL from backups of the same time.",
+        )
+    with postgres.transaction():
+        postgres.execute(_CREATE)
+        for file in missing:
+            _take_out(postgres, file)
+        for file in missing:
+            structlog.get_logger(part="warehouse").error(
+                "a registered file is missing",
+                path=file.path,
+                table=file.table,
+                rows=file.rows,
+                remedy="Run `headrace landing repair`, then `headrace build`.",
+            )
+    return missing
+
+
+def taken_out(postgres: psycopg.Connection) -> list[tuple[str, str, int]]:
+    """Path, table and rows of the landed files that are out of the catalog."""
+    if postgres.execute("select to_regclass('landing.missing_files')").fetchone() == (None,):
+        return []
+    return postgres.execute("select path, table_name, rows from landing.missing_files order by path").fetchall()
+
+
+def put_back(postgres: psycopg.Connection, path: Path) -> str | None:
+    """Enter a file again that was taken out and is there now; returns its table, None where it was not taken out."""
+    if postgres.execute("select to_regclass('landing.missing_files')").fetchone() == (None,):
+        return None
+    with postgres.transaction():
+        row = postgres.execute(
+            "delete from landing.missing_files where path = %s returning catalog, table_name", (str(path),)
+        ).fetchone()
+        if row is None:
+            return None
+        for name, entries in row[0].items():
+            for entry in entries:
+                postgres.execute(
+                    sql.SQL("insert into {0} select * from jsonb_populate_record(null::{0}, %s::jsonb)").format(
+                        sql.Identifier(META, name)
+                    ),
+                    (json.dumps(entry),),
+                )
+    return row[1]
+
+
+def _take_out(postgres: psycopg.Connection, file: MissingFile) -> None:
+    """Remove a data file's entries; those of a landed file are kept for `put_back`."""
+    entries: dict[str, list[dict[str, Any]]] = {}
+    with postgres.cursor(row_factory=dict_row) as cursor:
+        for name in _ENTRIES:
+            cursor.execute(
+                f"with gone as (delete from {META}.{name} where data_file_id = %s returning *)"
+                " select to_jsonb(gone) as entry from gone",
+                (file.data_file_id,),
+            )
+            entries[name] = [row["entry"] for row in cursor.fetchall()]
+    if file.table.startswith("raw.") and entries["ducklake_data_file"]:
+        postgres.execute(
+            "insert into landing.missing_files (path, table_name, rows, catalog) values (%s, %s, %s, %s::jsonb)"
+            " on conflict (path) do nothing",
+            (file.path, file.table, file.rows, json.dumps(entries)),
+        )
+
+
+def forgetting(missing: Sequence[MissingFile]) -> list[str]:
+    """The statements after which the tables that lost rows, or whose quarantines did, are built in full."""
+    tables = {_table_of(file.table) for file in missing if not file.table.startswith("raw.")}
+    if not tables:
+        return []
+    topics = [each.topic for each in DELIVERIES.values() if each.loaded_into in tables]
+    listed, loaded = ", ".join(map(quoted, sorted(tables))), ", ".join(map(quoted, topics)) or "null"
+    return [
+        f"delete from meta.watermarks where table_name in ({listed})",
+        f"delete from meta.staging_offsets where topic in ({loaded})",
+    ]
+
+
+def _table_of(name: str) -> str:
+    return name.removeprefix("quarantine.").replace("_", ".", 1) if name.startswith("quarantine.") else name
+
+
+def _has_catalog(postgres: psycopg.Connection) -> bool:
+    row = postgres.execute("select to_regclass(%s)", (f"{META}.ducklake_data_file",)).fetchone()
+    return row is not None and row[0] is not None

@@ -1,0 +1,36 @@
+"""By what the files of the lake's tables are partitioned, read from DuckLake's catalog."""
+
+# ruff: noqa: S608  names come from the tables' own files, versions are numbers
+
+from warehouse.lake.connection import METADATA, Lake
+from warehouse.lake.text import quoted
+
+THEN = "{of}.begin_snapshot <= {{to}} and coalesce({of}.end_snapshot > {{to}}, true)"
+TABLE = f"""
+with former as (
+    select table_id from {METADATA}.ducklake_table t join {METADATA}.ducklake_schema s using (schema_id)
+    where s.schema_name || '.' || t.table_name = {{name}} and {THEN.format(of="t")}
+)
+"""
+"""The table of some name at the snapshot `to`, for a query that goes on."""
+_PARTITIONS = f"""{TABLE}
+select '"' || c.column_name || '"', p.transform
+from former join {METADATA}.ducklake_partition_info i using (table_id)
+join {METADATA}.ducklake_partition_column p using (table_id, partition_id)
+join {METADATA}.ducklake_column c using (table_id, column_id)
+where {THEN.format(of="i")} and {THEN.format(of="c")} order by p.partition_key_index
+"""
+
+
+def partition_of(lake: Lake, name: str, at: int) -> str | None:
+    """The expressions by which a table was partitioned at a snapshot, in DuckLake's form; None where it was not."""
+    keys = lake.connection.execute(_PARTITIONS.format(name=quoted(name), to=at)).fetchall()
+    parts = [column if transform == "identity" else f"{transform}({column})" for column, transform in keys]
+    return ", ".join(parts) or None
+
+
+def adopt(lake: Lake, name: str, partition: str | None) -> None:
+    """Partition a table that is there as its file says now, for what is written from here on."""
+    present = partition_of(lake, name, lake.snapshot())
+    if partition is not None and (present or "").replace('"', "") != partition:
+        lake.connection.execute(f"alter table {name} set partitioned by ({partition})")

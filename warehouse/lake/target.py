@@ -1,0 +1,76 @@
+"""A table that is written to, and how rows are inserted into it, however many partitions they belong to."""
+
+# ruff: noqa: S608  names come from the tables' own files
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from warehouse.lake.connection import Lake
+
+ORDERED = ("DATE", "TIMESTAMP WITH TIME ZONE")
+"""Types of columns by whose range files are left unopened."""
+
+
+class Changes(NamedTuple):
+    """Rows written to a table."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+NOTHING = Changes()
+
+
+PARTITIONS_AT_ONCE = 100
+"""Into so many partitions rows are written by one statement: DuckDB keeps a writer open for each, 0.9 MB and more."""
+
+
+class Target(NamedTuple):
+    """A table that is written to: its name, the columns that tell rows apart, all its columns with their types, and the
+    expressions by which its files are partitioned.
+    """
+
+    qualified: str
+    identity: tuple[str, ...]
+    columns: dict[str, str]
+    partition: str | None = None
+
+    def insert(self, lake: Lake, rows: str) -> Changes:
+        """Insert the rows of a temporary table, however many partitions they are of."""
+        count = lake.value(f"select count(*) from {rows}")
+        if count and self.is_scattered(lake, rows, count):
+            lake.connection.execute(
+                f"create or replace temp table scattered as select *,"
+                f" (dense_rank() over (order by {self.partition}) - 1) // {PARTITIONS_AT_ONCE} as _part from {rows}"
+            )
+            parts = lake.value("select max(_part) + 1 from scattered")
+            for part in range(parts):
+                self._insert(lake, f"scattered where _part = {part}")
+            lake.connection.execute("drop table scattered")
+        elif count:
+            self._insert(lake, rows)
+        return Changes(inserted=count)
+
+    def _insert(self, lake: Lake, rows: str) -> None:
+        # By time first, so that what is read of a few days is not spread over a whole file.
+        order = names_of(sorted(self.identity, key=lambda name: self.columns[name] not in ORDERED))
+        names = names_of(self.columns)
+        lake.connection.execute(
+            f"insert into {self.qualified} ({names}) select {names} from {rows} {f'order by {order}' if order else ''}"
+        )
+
+    def is_scattered(self, lake: Lake, rows: str, count: int) -> bool:
+        """Whether so many rows of a temporary table are of more partitions than one statement may write to."""
+        if self.partition is None or count <= PARTITIONS_AT_ONCE:
+            return False
+        return lake.value(f"select count(*) from (select distinct {self.partition} from {rows})") > PARTITIONS_AT_ONCE
+
+
+def same_identity(left: str, right: str, columns: Iterable[str]) -> str:
+    """A condition: two rows agree in the columns, empty ones included."""
+    return " and ".join(f'{left}."{name}" is not distinct from {right}."{name}"' for name in columns)
+
+
+def names_of(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)

@@ -1,0 +1,137 @@
+"""How far each table has read, kept in the lake and moved in the transaction that writes what was read.
+
+Every transaction that writes to the lake moves a watermark, and each move updates the one row of `meta.fence`. Of two
+writers at once the later one then fails to commit, whatever else they wrote.
+"""
+
+# ruff: noqa: S608  names come from the tables' own files, ids and offsets from the landing accounts, all quoted
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from warehouse.lake.connection import Lake
+from warehouse.lake.text import quoted
+
+FRESHNESS_COLUMNS = "topic varchar, visible_hour timestamptz, seconds integer, records bigint"
+_CREATE = f"""
+call lake.set_option('data_inlining_row_limit', 10000, schema => 'meta');
+create table if not exists meta.watermarks
+    (table_name varchar, input varchar, snapshot_id bigint, definition varchar, updated_at timestamptz);
+create table if not exists meta.landing_offsets
+    (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
+create table if not exists meta.staging_offsets
+    (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
+create table if not exists meta.freshness ({FRESHNESS_COLUMNS});
+create table if not exists meta.damaged_files
+    (path varchar, table_name varchar, rows bigint, reason varchar, found_at timestamptz);
+create table if not exists meta.fence (writes bigint);
+insert into meta.fence select 0 where not exists (from meta.fence);
+comment on table meta.watermarks is 'The snapshot up to which a table has read each of its inputs.';
+comment on table meta.landing_offsets is 'The offset up to which landed files are registered, per partition.';
+comment on table meta.staging_offsets is 'The offset up to which delivered rows are taken, per partition.';
+comment on table meta.freshness is 'Records by the seconds from Kafka to the marts, counted at each publication.';
+comment on table meta.damaged_files is 'Landed files that could not be registered: missing, or not as committed.';
+comment on table meta.fence is 'One row that every writer updates, so that two at once cannot both commit.';
+"""
+# The option: watermarks are a few rows that change with every build; kept in the catalog, they leave no small files.
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """What a table remembers of one input. `definition` is the hash of the table's file when it was built."""
+
+    input: str
+    snapshot_id: int
+    definition: str
+
+
+def ensure(lake: Lake) -> None:
+    """Create the tables of this module where they do not exist."""
+    if not _exists(lake):
+        # An option cannot be set for a schema that is not committed yet.
+        lake.write(lambda: lake.connection.execute("create schema if not exists meta"))
+        lake.write(lambda: _create(lake))
+
+
+def read(lake: Lake, table: str) -> dict[str, Watermark]:
+    """The watermarks of a table, by input; empty for a table never built."""
+    return {mark.input: mark for name, mark in lake.remembered("watermarks", lambda: _read(lake)) if name == table}
+
+
+def _read(lake: Lake) -> list[tuple[str, Watermark]]:
+    rows = lake.connection.execute("select table_name, input, snapshot_id, definition from meta.watermarks").fetchall()
+    return [(row[0], Watermark(*row[1:])) for row in rows]
+
+
+def move(lake: Lake, table: str, inputs: Iterable[str], snapshot_id: int, definition: str) -> None:
+    """Record that `table` has read all `inputs` up to a snapshot."""
+    move_all(lake, {table: [Watermark(name, snapshot_id, definition) for name in inputs]})
+
+
+def move_all(lake: Lake, marks: Mapping[str, Iterable[Watermark]]) -> None:
+    """Record how far tables have read, each by all its watermarks."""
+    rows = ", ".join(
+        f"({quoted(table)}, {quoted(mark.input)}, {mark.snapshot_id}, {quoted(mark.definition)}, now())"
+        for table, of_table in marks.items()
+        for mark in of_table
+    )
+    lake.connection.execute(f"delete from meta.watermarks where table_name in ({', '.join(map(quoted, marks))})")
+    lake.connection.execute(f"insert into meta.watermarks values {rows}")
+    lake.fence()
+
+
+def forget_readers(lake: Lake, table: str) -> None:
+    """Make every table that reads `table` read it in full next time; for a table that was created anew."""
+    lake.connection.execute(f"delete from meta.watermarks where input = {quoted(table)}")
+    lake.fence()
+
+
+def landing_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
+    """Next offset to register, by topic id and partition."""
+    return _offsets(lake, "landing_offsets", topic)
+
+
+def move_landing_offsets(lake: Lake, offsets: Mapping[str, Mapping[tuple[str, int], int]]) -> None:
+    """Record that the files of some topics are registered up to these offsets."""
+    _move_offsets(lake, "landing_offsets", offsets)
+
+
+def staging_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
+    """Next offset to take from what Connect delivered, by topic id and partition."""
+    return _offsets(lake, "staging_offsets", topic)
+
+
+def move_staging_offsets(lake: Lake, topic: str, offsets: dict[tuple[str, int], int]) -> None:
+    """Record that the delivered rows of a topic are taken up to these offsets."""
+    _move_offsets(lake, "staging_offsets", {topic: offsets})
+
+
+def _offsets(lake: Lake, table: str, topic: str) -> dict[tuple[str, int], int]:
+    rows = lake.remembered(table, lambda: _read_offsets(lake, table))
+    return {(topic_id, partition): next_offset for name, topic_id, partition, next_offset in rows if name == topic}
+
+
+def _read_offsets(lake: Lake, table: str) -> list[tuple[str, str, int, int]]:
+    return lake.connection.execute(f"select topic, topic_id, partition, next_offset from meta.{table}").fetchall()
+
+
+def _move_offsets(lake: Lake, table: str, offsets: Mapping[str, Mapping[tuple[str, int], int]]) -> None:
+    moved = [(topic, *place, offset) for topic, of_topic in offsets.items() for place, offset in of_topic.items()]
+    places = ", ".join(f"({quoted(topic_id)}, {partition})" for _, topic_id, partition, _ in moved)
+    rows = ", ".join(
+        f"({quoted(topic)}, {quoted(topic_id)}, {partition}, {next_offset}, now())"
+        for topic, topic_id, partition, next_offset in moved
+    )
+    lake.connection.execute(f"delete from meta.{table} where (topic_id, partition) in ({places})")
+    lake.connection.execute(f"insert into meta.{table} values {rows}")
+    lake.fence()
+
+
+def _exists(lake: Lake) -> bool:
+    return {"meta.fence", "meta.staging_offsets", "meta.freshness", "meta.damaged_files"} <= lake.columns().keys()
+
+
+def _create(lake: Lake) -> None:
+    if _exists(lake):
+        return
+    lake.connection.execute(_CREATE)

@@ -1,0 +1,260 @@
+"""One answering process: reads questions from standard input and writes answers to standard output, one at a time.
+
+It may be killed at any moment, and is when a question takes too long. What it may do is limited three times over: by
+the kind of statement, by DuckDB's settings, which are locked, and by the operating system: Landlock, where the kernel
+has it, leaves it the folder with the published file and Python's own, and no network.
+"""
+
+import csv
+import io
+import os
+import queue
+import resource
+import sys
+import sysconfig
+import threading
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+import duckdb
+import msgspec
+
+from contracts.errors import Terminal
+from warehouse.query import as_cell, as_json, as_text, exact_values, reading
+from warehouse.sql_server.sandbox import confine
+
+Form = Literal["json", "csv", "arrow"]
+Kind = Literal["refused", "invalid", "memory", "size"]
+
+BATCH_ROWS = 2_048
+ROOM_BYTES = 2_000_000_000
+"""Address space beyond what DuckDB may hold: code, threads' stacks, the answer."""
+LENGTH_BYTES = 8
+"""Every part that is told begins with its length."""
+READY = b"ready"
+"""Told once, before the first answer, so that starting takes nothing of a question's time."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is asked, and within which limits."""
+
+    file: str
+    sql: str
+    form: Form
+    rows: int
+    answer_bytes: int
+    spreadsheet: bool = False
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What precedes an answer's body. With `kind` there is no answer but `message`, which says why."""
+
+    kind: Kind | None = None
+    message: str = ""
+    rows: int = 0
+    truncated: bool = False
+    elapsed_ms: int = 0
+    snapshot: int = 0
+
+
+class _Refused(Exception):  # noqa: N818  an outcome
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+        self.message = message
+
+
+def main(memory_mb: int, folder: Path) -> None:
+    """Answer questions to files in the folder until standard input ends."""
+    limit_process(memory_mb * 1_000_000)
+    confine([folder, *needed()])
+    questions: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, questions), daemon=True).start()
+    _tell(READY)
+    while True:
+        header, body = answer(msgspec.json.decode(questions.get(), type=Question), memory_mb)
+        _tell(msgspec.json.encode(header), body)
+
+
+def needed() -> list[Path]:
+    """What else DuckDB and Python read: none of it is the stack's."""
+    # Loaded now, since they need the system's libraries. DuckDB makes times with a zone by pytz.
+    for module in ("pyarrow.ipc", "pytz"):
+        import_module(module)
+    python = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    # Without its control group DuckDB ends the process.
+    return [*map(Path, python), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")]
+
+
+def _tell(*parts: bytes) -> None:
+    out = sys.stdout.buffer
+    for part in parts:
+        out.write(len(part).to_bytes(LENGTH_BYTES))
+        out.write(part)
+    out.flush()
+
+
+def _listen(source: IO[bytes], questions: queue.Queue[bytes]) -> None:
+    """Pass the questions on; when whoever asks is gone, so is this process, whatever it is doing."""
+    for line in source:
+        questions.put(line)
+    os._exit(0)
+
+
+def limit_process(memory_bytes: int) -> None:
+    """Let this process write no file, leave no core, and take no more address space than it needs."""
+    for limit, value in (
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, memory_bytes + ROOM_BYTES),
+    ):
+        resource.setrlimit(limit, (value, value))
+
+
+def answer(question: Question, memory_mb: int) -> tuple[Header, bytes]:
+    """Answer one question, on a connection of its own."""
+    started = time.monotonic()
+    try:
+        with connect(question.file, memory_mb) as connection:
+            ((snapshot,),) = connection.execute("select snapshot_id from main.published").fetchall()
+            kinds = exact_values.IN_ARROW if question.form == "arrow" else exact_values.IN_PYTHON
+            asked = exact_values.question(connection, reading(connection, question.sql), kinds)
+            answered = connection.execute(asked.sql)
+            body, rows, truncated = _FORMS[question.form](answered, asked, question)
+    except Exception as error:  # noqa: BLE001  whatever a question does to DuckDB or Arrow, it is told of its own question
+        return _explained(error, question), b""
+    elapsed = int(1_000 * (time.monotonic() - started))
+    return Header(rows=rows, truncated=truncated, elapsed_ms=elapsed, snapshot=snapshot), body
+
+
+def connect(file: str, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """The published file, for reading, with access to nothing else and no way to change that."""
+    connection = duckdb.connect(
+        file,
+        read_only=True,
+        config={
+            "enable_external_access": False,
+            "allow_community_extensions": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": "",
+            "memory_limit": f"{memory_mb}MB",
+            "threads": 2,
+        },
+    )
+    connection.execute("set timezone = 'UTC'")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def _json(
+    answered: duckdb.DuckDBPyConnection, asked: exact_values.Question, question: Question
+) -> tuple[bytes, int, bool]:
+    out = _Limited(question.answer_bytes)
+    columns = [{"name": name, "type": kind} for name, kind in zip(asked.columns, asked.types, strict=True)]
+    out.write(f'{{"columns": {as_json(columns)}, "rows": [')
+    count, truncated = 0, False
+    for row in asked.rows(_rows(answered)):
+        truncated = count == question.rows
+        if truncated:
+            break
+        out.write((",\n" if count else "\n") + as_json(row))
+        count += 1
+    out.write(f'\n], "truncated": {str(truncated).lower()}}}\n')
+    return out.content(), count, truncated
+
+
+def _csv(
+    answered: duckdb.DuckDBPyConnection, asked: exact_values.Question, question: Question
+) -> tuple[bytes, int, bool]:
+    out = _Limited(question.answer_bytes)
+    writer = csv.writer(cast(Any, out), lineterminator="\n")
+    shown = as_cell if question.spreadsheet else as_text
+    writer.writerow([shown(name) for name in asked.columns])
+    count = 0
+    for row in asked.rows(_rows(answered)):
+        if count == question.rows:
+            return out.content(), count, True
+        writer.writerow([shown(value) for value in row])
+        count += 1
+    return out.content(), count, False
+
+
+def _arrow(
+    answered: duckdb.DuckDBPyConnection, asked: exact_values.Question, question: Question
+) -> tuple[bytes, int, bool]:
+    import pyarrow as pa
+
+    reader = answered.to_arrow_reader(BATCH_ROWS)
+    out, count, truncated = pa.BufferOutputStream(), 0, False
+    fields = [field.with_name(name) for field, name in zip(reader.schema, asked.columns, strict=True)]
+    writer = pa.ipc.new_stream(out, schema := pa.schema(fields))
+    for batch in reader:
+        left = question.rows - count
+        truncated = batch.num_rows > left
+        writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema).slice(0, left))
+        count += min(left, batch.num_rows)
+        if out.tell() > question.answer_bytes:
+            raise _too_large(question.answer_bytes)
+        if truncated:
+            break
+    writer.close()
+    return out.getvalue().to_pybytes(), count, truncated
+
+
+_FORMS = {"json": _json, "csv": _csv, "arrow": _arrow}
+
+
+def _rows(answered: duckdb.DuckDBPyConnection) -> Any:
+    while batch := answered.fetchmany(BATCH_ROWS):
+        yield from batch
+
+
+class _Limited(io.StringIO):
+    """Text of at most so many characters."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def write(self, text: str, /) -> int:
+        if self.tell() > self._limit:
+            raise _too_large(self._limit)
+        return super().write(text)
+
+    def content(self) -> bytes:
+        return self.getvalue().encode()
+
+
+def _too_large(limit: int) -> _Refused:
+    return _Refused("size", f"The answer is larger than {limit // 1_000_000} MB. Ask for fewer rows or columns.")
+
+
+def _explained(error: Exception, question: Question) -> Header:
+    kind: Kind = "invalid"
+    match error:
+        case _Refused():
+            kind, message = error.kind, error.message
+        case Terminal():
+            kind, message = "refused", str(error)
+        case duckdb.OutOfMemoryException() | MemoryError():
+            kind, message = "memory", "The question takes more memory than is given to one. Ask for less at a time."
+        case duckdb.PermissionException():
+            kind, message = "refused", "Only the warehouse's own tables can be read here: no files, no network."
+        case duckdb.IOException() | duckdb.HTTPException() | duckdb.InternalException() | duckdb.FatalException():
+            # What these say may come from elsewhere: a file's content, a path, the machine.
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            message = "DuckDB could not answer this question. The service's log says why."
+        case duckdb.Error():
+            said = str(error).split("\n\nLINE ", 1)[0].replace(str(Path(question.file).parent), "…")
+            message = " ".join(said.split())
+        case _:
+            message = "The answer holds a value that this format cannot. Cast it to VARCHAR."
+    return Header(kind, message)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,174 @@
+"""Undoing builds: the built tables get the rows again that they had at a snapshot, in one new snapshot.
+
+`raw` is not touched: it is the record of what landed, and its files belong to DuckLake once registered. Nor are the
+tables taken from the staging schema. So the landing and staging offsets stay as well, nothing is taken twice, and a
+build after a rollback reads what the restored tables have not read yet. Why, and what holds are for: docs/decisions.
+"""
+
+# ruff: noqa: S608  names come from the lake's catalog and the tables' own files, versions are numbers
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts.errors import Terminal
+from warehouse.ingest.connect_staging import STAGED_TABLES
+from warehouse.lake import METADATA, Lake, quoted
+from warehouse.lake.partitions import TABLE, THEN, partition_of
+from warehouse.lake.target import Target
+from warehouse.tables import Table, all_tables
+from warehouse.time_travel import holds
+from warehouse.time_travel.history import as_of, columns_at, tables_at
+
+_KEPT = ("raw.", "meta.")
+"""Schemas that a rollback leaves as they are, with the staged tables: what is in them came from outside."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a rollback did to one table. `held`: it is not built again until its file changes or it is released."""
+
+    table: str
+    inserted: int
+    deleted: int
+    dropped: bool
+    held: bool
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """The snapshot that the tables are as of again, and what was done to each that differed or is held."""
+
+    to: int
+    tables: tuple[Restored, ...]
+
+
+def rollback(lake: Lake, to: int, only: Sequence[str] | None = None) -> Rollback:
+    """Give the built tables (or only these) the rows that they had at snapshot `to`, and their watermarks of then.
+
+    Raises:
+        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
+        Terminal: one of the tables is none that is built, or was not there at `to`.
+    """
+    return lake.write(lambda: _rollback(lake, to, only))
+
+
+def _rollback(lake: Lake, to: int, only: Sequence[str] | None) -> Rollback:
+    then, now = _built(tables_at(lake, to)), _built(lake.columns())
+    names = sorted(_required(only, then) if only is not None else then | now)
+    lake.connection.execute(f"call lake.set_commit_message('headrace', 'rollback to {to}')")
+    # 1. The rows. Tables made since are dropped; others are only written where they differ.
+    changes = {name: _restore(lake, name, to, then, now) for name in names}
+    # 2. How far each had read: as then, or nothing, where that place cannot be gone on from.
+    _restore_watermarks(lake, to, names, remade={name for name in names if name not in now or changes[name] is None})
+    # 3. What must not be built again at once.
+    undone = _to_hold(lake, to, names)
+    if undone:
+        holds.place(lake, undone)
+    lake.fence()
+    held = {each.qualified for each in undone}
+    restored = [
+        Restored(name, *(changes[name] or (0, 0)), dropped=name not in then, held=name in held) for name in names
+    ]
+    return Rollback(to, tuple(each for each in restored if each.inserted or each.deleted or each.dropped or each.held))
+
+
+def _built(names: Sequence[str] | set[str] | dict[str, dict[str, str]]) -> set[str]:
+    return {name for name in names if not name.startswith(_KEPT) and name not in STAGED_TABLES}
+
+
+def _required(only: Sequence[str], then: set[str]) -> set[str]:
+    if unknown := sorted(set(only) - then):
+        raise Terminal(
+            f"There was no built table {', '.join(unknown)} at that moment.",
+            remedy="`headrace warehouse snapshots` lists which tables were written when; `raw` is never rolled back.",
+        )
+    # What a table's rules refused was built with it.
+    return set(only) | {each.quarantine for each in all_tables() if each.qualified in only and each.quarantine in then}
+
+
+def _restore(lake: Lake, name: str, to: int, then: set[str], now: set[str]) -> tuple[int, int] | None:
+    """Rows inserted and deleted; None where the table was dropped or made anew."""
+    if name not in then:
+        lake.connection.execute(f"drop table {name}")
+        return None
+    if name not in now or lake.columns()[name] != columns_at(lake, name, to):
+        return _remake(lake, name, to, existing=name in now)
+    lake.connection.execute(f"create or replace temp table added as from {as_of(name, to)} except from {name}")
+    lake.connection.execute(f"create or replace temp table gone as from {name} except from {as_of(name, to)}")
+    inserted, deleted = lake.value("select count(*) from added"), lake.value("select count(*) from gone")
+    if deleted:
+        same = " and ".join(
+            f'target."{column}" is not distinct from source."{column}"' for column in lake.columns()[name]
+        )
+        lake.connection.execute(f"merge into {name} target using gone source on {same} when matched then delete")
+    Target(name, (), lake.columns()[name], partition_of(lake, name, lake.snapshot())).insert(lake, "added")
+    return inserted, deleted
+
+
+def _remake(lake: Lake, name: str, to: int, *, existing: bool) -> None:
+    """Make a table again with the columns, partitions and comments that it had."""
+    run = lake.connection.execute
+    run(f"create or replace temp table former as from {as_of(name, to)}")
+    if existing:
+        run(f"drop table {name}")
+    run(f"create schema if not exists {name.split('.', maxsplit=1)[0]}")
+    run(f"create table {name} as from former limit 0")
+    partition = partition_of(lake, name, to)
+    if partition is not None:
+        run(f"alter table {name} set partitioned by ({partition})")
+    for column, comment in run(_COMMENTS.format(name=quoted(name), to=to)).fetchall():
+        subject = f"table {name}" if column is None else f'column {name}."{column}"'
+        run(f"comment on {subject} is {quoted(comment)}")
+    Target(name, (), columns_at(lake, name, to), partition).insert(lake, "former")
+
+
+_COMMENTS = f"""{TABLE}
+select null as column_name, g.value from former join {METADATA}.ducklake_tag g on g.object_id = table_id
+where key = 'comment' and {THEN.format(of="g")}
+union all
+select c.column_name, g.value from former join {METADATA}.ducklake_column_tag g using (table_id)
+join {METADATA}.ducklake_column c using (table_id, column_id)
+where key = 'comment' and {THEN.format(of="g")} and {THEN.format(of="c")}
+"""
+
+
+def _restore_watermarks(lake: Lake, to: int, names: Sequence[str], remade: set[str]) -> None:
+    """The watermarks of these tables as of `to`, but for those below what can still be read of their input.
+
+    Without its watermark a table is built in full the next time, which gives the same rows.
+    """
+    here = f"table_name in ({', '.join(map(quoted, names)) or 'null'})"
+    lake.connection.execute(f"create or replace temp table former as from {as_of('meta.watermarks', to)} where {here}")
+    lake.connection.execute(f"delete from meta.watermarks where {here}")
+    oldest = lake.value(f"select min(snapshot_id) from {METADATA}.ducklake_snapshot")
+    begun = f"""
+        select schema_name || '.' || table_name as input, max(tables.begin_snapshot) as begun
+        from {METADATA}.ducklake_table tables join {METADATA}.ducklake_schema using (schema_id)
+        where tables.end_snapshot is null group by all
+    """
+    appends = [each.qualified for each in all_tables() if each.append and not each.inputs[0].startswith("raw.")]
+    lake.connection.execute(
+        f"""
+        insert into meta.watermarks by name
+        select former.* from former left join ({begun}) using (input)
+        where snapshot_id >= {oldest} and snapshot_id >= begun
+            and table_name not in ({", ".join(map(quoted, appends)) or "null"})
+        """
+    )
+    # A table made anew has no history that a reader could go on in.
+    if remade:
+        lake.connection.execute(
+            f"delete from meta.watermarks where input in ({', '.join(map(quoted, sorted(remade)))})"
+        )
+
+
+def _to_hold(lake: Lake, to: int, names: Sequence[str]) -> list[Table]:
+    """The tables whose file is not the one they were built by at `to`; where there is none, the cause is in the data,
+    and all are held."""
+    tables = [each for each in all_tables() if each.qualified in names]
+    former = dict(
+        lake.connection.execute(f"select table_name, max(definition) from {as_of('meta.watermarks', to)} group by all")
+        .fetchall()
+    )  # fmt: skip
+    changed = [each for each in tables if former.get(each.qualified, "").split(" ")[0] != each.definition]
+    return changed or tables
