@@ -44,7 +44,7 @@ def test_a_run_has_built_ahead_what_it_will_ask_for(fresh: Settings) -> None:
 def test_what_cannot_be_built_ahead_fails_when_it_is_asked_for(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(lake: Lake, tables: Sequence[Table], *, full: bool) -> list[Built]:
+    def failing(lake: Lake, tables: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[Built]:
         if any(each.qualified == "core.orders" for each in tables):
             raise Terminal("Broken.", remedy="Mend it.")
         return bring_up_to_date(lake, tables, full=full)

@@ -127,7 +127,7 @@ def test_of_tables_built_together_one_that_fails_leaves_out_only_what_reads_it(
     landing.land("orders", [order("1", ("A", 1, "2.00"))])
     landing.land("social_media", [post("p")])
 
-    def failing(lake: Lake, tables: Sequence[Table], *, full: bool) -> list[Built]:
+    def failing(lake: Lake, tables: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[Built]:
         if any(each.qualified == "core.posts" for each in tables):
             raise Terminal("Broken.", remedy="Mend it.")
         return bring_up_to_date(lake, tables, full=full)
@@ -160,7 +160,7 @@ def test_a_mart_that_fails_is_published_with_its_last_rows_and_their_age(
         build_round(lake, done := Round())
         assert set(_ages(fresh).values()) == {(True, None, None)}
 
-        def failing(lake: Lake, tables: Sequence[Table], *, full: bool) -> list[Built]:
+        def failing(lake: Lake, tables: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[Built]:
             if any(each.qualified in ("marts.sales_daily", "core.customer_orders") for each in tables):
                 raise Terminal("Broken.", remedy="Mend it.")
             return bring_up_to_date(lake, tables, full=full)
