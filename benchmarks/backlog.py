@@ -17,7 +17,7 @@ def record(number: int, chance: random.Random) -> bytes:
         "event_time": f"2026-11-{number % 28 + 1:02d}T{number % 24:02d}:{number % 60:02d}:00Z",
         "source": "access-log",
         "visitor_id": f"v{chance.randrange(100_000)}",
-        "client": f"{chance.getrandbits(64):016x}",
+        "client_id": f"{chance.getrandbits(64):016x}",
         "method": "GET",
         "path": f"/product/{number % 1000}",
         "status": 200,

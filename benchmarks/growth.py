@@ -41,7 +41,7 @@ _EVENT = f"{FROM} + interval ({{day}}) day + interval ({{first}} + n) millisecon
 _LOG = f"""
 select 'e' || {{day}} || '-' || ({{first}} + n) as event_id, {_EVENT} as event_time, 'bench' as source,
     'v' || hash({{day}}, ({{first}} + n) // 8) % 1000000 as visitor_id,
-    'c' || hash({{day}}, ({{first}} + n) // 8) % 1000000 as client,
+    'c' || hash({{day}}, ({{first}} + n) // 8) % 1000000 as client_id,
     'GET' as method, '/p/' || n % {PRODUCTS} as path, 200 as status, 512 as bytes,
     'https://www.google.com/' as referrer, 'agent' as user_agent,
     if(n % 3 = 0, 'mobile', 'desktop') as device, false as is_bot

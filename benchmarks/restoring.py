@@ -112,7 +112,7 @@ def send(settings: Settings, visitors: Iterator[int]) -> None:
         "event_time": "2026-11-01T12:00:00Z",
         "source": "bench",
         "visitor_id": "v000000000",
-        "client": "c",
+        "client_id": "c",
         "status": 200,
         "device": "desktop",
         "is_bot": False,

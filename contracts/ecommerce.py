@@ -20,14 +20,14 @@ from contracts.types import (
     about,
 )
 
-Flag = Literal["unverified", "ahead of time", "total mismatch", "empty cart"]
+QualityFlag = Literal["unverified", "ahead of time", "total mismatch", "empty cart"]
 
 
 class WebLog(Event, kw_only=True, frozen=True):
     """One parsed access-log line; the tracking-pixel fields are set where the line is a hit on the pixel."""
 
     visitor_id: Annotated[Identifier, about("Tracking id of the visitor, or a hash of client and agent without one.")]
-    client: Annotated[Identifier, about("Pseudonym of the client's address (keyed hash).")]
+    client_id: Annotated[Identifier, about("Pseudonym of the client's address (keyed hash).")]
     user: Annotated[str | None, about("Pseudonym of the authenticated user, where there was one.")] = None
     method: Annotated[str | None, about("HTTP method; empty for a request that is not HTTP.")] = None
     path: Annotated[str | None, about("Path of the request, without the query.")] = None
@@ -80,8 +80,8 @@ class Order(Event, kw_only=True, frozen=True):
     country: Annotated[Reference | None, about("Country of the customer.")] = None
     lines: Annotated[list[OrderLine], about("The lines, in the document's own order.")]
     total: Annotated[Money, about("Sum over the lines as the source states it.")]
-    flag: Annotated[
-        Flag | None,
+    quality_flag: Annotated[
+        QualityFlag | None,
         about(
             "What is odd about an order made from the web log, which goes out all the same. `unverified`: the shop"
             " signs its purchases, and this one lacks the signature."
@@ -98,7 +98,9 @@ class Order(Event, kw_only=True, frozen=True):
         bool, about("Web orders: whether the user agent of the purchase calls itself a crawler, monitor or script.")
     ] = False
     session_id: Annotated[Reference | None, about("Web orders: the session, or the visitor without one.")] = None
-    session_s: Annotated[Count | None, about("Web orders: seconds from the session's first hit to the order.")] = None
+    session_duration_s: Annotated[
+        Count | None, about("Web orders: seconds from the session's first hit to the order.")
+    ] = None
     session_pages: Annotated[Count | None, about("Web orders: pages that the tracking pixel reported before.")] = None
     referrer: Annotated[str | None, about("Web orders: referring page of the session's first hit.")] = None
 
@@ -119,7 +121,7 @@ class CustomerBehavior(Event, kw_only=True, frozen=True):
     feature_cutoff: Annotated[UtcTime, about("Features use only what happened before this time.")]
     orders: Annotated[Count, about("Orders placed, returns not counted.")]
     returns: Annotated[Count, about("Returns made.")]
-    monetary: Annotated[MoneySum, about("Revenue so far, returns deducted.")]
+    monetary_value: Annotated[MoneySum, about("Revenue so far, returns deducted.")]
     recency_days: Annotated[float | None, about("Days from the last order to the cutoff.")] = None
     tenure_days: Annotated[float | None, about("Days from the first order to the cutoff.")] = None
     mean_gap_days: Annotated[float | None, about("Mean days between orders; empty before the second one.")] = None

@@ -7,7 +7,7 @@ agree to the last digit.
 
     cutoff              = the latest time of any document
     orders, returns     = documents of each kind
-    monetary            = sum over all lines of quantity times unit price, returns being negative
+    monetary_value      = sum over all lines of quantity times unit price, returns being negative
     recency_days        = (cutoff - last order) / DAY_US                           none without an order
     tenure_days         = (cutoff - first order) / DAY_US                          none without an order
     mean_gap_days       = (last order - first order) / (DAY_US * (orders - 1))     none before the second order

@@ -30,7 +30,7 @@ SOURCES: Mapping[Name, tuple[str, ...]] = {
     "sentiment": ("core.posts", "core.feedback"),
 }
 """The models that are trained from the warehouse, and the tables that their rows are read from."""
-TIMES: Mapping[Name, str] = {"behavior": "cutoff", "intent": "cutoff", "sentiment": "given_at"}
+TIMES: Mapping[Name, str] = {"behavior": "cutoff", "intent": "cutoff", "sentiment": "authored_at"}
 """The column that says when a row is of."""
 
 

@@ -77,8 +77,8 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
         to = "social_media"
     options = Options(to=cast("Literal['social_media', 'customer_feedback'] | None", to))
     rows = [_text(event) for event in _events(settings, "labelled", path, options)]
-    texts = dict.fromkeys(("subject", "subject_id", "source", "given_at", "text", "language", "label"), pl.String())
-    schema = texts | {"given_at": pl.Datetime("us", "UTC")}
+    texts = dict.fromkeys(("subject", "subject_id", "source", "authored_at", "text", "language", "label"), pl.String())
+    schema = texts | {"authored_at": pl.Datetime("us", "UTC")}
     table = prepared(pl.DataFrame(rows, schema=schema, orient="row"))
     if table.is_empty():
         raise Terminal(

@@ -115,7 +115,7 @@ def _known_otherwise(
 
 
 def _orders_of(event: CustomerBehavior) -> tuple[int, Decimal]:
-    return event.orders, Decimal(event.monetary)
+    return event.orders, Decimal(event.monetary_value)
 
 
 def event_of(customer: Customer, score: Score, version: str, now: datetime) -> CustomerBehavior:
@@ -128,7 +128,7 @@ def event_of(customer: Customer, score: Score, version: str, now: datetime) -> C
         source=SOURCE,
         customer_id=customer.customer_id,
         feature_cutoff=cutoff,
-        monetary=amount_of(features.monetary_units),
+        monetary_value=amount_of(features.monetary_units),
         repurchase_probability=score.probability,
         expected_spend=spend_of(score.expected_spend),
         segment=score.segment,

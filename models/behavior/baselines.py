@@ -13,7 +13,7 @@ from models.behavior.scorer import rule_probability
 from models.learner import Probabilities
 
 RECENCY = ("recency_days",)
-RFM = ("recency_days", "orders", "monetary")
+RFM = ("recency_days", "orders", "monetary_value")
 
 
 def baselines(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FEATURES = (
     "orders",
     "returns",
-    "monetary",
+    "monetary_value",
     "recency_days",
     "tenure_days",
     "mean_gap_days",
@@ -25,7 +25,7 @@ FEATURES = (
     "median_gap_days",
     "longest_gap_days",
 )
-"""As in `contracts.features`; `monetary` in units of the currency."""
+"""As in `contracts.features`; `monetary_value` in units of the currency."""
 DERIVED = ("day_gap_days", "overdue_mean", "overdue_median", "order_days_a_day")
 COLUMNS = FEATURES + DERIVED
 YOUNG_DAYS = 30.0
@@ -33,8 +33,8 @@ YOUNG_DAYS = 30.0
 
 Matrix = NDArray[np.float64]
 
-_MONETARY = FEATURES.index("monetary")
-_given = attrgetter(*("monetary_units" if name == "monetary" else name for name in FEATURES))
+_MONETARY_VALUE = FEATURES.index("monetary_value")
+_given = attrgetter(*("monetary_units" if name == "monetary_value" else name for name in FEATURES))
 
 
 def matrix(table: "pl.DataFrame") -> Matrix:
@@ -47,7 +47,7 @@ def matrix(table: "pl.DataFrame") -> Matrix:
 def matrix_of(features: Sequence[CustomerFeatures]) -> Matrix:
     """The same of features as the stream has them."""
     given = np.asarray([_given(each) for each in features], dtype=np.float64)
-    given[:, _MONETARY] /= MONEY_UNITS
+    given[:, _MONETARY_VALUE] /= MONEY_UNITS
     return _completed(given)
 
 

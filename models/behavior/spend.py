@@ -70,7 +70,7 @@ def figures(table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:
 
 def _matrix(values: Matrix) -> Matrix:
     orders = np.maximum(_column(values, "orders"), 1.0)
-    return np.column_stack([values, _as_before(values), _column(values, "monetary") / orders])
+    return np.column_stack([values, _as_before(values), _column(values, "monetary_value") / orders])
 
 
 def _column(values: Matrix, name: str) -> Amounts:
@@ -80,7 +80,7 @@ def _column(values: Matrix, name: str) -> Amounts:
 def _as_before(values: Matrix) -> Amounts:
     """Revenue so far a day, over the days ahead; a tenure of less than these tells no rate of its own."""
     tenure = np.maximum(_column(values, "tenure_days"), AHEAD.days)
-    return np.maximum(_column(values, "monetary"), 0.0) / tenure * AHEAD.days
+    return np.maximum(_column(values, "monetary_value"), 0.0) / tenure * AHEAD.days
 
 
 def _measured(came: Amounts, said: Amounts, samples: list[NDArray[np.int64]]) -> dict[str, Measure]:

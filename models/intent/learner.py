@@ -26,9 +26,9 @@ FIRST_PAGES = (
     "seconds_so_far",
     "distinct_pages",
     "product_pages",
-    "carts",
+    "add_to_cart_events",
     "cart_products",
-    "removals",
+    "remove_from_cart_events",
     "cart_value",
     "is_known",
     "earlier_visits",
@@ -175,7 +175,7 @@ INTENT = IntentLearner(
     features=FIRST_PAGES,
     cutoff="What the visit did up to its third page, and the visitor's visits that ended before it began.",
     group="visitor_id",
-    single="carts",
+    single="add_to_cart_events",
 )
 SHOPPERS = IntentLearner(
     name="intent-shoppers",

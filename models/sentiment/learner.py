@@ -1,8 +1,8 @@
 """The sentiment model: negative, neutral or positive, for posts and feedback, each with a part of its own.
 
 A frame has a row for each text that a person has judged: `subject` (post or feedback), `subject_id`, `source`,
-`given_at`, `text`, `language` as declared, `label`. Texts are read as the scorer reads them (`models.sentiment.text`);
-one that it could not read, and one that is there already, is left out.
+`authored_at`, `text`, `language` as declared, `label`. Texts are read as the scorer reads them
+(`models.sentiment.text`); one that it could not read, and one that is there already, is left out.
 """
 
 import hashlib
@@ -124,7 +124,7 @@ def prepared(table: pl.DataFrame) -> pl.DataFrame:
     ).filter(pl.col(READ).is_not_null())
     kept = kept.with_columns(
         pl.Series("_hash", [hashlib.sha256(text.encode()).hexdigest() for text in kept[READ]], dtype=pl.String)
-    ).sort("given_at", "_hash", "subject_id")
+    ).sort("authored_at", "_hash", "subject_id")
     kept = kept.unique(READ, keep="first", maintain_order=True).drop("_hash")
     values = lexicon.scores(kept[READ].to_list())
     return kept.with_columns(pl.Series(_LEXICON, values.tolist(), dtype=pl.List(pl.Float64)))
@@ -148,7 +148,7 @@ def _require(part: pl.DataFrame) -> None:
 
 
 def _span(table: pl.DataFrame) -> Span:
-    first, last = table["given_at"].min(), table["given_at"].max()
+    first, last = table["authored_at"].min(), table["authored_at"].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         raise TypeError("texts have times")
     return Span(first, last, table.height)

@@ -74,7 +74,7 @@ class BehaviorScorer:
             feature_cutoff=cutoff,
             orders=features.orders,
             returns=features.returns,
-            monetary=amount_of(features.monetary_units),
+            monetary_value=amount_of(features.monetary_units),
             recency_days=features.recency_days,
             tenure_days=features.tenure_days,
             mean_gap_days=features.mean_gap_days,

@@ -203,7 +203,7 @@ def _revenue(order: Order) -> int:
 
 def _kind(order: Order, arrived_ms: int | None) -> str:
     """The kind of an order as in `core.orders`, with the two kinds that no feature is over."""
-    if order.flag == "unverified":
+    if order.quality_flag == "unverified":
         return UNVERIFIED
     if arrived_ms is not None and order.event_time > _EPOCH + timedelta(milliseconds=arrived_ms) + MOST_AHEAD:
         return AHEAD

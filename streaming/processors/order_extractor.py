@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, cast
 
-from contracts.ecommerce import Flag, Order, WebLog
+from contracts.ecommerce import Order, QualityFlag, WebLog
 from contracts.types import derived_id
 from streaming.processors.carts import MAX_HITS, SESSION, CartLine, OpenSession, Session, order_lines
 from streaming.processors.processor import Output, Record, Result, State
@@ -89,7 +89,7 @@ class _Batch:
         known = session.known
         if known.hits >= MAX_HITS and not hit.verified:
             return "too many hits of a session"
-        owner = session.owner(hit.client, hit.user_agent)
+        owner = session.owner(hit.client_id, hit.user_agent)
         if owner is None and not (hit.verified and event == "purchase"):
             return "too many browsers in a session"
         known.hits += 1
@@ -123,7 +123,7 @@ class _Batch:
     def _buy(self, session: OpenSession, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
         order_id, known, total = _order_id(hit), session.known, hit.order_total or "0"
         lines, adds_up = session.bought(total, owner, is_verified=hit.verified)
-        flag: Flag | None = None
+        flag: QualityFlag | None = None
         if hit.verified is False:
             flag = "unverified"
         elif is_ahead:
@@ -145,11 +145,11 @@ class _Batch:
             country=hit.country,
             lines=order_lines(lines),
             total=total,
-            flag=flag,
+            quality_flag=flag,
             verified=hit.verified,
             is_bot=hit.is_bot,
             session_id=session.identity,
-            session_s=int((hit.event_time - known.began).total_seconds()),
+            session_duration_s=int((hit.event_time - known.began).total_seconds()),
             session_pages=known.pages,
             referrer=known.referrer,
         )

@@ -225,7 +225,7 @@ def event(chance: Chance, topic: str) -> bytes:
     given |= {
         "web_logs": {
             "visitor_id": "v",
-            "client": "c",
+            "client_id": "c",
             "status": 200,
             "device": "desktop",
             "is_bot": False,
@@ -267,7 +267,7 @@ def event(chance: Chance, topic: str) -> bytes:
             "feature_cutoff": chance.time(),
             "orders": 1,
             "returns": 0,
-            "monetary": "1.00",
+            "monetary_value": "1.00",
             "repurchase_probability": 0.5,
             "segment": "new",
             "model_version": "rule",

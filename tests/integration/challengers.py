@@ -46,7 +46,7 @@ def _customers(
             "cutoff": pl.Series([cutoff] * CUSTOMERS, dtype=pl.Datetime("us", "UTC")),
             "orders": orders,
             "returns": random.integers(0, 3, CUSTOMERS),
-            "monetary": random.uniform(10, 1_000, CUSTOMERS),
+            "monetary_value": random.uniform(10, 1_000, CUSTOMERS),
             "recency_days": recency,
             "tenure_days": recency + gap * (orders - 1),
             "mean_gap_days": gap,

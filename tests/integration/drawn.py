@@ -43,7 +43,7 @@ def _score(draw: st.DrawFn) -> Event:
         feature_cutoff=time,
         orders=1,
         returns=0,
-        monetary="1",
+        monetary_value="1",
         repurchase_probability=0.5,
         segment=draw(st.sampled_from(["new", "loyal", "lapsing"])),
         model_version="rfm-rule",
@@ -85,7 +85,7 @@ def _posts(number: int, time: datetime, deleted: bool) -> Event:
 
 
 def _hits(number: int, time: datetime, client: str, session: str | None, pixel: str | None) -> Event:
-    told: dict[str, Any] = {"client": client, "session_id": session if pixel else None, "pixel_event": pixel}
+    told: dict[str, Any] = {"client_id": client, "session_id": session if pixel else None, "pixel_event": pixel}
     return hit(f"e{number}-{time:%m%dT%H%M}", time=time, **told)
 
 

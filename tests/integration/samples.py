@@ -73,7 +73,7 @@ def weather(*, time: datetime = START, version: int = 1, **fields: Any) -> Weath
 def hit(event_id: str, *, time: datetime = START, **fields: Any) -> WebLog:
     told: dict[str, Any] = {
         "visitor_id": "V1",
-        "client": "c",
+        "client_id": "c",
         "path": "/",
         "status": 200,
         "device": "desktop",

@@ -63,7 +63,7 @@ def _numbered(customer_id: str, event_id: str, number: int) -> CustomerBehavior:
         feature_cutoff=FIXED,
         orders=number,
         returns=0,
-        monetary="0",
+        monetary_value="0",
         repurchase_probability=0.5,
         segment="test",
         model_version="test",

@@ -95,7 +95,7 @@ def deliveries(settings: Settings) -> dict[str, DeliveryResult]:
 
 def test_rows_are_the_latest_records_and_what_the_contract_refuses_is_in_the_dead_letters(connected: Settings) -> None:
     good = [(f"c{number % 5}", encode(behavior(number, f"c{number % 5}"))) for number in range(20)]
-    exact = behavior(7, "exact", monetary="-0.1000", recency_days=1 / 3, event_time=FINE, segment="Zoë \\ '\n")
+    exact = behavior(7, "exact", monetary_value="-0.1000", recency_days=1 / 3, event_time=FINE, segment="Zoë \\ '\n")
     send(connected, "customer_behavior", [*good, ("c3", None), ("exact", encode(exact))])
     send(connected, "customer_behavior", [("c1", encode(behavior(99, "c1")))], commit=False)
     cases = [(f"case-{number}", value) for number, (_, value) in enumerate(VALUES)]
@@ -116,7 +116,7 @@ def test_rows_are_the_latest_records_and_what_the_contract_refuses_is_in_the_dea
     assert rows(connected, "select event_id, deleted from staging.customer_sentiment") == [("sentiment-1", True)]
     letter = letters.read_one(connected, "customer_sentiment", 0)
     assert (letter.stage, letter.detail, letter.value) == (f"connect:{sink_name(STAGING)}", "not UTF-8", b"\xff")
-    query = "select monetary::text, recency_days, event_time, segment, tenure_days from serving.customer_behavior"
+    query = "select monetary_value::text, recency_days, event_time, segment, tenure_days from serving.customer_behavior"
     assert rows(connected, f"{query} where customer_id = 'exact'") == [("-0.1000", 1 / 3, FINE, exact.segment, None)], (
         "to the last digit"
     )

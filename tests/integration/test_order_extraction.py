@@ -73,7 +73,7 @@ def assert_orders_are(settings: Settings, *, book: str, channel: str, orders: in
             group by all order by all
         """).fetchall()
         totals = lake.connection.execute("""
-            select order_id, revenue::decimal(18, 4)::varchar, stated_total::decimal(18, 4)::varchar
+            select order_id, revenue::decimal(18, 4)::varchar, reported_total::decimal(18, 4)::varchar
             from core.orders where kind = 'order' and customer_id is not null order by all
         """).fetchall()
     assert counted == [(channel, orders)]
@@ -131,9 +131,9 @@ def assert_features_agree(settings: Settings) -> None:
     }
     with Lake.open(settings, read_only=True) as lake:
         built = lake.connection.execute("""
-            select customer_id, feature_cutoff at time zone 'UTC', orders, returns, monetary::decimal(18, 4)::varchar,
-                recency_days, tenure_days, mean_gap_days, mean_basket_lines, order_days, last_gap_days,
-                median_gap_days, longest_gap_days
+            select customer_id, feature_cutoff at time zone 'UTC', orders, returns,
+                monetary_value::decimal(18, 4)::varchar, recency_days, tenure_days, mean_gap_days, mean_basket_lines,
+                order_days, last_gap_days, median_gap_days, longest_gap_days
             from core.customer_features order by all
         """).fetchall()
     assert built == [
@@ -142,7 +142,7 @@ def assert_features_agree(settings: Settings) -> None:
             event.feature_cutoff.replace(tzinfo=None),
             event.orders,
             event.returns,
-            event.monetary,
+            event.monetary_value,
             event.recency_days,
             event.tenure_days,
             event.mean_gap_days,

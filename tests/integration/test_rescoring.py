@@ -56,7 +56,7 @@ def test_silent_customers_are_scored_as_of_the_latest_order_all_or_none_and_once
     assert [key for key, _ in scores] == [b"silent", b"silent"], "nothing of the one that was killed"
     (first, again) = (event for _, event in scores)
     assert first.event_id == again.event_id
-    assert (first.orders, first.recency_days, first.tenure_days, first.monetary) == (2, 30.0, 40.0, "15.0000")
+    assert (first.orders, first.recency_days, first.tenure_days, first.monetary_value) == (2, 30.0, 40.0, "15.0000")
     assert first.feature_cutoff == first.event_time == at(days=40)
 
 
@@ -66,12 +66,12 @@ def test_what_the_stream_learnt_meanwhile_is_not_overwritten(fresh: Settings) ->
     told = [order(name, line, customer_id=name, time=at(days=0)) for name in ("same", "newer", "unknown")]
     landing.land("orders", [*told, order("last", line, customer_id="active", time=at(days=40))])
     build_from(fresh, "orders")
-    known = msgspec.structs.replace(BEHAVIOR, source="stream", orders=1, monetary="5.0000")
+    known = msgspec.structs.replace(BEHAVIOR, source="stream", orders=1, monetary_value="5.0000")
     client = clients.producer(fresh)
     for event in (
         msgspec.structs.replace(known, event_id="a", customer_id="same"),
         # The warehouse has not seen this customer's second order yet.
-        msgspec.structs.replace(known, event_id="b", customer_id="newer", orders=2, monetary="10.0000"),
+        msgspec.structs.replace(known, event_id="b", customer_id="newer", orders=2, monetary_value="10.0000"),
     ):
         client.produce(TOPIC, encode(event), event.customer_id.encode())
     assert client.flush(30) == 0

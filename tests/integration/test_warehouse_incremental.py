@@ -372,7 +372,7 @@ def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:
 
 def test_unverified_purchases_are_kept_and_are_in_no_marts_revenue(fresh: Settings) -> None:
     landing = Landing(fresh)
-    forged = {"channel": "web", "flag": "unverified", "country": "Mars", "version": 9}
+    forged = {"channel": "web", "quality_flag": "unverified", "country": "Mars", "version": 9}
     landing.land(
         "orders",
         [
@@ -381,7 +381,7 @@ def test_unverified_purchases_are_kept_and_are_in_no_marts_revenue(fresh: Settin
             order("3", ("A", 2, "500000.00"), time=at(2), customer_id="C3", **forged),
             order("3", ("A", 3, "2.00"), channel="web", time=at(3), customer_id="C3"),
             order("1", ("A", 9, "500000.00"), time=at(4), **forged),
-            order("5", channel="web", currency="XXX", flag="empty cart", time=at(5), customer_id=None),
+            order("5", channel="web", currency="XXX", quality_flag="empty cart", time=at(5), customer_id=None),
         ],
     )
     landing.land("customers", [customer("C1"), customer("C3")])
@@ -389,7 +389,9 @@ def test_unverified_purchases_are_kept_and_are_in_no_marts_revenue(fresh: Settin
     build_from(fresh, "orders", "customers", "web_logs")
     kinds = rows(fresh, "select order_id, kind, revenue::integer from core.orders order by order_id")
     assert kinds == [("1", "order", 2), ("2", "unverified", 1_000_000), ("3", "order", 6), ("5", "order", 0)]
-    assert rows(fresh, "select count(*), count(*) filter (where flag = 'unverified') from core.web_orders") == [(6, 3)]
+    assert rows(fresh, "select count(*), count(*) filter (where quality_flag = 'unverified') from core.web_orders") == [
+        (6, 3)
+    ]
     for table_name, measure in [
         ("sales_daily", "revenue"),
         ("sales_by_residence", "revenue"),
@@ -405,7 +407,7 @@ def test_unverified_purchases_are_kept_and_are_in_no_marts_revenue(fresh: Settin
         " from marts.conversion_funnel"
     )
     assert rows(fresh, funnel) == [(3, 3, 1, "GBP")]
-    assert rows(fresh, "select sum(orders), sum(monetary)::integer from core.customer_features") == [(2, 8)]
+    assert rows(fresh, "select sum(orders), sum(monetary_value)::integer from core.customer_features") == [(2, 8)]
 
 
 def test_a_signed_purchase_brings_in_its_signed_total_however_its_cart_was_stuffed(fresh: Settings) -> None:
@@ -414,11 +416,11 @@ def test_a_signed_purchase_brings_in_its_signed_total_however_its_cart_was_stuff
     landing.land(
         "orders",
         [
-            order("1", ("A", 2, "500000.00"), ("B", 1, "0.01"), total="1.00", flag="total mismatch", **signed),
+            order("1", ("A", 2, "500000.00"), ("B", 1, "0.01"), total="1.00", quality_flag="total mismatch", **signed),
             # A discount of a tenth, and postage of 2.00 that no line is for.
-            order("2", ("A", 1, "6.00"), ("B", 1, "4.00"), total="9.00", flag="total mismatch", **signed),
-            order("3", ("A", 1, "6.00"), total="8.00", flag="total mismatch", **signed),
-            order("4", total="3.00", flag="empty cart", **signed),
+            order("2", ("A", 1, "6.00"), ("B", 1, "4.00"), total="9.00", quality_flag="total mismatch", **signed),
+            order("3", ("A", 1, "6.00"), total="8.00", quality_flag="total mismatch", **signed),
+            order("4", total="3.00", quality_flag="empty cart", **signed),
             order("5", ("B", 2, "2.50"), total="5.00", **signed),
         ],
     )
@@ -426,7 +428,7 @@ def test_a_signed_purchase_brings_in_its_signed_total_however_its_cart_was_stuff
     landing.land("web_logs", [hit("1")])
     build_from(fresh, "orders", "customers", "web_logs")
     assert rows(fresh, "select sum(revenue)::double from core.customer_orders") == [(26,)]
-    orders = rows(fresh, "select order_id, revenue::double, stated_total::double from core.orders order by 1")
+    orders = rows(fresh, "select order_id, revenue::double, reported_total::double from core.orders order by 1")
     assert orders == [("1", 1, 1), ("2", 9, 9), ("3", 8, 8), ("4", 3, 3), ("5", 5, 5)]
     by_line = "select order_id, list(revenue::double order by line_number) from core.order_lines group by 1 order by 1"
     assert rows(fresh, by_line) == [("1", [1, 0]), ("2", [5.4, 3.6]), ("3", [6]), ("5", [5])]
@@ -441,7 +443,7 @@ def test_a_signed_purchase_brings_in_its_signed_total_however_its_cart_was_stuff
         found = rows(fresh, f"select sum({measure})::double from marts.{table_name}")
         assert found == [(brought_in,)], table_name
     assert rows(fresh, "select sum(flagged_orders) from marts.conversion_funnel") == [(4,)]
-    assert rows(fresh, "select orders, monetary::double from core.customer_features") == [(5, 26)]
+    assert rows(fresh, "select orders, monetary_value::double from core.customer_features") == [(5, 26)]
 
 
 def test_random_record_times_change_neither_orders_nor_customers_nor_observations(fresh: Settings) -> None:
@@ -542,14 +544,12 @@ def test_visits_go_by_session_id_else_by_half_an_hour_without_a_request(fresh: S
             hit("3", time=at(12)),
             hit("4", time=at(50), path="/b"),
             hit("5", time=at(75)),
-            hit("6", time=at(1), visitor_id="bot", client="b", is_bot=True, device="bot"),
+            hit("6", time=at(1), visitor_id="bot", client_id="b", is_bot=True, device="bot"),
         ],
     )
     build_from(fresh, "web_logs", "orders")
-    visits = (
-        "select session_id, requests, carts, landing_path from core.web_sessions where not is_bot order by started_at"
-    )
-    assert rows(fresh, visits) == [("s", 3, 1, "/a"), (None, 2, 0, "/b")]
+    visits = "select session_id, requests, add_to_cart_events, landing_path from core.web_sessions"
+    assert rows(fresh, f"{visits} where not is_bot order by started_at") == [("s", 3, 1, "/a"), (None, 2, 0, "/b")]
     funnel = "select traffic_source, sessions, sessions_with_cart, abandonment_pct from marts.conversion_funnel"
     assert rows(fresh, f"{funnel} order by traffic_source") == [
         ("direct", 1, 0, None),

@@ -26,7 +26,7 @@ def score(customer: str, probability: float, *, time: datetime, scored: datetime
         feature_cutoff=time,
         orders=1,
         returns=0,
-        monetary="1",
+        monetary_value="1",
         repurchase_probability=probability,
         segment="new",
         model_version="behavior-1",
@@ -62,7 +62,7 @@ def test_scores_are_held_against_the_orders_that_followed(fresh: Settings) -> No
     build_from(fresh, "orders", "customers", "customer_behavior")
 
     def told(where: str) -> list[tuple[object, ...]]:
-        columns = "scores, ordered, auc, brier, base_rate_brier, mean_probability_pct, calibration_error"
+        columns = "scores, repurchased, auc, brier, base_rate_brier, mean_probability_pct, calibration_error"
         return run(fresh, f"select {columns} from marts.model_performance where {where}").rows
 
     ordered = np.array([came for _, _, came in known])
@@ -96,7 +96,7 @@ def test_a_late_order_turns_its_customers_scores_into_hits(fresh: Settings) -> N
     landing.land("orders", [order("1", ("A", 1, "1")), order("2", ("A", 1, "1"), customer_id="C9", time=at(days=40))])
     landing.land("customer_behavior", [score("C1", 0.25, time=at())])
     build_from(fresh, "orders", "customers", "customer_behavior")
-    outcome = "select ordered, brier from marts.model_performance"
+    outcome = "select repurchased, brier from marts.model_performance"
     assert run(fresh, outcome).rows == [(0, Decimal("0.0625"))]
     landing.land("orders", [order("late", ("A", 1, "1"), time=at(days=9))])
     build_from(fresh, "orders", "customers", "customer_behavior")
@@ -125,12 +125,12 @@ def test_the_sentiment_of_feedback_is_held_against_labels_and_stars(fresh: Setti
     found = run(fresh, "from marts.sentiment_accuracy")
     assert dict(zip(found.columns[3:], found.rows[0][3:], strict=True)) == {
         "texts": 4,
-        "told": 2,
-        "reversed": 2,
-        "negative": 2,
-        "negative_told": 1,
-        "neutral": 1,
-        "neutral_told": 1,
-        "positive": 1,
-        "positive_told": 0,
+        "correct_predictions": 2,
+        "polarity_flips": 2,
+        "negative_actual": 2,
+        "negative_true_positives": 1,
+        "neutral_actual": 1,
+        "neutral_true_positives": 1,
+        "positive_actual": 1,
+        "positive_true_positives": 0,
     }

@@ -233,4 +233,4 @@ def _residences(lines: Frame) -> Frame:
             "revenue": known.groupby(keys)["revenue"].sum(),
         }
     )
-    return _keyed(frame, month="sale_month", country="residence")
+    return _keyed(frame, month="sale_month", country="country_of_residence")

@@ -100,7 +100,7 @@ def test_an_event_told_again_with_another_time_or_payload_is_found_and_the_first
         (START, "/a"),
     ]
     refused = "select event_id, event_time, _reasons from quarantine.core_web_events order by event_id"
-    again = ["told again with another time"]
+    again = ["duplicate event id with another time"]
     assert rows(fresh, refused) == [("e1", far, again), ("e3", near, again)]
     landing.land("web_logs", [hit("e1", time=far)])
     build_from(fresh, "web_logs", "orders")

@@ -34,7 +34,7 @@ _TIMES = {
     "core.web_events": "event_time",
     "core.web_sessions": "ended_at",
     "core.posts": "posted_at",
-    "core.feedback": "given_at",
+    "core.feedback": "submitted_at",
 }
 """The column that says when a row of a table was so."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -126,7 +126,7 @@ def silent_customers(lake: Lake, days: float) -> list[tuple[str, CustomerFeature
             row["customer_id"],
             CustomerFeatures(
                 cutoff_us=cutoff_us,
-                monetary_units=round(row["monetary"] * MONEY_UNITS),
+                monetary_units=round(row["monetary_value"] * MONEY_UNITS),
                 **{name: row[name] for name in names},
             ),
         )

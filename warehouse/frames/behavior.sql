@@ -17,7 +17,7 @@ select
     feature_cutoff as cutoff,
     orders,
     returns,
-    monetary::double as monetary,
+    monetary_value::double as monetary_value,
     recency_days,
     tenure_days,
     mean_gap_days,

@@ -3,7 +3,7 @@ select
     'post' as subject,
     platform || '/' || post_id as subject_id,
     platform as source,
-    posted_at as given_at,
+    posted_at as authored_at,
     text,
     language,
     label
@@ -14,7 +14,7 @@ select
     'feedback',
     feedback_id,
     channel,
-    given_at,
+    submitted_at,
     concat_ws(chr(10), title, text),
     null,
     coalesce(label, case when rating <= 2 then 'negative' when rating = 3 then 'neutral' else 'positive' end)

@@ -30,8 +30,8 @@ from warehouse.tables import Grouping, Table
 READ_AHEAD = 1_000
 """A watermark is moved without any change once it lags this many snapshots, so that old snapshots can expire."""
 ARRIVAL = "received_at"
-"""The column by which, of an event told twice with different times, the first is known."""
-TOLD_AGAIN = "told again with another time"
+"""The column by which, of two rows with one event id and different times, the first is known."""
+DUPLICATE_ID = "duplicate event id with another time"
 SUSPECTS, APART = "temp.suspects", "temp.apart"
 """What a build that failed was to compute, numbered by `_n`, and what of it cannot be computed, with the reason."""
 GROUPS = "quarantine.groups"
@@ -174,7 +174,7 @@ def _append(
     )
     other_time = f"{same_identity('result', 'known', table.key)} and not ({same_identity('result', 'known', identity)})"
     lake.connection.execute(
-        f"insert into refused select *, [{quoted(TOLD_AGAIN)}] from result semi join known on {other_time}"
+        f"insert into refused select *, [{quoted(DUPLICATE_ID)}] from result semi join known on {other_time}"
     )
     lake.connection.execute(f"delete from result using known where {other_time}")
     if table.quarantine is not None and not lake.is_empty(table.quarantine):
@@ -295,7 +295,7 @@ def compute(lake: Lake, table: Table, sql: str) -> None:
         broken |= {name: f"not ({rule})" for name, rule in table.rules.items()}
         if table.append:
             order = names_of(dict.fromkeys((ARRIVAL, *table.append)))
-            broken[TOLD_AGAIN] = f"row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
+            broken[DUPLICATE_ID] = f"row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
         reasons = ", ".join(f"case when {test} then {quoted(name)} end" for name, test in broken.items())
         lake.connection.execute(
             f"create or replace temp table refused as select * from (select *, list_filter([{reasons}],"

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from warehouse.lake.connection import Lake
 from warehouse.lake.text import quoted
 
-FRESHNESS_COLUMNS = "topic varchar, visible_hour timestamptz, seconds integer, records bigint"
+FRESHNESS = "meta.freshness"
+FRESHNESS_COLUMNS = "topic varchar, available_hour timestamptz, seconds integer, records bigint"
+_FORMER_HOUR = "visible_hour"
+"""What homes of before the first release call `available_hour`."""
 _CREATE = f"""
 call lake.set_option('data_inlining_row_limit', 10000, schema => 'meta');
 create table if not exists meta.watermarks
@@ -128,10 +131,14 @@ def _move_offsets(lake: Lake, table: str, offsets: Mapping[str, Mapping[tuple[st
 
 
 def _exists(lake: Lake) -> bool:
-    return {"meta.fence", "meta.staging_offsets", "meta.freshness", "meta.damaged_files"} <= lake.columns().keys()
+    columns = lake.columns()
+    known = {"meta.fence", "meta.staging_offsets", "meta.damaged_files"} <= columns.keys()
+    return known and "available_hour" in columns.get(FRESHNESS, {})
 
 
 def _create(lake: Lake) -> None:
     if _exists(lake):
         return
+    if _FORMER_HOUR in lake.columns().get(FRESHNESS, {}):
+        lake.connection.execute(f"alter table {FRESHNESS} rename column {_FORMER_HOUR} to available_hour")
     lake.connection.execute(_CREATE)

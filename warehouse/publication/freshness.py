@@ -54,7 +54,7 @@ def _measure(lake: Lake, since: int | None, tables: dict[str, str]) -> int:
                 select topic, greatest(epoch(now()) - epoch(_kafka_time), 0.001) as waited
                 from ({" union all ".join(parts)})
             )
-            select topic, date_trunc('hour', now()) as visible_hour, {_SECONDS} as seconds, count(*) as records
+            select topic, date_trunc('hour', now()) as available_hour, {_SECONDS} as seconds, count(*) as records
             from seen group by all
             """
         )
@@ -62,9 +62,9 @@ def _measure(lake: Lake, since: int | None, tables: dict[str, str]) -> int:
         lake.connection.execute(
             f"""
             merge into {TABLE} kept using waits
-            on kept.topic = waits.topic and kept.visible_hour = waits.visible_hour and kept.seconds = waits.seconds
+            on kept.topic = waits.topic and kept.available_hour = waits.available_hour and kept.seconds = waits.seconds
             when matched then update set records = kept.records + waits.records
-            when not matched then insert values (waits.topic, waits.visible_hour, waits.seconds, waits.records)
+            when not matched then insert values (waits.topic, waits.available_hour, waits.seconds, waits.records)
             """
         )
     watermarks.move(lake, READER, [SCHEMA], snapshot, _DEFINITION)

@@ -1,8 +1,8 @@
 """The checks over all rows, whatever changed: too much for every build, so they have a time of their own.
 
-An event table looks for an event only around its time, so an id that comes again with a time far from the first is
-found here: the first to arrive stays, the other goes to quarantine. An id that comes again with the same time and
-another payload is ignored by all tables; here it is named.
+An event table looks for an event only around its time, so a duplicate id with a time far from the first is found here:
+the first to arrive stays, the other goes to quarantine. A duplicate id with the same time but another payload is
+ignored by all tables, and reported here.
 """
 
 # ruff: noqa: S608  the only names put into SQL are those of the tables and topics declared in this package
@@ -12,24 +12,26 @@ from dataclasses import dataclass
 from contracts.landing import RECORD_FIELDS
 from contracts.topics import TOPICS
 from warehouse.incremental.checks import Check, CheckResult, unique_key
-from warehouse.incremental.engine import ARRIVAL, TOLD_AGAIN
+from warehouse.incremental.engine import ARRIVAL, DUPLICATE_ID
 from warehouse.incremental.merge import REASONS
 from warehouse.ingest.raw import raw_table
 from warehouse.lake import Lake, quoted
 from warehouse.lake.target import Target, names_of, same_identity
 from warehouse.tables import Table
 
-TOLD_ONCE = Check("events_are_told_once", "No event id stands for two events, by time or by payload.", is_warning=True)
+NO_CONFLICTS = Check(
+    "no_conflicting_duplicate_ids", "No event id stands for two events, by time or by payload.", is_warning=True
+)
 ALL_KEYS = Check("all_keys_are_unique", "No two rows of the whole table have the same key, none lacks it.")
 CONFLICTS = "quarantine.conflicts"
-"""Every record that tells of an event otherwise than the first one did."""
+"""Every record whose event differs from the first record with the same event id."""
 _CREATE = f"""
 create schema if not exists quarantine;
 create table {CONFLICTS} (
     topic varchar, event_id varchar, differs varchar, event_time timestamptz, first_event_time timestamptz,
     _topic_id varchar, _partition integer, _offset bigint, first_offset bigint
 );
-comment on table {CONFLICTS} is 'Records that tell of an event otherwise than the first of its id did.';
+comment on table {CONFLICTS} is 'Records that differ from the first record with the same event id.';
 """
 
 
@@ -40,19 +42,19 @@ class _Found:
 
 
 def audit_topic(lake: Lake, topic: str) -> CheckResult:
-    """Find the events of a topic that were told in two ways, and list them in `quarantine.conflicts`.
+    """Find the event ids of a topic that stand for two events, and list their records in `quarantine.conflicts`.
 
     Raises:
         Transient: PostgreSQL is away, or other writers were in the way at every attempt.
     """
     found = lake.write(lambda: _find_conflicts(lake, topic))
-    about = f"{found.conflicts} of {found.records} records tell of an event otherwise than the first did"
+    about = f"{found.conflicts} of {found.records} records differ from the first record with the same event id"
     counts: dict[str, int | str] = {"records": found.records, "listed_in": CONFLICTS}
-    return CheckResult(TOLD_ONCE, not found.conflicts, about, found.conflicts, counts)
+    return CheckResult(NO_CONFLICTS, not found.conflicts, about, found.conflicts, counts)
 
 
 def audit_table(lake: Lake, table: Table) -> CheckResult:
-    """Check the keys of a whole table. Of an event told twice, the later row goes to quarantine.
+    """Check the keys of a whole table. Of two rows with one event id, the later one goes to quarantine.
 
     Raises:
         Transient: PostgreSQL is away, or other writers were in the way at every attempt.
@@ -74,8 +76,9 @@ def _quarantine_repeated(lake: Lake, table: Table) -> int:
     types = lake.columns()[table.qualified]
     order = names_of(dict.fromkeys((ARRIVAL, *table.append)))
     lake.connection.execute(
-        f"create or replace temp table repeated as select *, [{quoted(TOLD_AGAIN)}] as {REASONS} from {table.qualified}"
-        f" where {_key(table)} in (select {_key(table)} from {table.qualified} group by all having count(*) > 1)"
+        f"create or replace temp table repeated as select *, [{quoted(DUPLICATE_ID)}] as {REASONS}"
+        f" from {table.qualified} where {_key(table)} in"
+        f" (select {_key(table)} from {table.qualified} group by all having count(*) > 1)"
         f" qualify row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
     )
     moved = lake.value("select count(*) from repeated")
@@ -103,24 +106,24 @@ def _find_conflicts(lake: Lake, topic: str) -> _Found:
     payload = [name for name in lake.columns()[raw] if name not in {field.name for field in RECORD_FIELDS}]
     lake.connection.execute(
         f"""
-        create or replace temp table told as
+        create or replace temp table conflicting as
         select event_id, event_time, _topic_id, _partition, _offset, payload,
-            first_value(event_time) over first_told as first_event_time,
-            first_value(payload) over first_told as first_payload,
-            first_value(_offset) over first_told as first_offset
+            first_value(event_time) over of_event as first_event_time,
+            first_value(payload) over of_event as first_payload,
+            first_value(_offset) over of_event as first_offset
         from (select *, hash(row({names_of(payload)})) as payload from {raw} where not _is_tombstone)
-        window first_told as (partition by event_id order by _landed_at, _topic_id, _partition, _offset)
+        window of_event as (partition by event_id order by _landed_at, _topic_id, _partition, _offset)
         qualify payload <> first_payload
         """
     )
-    conflicts = lake.value("select count(*) from told")
+    conflicts = lake.value("select count(*) from conflicting")
     known = lake.value(f"select count(*) from {CONFLICTS} where topic = {quoted(topic)}")
     if conflicts != known:
         lake.connection.execute(f"delete from {CONFLICTS} where topic = {quoted(topic)}")
         lake.connection.execute(
             f"insert into {CONFLICTS} select {quoted(topic)}, event_id,"
             " if(event_time is distinct from first_event_time, 'time', 'payload'), event_time, first_event_time,"
-            " _topic_id, _partition, _offset, first_offset from told order by event_id, _offset"
+            " _topic_id, _partition, _offset, first_offset from conflicting order by event_id, _offset"
         )
     lake.fence()
     return _Found(lake.value(f"select count(*) from {raw}"), conflicts)

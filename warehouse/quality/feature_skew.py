@@ -16,7 +16,7 @@ SCORES = 500
 FEATURES = {
     "orders": "orders",
     "returns": "returns",
-    "monetary": "monetary::decimal(38, 4)",
+    "monetary_value": "monetary_value::decimal(38, 4)",
     "recency_days": "recency_days",
     "tenure_days": "tenure_days",
     "mean_gap_days": "mean_gap_days",

@@ -163,8 +163,9 @@ PLOTS: dict[str, Plot] = {
     "marts.feedback_daily": Plot(
         "Mean rating by day and channel, last 90 days",
         f"""
-        select given_date, channel, mean_rating::double from marts.feedback_daily
-        where mean_rating is not null and given_date > (select max(given_date) from marts.feedback_daily) - {DAYS}
+        select submitted_date, channel, mean_rating::double from marts.feedback_daily
+        where mean_rating is not null
+            and submitted_date > (select max(submitted_date) from marts.feedback_daily) - {DAYS}
         order by all
         """,  # noqa: S608
         lines_over_time,
@@ -182,9 +183,9 @@ PLOTS: dict[str, Plot] = {
     "marts.sentiment_daily": Plot(
         "Positive less negative texts by day, percentage points, last 90 days",
         f"""
-        select said_date, subject, (100.0 * (sum(positive) - sum(negative)) / sum(scored))::double
+        select authored_date, subject, (100.0 * (sum(positive) - sum(negative)) / sum(scored))::double
         from marts.sentiment_daily
-        where said_date > (select max(said_date) from marts.sentiment_daily) - {DAYS}
+        where authored_date > (select max(authored_date) from marts.sentiment_daily) - {DAYS}
         group by all having sum(scored) > 0 order by all
         """,  # noqa: S608
         lines_over_time,
@@ -198,9 +199,10 @@ PLOTS: dict[str, Plot] = {
         lines_over_time,
     ),
     "marts.sentiment_accuracy": Plot(
-        "Feedback whose sentiment the model told right by month, percent, by version",
+        "Accuracy of the sentiment model on feedback by month, percent, by version",
         """
-        select date_trunc('month', given_date)::date, model_version, (100.0 * sum(told) / sum(texts))::double
+        select date_trunc('month', submitted_date)::date, model_version,
+            (100.0 * sum(correct_predictions) / sum(texts))::double
         from marts.sentiment_accuracy group by all order by all
         """,
         lines_over_time,
@@ -209,8 +211,8 @@ PLOTS: dict[str, Plot] = {
         "Positive texts by weather: mean over days, percent, with 95% intervals; n counts days",
         """
         select weather || ', ' || subject, mean_daily_positive_pct::double,
-            coalesce(positive_low_pct, mean_daily_positive_pct)::double,
-            coalesce(positive_high_pct, mean_daily_positive_pct)::double, days
+            coalesce(positive_ci_low_pct, mean_daily_positive_pct)::double,
+            coalesce(positive_ci_high_pct, mean_daily_positive_pct)::double, days
         from marts.sentiment_by_weather
         where station = (from marts.sentiment_by_weather select station group by all order by sum(days) desc, 1 limit 1)
         order by subject, weather

@@ -17,7 +17,7 @@ from orchestration.keys import table_key, topic_key
 from warehouse.incremental.checks import Check, CheckResult, checks_of, reference_check_of, reference_checks
 from warehouse.ingest.raw import raw_table
 from warehouse.lake import Lake
-from warehouse.quality.audit import ALL_KEYS, TOLD_ONCE, audit_table, audit_topic
+from warehouse.quality.audit import ALL_KEYS, NO_CONFLICTS, audit_table, audit_topic
 from warehouse.tables import Table, all_tables, comes_apart
 
 VERIFY_CHECK = "verify"
@@ -135,7 +135,9 @@ def verification(topic: str, outcome: Reconciliation) -> dg.AssetCheckResult:
     specs=[
         *(
             dg.AssetCheckSpec(
-                TOLD_ONCE.name, asset=table_key(raw_table(topic.name).qualified), description=TOLD_ONCE.description
+                NO_CONFLICTS.name,
+                asset=table_key(raw_table(topic.name).qualified),
+                description=NO_CONFLICTS.description,
             )
             for topic in EVENT_TOPICS
         ),

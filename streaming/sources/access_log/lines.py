@@ -130,7 +130,7 @@ class LineParser:
             told = "" if shown is None else f',"user_agent":{_json(shown)}'
             return (
                 key,
-                f'"visitor_id":{_json(visitor_id)},"client":{_json(pseudonym)}',
+                f'"visitor_id":{_json(visitor_id)},"client_id":{_json(pseudonym)}',
                 f'{told},"device":{_json(device)},"is_bot":{_json(is_bot)}',
             )
 
@@ -211,7 +211,7 @@ class LineParser:
             event_time=parse_time(stamp) if isinstance(stamp, str) else _in_range(stamp),
             source=self._source,
             visitor_id=visitor_id,
-            client=client_pseudonym,
+            client_id=client_pseudonym,
             method=method,
             path=path,
             query=query,

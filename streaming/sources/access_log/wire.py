@@ -27,7 +27,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 VisitorJson = tuple[bytes, str, str]
-"""Key, the fields from `visitor_id` to `client`, and those from `user_agent` to the end."""
+"""Key, the fields from `visitor_id` to `client_id`, and those from `user_agent` to the end."""
 
 _PLAIN = bytes(code for code in range(0x20, 0x7F) if code != ord("\\")) + b"\n"
 """Printable ASCII that JSON does not escape; a quotation mark is where a field of the line ends."""

@@ -48,7 +48,7 @@ def test_a_contract_with_a_list_cannot_be_delivered_into_a_table() -> None:
 
 def test_money_is_exact_and_times_are_times_in_postgresql() -> None:
     sql = table_sql(SERVING)
-    assert "monetary numeric(38, 4) not null" in sql
+    assert "monetary_value numeric(38, 4) not null" in sql
     assert "event_time timestamptz not null" in sql
     assert "recency_days double precision;" in sql, "what the contract lets be empty may be null"
 

@@ -27,7 +27,7 @@ def strictly(contract: type[Event], value: bytes) -> dict[str, Any] | str:
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
     row = dict(event)
-    for name in ("total", "unit_price", "order_total", "monetary"):
+    for name in ("total", "unit_price", "order_total", "monetary_value"):
         if row.get(name) is not None:
             row[name] = Decimal(row[name])
     if "lines" in row:
@@ -78,7 +78,7 @@ def test_guests_land_as_guests_on_the_quick_path() -> None:
 
 
 def test_a_field_that_occurs_for_the_first_time_is_landed() -> None:
-    plain = {"event_id": "a", "event_time": "2026-01-01T00:00:00Z", "source": "s", "visitor_id": "v", "client": "c"}
+    plain = {"event_id": "a", "event_time": "2026-01-01T00:00:00Z", "source": "s", "visitor_id": "v", "client_id": "c"}
     plain |= {"status": 200, "device": "other", "is_bot": False}
     values = [orjson.dumps(plain), orjson.dumps({**plain, "sku": "85123A", "unit_price": "2.55"})]
     for batch in (values[:1], values, values[:1]):
@@ -86,13 +86,13 @@ def test_a_field_that_occurs_for_the_first_time_is_landed() -> None:
 
 
 @pytest.mark.parametrize(
-    "monetary", ["9" * 34 + ".9999", "-" + "9" * 34, "1" + "0" * 34, "-0", "0.00001", "NaN", "1E3"]
+    "monetary_value", ["9" * 34 + ".9999", "-" + "9" * 34, "1" + "0" * 34, "-0", "0.00001", "NaN", "1E3"]
 )
-def test_both_decoders_agree_on_sums_of_amounts(monetary: str) -> None:
+def test_both_decoders_agree_on_sums_of_amounts(monetary_value: str) -> None:
     sent = {"event_id": "a", "event_time": "2026-01-01T00:00:00Z", "source": "s", "customer_id": "C", "orders": 1}
     sent |= {"feature_cutoff": "2026-01-01T00:00:00Z", "returns": 0, "segment": "new", "repurchase_probability": 0.5}
-    sent |= {"model_version": "1", "scored_at": "2026-01-01T00:00:00Z", "monetary": "1.5000"}
-    values = [orjson.dumps(sent), orjson.dumps(sent | {"monetary": monetary})]
+    sent |= {"model_version": "1", "scored_at": "2026-01-01T00:00:00Z", "monetary_value": "1.5000"}
+    values = [orjson.dumps(sent), orjson.dumps(sent | {"monetary_value": monetary_value})]
     assert by_column(CustomerBehavior, values) == [strictly(CustomerBehavior, value) for value in values]
 
 

@@ -31,7 +31,7 @@ def judged(size: int = 1_050, undated: bool = False) -> pl.DataFrame:
             "subject": subjects,
             "subject_id": [str(number) for number in range(size)],
             "source": ["twitter" if subject == "post" else "review" for subject in subjects],
-            "given_at": [START if undated else START + timedelta(hours=number) for number in range(size)],
+            "authored_at": [START if undated else START + timedelta(hours=number) for number in range(size)],
             "text": [f"{random.choice(SAYS[label])} in house {number}" for number, label in enumerate(labels)],
             "language": ["en"] * size,
             "label": labels,

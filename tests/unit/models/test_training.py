@@ -31,7 +31,7 @@ def customers(cutoffs: int = 5, each: int = 250, positive: float = 0.3) -> pl.Da
             "cutoff": [START + timedelta(days=14 * (number // each)) for number in range(size)],
             "orders": orders,
             "returns": random.integers(0, 3, size),
-            "monetary": random.random(size) * 1000,
+            "monetary_value": random.random(size) * 1000,
             "recency_days": recency,
             "tenure_days": recency + random.random(size) * 200,
             "mean_gap_days": np.where(orders > 1, random.random(size) * 40, np.nan),
@@ -88,9 +88,9 @@ def test_a_model_survives_its_file_to_the_last_bit(trained: tuple[Frame, Trained
 
 def test_the_stream_scores_features_as_the_report_judged_them(trained: tuple[Frame, Trained]) -> None:
     frame, model = trained
-    window = training.split(frame).evaluation.with_columns(pl.col("monetary").round(4))
+    window = training.split(frame).evaluation.with_columns(pl.col("monetary_value").round(4))
     features = [
-        CustomerFeatures(0, monetary_units=round(row.pop("monetary") * MONEY_UNITS), **row)
+        CustomerFeatures(0, monetary_units=round(row.pop("monetary_value") * MONEY_UNITS), **row)
         for row in window.drop("customer_id", "cutoff", "ordered", "spend").fill_nan(None).to_dicts()
     ]
     scores = Champion("behavior-1", model.serving).score(features)

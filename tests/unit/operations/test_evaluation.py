@@ -39,7 +39,7 @@ def test_an_order_book_is_counted_as_the_warehouse_counts_it(tmp_path: Path, boo
     window = windows.behavior_window(Settings(home=tmp_path), book, CUTOFF).to_dicts()
     assert [(row["customer_id"], row["ordered"]) for row in window] == [("7", False), ("8", True)]
     first = window[0]
-    assert (first["orders"], first["returns"], first["monetary"], first["mean_basket_lines"]) == (2, 1, 10.0, 1.5)
+    assert (first["orders"], first["returns"], first["monetary_value"], first["mean_basket_lines"]) == (2, 1, 10.0, 1.5)
     assert first["tenure_days"] == 30 + 14 / 24
     assert first["last_gap_days"] == 19
 
@@ -71,7 +71,7 @@ def test_texts_that_were_learned_from_are_left_out_and_a_file_of_nothing_else_is
     path.write_text("I love this show\t2\nit starts at nine today\t1\nI hate this rain\t0\n")
     window = windows.sentiment_window(Settings(home=tmp_path), path)
     learned = window.filter(pl.col("label") == "positive").select(
-        "subject", "subject_id", "source", "given_at", "text", "language", "label"
+        "subject", "subject_id", "source", "authored_at", "text", "language", "label"
     )
     left = evaluation.unseen("sentiment", CUTOFF, learned, window)
     assert sorted(left["label"]) == ["negative", "neutral"]

@@ -37,7 +37,7 @@ class Nothing:
 def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 1, **fields: Any) -> Order:
     told: dict[str, Any] = {"channel": "store", "kind": "order", "customer_id": "C"} | fields
     if told["channel"] == "store":
-        told["flag"] = None
+        told["quality_flag"] = None
     sign = -1 if told["kind"] == "return" else 1
     return Order(
         event_id=f"{told['channel']}-{order_id}-{version}",
@@ -67,7 +67,7 @@ def test_a_customer_of_the_largest_amounts_is_scored_and_their_sum_is_exact() ->
     corrected = order("1", price="-0.0000", version=2)
     (*_, event), results = scored(orders[:2], orders[2:], [corrected])
     assert [result.used for result in results] == [2, 1, 1]
-    assert Decimal(event.monetary) == 50 * MAX_QUANTITY * Decimal("99999999999999.9999")
+    assert Decimal(event.monetary_value) == 50 * MAX_QUANTITY * Decimal("99999999999999.9999")
     decode(CustomerBehavior, encode(event))
 
 
@@ -86,7 +86,7 @@ def test_features_follow_each_order() -> None:
     events, _ = scored([order("1"), order("2", 10), order("3", 30, "1.0001"), order("r", 33, kind="return")])
     last = events[-1]
     assert [event.orders for event in events] == [1, 2, 3, 3]
-    assert (last.returns, last.monetary) == (1, "7.0002")
+    assert (last.returns, last.monetary_value) == (1, "7.0002")
     assert (last.recency_days, last.tenure_days, last.mean_gap_days) == (3.0, 33.0, 15.0)
     assert last.mean_basket_lines == 1.0
     assert last.order_days == 3
@@ -102,26 +102,26 @@ def test_an_order_that_is_told_again_or_less_believed_changes_nothing() -> None:
 
 def test_a_better_witness_replaces_what_was_told() -> None:
     events, _ = scored([order("1", 5, "99", channel="web"), order("1", 2), order("1", 3, "4.00", version=2)])
-    assert [(event.orders, event.monetary) for event in events] == [(1, "198.0000"), (1, "5.0000"), (1, "8.0000")]
+    assert [(event.orders, event.monetary_value) for event in events] == [(1, "198.0000"), (1, "5.0000"), (1, "8.0000")]
     assert events[-1].feature_cutoff == START + timedelta(days=3)
 
 
 def test_an_unverified_purchase_is_in_no_feature_and_never_takes_precedence() -> None:
     events, (result,) = scored(
         [
-            order("1", 5, "99", channel="web", flag="unverified"),
+            order("1", 5, "99", channel="web", quality_flag="unverified"),
             order("1", 2, channel="web", version=2),
-            order("1", 9, "99", channel="web", flag="unverified", version=3),
+            order("1", 9, "99", channel="web", quality_flag="unverified", version=3),
             order("1", 2, "4.00"),
         ]
     )
-    assert [(event.orders, event.monetary) for event in events] == [(1, "5.0000"), (1, "8.0000")]
+    assert [(event.orders, event.monetary_value) for event in events] == [(1, "5.0000"), (1, "8.0000")]
     assert dict(result.drops) == {"unverified": 1, "a verified order takes precedence": 1}
 
 
 def test_a_signed_purchase_counts_its_signed_total_whatever_its_lines_say() -> None:
     events, _ = scored([order("1", price="500000.00", channel="web", verified=True, total="1.00")])
-    assert [(event.orders, event.monetary) for event in events] == [(1, "1.0000")]
+    assert [(event.orders, event.monetary_value) for event in events] == [(1, "1.0000")]
 
 
 def test_an_order_dated_more_than_a_day_after_its_arrival_is_in_no_feature() -> None:
@@ -147,7 +147,7 @@ def test_a_customer_whose_only_order_turns_out_to_be_none_is_taken_back() -> Non
 def test_amounts_are_exact_however_large() -> None:
     line = OrderLine(sku="A", quantity=1_000_000_007, unit_price="9999.9999")
     huge = msgspec.structs.replace(order("1"), lines=[line] * 7)
-    assert [event.monetary for event in scored([huge])[0]] == ["69999999789999.9951"]
+    assert [event.monetary_value for event in scored([huge])[0]] == ["69999999789999.9951"]
 
 
 class Counting(View):
@@ -194,7 +194,7 @@ ORDERS = st.builds(
     st.integers(1, 3),
     kind=st.sampled_from(["order", "order", "return", "adjustment"]),
     channel=st.sampled_from(["web", "web", "store"]),
-    flag=st.sampled_from([None, None, "unverified"]),
+    quality_flag=st.sampled_from([None, None, "unverified"]),
     verified=st.sampled_from([None, False, True]),
     total=st.sampled_from(["0", "1.0000"]),
     customer_id=st.sampled_from(["C", "D"]),
@@ -211,7 +211,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
             order_id varchar, event_id varchar, channel varchar, kind varchar, event_time timestamptz,
             customer_id varchar, country varchar, currency varchar, total decimal(18, 4), source varchar,
             lines struct(sku varchar, quantity bigint, unit_price decimal(18, 4))[],
-            flag varchar, verified boolean,
+            quality_flag varchar, verified boolean,
             _is_tombstone boolean, _kafka_time integer, _topic_id integer, _partition integer, _offset integer
         )
     """)
@@ -235,14 +235,15 @@ def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digi
             (
                 *(each.order_id, each.event_id, each.channel, each.kind, each.event_time, each.customer_id, each.total),
                 [{"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price} for line in each.lines],
-                *(each.flag, each.verified, time, offset),
+                *(each.quality_flag, each.verified, time, offset),
             )
             for offset, (time, each) in enumerate(zip(times, orders, strict=True))
         ],
     )
     built = warehouse.execute("""
-        select customer_id, epoch_us(feature_cutoff), orders, returns, monetary::decimal(18, 4)::varchar, recency_days,
-            tenure_days, mean_gap_days, mean_basket_lines, order_days, last_gap_days, median_gap_days, longest_gap_days
+        select customer_id, epoch_us(feature_cutoff), orders, returns, monetary_value::decimal(18, 4)::varchar,
+            recency_days, tenure_days, mean_gap_days, mean_basket_lines, order_days, last_gap_days, median_gap_days,
+            longest_gap_days
         from core.customer_features order by customer_id
     """).fetchall()
     _, (result,) = scored(orders)
@@ -250,7 +251,13 @@ def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digi
     streamed = [
         (
             *(name, (event.feature_cutoff - EPOCH) // timedelta(microseconds=1), event.orders, event.returns),
-            *(event.monetary, event.recency_days, event.tenure_days, event.mean_gap_days, event.mean_basket_lines),
+            *(
+                event.monetary_value,
+                event.recency_days,
+                event.tenure_days,
+                event.mean_gap_days,
+                event.mean_basket_lines,
+            ),
             *(event.order_days, event.last_gap_days, event.median_gap_days, event.longest_gap_days),
         )
         for name, event in sorted(last.items())

@@ -37,7 +37,7 @@ def hit(event: str | None, minutes: float = 0.0, **fields: Any) -> WebLog:
         event_id=f"{event}-{minutes}",
         event_time=START + timedelta(minutes=minutes),
         source="test",
-        client=told.pop("client", "c"),
+        client_id=told.pop("client_id", "c"),
         status=200,
         pixel_event=event,  # pyright: ignore[reportArgumentType]
         **told,
@@ -87,8 +87,8 @@ def test_a_cart_that_is_bought_becomes_an_order_with_its_lines_in_order() -> Non
     (order,) = stream.orders
     assert lines(order) == [("A", 2, "2.55"), ("B", 1, "1.00")]
     assert (order.order_id, order.channel, order.customer_id, order.currency) == ("1", "web", "C", "GBP")
-    assert (order.country, order.total, order.flag) == ("France", "6.10", None)
-    assert (order.session_id, order.session_s, order.session_pages) == ("S", 240, 2)
+    assert (order.country, order.total, order.quality_flag) == ("France", "6.10", None)
+    assert (order.session_id, order.session_duration_s, order.session_pages) == ("S", 240, 2)
     assert order.referrer == "https://search.example/"
     assert stream.results[0].outputs[0].key == b"C"
 
@@ -111,12 +111,12 @@ def test_what_was_taken_out_of_the_cart_is_not_bought() -> None:
 )
 def test_a_purchase_that_does_not_add_up_goes_out_flagged(total: str, flag: str | None) -> None:
     stream = Stream().take(hit("add_to_cart", 0), hit("purchase", 1, order_total=total))
-    assert [(order.total, order.flag) for order in stream.orders] == [(total, flag)]
+    assert [(order.total, order.quality_flag) for order in stream.orders] == [(total, flag)]
 
 
 def test_a_purchase_without_a_cart_goes_out_flagged() -> None:
     (order,) = Stream().take(hit("purchase")).orders
-    assert (order.flag, order.lines, order.currency) == ("empty cart", [], "XXX")
+    assert (order.quality_flag, order.lines, order.currency) == ("empty cart", [], "XXX")
 
 
 @pytest.mark.parametrize("later", [1, 45, 60 * 24 * 6])
@@ -137,7 +137,7 @@ def test_ordinary_lines_leave_no_trace() -> None:
 def test_what_calls_itself_a_robot_buys_like_others_and_its_order_is_marked() -> None:
     stream = Stream().take(hit("add_to_cart", 0, is_bot=True), hit("purchase", 1, is_bot=True))
     stream.take(hit("add_to_cart", 2), hit("purchase", 3, order_id="2"))
-    assert [(order.is_bot, order.flag, lines(order)) for order in stream.orders] == [
+    assert [(order.is_bot, order.quality_flag, lines(order)) for order in stream.orders] == [
         (True, None, [("A", 2, "2.55")]),
         (False, None, [("A", 2, "2.55")]),
     ]
@@ -148,13 +148,13 @@ def test_an_idle_cart_is_dropped_and_counted_and_a_busy_one_kept() -> None:
     stream.take(hit("page_view", 20, session_id="busy"), hit("page_view", 31, session_id="other"))
     assert stream.count("abandoned carts") == 1
     stream.take(hit("purchase", 32), hit("purchase", 33, session_id="busy", order_id="2"))
-    assert [order.flag for order in stream.orders] == ["empty cart", None]
+    assert [order.quality_flag for order in stream.orders] == ["empty cart", None]
 
 
 def test_hits_that_come_late_find_their_session() -> None:
     stream = Stream().take(hit("page_view", 600, session_id="newer"))
     stream.take(hit("add_to_cart", 1), hit("purchase", 2))
-    assert [(order.flag, order.session_s) for order in stream.orders] == [(None, 60)]
+    assert [(order.quality_flag, order.session_duration_s) for order in stream.orders] == [(None, 60)]
 
 
 def test_sessions_are_known_by_visitor_where_there_is_no_session_id() -> None:
@@ -163,7 +163,7 @@ def test_sessions_are_known_by_visitor_where_there_is_no_session_id() -> None:
         hit("purchase", 1, session_id=None, visitor_id="Y"),
         hit("purchase", 2, session_id=None, visitor_id="X", order_id="2"),
     )
-    assert [order.flag for order in stream.orders] == ["empty cart", None]
+    assert [order.quality_flag for order in stream.orders] == ["empty cart", None]
 
 
 def test_nothing_of_the_past_stays_in_the_state() -> None:
@@ -182,7 +182,7 @@ def test_one_event_of_the_year_2999_ends_no_other_session_and_goes_out_flagged()
     far = hit("purchase", 60 * 24 * 365.25 * 973, session_id="far", order_id="2")
     assert far.event_time.year == 2999
     stream.take(far, hit("purchase", 2), arrived=arrived + timedelta(minutes=1))
-    assert [(order.order_id, order.flag) for order in stream.orders] == [("2", "ahead of time"), ("1", None)]
+    assert [(order.order_id, order.quality_flag) for order in stream.orders] == [("2", "ahead of time"), ("1", None)]
     assert stream.count("abandoned carts") == 0
     # Stream time follows arrival from there, so that what waits still ends.
     stream.take(hit("add_to_cart", 3), arrived=arrived)
@@ -193,24 +193,24 @@ def test_one_event_of_the_year_2999_ends_no_other_session_and_goes_out_flagged()
 def test_nobody_changes_a_cart_by_sending_its_session_id_from_elsewhere() -> None:
     stream = Stream().take(
         hit("add_to_cart", 0, user_agent="A"),
-        hit("remove_from_cart", 1, quantity=9, client="elsewhere", user_agent="A"),
-        hit("purchase", 2, order_id="2", order_total="1", client="elsewhere", user_agent="B"),
-        hit("add_to_cart", 3, sku="X", client="elsewhere", user_agent="B"),
+        hit("remove_from_cart", 1, quantity=9, client_id="elsewhere", user_agent="A"),
+        hit("purchase", 2, order_id="2", order_total="1", client_id="elsewhere", user_agent="B"),
+        hit("add_to_cart", 3, sku="X", client_id="elsewhere", user_agent="B"),
         hit("purchase", 4, user_agent="A"),
     )
     assert stream.count("removed what another visitor put in") == 1
     theirs, mine = stream.orders
-    assert (theirs.flag, theirs.lines) == ("empty cart", [])
-    assert (mine.flag, lines(mine)) == (None, [("A", 2, "2.55")])
+    assert (theirs.quality_flag, theirs.lines) == ("empty cart", [])
+    assert (mine.quality_flag, lines(mine)) == (None, [("A", 2, "2.55")])
 
 
 def test_a_visitor_whose_address_changes_on_the_way_keeps_the_cart() -> None:
     stream = Stream().take(
-        hit("add_to_cart", 0, client="train", user_agent="A"),
-        hit("add_to_cart", 1, client="home", user_agent="A", sku="B", quantity=1, unit_price="1.00"),
-        hit("purchase", 2, client="office", user_agent="A", order_total="6.10"),
+        hit("add_to_cart", 0, client_id="train", user_agent="A"),
+        hit("add_to_cart", 1, client_id="home", user_agent="A", sku="B", quantity=1, unit_price="1.00"),
+        hit("purchase", 2, client_id="office", user_agent="A", order_total="6.10"),
     )
-    assert [(order.flag, len(order.lines)) for order in stream.orders] == [(None, 2)]
+    assert [(order.quality_flag, len(order.lines)) for order in stream.orders] == [(None, 2)]
 
 
 @pytest.mark.parametrize("later", [False, True])
@@ -218,7 +218,7 @@ def test_the_signed_purchase_is_an_order_though_an_unsigned_one_took_its_number(
     forged = hit("purchase", 0, session_id="thief", order_total="9", customer_id="T", verified=False)
     mine = hit("purchase", 2, verified=True, customer_id="C")
     stream = Stream().take(hit("add_to_cart", 0), *([mine, forged] if later else [forged, mine]))
-    found = {order.flag: order for order in stream.orders}
+    found = {order.quality_flag: order for order in stream.orders}
     assert lines(found[None]) == [("A", 2, "2.55")]
     assert (found[None].event_id, found[None].customer_id) == ("web-1", "C")
     assert ("unverified" in found) is not later
@@ -231,17 +231,17 @@ def test_the_signed_purchase_is_an_order_though_an_unsigned_one_took_its_number(
 def test_a_purchase_without_its_signature_takes_nobody_elses_lines() -> None:
     stream = Stream().take(
         hit("add_to_cart", 0, user_agent="A"),
-        hit("purchase", 1, order_id="2", client="elsewhere", user_agent="A", verified=False),
-        hit("purchase", 2, user_agent="A", client="another", verified=True),
+        hit("purchase", 1, order_id="2", client_id="elsewhere", user_agent="A", verified=False),
+        hit("purchase", 2, user_agent="A", client_id="another", verified=True),
     )
-    assert [(order.flag, len(order.lines)) for order in stream.orders] == [("unverified", 0), (None, 1)]
+    assert [(order.quality_flag, len(order.lines)) for order in stream.orders] == [("unverified", 0), (None, 1)]
 
 
 def test_a_signed_purchase_takes_nothing_but_its_lines_from_unsigned_hits() -> None:
     stuffed = hit("add_to_cart", 0, quantity=1_000_000, unit_price="500000.00", currency="KWD", customer_id="T")
     signed = hit("purchase", 1, order_total="1.00", verified=True)
     (order,) = Stream().take(stuffed, signed).orders
-    assert (order.verified, order.total, order.flag) == (True, "1.00", "total mismatch")
+    assert (order.verified, order.total, order.quality_flag) == (True, "1.00", "total mismatch")
     assert (order.currency, order.customer_id, order.country) == ("XXX", None, None)
     unsigned = Stream().take(hit("add_to_cart", 0, currency="KWD"), hit("purchase", 1)).orders
     assert [(order.verified, order.currency) for order in unsigned] == [(None, "KWD")]
@@ -265,7 +265,7 @@ def test_a_page_view_writes_little_however_full_the_cart_is() -> None:
 def test_what_a_session_takes_is_bounded_and_counted() -> None:
     stream = Stream().take(*(hit("page_view", 0) for _ in range(MAX_HITS + 3)))
     assert stream.count("too many hits of a session") == 3
-    stream.take(*(hit("page_view", 1, session_id="T", client=str(each)) for each in range(MAX_BROWSERS + 2)))
+    stream.take(*(hit("page_view", 1, session_id="T", client_id=str(each)) for each in range(MAX_BROWSERS + 2)))
     assert stream.count("too many browsers in a session") == 2
     stream.take(hit("purchase", 2, verified=True), hit("purchase", 2, order_id="2"))
     assert [order.order_id for order in stream.orders] == ["1"]
@@ -290,7 +290,7 @@ def _hits(drawn: Sequence[Drawn]) -> list[WebLog]:
     for event, step, session, order_id, client, verified in drawn:
         minutes += step
         fields = {"order_id": order_id, "verified": verified} if event == "purchase" else {}
-        hits.append(hit(event, minutes, session_id=session, client=client, **fields))
+        hits.append(hit(event, minutes, session_id=session, client_id=client, **fields))
     return hits
 
 

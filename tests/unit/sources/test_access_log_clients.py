@@ -56,10 +56,10 @@ def one(content: str) -> Any:
 @pytest.mark.parametrize("client", ["198.51.100.7", "2001:db8::7"])
 def test_a_prefix_of_a_known_program_is_taken_off(prefix: str, client: str) -> None:
     event = one(prefix + PLAIN.replace("198.51.100.7", client))
-    assert (event.client, event.user, event.path) == (client, None, "/a")
+    assert (event.client_id, event.user, event.path) == (client, None, "/a")
     assert event.visitor_id == one(PLAIN.replace("198.51.100.7", client)).visitor_id
     event = one(prefix + PLAIN.replace("198.51.100.7 - -", f"{client} - frank"))
-    assert (event.client, event.user) == (client, "frank")
+    assert (event.client_id, event.user) == (client, "frank")
 
 
 @pytest.mark.parametrize(

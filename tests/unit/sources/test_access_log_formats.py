@@ -75,7 +75,7 @@ def one(content: str, form: str | None = None) -> Any:
 )
 def test_a_format_is_understood_as_it_stands_in_the_configuration(form: str, line: str) -> None:
     event = one(line, form)
-    assert (event.client, event.event_time) == (pseudonymizer(b"key")("client", "198.51.100.7"), THEN)
+    assert (event.client_id, event.event_time) == (pseudonymizer(b"key")("client", "198.51.100.7"), THEN)
     assert (event.method, event.path, event.query, event.status) == ("GET", "/a", "b=1", 200)
 
 
@@ -136,7 +136,7 @@ def test_a_format_by_hand_reads_escapes_and_proxies_as_auto_does(agent: str, tar
     assert not is_known(form)
     auto, main, by_hand = one(line), one(line, MAIN), one(other, form)
     assert auto == main
-    ours = ("visitor_id", "client", "path", "query", "raw_request", "user_agent", "referrer")
+    ours = ("visitor_id", "client_id", "path", "query", "raw_request", "user_agent", "referrer")
     assert [getattr(by_hand, name) for name in ours] == [getattr(auto, name) for name in ours]
 
 
@@ -193,7 +193,7 @@ CADDY = {
 
 def test_caddys_nested_request_is_read() -> None:
     event = one(json.dumps(CADDY))
-    assert event.client == pseudonymizer(b"key")("client", "198.51.100.7")
+    assert event.client_id == pseudonymizer(b"key")("client", "198.51.100.7")
     assert (event.method, event.path, event.query, event.protocol) == ("GET", "/a", "b=1", "HTTP/2.0")
     assert (event.referrer, event.user_agent, event.bytes) == ("https://x.example/", "Mozilla/5.0", 10_900)
     assert event.event_time == THEN + timedelta(seconds=0.25)
@@ -234,7 +234,7 @@ def test_a_replay_honours_the_format_and_the_pseudonyms_of_the_settings(
     found = walk_file(tmp_path, "access-log", path)
     assert found.counts == (20, 0, 0)
     clients = {line.split()[0] for line in path.read_text().splitlines()}
-    assert {event.client for event in found.events} == clients
+    assert {event.client_id for event in found.events} == clients
     live = maker(Settings(home=tmp_path))()
     assert walk(live.outcomes(list(read_pieces(path)))).values == found.values
 

@@ -204,7 +204,7 @@ EVENT = {
     "status": 200,
     "bytes": 12,
     "event_time": datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC),
-    "client": PSEUDONYMIZE("client", "203.0.113.9"),
+    "client_id": PSEUDONYMIZE("client", "203.0.113.9"),
 }
 REQUEST = "GET /a?b=1 HTTP/1.1"
 
@@ -312,7 +312,7 @@ def test_pseudonyms_can_be_switched_off(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", access_log_paths=str(log), access_log_pseudonymize=False)
     (source,) = open_sources(settings)
     (event,) = Reading(source).wait_for(1).events
-    assert (event.client, event.query) == ("203.0.113.9", "m=joe@x.example")
+    assert (event.client_id, event.query) == ("203.0.113.9", "m=joe@x.example")
 
 
 def test_without_paths_the_remedy_is_told() -> None:

@@ -19,8 +19,8 @@ from warehouse.tables import table
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUTOFFS = [START + timedelta(days=days) for days in (20, 50, 80)]
 FEATURES = (
-    "orders", "returns", "monetary", "recency_days", "tenure_days", "mean_gap_days", "mean_basket_lines", "order_days",
-    "last_gap_days", "median_gap_days", "longest_gap_days",
+    "orders", "returns", "monetary_value", "recency_days", "tenure_days", "mean_gap_days", "mean_basket_lines",
+    "order_days", "last_gap_days", "median_gap_days", "longest_gap_days",
 )  # fmt: skip
 
 
@@ -103,9 +103,9 @@ def test_the_statement_and_the_stream_compute_the_same_features_to_the_last_bit(
         assert (row["feature_cutoff"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == (
             streamed.cutoff_us
         )
-        assert row["monetary"] * MONEY_UNITS == streamed.monetary_units
+        assert row["monetary_value"] * MONEY_UNITS == streamed.monetary_units
         for name in FEATURES:
-            if name != "monetary":
+            if name != "monetary_value":
                 assert row[name] == getattr(streamed, name), name
     assert built.height == len({row["customer_id"] for row in rows if row["kind"] != "adjustment"} - {None})
 

@@ -79,7 +79,12 @@ def test_a_visit_is_seen_as_of_its_third_page_and_labelled_by_what_came_after(
     )
     assert len(rows) == 3
     bought = next(row for key, row in rows.items() if key.startswith("As"))
-    assert (bought["bought"], bought["carts"], bought["cart_value"], bought["product_pages"]) == (True, 1, 5.0, 2)
+    assert (bought["bought"], bought["add_to_cart_events"], bought["cart_value"], bought["product_pages"]) == (
+        True,
+        1,
+        5.0,
+        2,
+    )
     assert (bought["seconds_so_far"], bought["distinct_pages"], bought["is_known"]) == (120.0, 3, 1)
     assert bought["cutoff"] == START + timedelta(minutes=2)
     first, last = (row for key, row in rows.items() if key.startswith("B"))
@@ -113,7 +118,7 @@ def test_texts_are_labelled_by_people_or_by_stars(connection: duckdb.DuckDBPyCon
                 ('d', 'import', now(), null, null, 'judged', 'negative'),
                 ('e', 'form', now(), null, null, 'no stars', null),
                 ('f', 'form', now(), 4, null, null, null)
-            ) as feedback(feedback_id, channel, given_at, rating, title, text, label)
+            ) as feedback(feedback_id, channel, submitted_at, rating, title, text, label)
     """)
     rows = connection.execute((FOLDER / "sentiment.sql").read_text()).pl().to_dicts()
     assert {(row["subject"], row["subject_id"], row["source"], row["text"], row["label"]) for row in rows} == {

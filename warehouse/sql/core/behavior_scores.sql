@@ -4,7 +4,7 @@
 -- description: Every score with the segment it puts the customer into; the features it saw are in the raw topic.
 -- partition: year(cutoff_date), month(cutoff_date)
 -- append: event_id, feature_cutoff
--- column event_id: The event that told of the score.
+-- column event_id: The event that carried the score.
 -- column customer_id: The customer.
 -- column feature_cutoff: The moment that the score is about: that of the customer's latest order or return.
 -- column cutoff_date: Day of the cutoff, in UTC.

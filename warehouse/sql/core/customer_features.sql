@@ -8,7 +8,7 @@
 -- column feature_cutoff: Latest time of any order or return; nothing later is in the features.
 -- column orders: Orders placed, returns not counted.
 -- column returns: Returns made.
--- column monetary: Revenue so far, exact, returns deducted.
+-- column monetary_value: Revenue so far, exact, returns deducted.
 -- column recency_days: Days from the last order to the cutoff; empty without an order.
 -- column tenure_days: Days from the first order to the cutoff; empty without an order.
 -- column mean_gap_days: Mean days between orders; empty before the second one.
@@ -45,7 +45,7 @@ totals as (
         feature_cutoff,
         count(*) filter (where kind = 'order') as orders,
         count(*) filter (where kind = 'return') as returns,
-        sum(revenue)::decimal(38, 4) as monetary,
+        sum(revenue)::decimal(38, 4) as monetary_value,
         any_value(cutoff_us) as cutoff_us,
         min(ordered_us) filter (where kind = 'order') as first_us,
         max(ordered_us) filter (where kind = 'order') as last_us,
@@ -77,7 +77,7 @@ select
     feature_cutoff,
     orders,
     returns,
-    monetary,
+    monetary_value,
     (cutoff_us - last_us)::double / 86400000000::double as recency_days,
     (cutoff_us - first_us)::double / 86400000000::double as tenure_days,
     (last_us - first_us)::double / nullif(86400000000 * (orders - 1), 0)::double as mean_gap_days,

@@ -11,14 +11,15 @@
 -- column order_id: Number of the order or return.
 -- column customer_id: The customer.
 -- column kind: `order` or `return`.
--- column channel: Who is believed about it.
+-- column channel: The channel that takes precedence for it.
 -- column ordered_at: When it was placed.
 -- column order_date: Day it was placed, in UTC.
 -- column cohort_month: Month of the customer's first order, by its first day; empty without any order.
 -- column months_since_first: Calendar months from that month to this order's; negative before the first order.
 -- column order_number: Place among the customer's orders, from 1; empty for returns.
 -- column days_since_previous: Days since the order before; empty for the first one and for returns.
--- column residence: Country of residence when it was placed; `Unspecified` where the customer was not known then.
+-- column country_of_residence: Country of residence when it was placed; `Unspecified` where the customer was
+--     not known then.
 -- column currency: ISO 4217 code of the revenue.
 -- column units: Units, negative on a return.
 -- column revenue: Revenue, exact, negative on a return.
@@ -50,7 +51,7 @@ select
     date_diff('month', documents.cohort_month, documents.order_date) as months_since_first,
     sequence.order_number,
     sequence.days_since_previous,
-    coalesce(customers.country, 'Unspecified') as residence,
+    coalesce(customers.country, 'Unspecified') as country_of_residence,
     documents.currency,
     documents.units,
     documents.revenue

@@ -46,7 +46,7 @@ with states as (
         partition by coalesce(customer_id, try(decode(_key))), _topic_id, _partition order by _offset
     )
 ),
-first_arrivals as (
+deduplicated as (
     select *
     from states
     qualify row_number() over (
@@ -55,7 +55,7 @@ first_arrivals as (
 ),
 one_per_time as (
     select *
-    from first_arrivals
+    from deduplicated
     qualify row_number() over (
         partition by customer_id, valid_from
         order by is_deleted desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc

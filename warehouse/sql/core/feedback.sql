@@ -2,18 +2,18 @@
 -- key: source, feedback_id
 -- case: data_science
 -- description: Latest state of each filled-in form or review.
--- partition: year(given_date), month(given_date)
+-- partition: year(submitted_date), month(submitted_date)
 -- rule rating is 1 to 5 stars: rating between 1 and 5
--- rule not from the future: given_at - interval 1 day <= received_at
--- volume: given_date
+-- rule not from the future: submitted_at - interval 1 day <= received_at
+-- volume: submitted_date
 -- scope: source, feedback_id
 -- input raw.customer_feedback: source, feedback_id
 -- column source: The source that sent it.
 -- column feedback_id: Id of the form or review, unique within its source.
--- column event_id: The event that tells the latest state; sentiment refers to it.
--- column channel: Where it was given: `form`, `review`, `import`.
--- column given_at: When it was given.
--- column given_date: Day it was given, in UTC.
+-- column event_id: The event with the latest state; sentiment refers to it.
+-- column channel: How it was submitted: `form`, `review`, `import`.
+-- column submitted_at: When it was submitted.
+-- column submitted_date: Day it was submitted, in UTC.
 -- column customer_id: The customer, when known.
 -- column rating: Stars, 1 to 5.
 -- column title: Heading of the text.
@@ -27,7 +27,7 @@ with arrivals as (
     from raw.customer_feedback
     where not _is_tombstone
 ),
-first_arrivals as (
+deduplicated as (
     select *
     from arrivals
     qualify row_number() over (
@@ -39,8 +39,8 @@ select
     feedback_id,
     event_id,
     channel,
-    event_time as given_at,
-    event_time::date as given_date,
+    event_time as submitted_at,
+    event_time::date as submitted_date,
     customer_id,
     rating,
     title,
@@ -49,7 +49,7 @@ select
     product_id,
     label,
     _kafka_time as received_at
-from first_arrivals
+from deduplicated
 qualify row_number() over (
     partition by source, feedback_id
     order by event_time desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc

@@ -10,8 +10,8 @@
 -- column feedback_id: The form or review.
 -- column topic: `delivery`, `price`, `quality`, `fit and size`, `looks`, `comfort`, `service`, `food`, `battery and
 --     sound` or `other`.
--- column given_date: The day it was given, in UTC.
--- column channel: Where it was given.
+-- column submitted_date: The day it was submitted, in UTC.
+-- column channel: How it was submitted.
 -- column rating: 1 to 5 stars; empty where none were asked for.
 with words (topic, pattern) as (
     values
@@ -29,10 +29,10 @@ texts as (
     select
         source,
         feedback_id,
-        given_date,
+        submitted_date,
         channel,
         rating,
-        lower(concat_ws(' ', title, text)) as said
+        lower(concat_ws(' ', title, text)) as written
     from core.feedback
     where trim(concat_ws(' ', title, text)) <> ''
 )
@@ -40,8 +40,8 @@ select
     source,
     feedback_id,
     coalesce(topic, 'other') as topic,
-    given_date,
+    submitted_date,
     channel,
     rating
 from texts
-left join words on regexp_matches(said, pattern)
+left join words on regexp_matches(written, pattern)

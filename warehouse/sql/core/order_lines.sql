@@ -18,7 +18,7 @@
 --     total, their shares of it.
 -- column currency: ISO 4217 code of the amounts.
 -- column kind: `order`, `return` or `adjustment`; or `unverified`, as in core.orders.
--- column channel: Who is believed about this order.
+-- column channel: The channel that takes precedence for this order.
 -- column ordered_at: When the order was placed.
 -- column order_date: Day the order was placed, in UTC.
 -- column customer_id: The customer; empty for guests.

@@ -1,8 +1,8 @@
--- One row per order, return or adjustment, whichever channels told of it.
+-- One row per order, return or adjustment, whichever channels reported it.
 -- key: order_id
 -- case: ecommerce
--- description: Where the order database and the web log both tell of an order, the order database is believed; of web
---     orders that differ, one that bears the shop's signature. Unverified ones are here, and in no mart's revenue.
+-- description: Where the order database and the web log both report an order, the order database takes precedence; of
+--     conflicting web orders, one that bears the shop's signature. Unverified ones are here, and in no mart's revenue.
 -- partition: year(order_date), month(order_date)
 -- rule currency is an ISO 4217 code: regexp_full_match(currency, '[A-Z]{3}')
 -- rule not from the future: ordered_at - interval 1 day <= received_at
@@ -13,7 +13,7 @@
 -- reference customer_id: core.customers (customer_id)
 -- column order_id: Number of the order, return or adjustment.
 -- column event_id: The event that the row was made from.
--- column channel: Who is believed about this order: `store`, the order database, or `web`, the log.
+-- column channel: The channel that takes precedence for this order: `store`, the order database, or `web`, the log.
 -- column kind: `order`, `return` or `adjustment`; or `unverified`, a purchase without the signature of a shop that signs.
 -- column ordered_at: When it was placed.
 -- column order_date: Day it was placed, in UTC.
@@ -24,7 +24,7 @@
 -- column units: Units over all lines, negative on a return.
 -- column revenue: Sum of quantity times unit price over the lines, exact, negative on a return; of a signed purchase its
 --     signed total.
--- column stated_total: The total as the source states it.
+-- column reported_total: The total that the source reports.
 -- column source: The source that sent it.
 -- column received_at: When Kafka took the event.
 with
@@ -34,21 +34,21 @@ arrivals as (
     from raw.orders
     where not _is_tombstone
 ),
-first_arrivals as (
+deduplicated as (
     select *
     from arrivals
     qualify row_number() over (
         partition by order_id, event_id order by latest_arrival, _topic_id, _partition, _offset
     ) = 1
 ),
-believed as (
+resolved as (
     select *
-    from first_arrivals
+    from deduplicated
     qualify row_number() over (
         partition by order_id
         order by
             channel = 'store' desc,
-            flag is not distinct from 'unverified',
+            quality_flag is not distinct from 'unverified',
             latest_arrival desc,
             _topic_id desc,
             _partition desc,
@@ -66,14 +66,14 @@ amounts as (
                 when line.quantity between -100000000 and 100000000 then line.quantity::decimal(19, 0) * line.unit_price
             end
         )::decimal(38, 4) as revenue
-    from (select order_id, unnest(lines) as line from believed)
+    from (select order_id, unnest(lines) as line from resolved)
     group by order_id
 )
 select
     order_id,
     event_id,
     channel,
-    if(flag is not distinct from 'unverified', 'unverified', kind) as kind,
+    if(quality_flag is not distinct from 'unverified', 'unverified', kind) as kind,
     event_time as ordered_at,
     event_time::date as order_date,
     customer_id,
@@ -87,8 +87,8 @@ select
         when verified then total -- docs/decisions/0027
         else coalesce(revenue, 0)
     end::decimal(38, 4) as revenue,
-    total as stated_total,
+    total as reported_total,
     source,
     _kafka_time as received_at
-from believed
+from resolved
 left join amounts using (order_id)

@@ -1,13 +1,13 @@
 -- One row per public post.
 -- key: platform, post_id
 -- case: data_science
--- description: Latest state of each post. Of a deleted post nothing is left but that it was there.
+-- description: Latest state of each post. Of a deleted post, only the fact that it existed is kept.
 -- volume: posted_date
 -- scope: platform, post_id
 -- input raw.social_media: platform, post_id
 -- column platform: Such as `bluesky`, `mastodon` or `twitter`.
 -- column post_id: The platform's own id.
--- column event_id: The event that tells the latest state; sentiment refers to it.
+-- column event_id: The event with the latest state; sentiment refers to it.
 -- column posted_at: When it was posted; empty where only its deletion was seen.
 -- column posted_date: Day it was posted, in UTC.
 -- column author: Pseudonym of the author; empty once deleted.
@@ -23,7 +23,7 @@ with arrivals as (
     from raw.social_media
     where not _is_tombstone
 ),
-first_arrivals as (
+deduplicated as (
     select *
     from arrivals
     qualify row_number() over (
@@ -36,7 +36,7 @@ latest as (
         *,
         bool_or(deleted) over post as is_deleted,
         min(event_time) filter (where not deleted) over post as posted_at
-    from first_arrivals
+    from deduplicated
     window post as (partition by platform, post_id)
     qualify row_number() over (
         partition by platform, post_id

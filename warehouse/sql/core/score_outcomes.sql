@@ -11,14 +11,14 @@
 -- column customer_id: The customer.
 -- column model_version: Version of the model, or `rfm-rule`.
 -- column cutoff_date: Day of the cutoff, in UTC.
--- column event_id: The event that told of the score.
+-- column event_id: The event that carried the score.
 -- column feature_cutoff: The moment that the score is about.
 -- column repurchase_probability: Probability of another order within 30 days.
 -- column segment: Named segment.
 -- column is_backtest: The score was made after these 30 days, so the model may have learned from them.
--- column next_ordered_at: When the customer first ordered after the cutoff; empty so long as they did not.
+-- column next_ordered_at: When the customer first ordered after the cutoff; empty while they have not.
 -- column ordered_within_30_days: That was within 30 days.
-with last_said as (
+with latest_scores as (
     select *
     from core.behavior_scores
     qualify row_number() over (
@@ -29,7 +29,7 @@ placed as (
     select customer_id, ordered_at from core.orders where kind = 'order' and customer_id is not null
 )
 select
-    last_said.customer_id,
+    latest_scores.customer_id,
     model_version,
     cutoff_date,
     event_id,
@@ -39,5 +39,6 @@ select
     scored_at > feature_cutoff + interval 30 days as is_backtest,
     ordered_at as next_ordered_at,
     coalesce(ordered_at <= feature_cutoff + interval 30 days, false) as ordered_within_30_days
-from last_said
-asof left join placed on last_said.customer_id = placed.customer_id and last_said.feature_cutoff < placed.ordered_at
+from latest_scores
+asof left join placed
+    on latest_scores.customer_id = placed.customer_id and latest_scores.feature_cutoff < placed.ordered_at

@@ -5,11 +5,11 @@
 -- scope: customer_id
 -- input core.behavior_scores: customer_id
 -- column customer_id: The customer.
--- column changed_at: The cutoff of the first score that says so.
+-- column changed_at: The cutoff of the first score with the new segment.
 -- column changed_date: Day of the change, in UTC.
 -- column segment: The segment entered or left.
--- column change: 1 where it was entered, -1 where it was left.
-with last_said as (
+-- column delta: 1 where it was entered, -1 where it was left.
+with latest_scores as (
     select customer_id, feature_cutoff as changed_at, segment
     from core.behavior_scores
     qualify row_number() over (
@@ -18,12 +18,12 @@ with last_said as (
 ),
 sequence as (
     select *, lag(segment) over (partition by customer_id order by changed_at) as previous_segment
-    from last_said
+    from latest_scores
 ),
 moves as (
     select * from sequence where previous_segment is distinct from segment
 )
-select customer_id, changed_at, changed_at::date as changed_date, segment, 1::smallint as change from moves
+select customer_id, changed_at, changed_at::date as changed_date, segment, 1::smallint as delta from moves
 union all
 select customer_id, changed_at, changed_at::date, previous_segment, -1::smallint
 from moves

@@ -1,18 +1,18 @@
 -- One row per post or feedback that was scored.
 -- key: subject, subject_id
 -- case: data_science
--- description: What the sentiment model says of the latest version of each post and feedback. Of a deleted post nothing
---     is left but that it was there.
--- partition: year(said_date), month(said_date)
+-- description: The sentiment model's score of the latest version of each post and feedback. Of a deleted post, only the
+--     fact that it existed is kept.
+-- partition: year(authored_date), month(authored_date)
 -- scope: subject, subject_id
 -- input core.sentiment: subject, subject_id
--- volume: said_date
+-- volume: authored_date
 -- column subject: `post` or `feedback`.
 -- column subject_id: `platform/post_id` of a post, or the id of the feedback.
--- column event_id: The event that told the latest score.
+-- column event_id: The event that carried the latest score.
 -- column platform: Platform of the post, or channel of the feedback.
--- column said_at: When it was posted or given, or last changed.
--- column said_date: That day, in UTC.
+-- column authored_at: When it was posted or submitted, or last changed.
+-- column authored_date: That day, in UTC.
 -- column language: Language detected.
 -- column label: Most probable class; empty where unreadable or deleted.
 -- column negative: Probability of `negative`.
@@ -27,8 +27,8 @@ select
     subject_id,
     event_id,
     platform,
-    event_time as said_at,
-    event_time::date as said_date,
+    event_time as authored_at,
+    event_time::date as authored_date,
     language,
     label,
     negative::decimal(9, 6) as negative,

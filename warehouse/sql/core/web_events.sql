@@ -12,7 +12,7 @@
 -- column event_time: When the request was made.
 -- column event_date: Day of the request, in UTC.
 -- column visitor_id: Tracking id of the visitor, or a hash of client and agent without one.
--- column client: Pseudonym of the client's address.
+-- column client_id: Pseudonym of the client's address.
 -- column browser_id: The same for all requests, pixel hits included, of one address and user agent.
 -- column user_id: Pseudonym of the authenticated user, where there was one.
 -- column method: HTTP method; empty for a request that is not HTTP.
@@ -41,8 +41,8 @@ select
     event_time,
     event_time::date as event_date,
     visitor_id,
-    client,
-    left(sha256(concat(client, chr(1), user_agent)), 16) as browser_id,
+    client_id,
+    left(sha256(concat(client_id, chr(1), user_agent)), 16) as browser_id,
     "user" as user_id,
     method,
     path,

@@ -1,25 +1,25 @@
--- One row per order that the web log tells of; two where one is unverified and one bears the shop's signature.
+-- One row per order in the web log; two where one is unverified and one bears the shop's signature.
 -- key: order_id, is_unverified
 -- case: ecommerce
--- description: Orders as they were extracted from the visits, whoever else tells of them; `core.orders` says who is
---     believed.
+-- description: Orders as they were extracted from the visits, whether or not another channel reports them too.
+--     `core.orders` resolves conflicts.
 -- partition: year(order_date), month(order_date)
 -- append: event_id, ordered_at
 -- rule quantities are within bounds: revenue is not null
 -- column order_id: Number of the order.
--- column event_id: The event that told of it.
+-- column event_id: The event that reported it.
 -- column ordered_at: When the purchase was made.
 -- column order_date: Day of the purchase, in UTC.
 -- column customer_id: The customer; empty for guests.
 -- column session_id: The visit's session id, or its visitor without one.
--- column session_s: Seconds from the visit's first pixel hit to the purchase.
+-- column session_duration_s: Seconds from the visit's first pixel hit to the purchase.
 -- column session_pages: Pages seen before the purchase.
 -- column line_count: Lines in the cart.
 -- column currency: ISO 4217 code of the amounts.
 -- column revenue: Sum of quantity times unit price over the cart, exact; of a signed purchase its signed total.
--- column stated_total: The total as the purchase states it.
--- column flag: What is odd about it: `unverified`, `ahead of time`, `total mismatch` or `empty cart`; empty where nothing
---     is.
+-- column reported_total: The total that the purchase reports.
+-- column quality_flag: What is odd about it: `unverified`, `ahead of time`, `total mismatch` or `empty cart`; empty where
+--     nothing is.
 -- column is_unverified: The purchase lacks the signature of a shop that signs.
 -- column is_bot: Whether the user agent of the purchase calls itself a crawler, monitor or script.
 -- column received_at: When Kafka took the event.
@@ -30,7 +30,7 @@ select
     event_time::date as order_date,
     customer_id,
     session_id,
-    session_s,
+    session_duration_s,
     session_pages,
     len(lines) as line_count,
     currency,
@@ -50,9 +50,9 @@ select
             0
         )
     end::decimal(38, 4) as revenue,
-    total as stated_total,
-    flag,
-    flag is not distinct from 'unverified' as is_unverified,
+    total as reported_total,
+    quality_flag,
+    quality_flag is not distinct from 'unverified' as is_unverified,
     coalesce(is_bot, false) as is_bot,
     _kafka_time as received_at
 from raw.orders

@@ -19,8 +19,8 @@
 -- column duration_s: Seconds from the first request to the last.
 -- column requests: Log lines of the visit, pixel hits included.
 -- column page_views: Pages that the pixel reported; ordinary log lines where it reported none.
--- column carts: Times something was put into the cart.
--- column removals: Times something was taken out of the cart.
+-- column add_to_cart_events: Times something was put into the cart.
+-- column remove_from_cart_events: Times something was taken out of the cart.
 -- column purchases: Orders placed.
 -- column landing_path: First page.
 -- column referrer: Page that led to the first page.
@@ -77,8 +77,8 @@ visits as (
         coalesce(
             nullif(count(*) filter (where pixel_event = 'page_view'), 0), count(*) filter (where pixel_event is null)
         ) as page_views,
-        count(*) filter (where pixel_event = 'add_to_cart') as carts,
-        count(*) filter (where pixel_event = 'remove_from_cart') as removals,
+        count(*) filter (where pixel_event = 'add_to_cart') as add_to_cart_events,
+        count(*) filter (where pixel_event = 'remove_from_cart') as remove_from_cart_events,
         count(distinct coalesce(order_id, event_id)) filter (where pixel_event = 'purchase') as purchases,
         first(path order by event_time, event_id) as landing_path,
         first(referrer order by event_time, event_id) as referrer,

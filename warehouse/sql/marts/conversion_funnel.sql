@@ -29,9 +29,9 @@ with visits as (
         traffic_source,
         device,
         count(*) as sessions,
-        count(*) filter (where carts > 0) as sessions_with_cart,
+        count(*) filter (where add_to_cart_events > 0) as sessions_with_cart,
         count(*) filter (where purchases > 0) as sessions_with_purchase,
-        count(*) filter (where carts > 0 and purchases = 0) as abandoned,
+        count(*) filter (where add_to_cart_events > 0 and purchases = 0) as abandoned,
         sum(page_views)::bigint as page_views,
         sum(duration_s)::bigint as seconds
     from core.web_sessions
@@ -67,7 +67,7 @@ bought as (
         traffic_source,
         device,
         count(*) filter (where not is_unverified) as orders,
-        count(flag) filter (where not is_unverified) as flagged_orders,
+        count(quality_flag) filter (where not is_unverified) as flagged_orders,
         count(*) filter (where is_unverified) as unverified_orders,
         sum(revenue) filter (where not is_unverified and currency = main_currency)::decimal(38, 4) as revenue,
         any_value(main_currency) as currency,

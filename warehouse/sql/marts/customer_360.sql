@@ -10,7 +10,8 @@
 -- input core.behavior_scores: customer_id
 -- input core.feedback: customer_id
 -- column customer_id: The customer.
--- column residence: Country of residence, as known last; empty where the customer database does not know them.
+-- column country_of_residence: Country of residence, as known last; empty where the customer database does not
+--     know them.
 -- column registered_at: When the account was opened, or the first order was seen.
 -- column has_account: Whether the account is open.
 -- column first_order_at: First order; empty without any.
@@ -28,9 +29,9 @@
 -- column mean_basket_lines: Mean number of lines an order; empty without an order.
 -- column repurchase_probability: Probability of another order within 30 days of the latest one, as scored last.
 -- column segment: Segment, as scored last; empty where never scored.
--- column model_version: Version of the model that said so.
+-- column model_version: Version of the model that made the score.
 -- column scored_at: When it was scored.
--- column feedback_given: Forms and reviews with the customer's id.
+-- column feedback_submissions: Forms and reviews with the customer's id.
 -- column mean_rating: Mean of their ratings, 1 to 5; empty without any.
 with accounts as (
     select customer_id, country, registered_at, is_current
@@ -60,15 +61,15 @@ scored as (
         partition by customer_id order by feature_cutoff desc, scored_at desc, event_id desc
     ) = 1
 ),
-said as (
-    select customer_id, count(*) as feedback_given, (sum(rating) / count(rating))::decimal(5, 3) as mean_rating
+submitted as (
+    select customer_id, count(*) as feedback_submissions, (sum(rating) / count(rating))::decimal(5, 3) as mean_rating
     from core.feedback
     where customer_id is not null
     group by customer_id
 )
 select
     customer_id,
-    accounts.country as residence,
+    accounts.country as country_of_residence,
     accounts.registered_at,
     coalesce(accounts.is_current, false) as has_account,
     bought.first_order_at,
@@ -87,10 +88,10 @@ select
     scored.segment,
     scored.model_version,
     scored.scored_at,
-    coalesce(said.feedback_given, 0) as feedback_given,
-    said.mean_rating
+    coalesce(submitted.feedback_submissions, 0) as feedback_submissions,
+    submitted.mean_rating
 from accounts
 full join bought using (customer_id)
 left join core.customer_features as features using (customer_id)
 left join scored using (customer_id)
-left join said using (customer_id)
+left join submitted using (customer_id)

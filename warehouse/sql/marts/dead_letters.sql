@@ -1,9 +1,9 @@
--- One row per topic, day, stage and reason for which records were refused.
--- key: topic, refused_date, stage, reason
+-- One row per topic, day, stage and reason for which records were rejected.
+-- key: topic, rejected_date, stage, reason
 -- case: operations
--- description: Dead letters and quarantined records by reason; numbers in a reason are written `#`, so that like ones
+-- description: Dead letters and quarantined records by reason; numbers in a reason are written `#`, so that similar ones
 --     count together.
--- scope: topic, refused_date
+-- scope: topic, rejected_date
 -- input raw.web_logs_dlq: 'web_logs', _kafka_time::date
 -- input raw.web_logs_quarantine: 'web_logs', _kafka_time::date
 -- input raw.orders_dlq: 'orders', _kafka_time::date
@@ -21,14 +21,14 @@
 -- input raw.customer_sentiment_dlq: 'customer_sentiment', _kafka_time::date
 -- input raw.customer_sentiment_quarantine: 'customer_sentiment', _kafka_time::date
 -- column topic: The topic the record was meant for.
--- column refused_date: Day on which Kafka took the record, in UTC.
--- column stage: Who refused it, such as `source:access-log` or `processor:order-extractor`; `landing` for what is no
+-- column rejected_date: Day on which Kafka took the record, in UTC.
+-- column stage: What rejected it, such as `source:access-log` or `processor:order-extractor`; `landing` for what is no
 --     valid event of its own topic.
 -- column reason: Why.
 -- column records: Records.
 -- column first_at: The first of them.
 -- column last_at: The last of them.
-with refused as (
+with rejected as (
     select 'web_logs' as topic, _kafka_time, _headers, null as reason
     from raw.web_logs_dlq
     union all
@@ -69,7 +69,7 @@ with refused as (
     union all
     select 'customer_sentiment', _kafka_time, null, _reason from raw.customer_sentiment_quarantine
 ),
-told as (
+decoded as (
     select
         topic,
         _kafka_time,
@@ -79,15 +79,15 @@ told as (
         coalesce(reason, try(decode(
             list_filter(_headers, lambda each: each.key = 'headrace.reason')[1].value
         ))) as reason
-    from refused
+    from rejected
 )
 select
     topic,
-    _kafka_time::date as refused_date,
+    _kafka_time::date as rejected_date,
     coalesce(stage, 'unknown') as stage,
     coalesce(regexp_replace(reason, '[0-9]+', '#', 'g'), 'unknown') as reason,
     count(*) as records,
     min(_kafka_time) as first_at,
     max(_kafka_time) as last_at
-from told
+from decoded
 group by all

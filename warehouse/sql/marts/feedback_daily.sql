@@ -1,25 +1,25 @@
 -- One row per day and channel.
--- key: given_date, channel
+-- key: submitted_date, channel
 -- case: data_science
 -- description: How much feedback came in, and how people rate.
--- scope: given_date
--- input core.feedback: given_date
--- column given_date: Day the feedback was given, in UTC.
--- column channel: Where it was given.
--- column answers: Forms and reviews.
+-- scope: submitted_date
+-- input core.feedback: submitted_date
+-- column submitted_date: Day the feedback was submitted, in UTC.
+-- column channel: How it was submitted.
+-- column responses: Forms and reviews.
 -- column rated: Those with a rating.
 -- column mean_rating: Mean of the ratings, 1 to 5; empty without any.
 -- column positive_ratings: Ratings of 4 and 5.
 -- column negative_ratings: Ratings of 1 and 2.
 -- column with_text: Those in which something was written.
 select
-    given_date,
+    submitted_date,
     channel,
-    count(*) as answers,
+    count(*) as responses,
     count(rating) as rated,
     (sum(rating) / count(rating))::decimal(5, 3) as mean_rating,
     count(*) filter (where rating >= 4) as positive_ratings,
     count(*) filter (where rating <= 2) as negative_ratings,
     count(*) filter (where trim(text) <> '') as with_text
 from core.feedback
-group by given_date, channel
+group by submitted_date, channel

@@ -1,12 +1,12 @@
 -- One row per month, channel and topic that feedback is about.
--- key: given_month, channel, topic
+-- key: submitted_month, channel, topic
 -- case: data_science
 -- description: What people write about and how they rate when they do. A text is about a topic when it holds one of its
 --     words, so it may be about several; `other` are those about none.
--- scope: given_month
--- input core.feedback_topics: date_trunc('month', given_date)::date
--- column given_month: The month, by its first day.
--- column channel: Where it was given.
+-- scope: submitted_month
+-- input core.feedback_topics: date_trunc('month', submitted_date)::date
+-- column submitted_month: The month, by its first day.
+-- column channel: How it was submitted.
 -- column topic: `delivery`, `price`, `quality`, `fit and size`, `looks`, `comfort`, `service`, `food`, `battery and
 --     sound` or `other`.
 -- column texts: Forms and reviews with a text about it.
@@ -14,18 +14,18 @@
 -- column rated: Those of them with a rating.
 -- column mean_rating: Mean of their ratings, 1 to 5; empty without any.
 -- column negative_pct: Ratings of 1 and 2, percent of those rated; empty without any.
--- column negative_low_pct: Low end of the 95% interval of that share (Wilson 1927).
--- column negative_high_pct: High end of that interval.
+-- column negative_ci_low_pct: Low end of the 95% interval of that share (Wilson 1927).
+-- column negative_ci_high_pct: High end of that interval.
 with about as (
-    select date_trunc('month', given_date)::date as given_month, *
+    select date_trunc('month', submitted_date)::date as submitted_month, *
     from core.feedback_topics
 ),
 totals as (
-    select given_month, channel, count(distinct (source, feedback_id)) as texts from about group by all
+    select submitted_month, channel, count(distinct (source, feedback_id)) as texts from about group by all
 ),
 counted as (
     select
-        given_month,
+        submitted_month,
         channel,
         topic,
         count(*) as texts,
@@ -33,12 +33,12 @@ counted as (
         sum(rating) as stars,
         count(*) filter (where rating <= 2) as negative,
         -- 1.96 is the normal quantile of 97.5%, 3.8416 its square.
-        1.96 * sqrt(negative * (rated - negative) / nullif(rated, 0) + 0.9604) as reach
+        1.96 * sqrt(negative * (rated - negative) / nullif(rated, 0) + 0.9604) as margin_of_error
     from about
     group by all
 )
 select
-    given_month,
+    submitted_month,
     channel,
     topic,
     counted.texts,
@@ -46,7 +46,9 @@ select
     rated,
     (stars / nullif(rated, 0))::decimal(5, 3) as mean_rating,
     (100 * negative / nullif(rated, 0))::decimal(5, 2) as negative_pct,
-    (100 * (negative + 1.9208 - reach) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2) as negative_low_pct,
-    (100 * (negative + 1.9208 + reach) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2) as negative_high_pct
+    (100 * (negative + 1.9208 - margin_of_error) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2)
+        as negative_ci_low_pct,
+    (100 * (negative + 1.9208 + margin_of_error) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2)
+        as negative_ci_high_pct
 from counted
-inner join totals using (given_month, channel)
+inner join totals using (submitted_month, channel)

@@ -1,8 +1,9 @@
 -- One row per version of the behaviour model, month of the cutoff, and whether it was scored afterwards.
 -- key: model_version, cutoff_month, is_backtest
 -- case: operations
--- description: How the scores came true: those of each day whose following 30 days are over, which is told by a sale of
---     a later day (at most a month later). `is_backtest` keeps apart scores of a past that the model may have learned from.
+-- description: How accurate the scores were, for each day whose following 30 days are over. A sale on a later day (at
+--     most a month later) shows that they are. `is_backtest` separates scores of a past that the model may have learned
+--     from.
 -- scope: cutoff_month
 -- input core.score_outcomes: date_trunc('month', cutoff_date)::date
 -- input marts.sales_daily: date_trunc('month', sale_date - 62)::date for 3 months
@@ -11,15 +12,15 @@
 -- column is_backtest: The scores were made after the 30 days that they are about.
 -- column scores: Scores whose outcome is known, the last one of each customer and day.
 -- column customers: Customers among them.
--- column ordered: Scores that were followed by an order within 30 days.
--- column ordered_pct: These in percent of the scores.
--- column mean_probability_pct: What the model said on average, in percent.
+-- column repurchased: Scores that were followed by an order within 30 days.
+-- column repurchase_rate_pct: These in percent of the scores.
+-- column mean_probability_pct: Mean of the predicted probability, in percent.
 -- column auc: Probability that of two scores, one followed by an order and one not, the first is higher (Mann and
 --     Whitney 1947); empty where all or none were.
 -- column brier: Mean squared distance of the probability from what happened; less is better.
--- column base_rate_brier: The same of a model that says `ordered_pct` of everybody.
+-- column base_rate_brier: The same for a model that predicts `repurchase_rate_pct` for every customer.
 -- column calibration_error: Mean distance of probability and observed share over the ten tenths of probability, weighted
---     by scores; 0 where each came true as often as said.
+--     by scores; 0 where each share equals its probability.
 with over as (
     select distinct outcomes.cutoff_date
     from (select distinct cutoff_date from core.score_outcomes) as outcomes
@@ -32,7 +33,7 @@ ranked as (
         date_trunc('month', cutoff_date)::date as cutoff_month,
         is_backtest,
         customer_id,
-        ordered_within_30_days::integer as ordered,
+        ordered_within_30_days::integer as repurchased,
         repurchase_probability as probability,
         least(floor(repurchase_probability * 10), 9)::integer as tenth,
         -- The mean of the ranks that equal probabilities share, twice, to stay with whole numbers.
@@ -43,7 +44,7 @@ ranked as (
     window likes as (partition by model_version, cutoff_month, is_backtest)
 ),
 tenths as (
-    select model_version, cutoff_month, is_backtest, tenth, abs(sum(probability) - sum(ordered)) as distance
+    select model_version, cutoff_month, is_backtest, tenth, abs(sum(probability) - sum(repurchased)) as distance
     from ranked
     group by all
 ),
@@ -59,10 +60,10 @@ counted as (
         is_backtest,
         count(*) as scores,
         count(distinct customer_id) as customers,
-        sum(ordered)::bigint as ordered,
+        sum(repurchased)::bigint as repurchased,
         sum(probability) as probability,
-        sum((probability - ordered) * (probability - ordered)) as squared,
-        (sum(rank_twice) filter (where ordered = 1))::bigint as ranks_twice
+        sum((probability - repurchased) * (probability - repurchased)) as squared,
+        (sum(rank_twice) filter (where repurchased = 1))::bigint as ranks_twice
     from ranked
     group by all
 )
@@ -72,15 +73,15 @@ select
     is_backtest,
     scores,
     customers,
-    counted.ordered,
-    (100 * counted.ordered / scores)::decimal(5, 2) as ordered_pct,
+    counted.repurchased,
+    (100 * counted.repurchased / scores)::decimal(5, 2) as repurchase_rate_pct,
     (100 * probability / scores)::decimal(5, 2) as mean_probability_pct,
     (
-        (ranks_twice / 2 - counted.ordered * (counted.ordered + 1) / 2)
-        / nullif(counted.ordered * (scores - counted.ordered), 0)
+        (ranks_twice / 2 - counted.repurchased * (counted.repurchased + 1) / 2)
+        / nullif(counted.repurchased * (scores - counted.repurchased), 0)
     )::decimal(6, 4) as auc,
     (squared / scores)::decimal(6, 4) as brier,
-    (counted.ordered * (scores - counted.ordered) / (scores * scores))::decimal(6, 4) as base_rate_brier,
+    (counted.repurchased * (scores - counted.repurchased) / (scores * scores))::decimal(6, 4) as base_rate_brier,
     (distance / scores)::decimal(6, 4) as calibration_error
 from counted
 inner join distances using (model_version, cutoff_month, is_backtest)

@@ -14,7 +14,7 @@
 -- column revenue: Revenue of orders, returns and adjustments together, exact.
 -- column units_7d: Units of the 7 days that end with this one.
 -- column units_previous_7d: Units of the 7 days before those.
--- column movement_7d_pct: How much more these are than those, percent; empty where those are nothing or negative.
+-- column units_change_7d_pct: How much more these are than those, percent; empty where those are nothing or negative.
 -- column units_28d: Units of the 28 days that end with this one.
 -- column revenue_28d: Revenue of the 28 days that end with this one.
 -- column days_since_last_sale: Days since the product was last sold or returned; empty where that is 28 days or more.
@@ -55,7 +55,7 @@ select
     units_7d,
     units_previous_7d,
     if(units_previous_7d > 0, 100 * (units_7d::double / units_previous_7d::double - 1), null)::decimal(38, 2)
-        as movement_7d_pct,
+        as units_change_7d_pct,
     units_28d,
     revenue_28d,
     date_diff('day', sold_before, sale_date) as days_since_last_sale

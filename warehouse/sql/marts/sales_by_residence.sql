@@ -1,12 +1,12 @@
 -- One row per month, country of residence and currency.
--- key: sale_month, residence, currency
+-- key: sale_month, country_of_residence, currency
 -- case: ecommerce
 -- description: Sales by where customers lived when they ordered: the customer's row of that moment, not of today,
 --     counts. Guests are left out.
 -- scope: sale_month
 -- input core.customer_orders: date_trunc('month', order_date)::date
 -- column sale_month: The month, by its first day.
--- column residence: Country of residence then; `Unspecified` where the customer was not known then.
+-- column country_of_residence: Country of residence then; `Unspecified` where the customer was not known then.
 -- column currency: ISO 4217 code of the amounts.
 -- column customers: Customers who ordered.
 -- column new_customers: Those who ordered for the first time.
@@ -16,7 +16,7 @@
 -- column revenue: Orders and returns together, exact.
 select
     date_trunc('month', order_date)::date as sale_month,
-    residence,
+    country_of_residence,
     currency,
     count(distinct customer_id) filter (where kind = 'order') as customers,
     count(*) filter (where order_number = 1) as new_customers,

@@ -7,22 +7,22 @@
 -- input core.segment_changes: segment
 -- column segment: Named segment.
 -- column changed_date: The day, in UTC.
--- column entered: Customers who entered it.
--- column left_it: Customers who left it.
+-- column customers_entered: Customers who entered it.
+-- column customers_exited: Customers who left it.
 -- column customers: Customers in it at the end of the day.
 with daily as (
     select
         segment,
         changed_date,
-        count(*) filter (where change = 1) as entered,
-        count(*) filter (where change = -1) as left_it
+        count(*) filter (where delta = 1) as customers_entered,
+        count(*) filter (where delta = -1) as customers_exited
     from core.segment_changes
     group by segment, changed_date
 )
 select
     segment,
     changed_date,
-    entered,
-    left_it,
-    sum(entered - left_it) over (partition by segment order by changed_date)::bigint as customers
+    customers_entered,
+    customers_exited,
+    sum(customers_entered - customers_exited) over (partition by segment order by changed_date)::bigint as customers
 from daily

@@ -12,8 +12,8 @@
 -- column days: Days with such weather and with texts.
 -- column scored: Texts of these days that the model read.
 -- column mean_daily_positive_pct: Mean over the days of the positive percent of each.
--- column positive_low_pct: Low end of the 95% interval of that mean; empty below 5 days.
--- column positive_high_pct: High end of it; empty below 5 days.
+-- column positive_ci_low_pct: Low end of the 95% interval of that mean; empty below 5 days.
+-- column positive_ci_high_pct: High end of it; empty below 5 days.
 -- column mean_daily_negative_pct: Mean over the days of the negative percent of each.
 -- column positive_pct: Positive texts in percent of all, for comparison: days with many texts weigh more.
 with kinds as (
@@ -38,7 +38,7 @@ summed as (
                 ::double / (count(*) * (count(*) - 1))
             ) / sqrt(count(*)),
             null
-        ) as reach
+        ) as margin_of_error
     from kinds
     where weather is not null
     group by all
@@ -50,8 +50,8 @@ select
     days,
     scored,
     mean::decimal(9, 2) as mean_daily_positive_pct,
-    (mean - reach)::decimal(9, 2) as positive_low_pct,
-    (mean + reach)::decimal(9, 2) as positive_high_pct,
+    (mean - margin_of_error)::decimal(9, 2) as positive_ci_low_pct,
+    (mean + margin_of_error)::decimal(9, 2) as positive_ci_high_pct,
     mean_negative::decimal(9, 2) as mean_daily_negative_pct,
     (100 * positive / scored)::decimal(5, 2) as positive_pct
 from summed

@@ -1,11 +1,11 @@
 -- One row per day, platform and subject.
--- key: said_date, platform, subject
+-- key: authored_date, platform, subject
 -- case: data_science
 -- description: How posts and feedback feel, with 95% intervals (Wilson 1927, "Probable Inference, the Law of
 --     Succession, and Statistical Inference"): of few texts one cannot say much. Deleted ones are left out.
--- scope: said_date
--- input core.subject_sentiment: said_date
--- column said_date: Day it was posted or given, in UTC.
+-- scope: authored_date
+-- input core.subject_sentiment: authored_date
+-- column authored_date: Day it was posted or submitted, in UTC.
 -- column platform: Platform of the posts, or channel of the feedback.
 -- column subject: `post` or `feedback`.
 -- column scored: Texts that the model read.
@@ -14,16 +14,16 @@
 -- column neutral: Texts with the label `neutral`.
 -- column positive: Texts with the label `positive`.
 -- column positive_pct: Percent of those read; empty without any, as all that follows.
--- column positive_low_pct: Low end of its interval.
--- column positive_high_pct: High end of its interval.
+-- column positive_ci_low_pct: Low end of its interval.
+-- column positive_ci_high_pct: High end of its interval.
 -- column negative_pct: Percent of those read.
--- column negative_low_pct: Low end of its interval.
--- column negative_high_pct: High end of its interval.
--- column net_pct: Positive less negative percent, from -100 to 100.
+-- column negative_ci_low_pct: Low end of its interval.
+-- column negative_ci_high_pct: High end of its interval.
+-- column net_sentiment_pct: Positive less negative percent, from -100 to 100.
 -- column mean_positive: Mean probability of `positive`.
 with counted as (
     select
-        said_date,
+        authored_date,
         platform,
         subject,
         count(label) as scored,
@@ -40,12 +40,12 @@ with counted as (
 intervals as (
     select
         *,
-        1.96 * sqrt(positive * (scored - positive) / nullif(scored, 0) + 0.9604) as positive_reach,
-        1.96 * sqrt(negative * (scored - negative) / nullif(scored, 0) + 0.9604) as negative_reach
+        1.96 * sqrt(positive * (scored - positive) / nullif(scored, 0) + 0.9604) as positive_margin_of_error,
+        1.96 * sqrt(negative * (scored - negative) / nullif(scored, 0) + 0.9604) as negative_margin_of_error
     from counted
 )
 select
-    said_date,
+    authored_date,
     platform,
     subject,
     scored,
@@ -54,11 +54,11 @@ select
     neutral,
     positive,
     (100 * positive / nullif(scored, 0))::decimal(5, 2) as positive_pct,
-    (100 * (positive + 1.9208 - positive_reach) / (scored + 3.8416))::decimal(5, 2) as positive_low_pct,
-    (100 * (positive + 1.9208 + positive_reach) / (scored + 3.8416))::decimal(5, 2) as positive_high_pct,
+    (100 * (positive + 1.9208 - positive_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as positive_ci_low_pct,
+    (100 * (positive + 1.9208 + positive_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as positive_ci_high_pct,
     (100 * negative / nullif(scored, 0))::decimal(5, 2) as negative_pct,
-    (100 * (negative + 1.9208 - negative_reach) / (scored + 3.8416))::decimal(5, 2) as negative_low_pct,
-    (100 * (negative + 1.9208 + negative_reach) / (scored + 3.8416))::decimal(5, 2) as negative_high_pct,
-    (100 * (positive - negative) / nullif(scored, 0))::decimal(5, 2) as net_pct,
+    (100 * (negative + 1.9208 - negative_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as negative_ci_low_pct,
+    (100 * (negative + 1.9208 + negative_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as negative_ci_high_pct,
+    (100 * (positive - negative) / nullif(scored, 0))::decimal(5, 2) as net_sentiment_pct,
     mean_positive::decimal(9, 4) as mean_positive
 from intervals

@@ -1,12 +1,12 @@
 -- One row per day, station and subject, where both the weather and texts of the day are known.
--- key: said_date, station, subject
+-- key: authored_date, station, subject
 -- case: data_science
 -- description: The sentiment of each day beside its weather. Texts carry no place, so each station is held against all
 --     of them: choose the station where the people are.
--- scope: said_date
--- input core.subject_sentiment: said_date
+-- scope: authored_date
+-- input core.subject_sentiment: authored_date
 -- input marts.weather_daily: observed_date
--- column said_date: The day, in UTC.
+-- column authored_date: The day, in UTC.
 -- column station: Station or place of the weather.
 -- column subject: `post` or `feedback`.
 -- column scored: Texts of the day that the model read.
@@ -21,7 +21,7 @@
 -- column temperature: `freezing` below 0 degrees, `cool` below 15, `warm` from there on; empty where not measured.
 with texts as (
     select
-        said_date,
+        authored_date,
         subject,
         count(*) as scored,
         count(*) filter (where label = 'positive') as positive,
@@ -37,7 +37,7 @@ weather as (
     qualify row_number() over (partition by observed_date, station order by period_s) = 1
 )
 select
-    texts.said_date,
+    texts.authored_date,
     weather.station,
     texts.subject,
     texts.scored,
@@ -58,4 +58,4 @@ select
         when weather.mean_temperature_c >= 15 then 'warm'
     end as temperature
 from texts
-inner join weather on texts.said_date = weather.observed_date
+inner join weather on texts.authored_date = weather.observed_date

@@ -4,7 +4,7 @@
 -- description: How fresh the landed data is and how late events come, in seconds, above 100 s to two digits. Records that
 --     are no valid event are counted too.
 -- scope: topic, landed_hour
--- input core.arrivals: topic, date_trunc('hour', landed_minute)
+-- input core.landing_latency_histogram: topic, date_trunc('hour', landed_minute)
 -- column topic: The topic.
 -- column landed_hour: The hour in which it landed, in UTC, by its beginning.
 -- column records: Records landed, tombstones included.
@@ -20,34 +20,34 @@ with counted as (
     select
         topic,
         date_trunc('hour', landed_minute) as landed_hour,
-        measure,
+        latency_type,
         seconds,
         sum(records) as records,
-        sum(refused) as refused,
+        sum(invalid) as invalid,
         sum(late_events) as late_events,
         min(first_event_time) as first_event_time,
         max(last_event_time) as last_event_time
-    from core.arrivals
+    from core.landing_latency_histogram
     group by all
 ),
 running as (
     select
         *,
-        sum(records) over (partition by topic, landed_hour, measure order by seconds) as so_far,
-        sum(records) over (partition by topic, landed_hour, measure) as of_all
+        sum(records) over (partition by topic, landed_hour, latency_type order by seconds) as so_far,
+        sum(records) over (partition by topic, landed_hour, latency_type) as of_all
     from counted
 )
 select
     topic,
     landed_hour,
-    (sum(records - refused) filter (where measure = 'landing'))::bigint as records,
-    (sum(refused) filter (where measure = 'landing'))::bigint as quarantined,
+    (sum(records - invalid) filter (where latency_type = 'landing'))::bigint as records,
+    (sum(invalid) filter (where latency_type = 'landing'))::bigint as quarantined,
     min(first_event_time) as first_event_time,
     max(last_event_time) as last_event_time,
-    coalesce(sum(late_events) filter (where measure = 'lateness'), 0)::bigint as late_events,
-    min(seconds) filter (where measure = 'lateness' and so_far >= 0.50 * of_all) as median_lateness_s,
-    min(seconds) filter (where measure = 'lateness' and so_far >= 0.95 * of_all) as p95_lateness_s,
-    max(seconds) filter (where measure = 'lateness') as max_lateness_s,
-    min(seconds) filter (where measure = 'landing' and so_far >= 0.95 * of_all) as p95_landing_s
+    coalesce(sum(late_events) filter (where latency_type = 'lateness'), 0)::bigint as late_events,
+    min(seconds) filter (where latency_type = 'lateness' and so_far >= 0.50 * of_all) as median_lateness_s,
+    min(seconds) filter (where latency_type = 'lateness' and so_far >= 0.95 * of_all) as p95_lateness_s,
+    max(seconds) filter (where latency_type = 'lateness') as max_lateness_s,
+    min(seconds) filter (where latency_type = 'landing' and so_far >= 0.95 * of_all) as p95_landing_s
 from running
 group by topic, landed_hour

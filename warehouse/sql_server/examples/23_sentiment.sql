@@ -1,11 +1,11 @@
 -- title: How posts and feedback feel, by day
 -- case: data_science
--- chart: {"plugin": "Y Line", "group_by": ["said_date"], "split_by": ["subject"], "columns": ["net_pct"], "aggregates": {"net_pct": "avg"}}
+-- chart: {"plugin": "Y Line", "group_by": ["authored_date"], "split_by": ["subject"], "columns": ["net_sentiment_pct"], "aggregates": {"net_sentiment_pct": "avg"}}
 select
-    said_date,
+    authored_date,
     subject,
     sum(scored)::bigint as scored,
-    (100.0 * (sum(positive) - sum(negative)) / nullif(sum(scored), 0))::double as net_pct
+    (100.0 * (sum(positive) - sum(negative)) / nullif(sum(scored), 0))::double as net_sentiment_pct
 from marts.sentiment_daily
 group by all
 order by all

@@ -7,7 +7,7 @@ select
     subject,
     days,
     mean_daily_positive_pct::double as mean_daily_positive_pct,
-    positive_low_pct::double as positive_low_pct,
-    positive_high_pct::double as positive_high_pct
+    positive_ci_low_pct::double as positive_ci_low_pct,
+    positive_ci_high_pct::double as positive_ci_high_pct
 from marts.sentiment_by_weather
 order by all

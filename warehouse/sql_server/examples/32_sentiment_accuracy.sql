@@ -1,17 +1,17 @@
 -- title: What the sentiment model makes of feedback, against its stars
 -- case: operations
--- chart: {"plugin": "Y Bar", "group_by": ["model_version"], "columns": ["told_pct", "macro_recall_pct"], "aggregates": {"told_pct": "avg", "macro_recall_pct": "avg"}}
+-- chart: {"plugin": "Y Bar", "group_by": ["model_version"], "columns": ["accuracy_pct", "macro_recall_pct"], "aggregates": {"accuracy_pct": "avg", "macro_recall_pct": "avg"}}
 select
     model_version,
     channel,
     sum(texts)::bigint as texts,
-    (100 * sum(told) / sum(texts))::decimal(5, 2) as told_pct,
+    (100 * sum(correct_predictions) / sum(texts))::decimal(5, 2) as accuracy_pct,
     (
         100 * list_avg(list_filter(
             [
-                sum(negative_told) / nullif(sum(negative), 0),
-                sum(neutral_told) / nullif(sum(neutral), 0),
-                sum(positive_told) / nullif(sum(positive), 0)
+                sum(negative_true_positives) / nullif(sum(negative_actual), 0),
+                sum(neutral_true_positives) / nullif(sum(neutral_actual), 0),
+                sum(positive_true_positives) / nullif(sum(positive_actual), 0)
             ],
             lambda recall: recall is not null
         ))

@@ -1,8 +1,8 @@
--- One row per topic, minute in which anything of it landed, measure, and number of seconds.
--- key: topic, landed_minute, measure, seconds
+-- One row per topic, minute in which any of its records landed, latency type, and number of seconds.
+-- key: topic, landed_minute, latency_type, seconds
 -- case: operations
 -- description: How long records took to land, as counts by seconds, from which quantiles of hours add up.
---     Records that are no valid event are counted too.
+--     Invalid records are counted too.
 -- scope: topic, landed_minute
 -- input raw.web_logs: 'web_logs', date_trunc('minute', _landed_at)
 -- input raw.web_logs_quarantine: 'web_logs', date_trunc('minute', _landed_at)
@@ -22,64 +22,65 @@
 -- input raw.customer_sentiment_quarantine: 'customer_sentiment', date_trunc('minute', _landed_at)
 -- column topic: The topic.
 -- column landed_minute: The minute in which they landed, in UTC, by its beginning.
--- column measure: `lateness`, from the event to its landing, or `landing`, from Kafka taking the record to its landing.
+-- column latency_type: `lateness`, from the event to its landing, or `landing`, from when Kafka took the record to its
+--     landing.
 -- column seconds: How long it took, rounded up to the second, above 100 s to two digits.
 -- column records: Records that took so long, tombstones included.
--- column refused: Those of them that are no valid event.
+-- column invalid: Those of them that are not a valid event.
 -- column late_events: Those of them that are of an event more than an hour older than Kafka's time.
 -- column first_event_time: Earliest event among them; empty without any.
 -- column last_event_time: Latest event among them; empty without any.
 with landed as (
-    select 'web_logs' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'web_logs' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.web_logs
     union all
     select 'web_logs', null, _kafka_time, _landed_at, true
     from raw.web_logs_quarantine
     union all
-    select 'orders' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'orders' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.orders
     union all
     select 'orders', null, _kafka_time, _landed_at, true
     from raw.orders_quarantine
     union all
-    select 'customers' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'customers' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.customers
     union all
     select 'customers', null, _kafka_time, _landed_at, true
     from raw.customers_quarantine
     union all
-    select 'customer_behavior' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'customer_behavior' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.customer_behavior
     union all
     select 'customer_behavior', null, _kafka_time, _landed_at, true
     from raw.customer_behavior_quarantine
     union all
-    select 'social_media' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'social_media' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.social_media
     union all
     select 'social_media', null, _kafka_time, _landed_at, true
     from raw.social_media_quarantine
     union all
-    select 'weather_data' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'weather_data' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.weather_data
     union all
     select 'weather_data', null, _kafka_time, _landed_at, true
     from raw.weather_data_quarantine
     union all
-    select 'customer_feedback' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'customer_feedback' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.customer_feedback
     union all
     select 'customer_feedback', null, _kafka_time, _landed_at, true
     from raw.customer_feedback_quarantine
     union all
-    select 'customer_sentiment' as topic, event_time, _kafka_time, _landed_at, false as is_refused
+    select 'customer_sentiment' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
     from raw.customer_sentiment
     union all
     select 'customer_sentiment', null, _kafka_time, _landed_at, true
     from raw.customer_sentiment_quarantine
 ),
 measured as (
-    select *, 'landing' as measure, (epoch_ms(_landed_at) - epoch_ms(_kafka_time)) / 1000 as took
+    select *, 'landing' as latency_type, (epoch_ms(_landed_at) - epoch_ms(_kafka_time)) / 1000 as took
     from landed
     union all
     select *, 'lateness', (epoch_ms(_landed_at) - epoch_ms(event_time)) / 1000
@@ -89,13 +90,13 @@ measured as (
 select
     topic,
     date_trunc('minute', _landed_at) as landed_minute,
-    measure,
+    latency_type,
     case
         when took <= 100 then ceil(took)
         else ceil(took / pow(10, floor(log10(took)) - 1)) * pow(10, floor(log10(took)) - 1)
     end::bigint as seconds,
     count(*) as records,
-    count(*) filter (where is_refused) as refused,
+    count(*) filter (where is_invalid) as invalid,
     count(*) filter (where event_time + interval 1 hour < _kafka_time) as late_events,
     min(event_time) as first_event_time,
     max(event_time) as last_event_time
