@@ -129,6 +129,10 @@ class Settings(SourceSettings):
         str | None,
         Field(description="URL to which failed runs are posted as JSON; http or https.", pattern="^https?://"),
     ] = None
+    scoring: Annotated[
+        Literal["vectorized", "library"],
+        Field(description="How models score: a batch at once, or text by text by the libraries; same scores."),
+    ] = "vectorized"
     log_level: Annotated[
         LogLevel,
         BeforeValidator(str.lower),

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, f1_score, recall_score
 
 from models.artifact import Bin, Measure
 from models.learner import Probabilities
+from models.scoring import kernels
 
 Labels = NDArray[np.int64]
 Metric = Callable[[Labels, Probabilities], float]
@@ -88,10 +88,8 @@ def accuracy(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def auc(labels: Labels, probabilities: Probabilities) -> float:
-    """Area under the ROC curve, by ranks (Mann and Whitney); ten times as fast as scikit-learn's, for the bootstrap."""
-    positive = int(labels.sum())
-    ranks = rankdata(probabilities[:, 1])[labels == 1].sum()
-    return float((ranks - positive * (positive + 1) / 2) / (positive * (len(labels) - positive)))
+    """Area under the ROC curve of the second class."""
+    return kernels().auc(labels, probabilities[:, 1])
 
 
 BINARY: Mapping[str, Metric] = {

@@ -18,7 +18,8 @@ from contracts.errors import Transient
 from contracts.features import CustomerFeatures, amount_of, spend_of
 from contracts.settings import Settings
 from contracts.types import derived_id
-from models.behavior.scorer import Score, Scorer
+from models.behavior.rule import Score
+from models.behavior.scorer import Scorer
 from streaming.runtime.clients import producer
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.publishing import encode_event

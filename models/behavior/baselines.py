@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.behavior import bgnbd
-from models.behavior.scorer import rule_probability
+from models.behavior.rule import rule_probability
 from models.learner import Probabilities
 
 RECENCY = ("recency_days",)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
@@ -25,7 +25,7 @@ from models.behavior.bgnbd import BgNbd
 from models.behavior.matrix import COLUMNS, Matrix, matrix
 from models.calibration import temperature, tempered
 from models.learner import Probabilities, Split
-from models.trees import trees
+from models.scoring import kernels
 
 LABEL = timedelta(days=30)
 MIN_ROWS = 200
@@ -120,7 +120,7 @@ class BehaviorLearner:
 
 
 def _mean(fitted: Fitted, values: Matrix) -> Probabilities:
-    boosting = two_columns(expit(trees(fitted["boosting"]).raw(values)))
+    boosting = two_columns(kernels().positive(fitted["boosting"], values))
     inputs = _logarithms(values)
     if "bg_nbd" in fitted:  # versions from before that have none
         inputs = np.column_stack([inputs, _log_odds(BgNbd(*fitted["bg_nbd"]), values)])

@@ -1,31 +1,12 @@
 """The behaviour scorer in force: the champion, or a rule over recency, frequency and gaps until there is one."""
 
 from collections.abc import Sequence
-from math import exp
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from contracts.features import CustomerFeatures
 from models.artifact import Fitted
+from models.behavior.rule import DIGITS, RfmRule, Score, segment_of
 from models.registry.serving import Serving
-
-HORIZON_DAYS = 30.0
-PRIOR_ORDERS, PRIOR_DAYS = 0.5, 60.0
-"""What the rule assumes of a customer of whom it knows nothing yet: so many further orders in so many days."""
-FADING_DAYS = 90.0
-LAPSING_DAYS, LAPSING_GAPS = 60.0, 2.0
-LOYAL_ORDERS, LOYAL_GAP_DAYS = 5, 45.0
-_DIGITS = 6
-
-
-class Score(NamedTuple):
-    """Probability of another order within 30 days of the cutoff, the segment's name, and the expected spend.
-
-    That is the revenue of the 90 days after the cutoff; None where nothing was learned about it.
-    """
-
-    probability: float
-    segment: str
-    expected_spend: float | None = None
 
 
 class Scorer(Protocol):
@@ -34,43 +15,6 @@ class Scorer(Protocol):
     version: str
 
     def score(self, features: Sequence[CustomerFeatures]) -> list[Score]: ...
-
-
-class RfmRule:
-    """Orders come as a Poisson process whose rate has a gamma prior, and fades with recency.
-
-    rate a day = (PRIOR_ORDERS + orders - 1) / (PRIOR_DAYS + tenure) * exp(-recency / FADING_DAYS)
-    probability = 1 - exp(-rate * HORIZON_DAYS)
-
-    Nothing was fitted, so it ranks customers and is not calibrated.
-    """
-
-    version = "rfm-rule"
-
-    def score(self, features: Sequence[CustomerFeatures]) -> list[Score]:
-        return [
-            Score(rule_probability(each.orders, each.tenure_days, each.recency_days), _segment(each))
-            for each in features
-        ]
-
-
-def rule_probability(orders: int, tenure_days: float | None, recency_days: float | None) -> float:
-    """The probability that `RfmRule` gives."""
-    further = max(orders - 1, 0)
-    rate = (PRIOR_ORDERS + further) / (PRIOR_DAYS + (tenure_days or 0.0))
-    rate *= exp(-(recency_days or 0.0) / FADING_DAYS)
-    return round(1.0 - exp(-rate * HORIZON_DAYS), _DIGITS)
-
-
-def _segment(features: CustomerFeatures) -> str:
-    if not features.orders:
-        return "no order"
-    gap, recency = features.mean_gap_days, features.recency_days or 0.0
-    if recency > max(LAPSING_DAYS, LAPSING_GAPS * (gap or 0.0)):
-        return "lapsing"
-    if gap is None:
-        return "new"
-    return "loyal" if features.orders >= LOYAL_ORDERS and gap <= LOYAL_GAP_DAYS else "returning"
 
 
 class Champion:
@@ -93,7 +37,7 @@ class Champion:
             probabilities = LEARNER.said(self._fitted, values)[:, 1].tolist()
             amounts = spend.predict(self._fitted, values)
         return [
-            Score(round(probability, _DIGITS), _segment(each), amount)
+            Score(round(probability, DIGITS), segment_of(each), amount)
             for probability, amount, each in zip(probabilities, amounts, features, strict=True)
         ]
 

@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from models.artifact import Fitted, Measure
 from models.behavior.matrix import COLUMNS, Matrix, matrix
 from models.metrics import interval, resamples
-from models.trees import trees
+from models.scoring import kernels
 
 AHEAD = timedelta(days=90)
 MIN_ROWS = 200
@@ -44,7 +44,7 @@ def predict(fitted: Fitted, values: Matrix) -> list[float | None]:
     """The expected spend of each row of `matrix`, to the cent; None where the model has nothing to say of it."""
     if "spend" not in fitted:
         return [None] * len(values)
-    return np.round(np.exp(trees(fitted["spend"]).raw(_matrix(values))), 2).tolist()
+    return np.round(kernels().predicted(fitted["spend"], _matrix(values)), 2).tolist()
 
 
 def figures(table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:

@@ -17,11 +17,11 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from models.calibration import temperature, tempered
+from models.kernels.interface import Texts
 from models.learner import Probabilities
 from models.metrics import macro_recall
-from models.sentiment.counting import counter
+from models.scoring import kernels
 from models.sentiment.lexicon import Scores
-from models.sentiment.words import Split, split
 
 FOLDS = 3
 WEIGHTS = (0.0, 0.2)
@@ -51,7 +51,7 @@ Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Texts:
+class Labelled:
     """Cleaned texts with VADER's scores and labels."""
 
     texts: Sequence[str]
@@ -61,11 +61,11 @@ class Texts:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def take(self, rows: NDArray[np.int64]) -> "Texts":
-        return Texts([self.texts[int(row)] for row in rows], self.lexicon[rows], self.labels[rows])
+    def take(self, rows: NDArray[np.int64]) -> "Labelled":
+        return Labelled([self.texts[int(row)] for row in rows], self.lexicon[rows], self.labels[rows])
 
 
-def fit(own: Texts, other: Texts, seed: int) -> Part:
+def fit(own: Labelled, other: Labelled, seed: int) -> Part:
     """Choose the other domain's weight and the temperature by cross-validation, then fit on everything."""
     weights = WEIGHTS if len(other) and len(own) < PLENTY else WEIGHTS[:1]
     unseen = {weight: _unseen(own, other, weight, seed) for weight in weights}
@@ -75,28 +75,28 @@ def fit(own: Texts, other: Texts, seed: int) -> Part:
     return part | {"weight": best, "temperature": temperature(own.labels, unseen[best])}
 
 
-def predict(part: Part, words: Split, lexicon: Scores) -> Probabilities:
-    return tempered(_raw(part, words, lexicon), part["temperature"])
+def predict(part: Part, batch: Texts, lexicon: Scores) -> Probabilities:
+    return tempered(_raw(part, batch, lexicon), part["temperature"])
 
 
-def _unseen(own: Texts, other: Texts, weight: float, seed: int) -> Probabilities:
+def _unseen(own: Labelled, other: Labelled, weight: float, seed: int) -> Probabilities:
     """What is said of each text by a fit that did not see it."""
     said = np.empty((len(own), 3))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     for fitting, left_out in folds.split(own.labels, own.labels):
         held = own.take(left_out)
-        said[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), split(held.texts), held.lexicon)
+        said[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), Texts(held.texts), held.lexicon)
     return said
 
 
-def _fit(own: Texts, other: Texts, weight: float, seed: int) -> Part:
+def _fit(own: Labelled, other: Labelled, weight: float, seed: int) -> Part:
     rows = _joined(own, other.take(_some(len(other), len(own), seed))) if weight else own
     counts = np.concatenate([np.ones(len(own)), np.full(len(rows) - len(own), weight)])
     part: Part = {"words": _counting(WORDS, own.texts), "lexicon": StandardScaler().fit(own.lexicon)}
     if len(own) < PLENTY:
         part["characters"] = _counting(CHARACTERS, own.texts)
     regression = LogisticRegression(**REGRESSION)
-    features = _features(part, split(rows.texts), rows.lexicon)
+    features = _features(part, Texts(rows.texts), rows.lexicon)
     return part | {"regression": regression.fit(features, rows.labels, sample_weight=counts)}
 
 
@@ -107,12 +107,12 @@ def _counting(settings: dict[str, Any], texts: Sequence[str]) -> TfidfVectorizer
     return vectorizer
 
 
-def _raw(part: Part, words: Split, lexicon: Scores) -> Probabilities:
-    return part["regression"].predict_proba(_features(part, words, lexicon))
+def _raw(part: Part, batch: Texts, lexicon: Scores) -> Probabilities:
+    return part["regression"].predict_proba(_features(part, batch, lexicon))
 
 
-def _features(part: Part, words: Split, lexicon: Scores) -> Any:
-    counted = [counter(part[name]).transform(words) for name in ("words", "characters") if name in part]
+def _features(part: Part, batch: Texts, lexicon: Scores) -> Any:
+    counted = [kernels().weights(part[name], batch) for name in ("words", "characters") if name in part]
     return sparse.hstack([*counted, sparse.csr_matrix(part["lexicon"].transform(lexicon))], format="csr")
 
 
@@ -123,8 +123,8 @@ def _some(size: int, most: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(size, most, replace=False))
 
 
-def _joined(own: Texts, other: Texts) -> Texts:
-    return Texts(
+def _joined(own: Labelled, other: Labelled) -> Labelled:
+    return Labelled(
         [*own.texts, *other.texts],
         np.concatenate([own.lexicon, other.lexicon]),
         np.concatenate([own.labels, other.labels]),

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from contracts.data_science import Label
 from models.artifact import Fitted, Measure, Name, Refused, Span
+from models.kernels.interface import Texts
 from models.learner import Probabilities, Split
 from models.sentiment import domain, lexicon
-from models.sentiment.domain import Texts
+from models.sentiment.domain import Labelled
 from models.sentiment.text import read_all
-from models.sentiment.words import split
 
 DOMAINS = ("post", "feedback")
 LATEST = 0.2
@@ -76,15 +76,15 @@ class SentimentLearner:
         self, fitted: Fitted, texts: Sequence[str], subjects: Sequence[str], values: lexicon.Scores | None = None
     ) -> Probabilities:
         """As `predict`, of texts that are read already; `values` are the lexicon's, where they are known."""
-        words = split(texts)
+        batch = Texts(texts)
         if values is None:
-            values = lexicon.scores(texts, words)
+            values = lexicon.scores(batch)
         said = np.empty((len(texts), len(self.classes)))
         for name in DOMAINS:
             rows = [row for row, subject in enumerate(subjects) if subject == name]
             if rows:
                 part = fitted.get(name) or next(iter(fitted.values()))
-                own = words if len(rows) == len(texts) else split([texts[row] for row in rows])
+                own = batch if len(rows) == len(texts) else Texts([texts[row] for row in rows])
                 said[rows] = domain.predict(part, own, values[rows])
         return said
 
@@ -109,9 +109,9 @@ class SentimentLearner:
     def further(self, table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:  # noqa: ARG002
         return {}
 
-    def _texts(self, table: pl.DataFrame) -> Texts:
+    def _texts(self, table: pl.DataFrame) -> Labelled:
         texts = table[READ].to_list()
-        return Texts(texts, _lexicon(table, texts), self.labels(table))
+        return Labelled(texts, _lexicon(table, texts), self.labels(table))
 
 
 def prepared(table: pl.DataFrame) -> pl.DataFrame:
@@ -126,13 +126,13 @@ def prepared(table: pl.DataFrame) -> pl.DataFrame:
         pl.Series("_hash", [hashlib.sha256(text.encode()).hexdigest() for text in kept[READ]], dtype=pl.String)
     ).sort("authored_at", "_hash", "subject_id")
     kept = kept.unique(READ, keep="first", maintain_order=True).drop("_hash")
-    values = lexicon.scores(kept[READ].to_list())
+    values = lexicon.scores(Texts(kept[READ].to_list()))
     return kept.with_columns(pl.Series(_LEXICON, values.tolist(), dtype=pl.List(pl.Float64)))
 
 
 def _lexicon(table: pl.DataFrame, texts: list[str]) -> lexicon.Scores:
     if _LEXICON not in table.columns:
-        return lexicon.scores(texts)
+        return lexicon.scores(Texts(texts))
     return np.asarray(table[_LEXICON].to_list(), dtype=np.float64).reshape(table.height, len(lexicon.COLUMNS))
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from contracts.texts import normalized, unescape
-from models.sentiment.language import Told, languages
-from models.sentiment.words import Words
+from models.kernels.interface import Language
+from models.kernels.words import Words
+from models.scoring import kernels
 
 READABLE = "en"
 MIN_LETTERS = 20
@@ -104,9 +105,9 @@ def read_all(given: Iterable[tuple[str | None, str | None]]) -> list[Readable]:
     texts = [(clean(text or ""), declared) for text, declared in given]
     letters = [_letters(text) for text, _ in texts]
     pairs = list(zip(texts, letters, strict=True))
-    told = iter(languages([text for (text, _), count in pairs if _tells_its_language(count)]))
+    detected = iter(kernels().languages([text for (text, _), count in pairs if _tells_its_language(count)]))
     return [
-        _readable(text, count, _primary(declared), next(told) if _tells_its_language(count) else None)
+        _readable(text, count, _primary(declared), next(detected) if _tells_its_language(count) else None)
         for (text, declared), count in pairs
     ]
 
@@ -115,13 +116,15 @@ def _tells_its_language(letters: _Letters) -> bool:
     return letters.number >= MIN_LETTERS or letters.are_foreign
 
 
-def _readable(text: str, letters: _Letters, declared: str | None, told: Told | None) -> Readable:
+def _readable(text: str, letters: _Letters, declared: str | None, detected: Language | None) -> Readable:
     if not letters.number:
         has_emoji = any(unicodedata.category(character) in _SYMBOL for character in text)
         return Readable(text, None, None if has_emoji else "no text")
-    language = told[0] if told is not None and told[1] >= MIN_PROBABILITY else declared or READABLE
+    language = (
+        detected.name if detected is not None and detected.probability >= MIN_PROBABILITY else declared or READABLE
+    )
     if letters.are_foreign and language == READABLE:
-        likely = told[0] if told is not None else READABLE
+        likely = detected.name if detected is not None else READABLE
         language = likely if likely != READABLE else UNDETERMINED
     return Readable(text, language, None if language == READABLE else "language")
 

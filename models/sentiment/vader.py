@@ -1,61 +1,56 @@
-"""vaderSentiment's own analyzer in time proportional to the text: the same scores to the last digit.
+"""VADER as the scorer until there is a champion, and what a score is.
 
-The original copies all words of a text for each word of the lexicon, and looks each valence up from the text's start.
+Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014.
 """
 
-from collections import defaultdict
-from heapq import heapify, heappop, heappush
-from typing import Any
+from collections.abc import Sequence
+from math import exp
+from typing import Literal, NamedTuple
 
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+from contracts.data_science import Label
+from models.kernels.interface import POLARITIES, Texts
+from models.scoring import kernels
 
-_BEFORE, _AFTER = 3, 2
-"""So many words around a word decide what becomes of its valence."""
-_SCALE_BEFORE_BUT, _SCALE_AFTER_BUT = 0.5, 1.5
+NEUTRAL_BELOW = 0.05
+"""VADER's authors call a text neutral when its compound score is between -0.05 and 0.05."""
+STEEPNESS = 5.0
+DIGITS = 6
+_COMPOUND = POLARITIES.index("compound")
 
-
-class LinearAnalyzer(SentimentIntensityAnalyzer):
-    """Scores one text."""
-
-    @staticmethod
-    def _special_idioms_check(valence: float, words_and_emoticons: list[str], i: int) -> float:
-        near, place = _near(words_and_emoticons, i)
-        return _ORIGINAL._special_idioms_check(valence, near, place)  # noqa: SLF001  the rule as it is, of fewer words
-
-    @staticmethod
-    def _negation_check(valence: float, words_and_emoticons: list[str], start_i: int, i: int) -> float:
-        near, place = _near(words_and_emoticons, i)
-        return _ORIGINAL._negation_check(valence, near, start_i, place)  # noqa: SLF001
-
-    @staticmethod
-    def _but_check(words_and_emoticons: list[str], sentiments: list[float]) -> list[float]:
-        """Halve valences before the first "but", and strengthen those after it.
-
-        The original changes, for each valence in turn, the first one that equals it at that moment.
-        """
-        but = next((place for place, word in enumerate(words_and_emoticons) if word.lower() == "but"), None)
-        if but is None:
-            return sentiments
-        places: dict[float, list[int]] = defaultdict(list)
-        for place, valence in enumerate(sentiments):
-            places[valence].append(place)
-        for heap in places.values():
-            heapify(heap)
-        for at in range(len(sentiments)):
-            valence = sentiments[at]
-            first = places[valence][0]
-            if first == but:
-                continue
-            scaled = valence * (_SCALE_BEFORE_BUT if first < but else _SCALE_AFTER_BUT)
-            if scaled != valence:
-                heappush(places[scaled], heappop(places[valence]))
-            sentiments[first] = scaled
-        return sentiments
+Subject = Literal["post", "feedback"]
+"""What is scored. The trained model has a part for each."""
 
 
-_ORIGINAL: Any = SentimentIntensityAnalyzer
+class Scores(NamedTuple):
+    """Probabilities of the three classes; they sum to 1 but for rounding to six digits."""
+
+    negative: float
+    neutral: float
+    positive: float
+
+    @property
+    def label(self) -> Label:
+        """The most probable class; of two alike, the one that is not neutral."""
+        best = max(self)
+        if self.positive == best:
+            return "positive"
+        return "negative" if self.negative == best else "neutral"
 
 
-def _near(words: list[str], place: int) -> tuple[list[str], int]:
-    start = max(0, place - _BEFORE)
-    return words[start : place + _AFTER + 1], place - start
+class Vader:
+    """Probabilities from VADER's compound score c, by a softmax over (-c - 0.05)k, 0 and (c - 0.05)k.
+
+    The most probable class is then the one that VADER's own thresholds give. Nothing was fitted: not calibrated.
+    """
+
+    version = "vader"
+
+    def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:  # noqa: ARG002
+        return [probabilities(compound) for compound in kernels().polarities(Texts(texts))[:, _COMPOUND].tolist()]
+
+
+def probabilities(compound: float) -> Scores:
+    """What `Vader` makes of a compound score."""
+    negative, positive = (exp(STEEPNESS * (side * compound - NEUTRAL_BELOW)) for side in (-1, 1))
+    total = negative + 1.0 + positive
+    return Scores(round(negative / total, DIGITS), round(1.0 / total, DIGITS), round(positive / total, DIGITS))

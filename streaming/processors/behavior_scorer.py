@@ -13,7 +13,8 @@ from typing import ClassVar, cast
 from contracts.ecommerce import CustomerBehavior, Order
 from contracts.features import CustomerFeatures, amount_of, spend_of
 from contracts.types import derived_id
-from models.behavior.scorer import Score, Scorer, current
+from models.behavior.rule import Score
+from models.behavior.scorer import Scorer, current
 from streaming.processors.customer_orders import CustomerOrders
 from streaming.processors.processor import Output, Record, Result, State
 

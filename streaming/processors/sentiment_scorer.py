@@ -16,8 +16,9 @@ from typing import ClassVar, NamedTuple
 
 from contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
 from contracts.types import Event, derived_id
-from models.sentiment.scorer import Scorer, Scores, Subject, current
+from models.sentiment.scorer import Scorer, current
 from models.sentiment.text import Readable, read_all
+from models.sentiment.vader import Scores, Subject
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.processors.stream_time import StreamTime
 

@@ -12,9 +12,9 @@ from typing import ClassVar
 from contracts.ecommerce import CustomerBehavior, Order
 from contracts.errors import HeadraceError
 from contracts.settings import Settings
-from models.behavior.scorer import RfmRule
-from models.sentiment.scorer import Vader
+from models.behavior.rule import RfmRule
 from models.sentiment.text import read
+from models.sentiment.vader import Vader
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
 from streaming.processors.processor import Output, Processor, Record, Result, State

@@ -12,7 +12,8 @@ from models import frames, training
 from models.artifact import Refused
 from models.registry import files
 from models.sentiment.learner import LEARNER, prepared
-from models.sentiment.scorer import Champion, Subject
+from models.sentiment.scorer import Champion
+from models.sentiment.vader import Subject
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SAYS = {

@@ -15,7 +15,7 @@ from contracts.decoding import decode, encode
 from contracts.ecommerce import CustomerBehavior, Order, OrderLine
 from contracts.features import CustomerFeatures, spend_of
 from contracts.types import MAX_QUANTITY
-from models.behavior.scorer import RfmRule
+from models.behavior.rule import RfmRule
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.processor import Record, Result
 from streaming.runtime.processing.store import View

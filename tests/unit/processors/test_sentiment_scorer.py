@@ -12,8 +12,8 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
 from contracts.decoding import decode, encode
 from contracts.types import MAX_ID_LENGTH
-from models.sentiment.scorer import Scores, Vader
 from models.sentiment.text import clean, read
+from models.sentiment.vader import Scores, Vader
 from streaming.processors.processor import Record, Result
 from streaming.processors.sentiment_scorer import REMEMBERED, SentimentScorer
 from streaming.runtime.processing.store import View

@@ -1,13 +1,12 @@
 """The language of texts, by py3langid's model, for a whole batch at once.
 
 Lui and Baldwin, "langid.py: an off-the-shelf language identification tool", 2012: an automaton reads the text byte by
-byte and tells which byte sequences it has met, and naive Bayes over their counts tells the language. Here it reads all
+byte and notes which byte sequences it has met, and naive Bayes over their counts gives the language. Here it reads all
 texts at once, a byte of each in a step. A language's probability is py3langid's but for the order of its sums.
 """
 
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,17 @@ from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from scipy import sparse
 
+from models.kernels.interface import Language
+
 LONGEST = 1_000
 """Longer texts (bytes) are read one by one: a step for each of their bytes would be for few texts."""
 
-Told = tuple[str, float]
-"""A language (ISO 639) and its probability."""
 
+class Identifier:
+    """Detects languages."""
 
-def languages(texts: Sequence[str]) -> list[Told]:
-    """The most probable language of each text."""
-    return _identifier().tell(texts)
-
-
-class _Identifier:
-    def __init__(self, original: LanguageIdentifier) -> None:
+    def __init__(self) -> None:
+        original = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         self._original = original
         self._next = np.asarray(original.tk_nextmove, dtype=np.int32)
         self._row = np.asarray(original.tk_row, dtype=np.int32) << 8
@@ -39,17 +35,18 @@ class _Identifier:
         first = {name: self._names.index(name) for name in self._names}
         self._twice = [(first[name], place) for place, name in enumerate(self._names) if place != first[name]]
 
-    def tell(self, texts: Sequence[str]) -> list[Told]:
+    def languages(self, texts: Sequence[str]) -> list[Language]:
+        """The most probable language of each text."""
         raw = [_encoded(text) for text in texts]
         short = [place for place, each in enumerate(raw) if 0 < len(each) <= LONGEST]
-        found = dict(zip(short, self._told([raw[place] for place in short]), strict=True))
+        found = dict(zip(short, self._of([raw[place] for place in short]), strict=True))
         return [found[place] if place in found else self._one(text) for place, text in enumerate(texts)]
 
-    def _one(self, text: str) -> Told:
+    def _one(self, text: str) -> Language:
         name, probability = self._original.classify(text)
-        return str(name), float(probability)
+        return Language(str(name), float(probability))
 
-    def _told(self, raw: list[bytes]) -> list[Told]:
+    def _of(self, raw: list[bytes]) -> list[Language]:
         if not raw:
             return []
         counts = self._counted(raw)
@@ -64,7 +61,7 @@ class _Identifier:
             scores[:, place] += scores[:, again]
             scores[:, again] = 0.0
         best = scores.argmax(axis=1)
-        return [(self._names[place], float(scores[row, place])) for row, place in enumerate(best.tolist())]
+        return [Language(self._names[place], float(scores[row, place])) for row, place in enumerate(best.tolist())]
 
     def _counted(self, raw: list[bytes]) -> Any:
         """How often each text has each of the sequences: a sparse matrix."""
@@ -90,8 +87,3 @@ def _encoded(text: str) -> bytes:
     """As py3langid reads a text."""
     text = text.lower() if text.isupper() else text
     return unicodedata.normalize("NFC", text).encode(errors="surrogatepass")
-
-
-@cache
-def _identifier() -> _Identifier:
-    return _Identifier(LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True))

@@ -1,7 +1,7 @@
 """Words and characters of texts, counted and weighted by a fitted `TfidfVectorizer`: the same to the last bit, faster.
 
 No token and no run of characters within words spans two words, and most words come again. So what the vectorizer makes
-of a word is remembered (`models.sentiment.words`); a text is the sum of its words, and of pairs where those count.
+of a word is remembered (`models.kernels.words`); a text is the sum of its words, and of pairs where those count.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from models.sentiment.words import Split, Words, placed
+from models.kernels.words import Split, Words, placed
 
 
 class Counter:

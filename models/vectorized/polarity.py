@@ -1,4 +1,4 @@
-"""VADER's polarity of many texts at once, the same to the last digit as `vaderSentiment` tells it one by one.
+"""VADER's polarity of many texts at once, the same to the last digit as `vaderSentiment` computes it one by one.
 
 Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014. The
 lexicon and the words of the rules are vaderSentiment's own. What stands around a word of the lexicon changes its
@@ -21,10 +21,9 @@ from vaderSentiment.vaderSentiment import (
     SPECIAL_CASES,
 )
 
-from models.sentiment.vader import LinearAnalyzer
-from models.sentiment.words import Split, Words, split
-
-COLUMNS = ("negative", "neutral", "positive", "compound")
+from models.kernels.interface import POLARITIES, Texts
+from models.kernels.vader import LinearAnalyzer
+from models.kernels.words import Split, Words, split
 
 _BEFORE = 3
 """So many words before a word may change its valence."""
@@ -74,7 +73,7 @@ _ABSENT = _Word(0.0, 0.0, 0, False, False, False, False, True, False, False)
 
 
 class Analyzer:
-    """Tells the polarity of texts."""
+    """Scores texts."""
 
     def __init__(self) -> None:
         self._original: Any = LinearAnalyzer()
@@ -82,12 +81,13 @@ class Analyzer:
         self._emojis: dict[str, str] = self._original.emojis
         self._known = Words(self._word)
 
-    def polarities(self, texts: Sequence[str], words: Split | None = None) -> Numbers:
-        """One row for each text, in the columns of `COLUMNS`; `words` are the texts', where they are split already."""
+    def polarities(self, batch: Texts) -> Numbers:
+        """One row for each text, in the columns of `POLARITIES`."""
+        texts = batch.texts
         if not texts:
-            return np.empty((0, len(COLUMNS)))
+            return np.empty((0, len(POLARITIES)))
         read = [self._without_emojis(text) for text in texts]
-        known, text_of = self._words(words if words is not None and all(map(is_, read, texts)) else split(read))
+        known, text_of = self._words(batch.words if all(map(is_, read, texts)) else split(read))
         said = _totals(_sentiments(known, text_of), text_of, read)
         phrase = known.ends_phrase & np.roll(known.is_before_end, 1)
         for number in np.unique(text_of[phrase | (known.code == _BUT)]).tolist():

@@ -1,0 +1,67 @@
+"""The kernels of scoring for whole batches at once: what replaces a library's own code, for speed alone.
+
+One module each, with the library as its reference in a property test (`tests/unit/models/test_vectorized.py`). A module
+stays only while it takes less than half of the library's processor time in the batches of `make bench-scoring`
+(docs/decisions/0030).
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from models.kernels.interface import Language, Numbers, Texts
+
+if TYPE_CHECKING:
+    from models.vectorized.language import Identifier
+    from models.vectorized.polarity import Analyzer
+
+# The modules are imported in the methods: a process that scores customers needs no texts, and the other way round.
+
+
+class Vectorized:
+    """The same as `models.kernels.library.Library`, for a batch at once."""
+
+    def polarities(self, batch: Texts) -> Numbers:
+        return self._analyzer.polarities(batch)
+
+    def languages(self, texts: Sequence[str]) -> list[Language]:
+        return self._identifier.languages(texts)
+
+    def weights(self, vectorizer: Any, batch: Texts) -> Any:
+        from models.vectorized.counting import counter
+
+        return counter(vectorizer).transform(batch.words)
+
+    def auc(self, labels: NDArray[np.int64], probabilities: Numbers) -> float:
+        from models.vectorized.auc import auc
+
+        return auc(labels, probabilities)
+
+    def positive(self, classifier: Any, matrix: Numbers) -> Numbers:
+        from models.vectorized.trees import trees
+
+        return expit(trees(classifier).raw(matrix))
+
+    def predicted(self, regressor: Any, matrix: Numbers) -> Numbers:
+        from models.vectorized.trees import trees
+
+        return np.exp(trees(regressor).raw(matrix))
+
+    @cached_property
+    def _analyzer(self) -> "Analyzer":
+        from models.vectorized.polarity import Analyzer
+
+        return Analyzer()
+
+    @cached_property
+    def _identifier(self) -> "Identifier":
+        from models.vectorized.language import Identifier
+
+        return Identifier()
+
+
+VECTORIZED = Vectorized()
