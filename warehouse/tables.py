@@ -1,39 +1,43 @@
 """The tables of `core` and `marts`, read from their files: `sql/<schema>/<name>.sql`, one SELECT each.
 
-A file begins with a comment that says, first, the grain, and then, one a line (a line that begins with `--     ` goes
-on with the one before it):
+A file begins with a header, one entry a line (a line that begins with `--     ` continues the one before it):
 
+    -- grain: what one row is
     -- key: columns that identify a row
-    -- case: ecommerce | data_science | operations
+    -- domain: ecommerce | data_science | operations
     -- description: what the table is for
-    -- dimension: true, where the table goes into the published file though it is no mart
+    -- dimension: true, if the table is published although it is no mart
     -- partition: DuckLake partition expressions
-    -- reference COLUMNS: TABLE (COLUMNS) that every row with these columns set must find
+    -- foreign_key COLUMNS: TABLE (COLUMNS) that every row with these columns set must refer to
     -- column NAME: description, for every column
 
-and how it increments, in one of two ways:
+and how it is built, in one of two ways:
 
-    -- append: columns that identify an event. The table only grows: the SELECT is run over what is new in its one
-       input, and events that are already there are left out. One of the columns is the event's time, which bounds the
-       search; a column `received_at` tells which of two was there first. Where the key is there with another time, the
-       later row goes to quarantine.
-    -- scope: columns of the table by which it falls apart into groups that can be computed alone
-    -- input TABLE: expressions over the input's columns that give the scope of a row, for every input
-       Groups touched by a change of any input are computed again, and only rows that differ are written. Where a row
-       counts in more than one group, as in a window of days, the expression says so: `order_date for 28 days` is the
-       groups of that day and the 27 after it. What the file's SELECT says of other groups is not looked at.
+    -- materialized: incremental_append
+    -- event_time: the column with the time of the event. The table only grows: the SELECT runs over the new rows of its
+       one input, and events that are already there, by `event_id` and this time, are left out. The time bounds the
+       search; a column `received_at` shows which of two rows was there first. Of two rows with one key and different
+       times, the later one goes to quarantine.
+
+    -- materialized: incremental_by_group
+    -- group_by: columns of the table that divide it into groups which can be computed alone
+    -- input TABLE affects: expressions over the input's columns that give the group that a row affects, for each input.
+       Groups affected by a change of any input are computed again, and only rows that differ are written. Where a row
+       affects several groups, as in a window of days, the expression says so: `order_date for 28 days` is the groups of
+       that day and the 27 after it. Rows of other groups in the result of the SELECT are ignored.
 
 What its rows must be like:
 
-    -- rule NAME: an expression over a row; rows of which it is false go to `quarantine.<schema>_<name>` instead
-    -- require NAME: an expression over the whole table; where it is false the build is undone, and nothing reads it
-    -- volume: the day of a row; each day is to have about as many rows as such days usually have
+    -- row_check NAME: an expression over a row; rows of which it is false go to `quarantine.<schema>_<table>` instead
+    -- audit NAME: an expression over the whole table; where it is false the build is rolled back
+    -- anomaly_check: the day of a row; each day should have about as many rows as such days usually have
 
 The key must be set: in a table that has a quarantine, a row without it goes there too.
 
 Adding a table is adding a file. What the engine does with these is in `warehouse.incremental.engine`.
 """
 
+import difflib
 import hashlib
 import json
 import re
@@ -47,25 +51,40 @@ from typing import Any, Literal, cast, get_args
 import duckdb
 
 from contracts.errors import HeadraceError
-from contracts.topics import Case as TopicCase
+from contracts.topics import Case
 from warehouse.lake.text import quoted
 
-Case = TopicCase | Literal["operations"]
-CASES = (*get_args(TopicCase), "operations")
+Domain = Case | Literal["operations"]
+DOMAINS = (*get_args(Case), "operations")
 SQL_FOLDER = Path(__file__).parent / "sql"
 SCHEMAS = ("core", "marts")
 QUARANTINE = "quarantine"
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_KINDS = "key|case|description|dimension|partition|append|scope|reference|input|column|rule|require|volume"
-_HEADER = re.compile(rf"-- (?P<kind>{_KINDS})(?: (?P<subject>[^:]+))?: (?P<value>.+)")
-_DOCUMENTING = re.compile(r"-- (?:case|description|dimension|column|reference|require|volume)\b")
+_PLAIN = ("grain", "key", "domain", "description", "dimension", "partition", "materialized", "event_time", "group_by")
+_NAMED = ("input", "foreign_key", "column", "row_check", "audit")
+_HEADERS = (*_PLAIN, "anomaly_check", *_NAMED)
+_RENAMED = {
+    "case": "domain",
+    "append": "materialized: incremental_append` and `event_time",
+    "scope": "materialized: incremental_by_group` and `group_by",
+    "rule": "row_check",
+    "require": "audit",
+    "reference": "foreign_key",
+    "volume": "anomaly_check",
+}
+"""Headers of files written before the first release, by the words of today."""
+_HEADER = re.compile(r"-- (?P<kind>\w+)(?: (?P<subject>[^:]+))?: (?P<value>.+)")
+_AFFECTS = " affects"
+_DOCUMENTING = re.compile(r"-- (?:grain|domain|description|dimension|column|foreign_key|audit|anomaly_check)\b")
+_APPEND, _BY_GROUP = "incremental_append", "incremental_by_group"
+EVENT_ID = "event_id"
 _CONTINUED = "\n--     "
 _SPAN = re.compile(r"(?P<expression>.+) for (?P<count>\d+) (?P<unit>day|month)s")
 _REFERENCE = re.compile(r"(?P<table>\S+) \((?P<columns>.+)\)")
 
 
 class InvalidTable(HeadraceError):  # noqa: N818
-    """A table's file does not follow the form above: a mistake of whoever wrote it."""
+    """A table's file does not follow the form above: a mistake of its author."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +120,7 @@ class Table:
     name: str
     grain: str
     description: str
-    case: Case
+    domain: Domain
     key: tuple[str, ...]
     inputs: tuple[str, ...]
     sql: str
@@ -129,7 +148,7 @@ class Table:
 
     @property
     def quarantine(self) -> str | None:
-        """The table of the rows that are refused, where rows can be: there are rules, or events may be told twice."""
+        """The table of the rejected rows, where there can be any: there are row checks, or an event may come twice."""
         return f"{QUARANTINE}.{self.schema}_{self.name}" if self.rules or self.append else None
 
     @property
@@ -180,42 +199,75 @@ def parse(schema: str, name: str, text: str) -> Table:
     if schema not in SCHEMAS or not _NAME.fullmatch(name):
         raise InvalidTable(f"{where}: tables are named like files, in sql/core and sql/marts.")
     comment, sql = _split(text)
-    grain, *lines = comment
-    said: dict[str, dict[str, str]] = {}
+    headers = _headers(where, comment)
+    plain = {kind: values[""] for kind, values in headers.items() if "" in values}
+    if missing := {"grain", "key", "domain", "description", "materialized"} - plain.keys():
+        raise InvalidTable(f"{where}: the header lacks {', '.join(sorted(missing))}.")
+    if plain["domain"] not in DOMAINS:
+        raise InvalidTable(f"{where}: there is no domain {plain['domain']}; it is one of {', '.join(DOMAINS)}.")
+    _check_materialized(where, plain)
+    parsed = Table(
+        schema=schema,
+        name=name,
+        grain=plain["grain"],
+        description=plain["description"],
+        domain=cast("Domain", plain["domain"]),
+        key=_list(plain["key"]),
+        inputs=_inputs(where, sql),
+        sql=sql,
+        columns=headers.get("column", {}),
+        definition=_hash([sql, *(line for line in comment if not _DOCUMENTING.match(line))]),
+        documentation=_hash([line for line in comment if _DOCUMENTING.match(line)]),
+        append=(EVENT_ID, plain["event_time"]) if plain["materialized"] == _APPEND else (),
+        scope=_list(plain.get("group_by", "")),
+        scopes={
+            source.removesuffix(_AFFECTS): tuple(map(_grouping, _list(value)))
+            for source, value in headers.get("input", {}).items()
+        },
+        partition=plain.get("partition"),
+        dimension=plain.get("dimension") == "true",
+        references=tuple(_reference(where, *item) for item in headers.get("foreign_key", {}).items()),
+        rules=headers.get("row_check", {}),
+        requirements=headers.get("audit", {}),
+        volume=plain.get("anomaly_check"),
+    )
+    _check(parsed)
+    return parsed
+
+
+def _headers(where: str, lines: list[str]) -> dict[str, dict[str, str]]:
+    """The entries of a header by kind and, where the kind has one, subject."""
+    headers: dict[str, dict[str, str]] = {}
     for line in lines:
         match = _HEADER.fullmatch(line)
         if match is None:
             raise InvalidTable(f"{where}: cannot read the header line {line!r}.")
-        said.setdefault(match["kind"], {})[match["subject"] or ""] = match["value"]
-    plain = {kind: values[""] for kind, values in said.items() if "" in values}
-    if missing := {"key", "case", "description"} - plain.keys():
-        raise InvalidTable(f"{where}: the header lacks {', '.join(sorted(missing))}.")
-    if plain["case"] not in CASES:
-        raise InvalidTable(f"{where}: there is no case {plain['case']}.")
-    parsed = Table(
-        schema=schema,
-        name=name,
-        grain=grain.removeprefix("-- "),
-        description=plain["description"],
-        case=cast("Case", plain["case"]),
-        key=_list(plain["key"]),
-        inputs=_inputs(where, sql),
-        sql=sql,
-        columns=said.get("column", {}),
-        definition=_hash([sql, *(line for line in lines if not _DOCUMENTING.match(line))]),
-        documentation=_hash([grain, *(line for line in lines if _DOCUMENTING.match(line))]),
-        append=_list(plain.get("append", "")),
-        scope=_list(plain.get("scope", "")),
-        scopes={source: tuple(map(_grouping, _list(value))) for source, value in said.get("input", {}).items()},
-        partition=plain.get("partition"),
-        dimension=plain.get("dimension") == "true",
-        references=tuple(_reference(where, *item) for item in said.get("reference", {}).items()),
-        rules=said.get("rule", {}),
-        requirements=said.get("require", {}),
-        volume=plain.get("volume"),
-    )
-    _check(parsed)
-    return parsed
+        kind, subject = match["kind"], match["subject"] or ""
+        if kind in _RENAMED:
+            raise InvalidTable(f"{where}: the header `{kind}:` is now `{_RENAMED[kind]}:`.")
+        if kind not in _HEADERS:
+            near = difflib.get_close_matches(kind, _HEADERS, 1)
+            meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(_HEADERS)}."
+            raise InvalidTable(f"{where}: there is no header `{kind}`; {meant}")
+        if bool(subject) != (kind in _NAMED):
+            form = f"-- {kind}: VALUE" if subject else f"-- {kind} NAME: VALUE"
+            raise InvalidTable(f"{where}: write {line!r} as `{form}`.")
+        if kind == "input" and not subject.endswith(_AFFECTS):
+            raise InvalidTable(f"{where}: write {line!r} as `-- input {subject} affects: {match['value']}`.")
+        if subject in headers.setdefault(kind, {}):
+            raise InvalidTable(f"{where}: the header has `{' '.join(filter(None, [kind, subject]))}` twice.")
+        headers[kind][subject] = match["value"]
+    return headers
+
+
+def _check_materialized(where: str, plain: dict[str, str]) -> None:
+    needed = {_APPEND: "event_time", _BY_GROUP: "group_by"}
+    how = plain["materialized"]
+    if how not in needed:
+        raise InvalidTable(f"{where}: there is no `materialized: {how}`; it is {_APPEND} or {_BY_GROUP}.")
+    other = needed[_BY_GROUP if how == _APPEND else _APPEND]
+    if needed[how] not in plain or other in plain:
+        raise InvalidTable(f"{where}: `materialized: {how}` goes with `{needed[how]}` and without `{other}`.")
 
 
 def _split(text: str) -> tuple[list[str], str]:
@@ -250,18 +302,16 @@ def _tables_in(parsed: Any) -> Iterator[str]:
 
 def _check(parsed: Table) -> None:
     where = parsed.qualified
-    if bool(parsed.append) == bool(parsed.scope):
-        raise InvalidTable(f"{where}: the header says either `append` or `scope`.")
     if parsed.append and (len(parsed.inputs) != 1 or parsed.scopes):
-        raise InvalidTable(f"{where}: a table that appends has one input, without scope.")
+        raise InvalidTable(f"{where}: an `{_APPEND}` table has one input, without `affects`.")
     if parsed.append and "received_at" not in parsed.columns:
-        raise InvalidTable(f"{where}: a table that appends has a column `received_at`.")
+        raise InvalidTable(f"{where}: an `{_APPEND}` table has a column `received_at`.")
     if parsed.scope and set(parsed.scopes) != set(parsed.inputs):
-        raise InvalidTable(f"{where}: the inputs read are {parsed.inputs}, those with a scope {tuple(parsed.scopes)}.")
+        raise InvalidTable(f"{where}: the inputs are {parsed.inputs}, those with `affects` {tuple(parsed.scopes)}.")
     if any(len(expressions) != len(parsed.scope) for expressions in parsed.scopes.values()):
-        raise InvalidTable(f"{where}: every input gives one expression for each column of the scope.")
+        raise InvalidTable(f"{where}: every input gives one expression for each column of `group_by`.")
     if any(sum(each.span > 1 for each in groupings) > 1 for groupings in parsed.scopes.values()):
-        raise InvalidTable(f"{where}: an input spans groups in one column of the scope at most.")
+        raise InvalidTable(f"{where}: an input spans groups in one column of `group_by` at most.")
     if unknown := {*parsed.key, *parsed.append, *parsed.scope, *filter(None, [parsed.volume])} - parsed.columns.keys():
         raise InvalidTable(f"{where}: no description of column {', '.join(sorted(unknown))}.")
 
@@ -278,7 +328,7 @@ def _hash(parts: list[str]) -> str:
 def _reference(where: str, columns: str, target: str) -> Reference:
     match = _REFERENCE.fullmatch(target)
     if match is None:
-        raise InvalidTable(f"{where}: cannot read the reference {target!r}.")
+        raise InvalidTable(f"{where}: cannot read the foreign key {target!r}.")
     return Reference(_list(columns), match["table"], _list(match["columns"]))
 
 

@@ -7,7 +7,7 @@ import duckdb
 from warehouse.ingest.connect_staging import STAGED_TABLES, types_of
 from warehouse.ingest.raw import declared_schemas
 from warehouse.lake.watermarks import FRESHNESS_COLUMNS
-from warehouse.tables import CASES, Table, all_tables
+from warehouse.tables import DOMAINS, Table, all_tables
 
 _TITLES = {"ecommerce": "E-commerce", "data_science": "Data science", "operations": "Operations"}
 _INTRODUCTION = """Made from `warehouse/sql/` by `make docs`; edit the files, not this page. The same descriptions are
@@ -40,12 +40,12 @@ def column_types() -> dict[str, dict[str, str]]:
 
 
 def tables_page() -> str:
-    """`docs/reference/tables.md`: every table with what it is for, its rules and its columns."""
+    """`docs/reference/tables.md`: every table with what it is for, its checks and its columns."""
     parts = ["# Tables", _INTRODUCTION]
-    for case in CASES:
+    for domain in DOMAINS:
         known = (*(staged.table for staged in STAGED_TABLES.values()), *all_tables())
-        tables = sorted((table for table in known if table.case == case), key=lambda table: table.qualified)
-        parts.append(f"## {_TITLES[case]}")
+        tables = sorted((table for table in known if table.domain == domain), key=lambda table: table.qualified)
+        parts.append(f"## {_TITLES[domain]}")
         parts.append(" · ".join(f"[{table.qualified}](#{_anchor(table)})" for table in tables))
         parts += map(_section, tables)
     return "\n\n".join(parts) + "\n"
@@ -64,10 +64,10 @@ def _section(table: Table) -> str:
     ]
     lines = [f"### {table.qualified}", "", table.grain, table.description, "", " ".join(facts)]
     if table.rules:
-        lines += ["", f"Rows that break a rule are in `{table.quarantine}`:", ""]
+        lines += ["", f"Rows that fail one of these row checks go to `{table.quarantine}`:", ""]
         lines += [f"- {name}: `{rule}`" for name, rule in table.rules.items()]
     if table.requirements:
-        lines += ["", "A build that would break this is undone:", ""]
+        lines += ["", "A build that fails one of these audits is rolled back:", ""]
         lines += [f"- {name}: `{required}`" for name, required in table.requirements.items()]
     lines += ["", "| column | type | meaning |", "|---|---|---|"]
     types = column_types()[table.qualified]

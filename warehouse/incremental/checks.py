@@ -78,7 +78,7 @@ def checks_of(table: Table) -> tuple[Check, ...]:
         Check("columns_are_as_described", "The table has the columns that its file describes, and no others.")
     )
     if table.quarantine is not None:
-        about = f"No row broke a rule: {'; '.join(table.rules)}."
+        about = f"No row failed a row check: {'; '.join(table.rules)}."
         checks.append(Check("no_row_in_quarantine", about, is_warning=True))
     if table.volume is not None:
         about = f"The last complete {table.volume} has about as many rows as such days usually have."

@@ -53,7 +53,7 @@ def _sentiment() -> StagedTable:
             name="sentiment",
             grain="One row per scored event: a version of a post or feedback, or a deletion.",
             description="What the sentiment model said, as Connect delivered it; of a subject the last offset counts.",
-            case=TOPICS[STAGING.topic].case,
+            domain=TOPICS[STAGING.topic].case,
             key=(STAGING.key,),
             inputs=(),
             sql="",

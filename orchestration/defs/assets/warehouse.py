@@ -60,7 +60,7 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
     @dg.asset(
         key=table_key(table.qualified),
         deps=[topic_key(staged.delivery.topic)],
-        group_name=f"{table.case}/{table.schema}",
+        group_name=f"{table.domain}/{table.schema}",
         kinds={"postgres", "duckdb"},
         description=f"{table.grain}\n\n{table.description}",
         metadata={"key": ", ".join(table.key), "staging": staged.delivery.qualified},
@@ -78,7 +78,7 @@ def _table_asset(table: Table) -> dg.AssetsDefinition:
     @dg.asset(
         key=table_key(table.qualified),
         deps=list(dict.fromkeys(key for source in table.inputs for key in source_keys(source))),
-        group_name=f"{table.case}/{table.schema}",
+        group_name=f"{table.domain}/{table.schema}",
         kinds={"duckdb", "sql"},
         description=f"{table.grain}\n\n{table.description}",
         metadata={

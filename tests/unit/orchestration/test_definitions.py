@@ -14,7 +14,7 @@ from orchestration.defs.jobs import TRAIN, VERIFY_JOB
 from orchestration.keys import BUILD_JOB, FILE_KEY, model_key, table_key, table_name, topic_key
 from warehouse.ingest.connect_staging import STAGED_TABLES
 from warehouse.ingest.raw import raw_tables
-from warehouse.tables import CASES, all_tables
+from warehouse.tables import DOMAINS, all_tables
 
 MODEL_PARTS = ("frame", "version", "evaluation", "champion")
 RESCORING = model_key("behavior", "rescoring")
@@ -58,7 +58,7 @@ def test_every_mart_goes_back_to_a_topic_of_its_own_case(defs: dg.Definitions) -
     for table in all_tables():
         if table.schema == "marts":
             upstream = _upstream(parents, table_key(table.qualified))
-            cases = set(CASES) if table.case == "operations" else {table.case}
+            cases = set(DOMAINS) if table.domain == "operations" else {table.domain}
             assert cases & {TOPICS[name].case for name in TOPICS if topic_key(name) in upstream}, table.qualified
 
 

@@ -20,7 +20,7 @@ def test_the_saved_questions_ask_published_tables_and_chart_columns_that_they_se
             charted = [name for part in ("group_by", "split_by", "columns") for name in example.chart.get(part, [])]
             assert set(charted) <= selected, example.name
             assert json.dumps(example.as_json())
-    assert {example.case for example in examples()} == {"ecommerce", "data_science", "operations"}
+    assert {example.domain for example in examples()} == {"ecommerce", "data_science", "operations"}
 
 
 def _kind(column: str) -> str:

@@ -9,12 +9,13 @@ from warehouse.ingest.raw import declared_schemas, raw_tables
 from warehouse.tables import InvalidTable, Table, all_tables, comes_apart, parse
 
 TABLES = all_tables()
-VALID = """-- One row per thing.
+VALID = """-- grain: One row per thing.
 -- key: thing
--- case: ecommerce
+-- domain: ecommerce
 -- description: Things.
--- scope: thing
--- input raw.orders: order_id
+-- materialized: incremental_by_group
+-- group_by: thing
+-- input raw.orders affects: order_id
 -- column thing: The thing.
 select order_id as thing from raw.orders
 """
@@ -54,23 +55,37 @@ def test_tables_come_after_those_they_read() -> None:
 
 def test_both_cases_reach_from_raw_to_marts() -> None:
     for case in ("ecommerce", "data_science"):
-        assert {table.schema for table in TABLES if table.case == case} == {"core", "marts"}
+        assert {table.schema for table in TABLES if table.domain == case} == {"core", "marts"}
     assert {table.topic for table in raw_tables()} == set(TOPICS)
 
 
 @pytest.mark.parametrize(
     ("replaced", "by", "complaint"),
     [
-        ("ecommerce", "ecommerce\n-- volume: nowhere", "no description of column nowhere"),
+        ("ecommerce", "ecommerce\n-- anomaly_check: nowhere", "no description of column nowhere"),
         (
-            "thing\n-- input raw.orders: order_id",
-            "thing, thing\n-- input raw.orders: d for 2 days, e for 3 days",
+            "thing\n-- input raw.orders affects: order_id",
+            "thing, thing\n-- input raw.orders affects: d for 2 days, e for 3 days",
             "spans",
         ),
         ("-- key: thing\n", "", "lacks key"),
-        ("ecommerce", "retail", "no case retail"),
-        ("-- scope: thing\n", "", "either `append` or `scope`"),
-        ("raw.orders: order_id", "raw.customers: order_id", "inputs read"),
+        ("ecommerce", "retail", "no domain retail"),
+        ("-- grain: One row per thing.\n", "", "lacks grain"),
+        ("-- group_by: thing\n", "", "goes with `group_by`"),
+        ("-- group_by: thing", "-- group_by: thing\n-- event_time: thing", "without `event_time`"),
+        ("incremental_by_group", "view", "it is incremental_append or incremental_by_group"),
+        ("-- domain:", "-- case:", "`case:` is now `domain:`"),
+        ("-- group_by:", "-- scope:", "`scope:` is now `materialized: incremental_by_group` and `group_by:`"),
+        ("-- group_by:", "-- append:", "`append:` is now `materialized: incremental_append` and `event_time:`"),
+        ("-- column", "-- rule set: true\n-- column", "`rule:` is now `row_check:`"),
+        ("-- column", "-- require set: true\n-- column", "`require:` is now `audit:`"),
+        ("-- column", "-- reference a: b (c)\n-- column", "`reference:` is now `foreign_key:`"),
+        ("-- column", "-- volume: thing\n-- column", "`volume:` is now `anomaly_check:`"),
+        ("-- column", "-- row_chek set: true\n-- column", "did you mean `row_check`"),
+        (" affects:", ":", "-- input raw.orders affects: order_id"),
+        ("-- column", "-- audit: true\n-- column", "-- audit NAME: VALUE"),
+        ("-- column", "-- key: thing\n-- column", "has `key` twice"),
+        ("raw.orders affects: order_id", "raw.customers affects: order_id", "the inputs are"),
         ("order_id\n-- column", "order_id, country\n-- column", "one expression for each"),
         ("-- column thing: The thing.\n", "", "no description of column thing"),
         ("-- description: Things.", "-- nonsense", "cannot read the header line"),
@@ -87,7 +102,7 @@ def test_a_table_is_built_anew_for_what_decides_about_its_rows_and_not_for_a_des
     before = parse("core", "a", VALID)
     assert parse("core", "a", VALID + "where true").definition != before.definition
     assert (
-        parse("core", "a", VALID.replace("scope", "rule set: thing is not null\n-- scope", 1)).definition
+        parse("core", "a", VALID.replace("group_by", "row_check set: thing is not null\n-- group_by", 1)).definition
         != before.definition
     )
     described = parse("core", "a", VALID.replace("The thing", "That thing"))

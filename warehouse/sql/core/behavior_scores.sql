@@ -1,9 +1,10 @@
--- One row per score that the behaviour model gave.
+-- grain: One row per score that the behaviour model gave.
 -- key: event_id
--- case: ecommerce
+-- domain: ecommerce
 -- description: Every score with the segment it puts the customer into; the features it saw are in the raw topic.
 -- partition: year(cutoff_date), month(cutoff_date)
--- append: event_id, feature_cutoff
+-- materialized: incremental_append
+-- event_time: feature_cutoff
 -- column event_id: The event that carried the score.
 -- column customer_id: The customer.
 -- column feature_cutoff: The moment that the score is about: that of the customer's latest order or return.

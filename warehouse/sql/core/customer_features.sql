@@ -1,9 +1,10 @@
--- One row per customer with an order or a return.
+-- grain: One row per customer with an order or a return.
 -- key: customer_id
--- case: ecommerce
+-- domain: ecommerce
 -- description: What the behaviour model looks at, as `contracts/features.py` defines it and the stream computes it too.
--- scope: customer_id
--- input core.orders: customer_id
+-- materialized: incremental_by_group
+-- group_by: customer_id
+-- input core.orders affects: customer_id
 -- column customer_id: The customer.
 -- column feature_cutoff: Latest time of any order or return; nothing later is in the features.
 -- column orders: Orders placed, returns not counted.

@@ -1,13 +1,14 @@
--- One row per order or return of a customer, with the customer as they were then.
+-- grain: One row per order or return of a customer, with the customer as they were then.
 -- key: order_id
--- case: ecommerce
+-- domain: ecommerce
 -- description: Each order in the sequence of its customer's orders, joined to the row of core.customers that held when
 --     it was placed. Guests are left out.
 -- partition: year(order_date), month(order_date)
--- scope: customer_id
--- input core.orders: customer_id
--- input core.customers: customer_id
--- reference order_id: core.orders (order_id)
+-- materialized: incremental_by_group
+-- group_by: customer_id
+-- input core.orders affects: customer_id
+-- input core.customers affects: customer_id
+-- foreign_key order_id: core.orders (order_id)
 -- column order_id: Number of the order or return.
 -- column customer_id: The customer.
 -- column kind: `order` or `return`.

@@ -1,12 +1,13 @@
--- One row per customer and span of time in which the customer's row did not change.
+-- grain: One row per customer and span of time in which the customer's row did not change.
 -- key: customer_id, valid_from
--- case: ecommerce
+-- domain: ecommerce
 -- description: Type-2 dimension: join on customer_id and valid_from <= t < valid_to. A closed account has no current
 --     row.
 -- dimension: true
--- rule not from the future: try(valid_from - interval 1 day) <= received_at
--- scope: customer_id
--- input raw.customers: coalesce(customer_id, try(decode(_key)))
+-- row_check not from the future: try(valid_from - interval 1 day) <= received_at
+-- materialized: incremental_by_group
+-- group_by: customer_id
+-- input raw.customers affects: coalesce(customer_id, try(decode(_key)))
 -- column customer_id: The shop's own id.
 -- column country: Country of residence.
 -- column registered_at: When the account was opened, or the first order was seen.

@@ -1,13 +1,14 @@
--- One row per feedback form or review.
+-- grain: One row per feedback form or review.
 -- key: source, feedback_id
--- case: data_science
+-- domain: data_science
 -- description: Latest state of each filled-in form or review.
 -- partition: year(submitted_date), month(submitted_date)
--- rule rating is 1 to 5 stars: rating between 1 and 5
--- rule not from the future: submitted_at - interval 1 day <= received_at
--- volume: submitted_date
--- scope: source, feedback_id
--- input raw.customer_feedback: source, feedback_id
+-- row_check rating is 1 to 5 stars: rating between 1 and 5
+-- row_check not from the future: submitted_at - interval 1 day <= received_at
+-- anomaly_check: submitted_date
+-- materialized: incremental_by_group
+-- group_by: source, feedback_id
+-- input raw.customer_feedback affects: source, feedback_id
 -- column source: The source that sent it.
 -- column feedback_id: Id of the form or review, unique within its source.
 -- column event_id: The event with the latest state; sentiment refers to it.

@@ -1,11 +1,12 @@
--- One row per form or review with a text, and topic that it is about.
+-- grain: One row per form or review with a text, and topic that it is about.
 -- key: source, feedback_id, topic
--- case: data_science
+-- domain: data_science
 -- description: What people write about: a text is about a topic when it holds one of its words, so it may be about several;
 --     `other` are those about none.
--- scope: source, feedback_id
--- input core.feedback: source, feedback_id
--- reference source, feedback_id: core.feedback (source, feedback_id)
+-- materialized: incremental_by_group
+-- group_by: source, feedback_id
+-- input core.feedback affects: source, feedback_id
+-- foreign_key source, feedback_id: core.feedback (source, feedback_id)
 -- column source: The source that sent it.
 -- column feedback_id: The form or review.
 -- column topic: `delivery`, `price`, `quality`, `fit and size`, `looks`, `comfort`, `service`, `food`, `battery and

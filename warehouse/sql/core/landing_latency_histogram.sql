@@ -1,25 +1,26 @@
--- One row per topic, minute in which any of its records landed, latency type, and number of seconds.
+-- grain: One row per topic, minute in which any of its records landed, latency type, and number of seconds.
 -- key: topic, landed_minute, latency_type, seconds
--- case: operations
+-- domain: operations
 -- description: How long records took to land, as counts by seconds, from which quantiles of hours add up.
 --     Invalid records are counted too.
--- scope: topic, landed_minute
--- input raw.web_logs: 'web_logs', date_trunc('minute', _landed_at)
--- input raw.web_logs_quarantine: 'web_logs', date_trunc('minute', _landed_at)
--- input raw.orders: 'orders', date_trunc('minute', _landed_at)
--- input raw.orders_quarantine: 'orders', date_trunc('minute', _landed_at)
--- input raw.customers: 'customers', date_trunc('minute', _landed_at)
--- input raw.customers_quarantine: 'customers', date_trunc('minute', _landed_at)
--- input raw.customer_behavior: 'customer_behavior', date_trunc('minute', _landed_at)
--- input raw.customer_behavior_quarantine: 'customer_behavior', date_trunc('minute', _landed_at)
--- input raw.social_media: 'social_media', date_trunc('minute', _landed_at)
--- input raw.social_media_quarantine: 'social_media', date_trunc('minute', _landed_at)
--- input raw.weather_data: 'weather_data', date_trunc('minute', _landed_at)
--- input raw.weather_data_quarantine: 'weather_data', date_trunc('minute', _landed_at)
--- input raw.customer_feedback: 'customer_feedback', date_trunc('minute', _landed_at)
--- input raw.customer_feedback_quarantine: 'customer_feedback', date_trunc('minute', _landed_at)
--- input raw.customer_sentiment: 'customer_sentiment', date_trunc('minute', _landed_at)
--- input raw.customer_sentiment_quarantine: 'customer_sentiment', date_trunc('minute', _landed_at)
+-- materialized: incremental_by_group
+-- group_by: topic, landed_minute
+-- input raw.web_logs affects: 'web_logs', date_trunc('minute', _landed_at)
+-- input raw.web_logs_quarantine affects: 'web_logs', date_trunc('minute', _landed_at)
+-- input raw.orders affects: 'orders', date_trunc('minute', _landed_at)
+-- input raw.orders_quarantine affects: 'orders', date_trunc('minute', _landed_at)
+-- input raw.customers affects: 'customers', date_trunc('minute', _landed_at)
+-- input raw.customers_quarantine affects: 'customers', date_trunc('minute', _landed_at)
+-- input raw.customer_behavior affects: 'customer_behavior', date_trunc('minute', _landed_at)
+-- input raw.customer_behavior_quarantine affects: 'customer_behavior', date_trunc('minute', _landed_at)
+-- input raw.social_media affects: 'social_media', date_trunc('minute', _landed_at)
+-- input raw.social_media_quarantine affects: 'social_media', date_trunc('minute', _landed_at)
+-- input raw.weather_data affects: 'weather_data', date_trunc('minute', _landed_at)
+-- input raw.weather_data_quarantine affects: 'weather_data', date_trunc('minute', _landed_at)
+-- input raw.customer_feedback affects: 'customer_feedback', date_trunc('minute', _landed_at)
+-- input raw.customer_feedback_quarantine affects: 'customer_feedback', date_trunc('minute', _landed_at)
+-- input raw.customer_sentiment affects: 'customer_sentiment', date_trunc('minute', _landed_at)
+-- input raw.customer_sentiment_quarantine affects: 'customer_sentiment', date_trunc('minute', _landed_at)
 -- column topic: The topic.
 -- column landed_minute: The minute in which they landed, in UTC, by its beginning.
 -- column latency_type: `lateness`, from the event to its landing, or `landing`, from when Kafka took the record to its

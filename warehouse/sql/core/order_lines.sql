@@ -1,13 +1,14 @@
--- One row per line of an order, return or adjustment.
+-- grain: One row per line of an order, return or adjustment.
 -- key: order_id, line_number
--- case: ecommerce
+-- domain: ecommerce
 -- description: The lines of exactly the documents in core.orders, with what the marts ask about the order beside them.
 -- partition: year(order_date), month(order_date)
--- scope: order_id
--- input raw.orders: order_id
--- input core.orders: order_id
--- reference order_id: core.orders (order_id)
--- reference sku: core.products (sku)
+-- materialized: incremental_by_group
+-- group_by: order_id
+-- input raw.orders affects: order_id
+-- input core.orders affects: order_id
+-- foreign_key order_id: core.orders (order_id)
+-- foreign_key sku: core.products (sku)
 -- column order_id: Number of the order, return or adjustment.
 -- column line_number: Place in the document, from 1.
 -- column sku: Product code.

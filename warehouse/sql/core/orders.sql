@@ -1,16 +1,17 @@
--- One row per order, return or adjustment, whichever channels reported it.
+-- grain: One row per order, return or adjustment, whichever channels reported it.
 -- key: order_id
--- case: ecommerce
+-- domain: ecommerce
 -- description: Where the order database and the web log both report an order, the order database takes precedence; of
 --     conflicting web orders, one that bears the shop's signature. Unverified ones are here, and in no mart's revenue.
 -- partition: year(order_date), month(order_date)
--- rule currency is an ISO 4217 code: regexp_full_match(currency, '[A-Z]{3}')
--- rule not from the future: ordered_at - interval 1 day <= received_at
--- rule quantities are within bounds: revenue is not null
--- volume: order_date
--- scope: order_id
--- input raw.orders: order_id
--- reference customer_id: core.customers (customer_id)
+-- row_check currency is an ISO 4217 code: regexp_full_match(currency, '[A-Z]{3}')
+-- row_check not from the future: ordered_at - interval 1 day <= received_at
+-- row_check quantities are within bounds: revenue is not null
+-- anomaly_check: order_date
+-- materialized: incremental_by_group
+-- group_by: order_id
+-- input raw.orders affects: order_id
+-- foreign_key customer_id: core.customers (customer_id)
 -- column order_id: Number of the order, return or adjustment.
 -- column event_id: The event that the row was made from.
 -- column channel: The channel that takes precedence for this order: `store`, the order database, or `web`, the log.

@@ -1,10 +1,11 @@
--- One row per public post.
+-- grain: One row per public post.
 -- key: platform, post_id
--- case: data_science
+-- domain: data_science
 -- description: Latest state of each post. Of a deleted post, only the fact that it existed is kept.
--- volume: posted_date
--- scope: platform, post_id
--- input raw.social_media: platform, post_id
+-- anomaly_check: posted_date
+-- materialized: incremental_by_group
+-- group_by: platform, post_id
+-- input raw.social_media affects: platform, post_id
 -- column platform: Such as `bluesky`, `mastodon` or `twitter`.
 -- column post_id: The platform's own id.
 -- column event_id: The event with the latest state; sentiment refers to it.

@@ -1,10 +1,11 @@
--- One row per product that was ever on an order.
+-- grain: One row per product that was ever on an order.
 -- key: sku
--- case: ecommerce
+-- domain: ecommerce
 -- description: Product dimension, made from the order lines, since no source sends products.
 -- dimension: true
--- scope: sku
--- input core.order_lines: sku
+-- materialized: incremental_by_group
+-- group_by: sku
+-- input core.order_lines affects: sku
 -- column sku: Product code.
 -- column description: Latest name of the product on an order; empty where none was given.
 -- column first_sold_on: Day of its first line on an order.

@@ -1,13 +1,14 @@
--- One row per customer, version of the behaviour model and day on which it scored the customer.
+-- grain: One row per customer, version of the behaviour model and day on which it scored the customer.
 -- key: customer_id, model_version, cutoff_date
--- case: ecommerce
+-- domain: ecommerce
 -- description: The last score of the day, and when the customer ordered next. Whether a score came true is known 30 days
 --     after its cutoff.
 -- partition: year(cutoff_date), month(cutoff_date)
--- scope: customer_id
--- input core.behavior_scores: customer_id
--- input core.orders: customer_id
--- reference event_id: core.behavior_scores (event_id)
+-- materialized: incremental_by_group
+-- group_by: customer_id
+-- input core.behavior_scores affects: customer_id
+-- input core.orders affects: customer_id
+-- foreign_key event_id: core.behavior_scores (event_id)
 -- column customer_id: The customer.
 -- column model_version: Version of the model, or `rfm-rule`.
 -- column cutoff_date: Day of the cutoff, in UTC.

@@ -1,9 +1,10 @@
--- One row per customer and segment that they entered or left at a time.
+-- grain: One row per customer and segment that they entered or left at a time.
 -- key: customer_id, changed_at, segment
--- case: ecommerce
+-- domain: ecommerce
 -- description: How customers move between segments. A move is two rows: one left, one entered.
--- scope: customer_id
--- input core.behavior_scores: customer_id
+-- materialized: incremental_by_group
+-- group_by: customer_id
+-- input core.behavior_scores affects: customer_id
 -- column customer_id: The customer.
 -- column changed_at: The cutoff of the first score with the new segment.
 -- column changed_date: Day of the change, in UTC.

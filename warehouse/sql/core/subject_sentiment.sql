@@ -1,12 +1,13 @@
--- One row per post or feedback that was scored.
+-- grain: One row per post or feedback that was scored.
 -- key: subject, subject_id
--- case: data_science
+-- domain: data_science
 -- description: The sentiment model's score of the latest version of each post and feedback. Of a deleted post, only the
 --     fact that it existed is kept.
 -- partition: year(authored_date), month(authored_date)
--- scope: subject, subject_id
--- input core.sentiment: subject, subject_id
--- volume: authored_date
+-- materialized: incremental_by_group
+-- group_by: subject, subject_id
+-- input core.sentiment affects: subject, subject_id
+-- anomaly_check: authored_date
 -- column subject: `post` or `feedback`.
 -- column subject_id: `platform/post_id` of a post, or the id of the feedback.
 -- column event_id: The event that carried the latest score.

@@ -1,15 +1,16 @@
--- One row per station and period observed.
+-- grain: One row per station and period observed.
 -- key: station, period_s, observed_at
--- case: data_science
+-- domain: data_science
 -- description: Observations in SI units. A record that comes later corrects the one before it.
 -- partition: year(observed_date)
--- rule temperature is of this planet: temperature_c between -90 and 60
--- rule humidity is a percentage: relative_humidity_pct between 0 and 100
--- rule wind is not negative: least(wind_speed_ms, wind_gust_ms) >= 0
--- rule pressure is at sea level: pressure_hpa between 850 and 1090
--- rule precipitation is not negative: precipitation_mm >= 0
--- scope: station, period_s, observed_at
--- input raw.weather_data: station, period_s, event_time
+-- row_check temperature is of this planet: temperature_c between -90 and 60
+-- row_check humidity is a percentage: relative_humidity_pct between 0 and 100
+-- row_check wind is not negative: least(wind_speed_ms, wind_gust_ms) >= 0
+-- row_check pressure is at sea level: pressure_hpa between 850 and 1090
+-- row_check precipitation is not negative: precipitation_mm >= 0
+-- materialized: incremental_by_group
+-- group_by: station, period_s, observed_at
+-- input raw.weather_data affects: station, period_s, event_time
 -- column station: Station or place.
 -- column period_s: Length of the period observed, in seconds.
 -- column observed_at: End of the period.

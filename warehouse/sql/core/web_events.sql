@@ -1,13 +1,14 @@
--- One row per line of the access log.
+-- grain: One row per line of the access log.
 -- key: event_id
--- case: ecommerce
+-- domain: ecommerce
 -- description: Requests and tracking-pixel hits, each once however often it was sent.
 -- partition: year(event_date), month(event_date)
--- append: event_id, event_time
--- rule status is an HTTP status: status between 100 and 599
--- rule not from the future: event_time - interval 1 day <= received_at
--- rule quantity is within bounds: quantity between -100000000 and 100000000
--- volume: event_date
+-- materialized: incremental_append
+-- event_time: event_time
+-- row_check status is an HTTP status: status between 100 and 599
+-- row_check not from the future: event_time - interval 1 day <= received_at
+-- row_check quantity is within bounds: quantity between -100000000 and 100000000
+-- anomaly_check: event_date
 -- column event_id: Stable under re-sending: derived from the line's own position and content.
 -- column event_time: When the request was made.
 -- column event_date: Day of the request, in UTC.

@@ -1,11 +1,12 @@
--- One row per order in the web log; two where one is unverified and one bears the shop's signature.
+-- grain: One row per order in the web log; two where one is unverified and one bears the shop's signature.
 -- key: order_id, is_unverified
--- case: ecommerce
+-- domain: ecommerce
 -- description: Orders as they were extracted from the visits, whether or not another channel reports them too.
 --     `core.orders` resolves conflicts.
 -- partition: year(order_date), month(order_date)
--- append: event_id, ordered_at
--- rule quantities are within bounds: revenue is not null
+-- materialized: incremental_append
+-- event_time: ordered_at
+-- row_check quantities are within bounds: revenue is not null
 -- column order_id: Number of the order.
 -- column event_id: The event that reported it.
 -- column ordered_at: When the purchase was made.

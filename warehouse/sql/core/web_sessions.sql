@@ -1,11 +1,12 @@
--- One row per visit of a browser to the shop.
+-- grain: One row per visit of a browser to the shop.
 -- key: browser_id, session_date, session_key
--- case: ecommerce
+-- domain: ecommerce
 -- description: By the pixel's session id where a visit has one; else a visit ends with 30 minutes without a request.
 --     All visits end at midnight, UTC, so that a late event concerns one day.
 -- partition: year(session_date), month(session_date)
--- scope: browser_id, session_date
--- input core.web_events: browser_id, event_date
+-- materialized: incremental_by_group
+-- group_by: browser_id, session_date
+-- input core.web_events affects: browser_id, event_date
 -- column browser_id: The same for all requests of one address and user agent.
 -- column session_date: Day of the visit, in UTC.
 -- column session_key: Session id of the tracking pixel, or the start of the visit as `@` and seconds since 1970.

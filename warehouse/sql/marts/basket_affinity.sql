@@ -1,10 +1,11 @@
--- One row per month and pair of products often ordered together.
+-- grain: One row per month and pair of products often ordered together.
 -- key: sale_month, sku_a, sku_b
--- case: ecommerce
+-- domain: ecommerce
 -- description: What is bought together, by the measures of association rules (Agrawal, Imieliński, Swami 1993). Pairs
 --     in at least 3 orders and 0.5% of the month's are here; an order with more than 300 products makes no pairs.
--- scope: sale_month
--- input core.order_lines: date_trunc('month', order_date)::date
+-- materialized: incremental_by_group
+-- group_by: sale_month
+-- input core.order_lines affects: date_trunc('month', order_date)::date
 -- column sale_month: The month, by its first day.
 -- column sku_a: One product, the first of the two by its code.
 -- column sku_b: The other.

@@ -1,9 +1,10 @@
--- One row per month in which customers first ordered, and month since in which any of them ordered.
+-- grain: One row per month in which customers first ordered, and month since in which any of them ordered.
 -- key: cohort_month, months_since_first
--- case: ecommerce
+-- domain: ecommerce
 -- description: Of the customers who first ordered in a month, how many ordered again so many months later.
--- scope: cohort_month
--- input core.customer_orders: cohort_month
+-- materialized: incremental_by_group
+-- group_by: cohort_month
+-- input core.customer_orders affects: cohort_month
 -- column cohort_month: Month of the first order, by its first day.
 -- column months_since_first: Calendar months since then; 0 is the month itself.
 -- column cohort_size: Customers whose first order was in that month.

@@ -1,11 +1,12 @@
--- One row per day, traffic source and kind of device.
+-- grain: One row per day, traffic source and kind of device.
 -- key: session_date, traffic_source, device
--- case: ecommerce
+-- domain: ecommerce
 -- description: How many visits get how far, from looking to buying, and the orders extracted from them. Bots are left
 --     out. Unverified purchases and orders in another currency than most are counted apart.
--- scope: session_date
--- input core.web_sessions: session_date
--- input core.web_orders: order_date
+-- materialized: incremental_by_group
+-- group_by: session_date
+-- input core.web_sessions affects: session_date
+-- input core.web_orders affects: order_date
 -- column session_date: Day of the visits, in UTC.
 -- column traffic_source: What led to the visit: `direct`, `search`, `social`, `email`, `internal` or `referral`;
 --     `unknown` for orders whose visit is not there.

@@ -1,14 +1,15 @@
--- One row per customer with an account, an order or a return.
+-- grain: One row per customer with an account, an order or a return.
 -- key: customer_id
--- case: ecommerce
+-- domain: ecommerce
 -- description: What is known of a customer. Amounts are in the currency of their orders; those of a customer with orders
 --     in several currencies are empty, since they do not add up.
--- scope: customer_id
--- input core.customers: customer_id
--- input core.customer_orders: customer_id
--- input core.customer_features: customer_id
--- input core.behavior_scores: customer_id
--- input core.feedback: customer_id
+-- materialized: incremental_by_group
+-- group_by: customer_id
+-- input core.customers affects: customer_id
+-- input core.customer_orders affects: customer_id
+-- input core.customer_features affects: customer_id
+-- input core.behavior_scores affects: customer_id
+-- input core.feedback affects: customer_id
 -- column customer_id: The customer.
 -- column country_of_residence: Country of residence, as known last; empty where the customer database does not
 --     know them.

@@ -1,25 +1,26 @@
--- One row per topic, day, stage and reason for which records were rejected.
+-- grain: One row per topic, day, stage and reason for which records were rejected.
 -- key: topic, rejected_date, stage, reason
--- case: operations
+-- domain: operations
 -- description: Dead letters and quarantined records by reason; numbers in a reason are written `#`, so that similar ones
 --     count together.
--- scope: topic, rejected_date
--- input raw.web_logs_dlq: 'web_logs', _kafka_time::date
--- input raw.web_logs_quarantine: 'web_logs', _kafka_time::date
--- input raw.orders_dlq: 'orders', _kafka_time::date
--- input raw.orders_quarantine: 'orders', _kafka_time::date
--- input raw.customers_dlq: 'customers', _kafka_time::date
--- input raw.customers_quarantine: 'customers', _kafka_time::date
--- input raw.customer_behavior_dlq: 'customer_behavior', _kafka_time::date
--- input raw.customer_behavior_quarantine: 'customer_behavior', _kafka_time::date
--- input raw.social_media_dlq: 'social_media', _kafka_time::date
--- input raw.social_media_quarantine: 'social_media', _kafka_time::date
--- input raw.weather_data_dlq: 'weather_data', _kafka_time::date
--- input raw.weather_data_quarantine: 'weather_data', _kafka_time::date
--- input raw.customer_feedback_dlq: 'customer_feedback', _kafka_time::date
--- input raw.customer_feedback_quarantine: 'customer_feedback', _kafka_time::date
--- input raw.customer_sentiment_dlq: 'customer_sentiment', _kafka_time::date
--- input raw.customer_sentiment_quarantine: 'customer_sentiment', _kafka_time::date
+-- materialized: incremental_by_group
+-- group_by: topic, rejected_date
+-- input raw.web_logs_dlq affects: 'web_logs', _kafka_time::date
+-- input raw.web_logs_quarantine affects: 'web_logs', _kafka_time::date
+-- input raw.orders_dlq affects: 'orders', _kafka_time::date
+-- input raw.orders_quarantine affects: 'orders', _kafka_time::date
+-- input raw.customers_dlq affects: 'customers', _kafka_time::date
+-- input raw.customers_quarantine affects: 'customers', _kafka_time::date
+-- input raw.customer_behavior_dlq affects: 'customer_behavior', _kafka_time::date
+-- input raw.customer_behavior_quarantine affects: 'customer_behavior', _kafka_time::date
+-- input raw.social_media_dlq affects: 'social_media', _kafka_time::date
+-- input raw.social_media_quarantine affects: 'social_media', _kafka_time::date
+-- input raw.weather_data_dlq affects: 'weather_data', _kafka_time::date
+-- input raw.weather_data_quarantine affects: 'weather_data', _kafka_time::date
+-- input raw.customer_feedback_dlq affects: 'customer_feedback', _kafka_time::date
+-- input raw.customer_feedback_quarantine affects: 'customer_feedback', _kafka_time::date
+-- input raw.customer_sentiment_dlq affects: 'customer_sentiment', _kafka_time::date
+-- input raw.customer_sentiment_quarantine affects: 'customer_sentiment', _kafka_time::date
 -- column topic: The topic the record was meant for.
 -- column rejected_date: Day on which Kafka took the record, in UTC.
 -- column stage: What rejected it, such as `source:access-log` or `processor:order-extractor`; `landing` for what is no

@@ -1,9 +1,10 @@
--- One row per day and channel.
+-- grain: One row per day and channel.
 -- key: submitted_date, channel
--- case: data_science
+-- domain: data_science
 -- description: How much feedback came in, and how people rate.
--- scope: submitted_date
--- input core.feedback: submitted_date
+-- materialized: incremental_by_group
+-- group_by: submitted_date
+-- input core.feedback affects: submitted_date
 -- column submitted_date: Day the feedback was submitted, in UTC.
 -- column channel: How it was submitted.
 -- column responses: Forms and reviews.

@@ -1,10 +1,11 @@
--- One row per month, channel and topic that feedback is about.
+-- grain: One row per month, channel and topic that feedback is about.
 -- key: submitted_month, channel, topic
--- case: data_science
+-- domain: data_science
 -- description: What people write about and how they rate when they do. A text is about a topic when it holds one of its
 --     words, so it may be about several; `other` are those about none.
--- scope: submitted_month
--- input core.feedback_topics: date_trunc('month', submitted_date)::date
+-- materialized: incremental_by_group
+-- group_by: submitted_month
+-- input core.feedback_topics affects: date_trunc('month', submitted_date)::date
 -- column submitted_month: The month, by its first day.
 -- column channel: How it was submitted.
 -- column topic: `delivery`, `price`, `quality`, `fit and size`, `looks`, `comfort`, `service`, `food`, `battery and

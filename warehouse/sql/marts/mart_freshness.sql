@@ -1,9 +1,10 @@
--- One row per topic and hour in which its records became available in the marts.
+-- grain: One row per topic and hour in which its records became available in the marts.
 -- key: topic, available_hour
--- case: operations
+-- domain: operations
 -- description: How long records take from Kafka to the marts: until the build that has them is published.
--- scope: topic, available_hour
--- input meta.freshness: topic, available_hour
+-- materialized: incremental_by_group
+-- group_by: topic, available_hour
+-- input meta.freshness affects: topic, available_hour
 -- column topic: The topic.
 -- column available_hour: The hour in which they became available to queries, in UTC, by its beginning.
 -- column records: Records measured.

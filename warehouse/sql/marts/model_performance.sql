@@ -1,12 +1,13 @@
--- One row per version of the behaviour model, month of the cutoff, and whether it was scored afterwards.
+-- grain: One row per version of the behaviour model, month of the cutoff, and whether it was scored afterwards.
 -- key: model_version, cutoff_month, is_backtest
--- case: operations
+-- domain: operations
 -- description: How accurate the scores were, for each day whose following 30 days are over. A sale on a later day (at
 --     most a month later) shows that they are. `is_backtest` separates scores of a past that the model may have learned
 --     from.
--- scope: cutoff_month
--- input core.score_outcomes: date_trunc('month', cutoff_date)::date
--- input marts.sales_daily: date_trunc('month', sale_date - 62)::date for 3 months
+-- materialized: incremental_by_group
+-- group_by: cutoff_month
+-- input core.score_outcomes affects: date_trunc('month', cutoff_date)::date
+-- input marts.sales_daily affects: date_trunc('month', sale_date - 62)::date for 3 months
 -- column model_version: Version of the model, or `rfm-rule`.
 -- column cutoff_month: Month of the cutoffs, by its first day.
 -- column is_backtest: The scores were made after the 30 days that they are about.

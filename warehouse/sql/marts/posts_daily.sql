@@ -1,9 +1,10 @@
--- One row per day, platform and language.
+-- grain: One row per day, platform and language.
 -- key: posted_date, platform, language
--- case: data_science
+-- domain: data_science
 -- description: How much was posted where. Posts of which only the deletion was seen are left out.
--- scope: posted_date
--- input core.posts: posted_date
+-- materialized: incremental_by_group
+-- group_by: posted_date
+-- input core.posts affects: posted_date
 -- column posted_date: Day of posting, in UTC.
 -- column platform: Such as `bluesky`, `mastodon` or `twitter`.
 -- column language: ISO 639 code as declared, `und` where none was.

@@ -1,10 +1,11 @@
--- One row per month, currency and product that was sold or returned in it.
+-- grain: One row per month, currency and product that was sold or returned in it.
 -- key: sale_month, currency, sku
--- case: ecommerce
+-- domain: ecommerce
 -- description: Products ranked by what they brought in a month, against the month before.
--- scope: sale_month
--- input core.order_lines: date_trunc('month', order_date)::date for 2 months
--- reference sku: core.products (sku)
+-- materialized: incremental_by_group
+-- group_by: sale_month
+-- input core.order_lines affects: date_trunc('month', order_date)::date for 2 months
+-- foreign_key sku: core.products (sku)
 -- column sale_month: The month, by its first day.
 -- column currency: ISO 4217 code of the amounts.
 -- column sku: Product code.

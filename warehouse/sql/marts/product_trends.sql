@@ -1,11 +1,12 @@
--- One row per product, currency and day on which it was sold or returned.
+-- grain: One row per product, currency and day on which it was sold or returned.
 -- key: sku, currency, sale_date
--- case: ecommerce
+-- domain: ecommerce
 -- description: How each product moves: what was sold on the day, and over the weeks that end with it.
 -- partition: year(sale_date), month(sale_date)
--- scope: sku, sale_date
--- input core.order_lines: sku, order_date for 28 days
--- reference sku: core.products (sku)
+-- materialized: incremental_by_group
+-- group_by: sku, sale_date
+-- input core.order_lines affects: sku, order_date for 28 days
+-- foreign_key sku: core.products (sku)
 -- column sku: Product code.
 -- column currency: ISO 4217 code of the amounts.
 -- column sale_date: The day, in UTC.

@@ -1,10 +1,11 @@
--- One row per month, country of residence and currency.
+-- grain: One row per month, country of residence and currency.
 -- key: sale_month, country_of_residence, currency
--- case: ecommerce
+-- domain: ecommerce
 -- description: Sales by where customers lived when they ordered: the customer's row of that moment, not of today,
 --     counts. Guests are left out.
--- scope: sale_month
--- input core.customer_orders: date_trunc('month', order_date)::date
+-- materialized: incremental_by_group
+-- group_by: sale_month
+-- input core.customer_orders affects: date_trunc('month', order_date)::date
 -- column sale_month: The month, by its first day.
 -- column country_of_residence: Country of residence then; `Unspecified` where the customer was not known then.
 -- column currency: ISO 4217 code of the amounts.

@@ -1,12 +1,13 @@
--- One row per day, country, channel and currency in which anything was ordered, returned or adjusted.
+-- grain: One row per day, country, channel and currency in which anything was ordered, returned or adjusted.
 -- key: sale_date, country, channel, currency
--- case: ecommerce
+-- domain: ecommerce
 -- description: Sales by day and country. Revenue is net: orders plus the negative amounts of returns and adjustments.
 --     Unverified purchases are left out.
--- require all orders are counted: sum(revenue) is not distinct from
+-- audit all orders are counted: sum(revenue) is not distinct from
 --     (select sum(revenue) from core.orders where kind <> 'unverified')
--- scope: sale_date
--- input core.orders: order_date
+-- materialized: incremental_by_group
+-- group_by: sale_date
+-- input core.orders affects: order_date
 -- column sale_date: Day the document was made, in UTC.
 -- column country: Country of the customer; `Unspecified` where the source names none.
 -- column channel: `store` or `web`.

@@ -1,10 +1,11 @@
--- One row per segment and day on which a customer entered or left it.
+-- grain: One row per segment and day on which a customer entered or left it.
 -- key: segment, changed_date
--- case: ecommerce
+-- domain: ecommerce
 -- description: Segments over time: how many customers came, went and were in it at the end of the day. A day without a
 --     row is as the day before.
--- scope: segment
--- input core.segment_changes: segment
+-- materialized: incremental_by_group
+-- group_by: segment
+-- input core.segment_changes affects: segment
 -- column segment: Named segment.
 -- column changed_date: The day, in UTC.
 -- column customers_entered: Customers who entered it.

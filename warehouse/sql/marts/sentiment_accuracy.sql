@@ -1,13 +1,14 @@
--- One row per day, channel of the feedback and version of the sentiment model.
+-- grain: One row per day, channel of the feedback and version of the sentiment model.
 -- key: submitted_date, channel, model_version
--- case: operations
+-- domain: operations
 -- description: The label that the sentiment model predicted for the text of a feedback, compared with the actual one:
 --     the person's label where there is one, else their stars (1 and 2 are negative, 3 neutral, 4 and 5 positive). All
 --     counts add up over days: recall of a class is `negative_true_positives / negative_actual`, and the mean of the three
 --     is the macro-recall.
--- scope: submitted_date
--- input core.subject_sentiment: authored_date
--- input core.feedback: submitted_date
+-- materialized: incremental_by_group
+-- group_by: submitted_date
+-- input core.subject_sentiment affects: authored_date
+-- input core.feedback affects: submitted_date
 -- column submitted_date: Day the feedback was submitted, in UTC.
 -- column channel: Where it was given.
 -- column model_version: Version of the model, or `vader`.

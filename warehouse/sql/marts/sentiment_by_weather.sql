@@ -1,11 +1,12 @@
--- One row per station, subject and kind of weather.
+-- grain: One row per station, subject and kind of weather.
 -- key: station, subject, weather
--- case: data_science
+-- domain: data_science
 -- description: Whether people write more gladly on some days than on others. Days are what is compared, not texts:
 --     those of one day share all else that happened on it. So intervals are over the days, and below 5 days there are
 --     none. Weather goes with the season, so a difference here says nothing of its cause.
--- scope: station, subject
--- input marts.sentiment_weather_daily: station, subject
+-- materialized: incremental_by_group
+-- group_by: station, subject
+-- input marts.sentiment_weather_daily affects: station, subject
 -- column station: Station or place of the weather.
 -- column subject: `post` or `feedback`.
 -- column weather: `wet` or `dry`, by precipitation; `freezing`, `cool` or `warm`, by temperature.

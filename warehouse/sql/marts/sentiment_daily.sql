@@ -1,10 +1,11 @@
--- One row per day, platform and subject.
+-- grain: One row per day, platform and subject.
 -- key: authored_date, platform, subject
--- case: data_science
+-- domain: data_science
 -- description: How posts and feedback feel, with 95% intervals (Wilson 1927, "Probable Inference, the Law of
 --     Succession, and Statistical Inference"): of few texts one cannot say much. Deleted ones are left out.
--- scope: authored_date
--- input core.subject_sentiment: authored_date
+-- materialized: incremental_by_group
+-- group_by: authored_date
+-- input core.subject_sentiment affects: authored_date
 -- column authored_date: Day it was posted or submitted, in UTC.
 -- column platform: Platform of the posts, or channel of the feedback.
 -- column subject: `post` or `feedback`.

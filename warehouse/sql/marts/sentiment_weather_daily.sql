@@ -1,11 +1,12 @@
--- One row per day, station and subject, where both the weather and texts of the day are known.
+-- grain: One row per day, station and subject, where both the weather and texts of the day are known.
 -- key: authored_date, station, subject
--- case: data_science
+-- domain: data_science
 -- description: The sentiment of each day beside its weather. Texts carry no place, so each station is held against all
 --     of them: choose the station where the people are.
--- scope: authored_date
--- input core.subject_sentiment: authored_date
--- input marts.weather_daily: observed_date
+-- materialized: incremental_by_group
+-- group_by: authored_date
+-- input core.subject_sentiment affects: authored_date
+-- input marts.weather_daily affects: observed_date
 -- column authored_date: The day, in UTC.
 -- column station: Station or place of the weather.
 -- column subject: `post` or `feedback`.

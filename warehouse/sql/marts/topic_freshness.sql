@@ -1,10 +1,11 @@
--- One row per topic and hour in which anything of it landed.
+-- grain: One row per topic and hour in which anything of it landed.
 -- key: topic, landed_hour
--- case: operations
+-- domain: operations
 -- description: How fresh the landed data is and how late events come, in seconds, above 100 s to two digits. Records that
 --     are no valid event are counted too.
--- scope: topic, landed_hour
--- input core.landing_latency_histogram: topic, date_trunc('hour', landed_minute)
+-- materialized: incremental_by_group
+-- group_by: topic, landed_hour
+-- input core.landing_latency_histogram affects: topic, date_trunc('hour', landed_minute)
 -- column topic: The topic.
 -- column landed_hour: The hour in which it landed, in UTC, by its beginning.
 -- column records: Records landed, tombstones included.

@@ -1,9 +1,10 @@
--- One row per day, station and length of the periods observed.
+-- grain: One row per day, station and length of the periods observed.
 -- key: observed_date, station, period_s
--- case: data_science
+-- domain: data_science
 -- description: The weather of each day, in SI units. Hourly and daily observations of a station are kept apart.
--- scope: observed_date, station
--- input core.weather: observed_date, station
+-- materialized: incremental_by_group
+-- group_by: observed_date, station
+-- input core.weather affects: observed_date, station
 -- column observed_date: The day, in UTC.
 -- column station: Station or place.
 -- column period_s: Length of the periods observed, in seconds.

@@ -1,5 +1,5 @@
 -- title: Countries by revenue
--- case: ecommerce
+-- domain: ecommerce
 -- chart: {"plugin": "X Bar", "group_by": ["country"], "split_by": ["currency"], "columns": ["revenue"], "sort": [["revenue", "desc"]]}
 select country, currency, sum(revenue)::double as revenue, sum(orders)::int as orders, sum(units)::double as units
 from marts.sales_daily

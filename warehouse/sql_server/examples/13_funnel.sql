@@ -1,5 +1,5 @@
 -- title: From visit to purchase, by device
--- case: ecommerce
+-- domain: ecommerce
 -- chart: {"plugin": "Y Bar", "group_by": ["device"], "columns": ["sessions", "sessions_with_cart", "sessions_with_purchase"]}
 select
     device,

@@ -1,5 +1,5 @@
 -- title: How posts and feedback feel, by day
--- case: data_science
+-- domain: data_science
 -- chart: {"plugin": "Y Line", "group_by": ["authored_date"], "split_by": ["subject"], "columns": ["net_sentiment_pct"], "aggregates": {"net_sentiment_pct": "avg"}}
 select
     authored_date,

@@ -1,5 +1,5 @@
 -- title: Sentiment by weather, with the days behind it
--- case: data_science
+-- domain: data_science
 -- chart: {"plugin": "Y Bar", "group_by": ["weather"], "split_by": ["subject"], "columns": ["mean_daily_positive_pct"], "aggregates": {"mean_daily_positive_pct": "avg"}}
 select
     station,

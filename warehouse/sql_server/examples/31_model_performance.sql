@@ -1,5 +1,5 @@
 -- title: How the behaviour model's scores came true, by month
--- case: operations
+-- domain: operations
 -- chart: {"plugin": "Y Line", "group_by": ["cutoff_month"], "split_by": ["model_version"], "columns": ["auc"], "aggregates": {"auc": "avg"}}
 select cutoff_month, model_version, is_backtest, scores, repurchase_rate_pct, mean_probability_pct, auc, brier, calibration_error
 from marts.model_performance

@@ -1,5 +1,5 @@
 -- title: What the sentiment model makes of feedback, against its stars
--- case: operations
+-- domain: operations
 -- chart: {"plugin": "Y Bar", "group_by": ["model_version"], "columns": ["accuracy_pct", "macro_recall_pct"], "aggregates": {"accuracy_pct": "avg", "macro_recall_pct": "avg"}}
 select
     model_version,

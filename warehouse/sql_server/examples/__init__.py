@@ -1,7 +1,7 @@
 """The saved questions of the page: one SQL file each, with its title and chart in the comment that it begins with.
 
 -- title: what the question answers
--- case: ecommerce | data_science | operations
+-- domain: ecommerce | data_science | operations
 -- chart: how the viewer shows the answer at first, in its own configuration (JSON)
 """
 
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_HEADER = re.compile(r"-- (title|case|chart): (.+)\n")
+_HEADER = re.compile(r"-- (title|domain|chart): (.+)\n")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Example:
 
     name: str
     title: str
-    case: str
+    domain: str
     chart: dict[str, Any]
     sql: str
 
@@ -37,6 +37,6 @@ def examples() -> tuple[Example, ...]:
 
 def _read(path: Path) -> Example:
     text = path.read_text(encoding="utf-8")
-    said = dict(_HEADER.findall(text))
+    header = dict(_HEADER.findall(text))
     sql = _HEADER.sub("", text).strip()
-    return Example(path.stem, said["title"], said["case"], json.loads(said["chart"]), sql)
+    return Example(path.stem, header["title"], header["domain"], json.loads(header["chart"]), sql)

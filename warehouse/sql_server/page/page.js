@@ -70,13 +70,13 @@ async function download() {
   }
 }
 
-const CASES = { ecommerce: "Shop", data_science: "Voices and weather", operations: "Operations" };
+const DOMAINS = { ecommerce: "Shop", data_science: "Voices and weather", operations: "Operations" };
 
 async function listExamples() {
   const examples = await (await fetch("/api/examples")).json();
-  for (const [name, title] of Object.entries(CASES)) {
+  for (const [name, title] of Object.entries(DOMAINS)) {
     element("examples").append(made("h3", title));
-    for (const example of examples.filter((each) => each.case === name)) {
+    for (const example of examples.filter((each) => each.domain === name)) {
       const button = made("button", example.title);
       button.onclick = () => {
         document.querySelector("nav [aria-current]")?.removeAttribute("aria-current");
