@@ -89,7 +89,7 @@ def phase(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
 @contextmanager
 def following(settings: Settings) -> Iterator[None]:
     """A builder that follows, for the length of the block."""
-    command = [sys.executable, "-m", "headrace", "build", "--follow"]
+    command = [sys.executable, "-m", "headrace", "build", "--watch"]
     process = subprocess.Popen(command, env=environment(settings), stdout=sys.stderr)
     try:
         yield

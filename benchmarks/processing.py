@@ -77,7 +77,7 @@ class Run:
 
 
 def process_all(settings: Settings, name: str) -> None:
-    """One slot of the runtime as `headrace process` runs it, until it is killed."""
+    """One slot of the runtime as `headrace processor run` runs it, until it is killed."""
     from streaming.runtime import process
 
     process.keep_memory()

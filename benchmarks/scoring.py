@@ -191,7 +191,7 @@ def bare_of(topic: str) -> Any:
 
 
 def work(settings: Settings, processor: Any) -> None:
-    """One slot of the runtime, as `headrace process` runs it, until it is killed."""
+    """One slot of the runtime, as `headrace processor run` runs it, until it is killed."""
     from streaming.runtime import process
 
     process.keep_memory()

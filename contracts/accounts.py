@@ -105,9 +105,9 @@ class ProcessorAccount:
 class DeliveryAccount:
     """What a topic holds of each key, and what Connect has stored of it.
 
-    `live` is the latest record of each key that was not refused, `gone` that of a key that ends in a tombstone.
+    `live` is the latest record of each key that was not rejected, `gone` that of a key that ends in a tombstone.
     `rows` are the topic id and the place of each row. `bounds` are the first offset retained and the end of the scan;
-    below `committed` everything is delivered or refused.
+    below `committed` everything is delivered or rejected.
     """
 
     topic: str
@@ -117,7 +117,7 @@ class DeliveryAccount:
     committed: dict[int, int]
     live: dict[str, Place]
     gone: dict[str, Place]
-    refused: int
+    rejected: int
     rows: dict[str, tuple[UUID, Place]]
 
 

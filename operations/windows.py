@@ -1,6 +1,6 @@
 """Windows to evaluate champions on, read from files: rows in the form of the model's frame.
 
-Files are read as `headrace replay` reads them, so that a window is what the warehouse would hold.
+Files are read as `headrace ingest` reads them, so that a window is what the warehouse would hold.
 `models.evaluation` evaluates a champion on it.
 """
 
@@ -59,7 +59,7 @@ def intent_window(path: Path) -> "pl.DataFrame":
 
 
 def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "pl.DataFrame":
-    """Labelled texts in any of the forms that `headrace replay labelled` reads, each text once.
+    """Labelled texts in any of the forms that `headrace ingest labelled` reads, each text once.
 
     They count as posts where the file knows three classes, as feedback where two, or as `to` says.
 

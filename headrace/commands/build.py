@@ -16,9 +16,9 @@ def register(app: typer.Typer) -> None:
 
 def build(
     tables: Annotated[list[str] | None, typer.Argument(help="Such as marts.sales_daily; all when none.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Build anew instead of by what changed.")] = False,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Stay, and build whenever something has landed, until SIGTERM or Ctrl-C.")
+    full: Annotated[bool, typer.Option("--full", help="Compute every row again, and write those that differ.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep running, and build whenever something has landed.")
     ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until what was sent before has landed.")] = 60.0,
 ) -> None:
@@ -30,8 +30,8 @@ def build(
 
     settings = Settings()
     logs.configure(settings.log_level, console=sys.stderr.isatty())
-    if follow:
-        _follow(settings, tables, full)
+    if watch:
+        _watch(settings, tables, full)
         return
     with postgres_for_call(settings):
         _wait_for_landing(settings, wait)
@@ -46,7 +46,7 @@ def build(
         raise typer.Exit(1)
 
 
-def _follow(settings: "Settings", tables: list[str] | None, full: bool) -> None:
+def _watch(settings: "Settings", tables: list[str] | None, full: bool) -> None:
     import signal
     from threading import Event
 
@@ -54,7 +54,7 @@ def _follow(settings: "Settings", tables: list[str] | None, full: bool) -> None:
     from orchestration.follow import follow
 
     if tables or full:
-        raise typer.BadParameter("--follow builds everything, by what changed.")
+        raise typer.BadParameter("--watch builds everything, by what changed.")
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

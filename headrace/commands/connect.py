@@ -40,7 +40,7 @@ def apply(as_json: Json = False) -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """Show every connector with its tasks, its lag and what ended it; exit 1 unless all of them run."""
+    """Show every connector with its tasks and lag. Exit 1 unless all of them run."""
     from dataclasses import asdict
 
     from contracts.settings import Settings

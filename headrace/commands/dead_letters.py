@@ -28,7 +28,7 @@ _COMMON_REASONS = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    dlq = typer.Typer(name="dlq", help="Dead letters: what was refused, why, and replaying it.", no_args_is_help=True)
+    dlq = typer.Typer(name="dlq", help="Dead letters: list rejected records, and replay them.", no_args_is_help=True)
     dlq.command("list")(list_letters)
     dlq.command()(show)
     dlq.command()(replay)
@@ -94,10 +94,10 @@ def replay(
     stage: Stage = None,
     since: Since = None,
     until: Until = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be replayed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be replayed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send dead letters into their topic again, each at most once, if the contract takes them now."""
+    """Send dead letters into their topic again. Each at most once, and only if the contract accepts it now."""
     from streaming.runtime.dead_letters import replay as replaying
     from streaming.runtime.dead_letters.letters import topic_of
 

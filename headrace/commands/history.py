@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(name="warehouse", help="The warehouse's past and its upkeep.", no_args_is_help=True)
-    for command in (snapshots, diff, rollback, release, maintain):
+    for command in (snapshots, diff, rollback, unhold, maintain):
         group.command()(command)
     app.add_typer(group)
 
@@ -40,7 +40,7 @@ def snapshots(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List the moments that the warehouse can be seen at and rolled back to."""
+    """List the snapshots that can be queried and restored."""
     from warehouse.time_travel.history import snapshots as read
 
     with _opened() as lake:
@@ -58,7 +58,7 @@ def diff(
     table: Annotated[str | None, typer.Option(help="Show the differing rows of this table.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show which tables differ between two moments and by how many rows, or the rows of one table."""
+    """Show which tables differ between two snapshots. By how many rows, or the rows of one table."""
     from headrace.commands.warehouse import print_table as print_rows
     from warehouse.lake.snapshots import snapshot_at
     from warehouse.time_travel.history import diff as compare
@@ -89,7 +89,7 @@ def rollback(
     to: Annotated[str, typer.Argument(help="A snapshot's number, or a time in UTC such as '2026-11-01 12:00'.")],
     tables: Annotated[list[str] | None, typer.Argument(help="Only these; all built tables when none.")] = None,
 ) -> None:
-    """Undo: give the built tables the rows again that they had then, as a new snapshot. `raw` is left as it is."""
+    """Restore built tables to an earlier snapshot. The restored rows are a new snapshot; `raw` is not changed."""
     from warehouse.lake.snapshots import snapshot_at
     from warehouse.publication.publish import publish
     from warehouse.time_travel.rollback import rollback as undo
@@ -102,22 +102,22 @@ def rollback(
         typer.echo(f"{each.table}: {what}{'; held' if each.held else ''}")
     typer.echo(f"The tables are as of snapshot {done.to} again, in {lake.settings.warehouse_file.name} too.")
     if any(each.held for each in done.tables):
-        typer.echo("A held table is built again once its file is corrected, or after `headrace warehouse release`.")
+        typer.echo("A held table is built again once its file is corrected, or after `headrace warehouse unhold`.")
 
 
-def release(
+def unhold(
     tables: Annotated[list[str] | None, typer.Argument(help="Only these; all when none.")] = None,
 ) -> None:
-    """End the holds that a rollback placed: the next build builds these tables again."""
+    """End the holds that a rollback placed. The next build builds these tables again."""
     from warehouse.time_travel.holds import release as end_holds
 
     with _opened(read_only=False) as lake:
         released = end_holds(lake, tables or None)
-    typer.echo(f"Released: {', '.join(released)}." if released else "Nothing was held.")
+    typer.echo(f"No longer held: {', '.join(released)}." if released else "Nothing was held.")
 
 
 def maintain(as_json: Json = False) -> None:
-    """Merge small files, expire old snapshots, delete what nobody needs. Dagster does it every night by itself."""
+    """Merge small files and expire old snapshots. Dagster does it daily."""
     from warehouse.maintenance.maintain import maintain as run
 
     with _opened(read_only=False) as lake:

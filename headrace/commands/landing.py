@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def run(
     index: Annotated[int, typer.Option(min=0, help="Stable number of this lander in its group.")] = 0,
 ) -> None:
-    """Run one lander until it is told to stop. `headrace up` runs it under the supervisor."""
+    """Run one lander until it is stopped. `headrace up` runs it."""
     from streaming.runtime import process
 
     process.keep_memory()
@@ -54,7 +54,7 @@ def run(
 
 
 def status(as_json: Json = False) -> None:
-    """Show how far each topic has landed, which partitions are stopped, and what no client can read."""
+    """Show how far each topic has landed. Names stopped partitions and unreadable records, too."""
     from dataclasses import asdict
 
     from contracts.settings import Settings
@@ -102,7 +102,7 @@ def _unreadable_row(each: "SetApart") -> tuple[str, ...]:
 
 
 def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped partitions.")]) -> None:
-    """Record that some records of a topic can never be landed, and let landing go on behind them."""
+    """Skip records that can never be landed. Landing resumes behind them, and `verify` accounts for them."""
     from contracts.errors import Terminal
     from contracts.settings import Settings
     from streaming.landing import accounts
@@ -124,16 +124,16 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
         typer.echo(f"No partition of {topic} is stopped: nothing to accept.")
     for gap in accepted:
         end = "the end of the deleted topic" if gap.to_offset is None else f"{gap.to_offset - 1}"
-        typer.echo(f"{topic}-{gap.partition}: gave up offsets {gap.from_offset} to {end} ({gap.reason})")
+        typer.echo(f"{topic}-{gap.partition}: skipped offsets {gap.from_offset} to {end} ({gap.reason})")
 
 
 def abort_transaction(
     topic: Annotated[str, typer.Argument(help="Topic of the partition that is held back.")],
     partition: Annotated[int, typer.Argument(min=0, help="Number of the partition.")],
 ) -> None:
-    """End the transaction that holds readers of a partition back, as aborted: what is in it is never read.
+    """Abort the transaction that blocks a partition. Its records are never read.
 
-    For one whose program is gone for good; `headrace status` and `headrace verify` show it.
+    For a transaction whose program will not come back; `headrace status` and `headrace verify` show it.
     """
     from contracts.errors import Terminal
     from contracts.settings import Settings
@@ -153,7 +153,7 @@ def abort_transaction(
 
 
 def repair() -> None:
-    """Write landed files that are missing or damaged anew, from the records that Kafka still holds."""
+    """Write missing or damaged landed files again from Kafka."""
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from operations.repair import repair as repaired
@@ -164,7 +164,7 @@ def repair() -> None:
     with postgres_for_call(settings):
         count = 0
         for file in repaired(settings):
-            typer.echo(f"{file.path}: written anew, {file.rows:,} rows")
+            typer.echo(f"{file.path}: written again, {file.rows:,} rows")
             count += 1
     if not count:
         typer.echo("No landed file is damaged: nothing to repair.")
@@ -202,7 +202,7 @@ def verify(
 
 
 _FAULTS = ("lost", "duplicated", "unknown", "altered", "chain_breaks", "damaged_files")
-_DELIVERY_HEADER = ("delivered to", "live keys", "rows", "refused", "behind", "remarks")
+_DELIVERY_HEADER = ("delivered to", "live keys", "rows", "rejected", "behind", "remarks")
 _STAGED_HEADER = ("taken into", "rows", "behind", "remarks")
 _PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "behind", "remarks")
 _HEADER = ("partition", "held", "landed", "registered", "quarantined", "behind", "remarks")
@@ -234,7 +234,7 @@ def _print(result: "Reconciliation") -> None:
 def _delivery_row(row: "DeliveryResult") -> tuple[str, ...]:
     named = [name for name in ("lost", "unexpected", "older") if getattr(row, name)]
     remarks = "; ".join(f"{getattr(row, name):,} {name}" for name in named)
-    return (row.table, *(f"{count:,}" for count in (row.live, row.rows, row.refused, row.pending)), remarks)
+    return (row.table, *(f"{count:,}" for count in (row.live, row.rows, row.rejected, row.pending)), remarks)
 
 
 def _staged_row(row: "StagedAccount") -> tuple[str, ...]:

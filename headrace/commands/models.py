@@ -38,7 +38,7 @@ def list_versions(
     model: Annotated[str | None, typer.Argument(help="Name of a model; all when left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the versions, the latest first, with what was decided about each."""
+    """List the versions with the decision about each. The latest comes first."""
     from models.artifact import NAMES
 
     with _registry() as registry:
@@ -54,7 +54,7 @@ def list_versions(
 
 
 def show(model: Model, version: Number = None, as_json: Json = False) -> None:
-    """Show one version: its data, parameters, figures with intervals beside the baselines, and the decision."""
+    """Show one version of a model. Its data, parameters, metrics beside the baselines, and the decision."""
     from models.registry import champions
 
     with _registry() as registry:
@@ -82,7 +82,7 @@ def promote(
     reason: Reason = "by the command line",
     as_json: Json = False,
 ) -> None:
-    """Promote a version if it is better than the champion by more than chance; exit 1 where it is refused."""
+    """Promote a version if it beats the champion. By more than chance; exit 1 if it does not."""
     from models import frames
     from models.registry import succession
 
@@ -97,7 +97,7 @@ def promote(
             verdict = succession.consider(registry, wanted, frame)
             promoted, said = verdict.promoted, verdict.reason
     outcome = {"version": wanted.name, "promoted": promoted, "reason": said}
-    _tell(outcome, f"{wanted.name} {'is the champion' if promoted else 'was refused'}: {said}", as_json)
+    _tell(outcome, f"{wanted.name} {'is the champion' if promoted else 'was not promoted'}: {said}", as_json)
     raise typer.Exit(int(not promoted))
 
 
@@ -111,7 +111,7 @@ def rollback(model: Model, reason: Reason = "by the command line", as_json: Json
 
 
 def reproduce(model: Model, version: Number = None, as_json: Json = False) -> None:
-    """Train a version once more from its kept frame; exit 1 unless it says the same to the last bit."""
+    """Train a version again from its kept frame. Exit 1 unless every prediction is the same to the last bit."""
     from models import frames, training
 
     with _registry() as registry:

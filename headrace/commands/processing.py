@@ -1,51 +1,69 @@
-"""The command that runs one slot of a processor."""
+"""`headrace processor`: run one instance of a processor, or reset it."""
 
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from contracts.settings import Settings
+    from streaming.processors.processor import Processor
+
+Name = Annotated[str, typer.Argument(help="Name of the processor, such as `order-extractor`.")]
+
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(process)
+    """Add the group."""
+    group = typer.Typer(name="processor", help="Run a processor by hand, or delete its state.", no_args_is_help=True)
+    group.command()(run)
+    group.command()(reset)
+    app.add_typer(group)
 
 
-def process(
-    name: Annotated[str, typer.Argument(help="Name of the processor, such as `order-extractor`.")],
-    index: Annotated[int, typer.Option(min=0, help="Stable number of this slot in the processor's group.")] = 0,
-    start_over: Annotated[
-        bool, typer.Option("--start-over", help="Forget all state and positions of the stopped processor, and end.")
-    ] = False,
+def run(
+    name: Name,
+    instance: Annotated[int, typer.Option(min=0, help="Stable number of this instance in the processor's group.")] = 0,
 ) -> None:
-    """Run one slot of a processor until it is told to stop. `headrace up` runs them all under the supervisor."""
+    """Run one instance of a processor until it is stopped. `headrace up` runs them all."""
     from streaming.runtime import process as tuning
 
     tuning.keep_memory()
-    from contracts.errors import Terminal
-    from contracts.settings import Settings
     from streaming.processors.registry import PROCESSORS, SERVING
-    from streaming.runtime import logs, metrics
+    from streaming.runtime import metrics
     from streaming.runtime.champions import Follower
-    from streaming.runtime.processing.start_over import forget
     from streaming.runtime.processing.worker import Worker
 
-    settings = Settings()
-    if name not in PROCESSORS:
-        raise Terminal(f"There is no processor {name}.", remedy=f"There are: {', '.join(PROCESSORS)}.")
-    logs.configure(settings.log_level, console=sys.stderr.isatty())
-    if start_over:
-        forget(settings, PROCESSORS[name]())
-        typer.echo(f"{name} will begin anew, at the beginning of its input topics.")
-        return
+    settings, processor = _configured(name)
     metrics.serve(
-        settings, settings.port("processor-metrics") + list(PROCESSORS).index(name) * settings.processors + index
+        settings, settings.port("processor-metrics") + list(PROCESSORS).index(name) * settings.processors + instance
     )
-    worker = Worker(settings, PROCESSORS[name](), index=index)
+    worker = Worker(settings, processor, index=instance)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     if name in SERVING:
         Follower(settings, SERVING[name]).start()
     tuning.tune()
     worker.run()
+
+
+def reset(name: Name) -> None:
+    """Delete the state and positions of a stopped processor. It starts from the beginning of its inputs."""
+    from streaming.runtime.processing.start_over import forget
+
+    settings, processor = _configured(name)
+    forget(settings, processor)
+    typer.echo(f"{name} was reset. It starts from the beginning of its input topics.")
+
+
+def _configured(name: str) -> "tuple[Settings, Processor]":
+    from contracts.errors import Terminal
+    from contracts.settings import Settings
+    from streaming.processors.registry import PROCESSORS
+    from streaming.runtime import logs
+
+    settings = Settings()
+    if name not in PROCESSORS:
+        raise Terminal(f"There is no processor {name}.", remedy=f"There are: {', '.join(PROCESSORS)}.")
+    logs.configure(settings.log_level, console=sys.stderr.isatty())
+    return settings, PROCESSORS[name]()

@@ -1,4 +1,4 @@
-"""Commands that feed the platform: a live `source`, `replay` of a file, `simulate` a shop."""
+"""Commands that feed the platform: a live `source`, `ingest` of a file, `simulate` a shop."""
 
 import json
 import signal
@@ -30,17 +30,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(source)
-    app.command()(replay)
+    app.command()(ingest)
     app.command()(simulate)
 
 
 def source(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(LIVE_NAMES)}; your own as `module:class`.")],
     status: Annotated[
-        bool, typer.Option("--status", help="Print where each stream stands and what became of its inputs, and end.")
+        bool, typer.Option("--status", help="Print the position and the counts of each stream, and exit.")
     ] = False,
 ) -> None:
-    """Run a live source until it is told to stop. `headrace up` runs those that HEADRACE_SOURCES names."""
+    """Run a live source until it is stopped. `headrace up` runs those in HEADRACE_SOURCES."""
     from streaming.runtime import logs, metrics
     from streaming.sources.live.registry import FEEDBACK, configured, open_source
 
@@ -93,21 +93,21 @@ def _show_positions(settings: Settings, name: str) -> None:
         typer.echo(json.dumps(told))
 
 
-def replay(
+def ingest(
     source: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCE_NAMES)}.")],
     path: Annotated[Path, typer.Argument(help="The file; for `labelled` also the folder of texts and labels.")],
     rate: Rate = None,
     follow: Annotated[bool, typer.Option("--follow", help="access-log: wait for more, as `tail -F` does.")] = False,
     to: Annotated[str | None, typer.Option(help="labelled: `social_media` or `customer_feedback`.")] = None,
     classes: Annotated[
-        int | None, typer.Option(min=2, max=3, help="labelled: 2 or 3, when not told by the file.")
+        int | None, typer.Option(min=2, max=3, help="labelled: 2 or 3, if the file does not say.")
     ] = None,
-    station: Annotated[str | None, typer.Option(help="weather: name of the place, when not told by the file.")] = None,
+    station: Annotated[str | None, typer.Option(help="weather: name of the place, if the file does not say.")] = None,
     event_time: Annotated[
         datetime | None, typer.Option(help="reviews, labelled: the time of all events (UTC), instead of 2000-01-01.")
     ] = None,
     date_format: Annotated[
-        str | None, typer.Option(help="online-retail: `dmy` or `mdy` for dates in numbers, when not told by the file.")
+        str | None, typer.Option(help="online-retail: `dmy` or `mdy` for dates in numbers, if the file does not say.")
     ] = None,
     into: Annotated[
         str | None, typer.Option(help="online-retail: `shop-db`, the shop's database, instead of the topics.")
@@ -169,9 +169,9 @@ def simulate(
         datetime | None, typer.Option(help="Time of the first event (UTC); live without a seed: now.")
     ] = None,
     orders: Annotated[
-        Path | None, typer.Option(help="An order book (as for `replay online-retail`) to replay as an access log.")
+        Path | None, typer.Option(help="An order book (as for `ingest online-retail`) to send as an access log.")
     ] = None,
-    date_format: Annotated[str | None, typer.Option(help="--orders: as for `replay online-retail`.")] = None,
+    date_format: Annotated[str | None, typer.Option(help="--orders: as for `ingest online-retail`.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run a shop: visits, orders, posts, feedback and weather.

@@ -78,7 +78,7 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge the champion on a file that it has not seen, beside the baselines."""
+    """Evaluate the champion on a file that it has not seen. Beside the baselines."""
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from models import evaluation

@@ -124,7 +124,7 @@ def _processor_programs(settings: Settings) -> list[Program]:
     return [
         Program(
             *(f"{name}-{index}", "processors", "platform"),
-            [sys.executable, "-m", "headrace", "process", name, "--index", str(index)],
+            [sys.executable, "-m", "headrace", "processor", "run", name, "--instance", str(index)],
             settings.port("processor-metrics") + place,
             kafka_user="processor",
         )

@@ -143,7 +143,7 @@ def _require(part: pl.DataFrame) -> None:
         raise Refused(
             f"{part.height} readable texts ({found}) are too few to learn or to judge from: it takes {MIN_ROWS} with"
             f" {MIN_OF_A_CLASS} of each class, and a fifth of them is put aside.",
-            remedy="Import labelled texts (`headrace replay labelled`), or wait for more feedback with ratings.",
+            remedy="Import labelled texts (`headrace ingest labelled`), or wait for more feedback with ratings.",
         )
 
 

@@ -114,12 +114,12 @@ class ProcessorResult:
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """How a table that is filled by Connect adds up. Every number counts keys, and so rows, but for `refused`.
+    """How a table that is filled by Connect adds up. Every number counts keys, and so rows, but for `rejected`.
 
     live: in the topic, the latest record of the key being no tombstone. rows: in the table.
     lost: below what the delivery has committed, and not in the table as in the topic. pending: not delivered yet.
     unexpected: in the table, and not live in what the topic retains. older: rows of records that it retains no more.
-    refused: records in the dead letters.
+    rejected: records in the dead letters.
     """
 
     table: str
@@ -129,7 +129,7 @@ class DeliveryResult:
     pending: int
     unexpected: int
     older: int
-    refused: int
+    rejected: int
 
     @property
     def sound(self) -> bool:
@@ -254,7 +254,7 @@ def _delivered(account: DeliveryAccount) -> DeliveryResult:
         pending=pending,
         unexpected=unexpected,
         older=older,
-        refused=account.refused,
+        rejected=account.rejected,
     )
 
 

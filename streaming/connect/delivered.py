@@ -47,9 +47,9 @@ def _partitions(settings: Settings, topic: str) -> range:
 
 
 def undelivered(settings: Settings, delivery: Delivery) -> int:
-    """Records that the topic holds now and that are neither delivered nor refused."""
+    """Records that the topic holds now and that are neither delivered nor rejected."""
     waiting = {place for place, _ in _read(settings, delivery.topic, committed_offsets(settings, delivery))}
-    return len(waiting - refused(settings, delivery)) if waiting else 0
+    return len(waiting - rejected(settings, delivery)) if waiting else 0
 
 
 def wait_until_delivered(settings: Settings, *, timeout: float) -> int:
@@ -62,7 +62,7 @@ def wait_until_delivered(settings: Settings, *, timeout: float) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def refused(settings: Settings, delivery: Delivery) -> set[Place]:
+def rejected(settings: Settings, delivery: Delivery) -> set[Place]:
     """The records that Connect has put into the dead letters. It may do so more than once."""
     _, start, end = letters.bounds(quiet_admin(settings), delivery.topic)
     stage = f"connect:{sink_name(delivery)}"
@@ -98,7 +98,7 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
     # 1. Commits first: what is below them is in the table by now. 2. The topic. 3. The table, which may be ahead of it.
     committed = committed_offsets(settings, delivery)
     bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
-    dead = refused(settings, delivery)
+    dead = rejected(settings, delivery)
     passed = apart.ranges(db, topic_id, sink_name(delivery))
     found: dict[str, dict[int, tuple[Place, bool]]] = {}
     for place, message in _read(settings, delivery.topic, {}):
@@ -116,7 +116,7 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
         committed=committed,
         live={key: place for key, (place, gone) in latest.items() if not gone},
         gone={key: place for key, (place, gone) in latest.items() if gone},
-        refused=len(dead),
+        rejected=len(dead),
         rows=rows,
     )
 

@@ -39,7 +39,7 @@ def _open(path: Path, stop: Event) -> BinaryIO | None:
             ) from error
         if (packing := packing_of(handle.peek(MAGIC_BYTES)[:MAGIC_BYTES])) is not None:
             handle.close()
-            raise Terminal(f"{path} is {packing} and cannot be followed.", remedy="Replay it without `--follow`.")
+            raise Terminal(f"{path} is {packing} and cannot be followed.", remedy="Ingest it without `--follow`.")
         return handle
     return None
 

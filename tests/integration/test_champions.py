@@ -53,7 +53,7 @@ class Scores:
 
 
 def test_the_running_scorer_follows_promotion_and_rollback_and_a_worse_challenger_is_refused(fresh: Settings) -> None:
-    command = [sys.executable, "-m", "headrace", "process", BehaviorScorer.name]
+    command = [sys.executable, "-m", "headrace", "processor", "run", BehaviorScorer.name]
     scorer = subprocess.Popen(command, env=environment(fresh))
     try:
         scores = Scores(fresh)

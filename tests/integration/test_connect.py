@@ -23,7 +23,7 @@ from operations.reconciliation.stack import reconcile_stack
 from streaming.connect import shop
 from streaming.connect.applying import apply, configure
 from streaming.connect.connectors import CUSTOMERS_SOURCE, ORDERS_SOURCE, sink_name
-from streaming.connect.delivered import delivery_accounts, refused, undelivered, wait_until_delivered
+from streaming.connect.delivered import delivery_accounts, rejected, undelivered, wait_until_delivered
 from streaming.connect.filling import fill
 from streaming.connect.status import connector_statuses
 from streaming.connect.watching import Watcher
@@ -112,7 +112,7 @@ def test_rows_are_the_latest_records_and_what_the_contract_refuses_is_in_the_dea
     taken = {str(row[0]) for row in rows(connected, "select customer_id from serving.customer_behavior")}
     verdicts = {name: _accepts(value) for name, value in VALUES}
     assert {name: f"case-{number}" in taken for number, (name, _) in enumerate(VALUES)} == verdicts
-    assert len(refused(connected, SERVING)) == sum(not valid for valid in verdicts.values()) + len(no_keys)
+    assert len(rejected(connected, SERVING)) == sum(not valid for valid in verdicts.values()) + len(no_keys)
     assert rows(connected, "select event_id, deleted from staging.customer_sentiment") == [("sentiment-1", True)]
     letter = letters.read_one(connected, "customer_sentiment", 0)
     assert (letter.stage, letter.detail, letter.value) == (f"connect:{sink_name(STAGING)}", "not UTF-8", b"\xff")
@@ -458,7 +458,7 @@ def test_a_record_is_delivered_whatever_its_headers_and_foreign_key_are(connecte
     assert wait_until_delivered(connected, timeout=DEADLINE_SECONDS) == 0
     assert rows(connected, "select count(*) from staging.customer_sentiment") == [(len(odd) + len(keys),)]
     assert rows(connected, "select count(*) from serving.customer_behavior") == [(len(odd) - 1,)]
-    assert len(refused(connected, STAGING)) == len(odd)
+    assert len(rejected(connected, STAGING)) == len(odd)
 
 
 _CONSTRAINTS = """
@@ -486,5 +486,5 @@ def test_what_postgresql_refuses_is_a_dead_letter_and_all_else_is_delivered(conn
     reasons = {decode(CustomerBehavior, letter.value or b"").segment: letter.detail or "" for letter in found}
     assert {segment: detail.rpartition(" ")[2] for segment, detail in reasons.items()} == refusals
     assert [each.running for each in connector_statuses(connected)] == [True] * 4
-    assert len(refused(connected, SERVING)) == len(refusals)
+    assert len(rejected(connected, SERVING)) == len(refusals)
     assert all(each.sound and not each.pending for each in deliveries(connected).values())

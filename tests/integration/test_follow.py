@@ -30,14 +30,14 @@ PATIENCE_SECONDS = 150.0
 
 @pytest.fixture
 def follower(with_dagster: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Starts `headrace build --follow` on the test's stack; whatever still runs at the end is killed."""
+    """Starts `headrace build --watch` on the test's stack; whatever still runs at the end is killed."""
     own = {f"HEADRACE_{name.upper()}": str(value) for name, value in with_dagster.model_dump(exclude_none=True).items()}
     started: list[subprocess.Popen[str]] = []
 
     def start() -> subprocess.Popen[str]:
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "headrace", "build", "--follow"],
+                [sys.executable, "-m", "headrace", "build", "--watch"],
                 env=os.environ | own | {"PYTHONPATH": str(ROOT)},
                 cwd=ROOT,
                 stdout=subprocess.PIPE,

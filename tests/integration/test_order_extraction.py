@@ -36,7 +36,7 @@ def headrace(settings: Settings, *arguments: str) -> subprocess.Popen[bytes]:
 
 def test_a_real_order_book_told_as_an_access_log_gives_the_same_orders(fresh: Settings) -> None:
     book = next(shared("online-retail").glob("*.parquet"))
-    extractor = headrace(fresh, "process", OrderExtractor.name)
+    extractor = headrace(fresh, "processor", "run", OrderExtractor.name)
     try:
         assert headrace(fresh, "simulate", "--orders", str(book), "--seed", "1").wait(SECONDS) == 0
         assert wait_until_processed(fresh, OrderExtractor(), timeout=SECONDS)
@@ -46,11 +46,11 @@ def test_a_real_order_book_told_as_an_access_log_gives_the_same_orders(fresh: Se
     assert_orders_are(fresh, book=str(book), channel="web", orders=INVOICES)
 
     # The order database tells of the same orders, and of others: it is believed, and each order counts once.
-    assert headrace(fresh, "replay", "online-retail", str(book)).wait(SECONDS) == 0
+    assert headrace(fresh, "ingest", "online-retail", str(book)).wait(SECONDS) == 0
     assert_orders_are(fresh, book=str(book), channel="store", orders=ALL_INVOICES)
 
     tell_awkward_orders(fresh)
-    scorer = headrace(fresh, "process", BehaviorScorer.name)
+    scorer = headrace(fresh, "processor", "run", BehaviorScorer.name)
     try:
         assert wait_until_processed(fresh, BehaviorScorer(), timeout=SECONDS)
     finally:
@@ -158,7 +158,7 @@ def assert_features_agree(settings: Settings) -> None:
 
 
 def test_every_line_of_the_log_is_accounted_for(fresh: Settings) -> None:
-    extractor = headrace(fresh, "process", OrderExtractor.name)
+    extractor = headrace(fresh, "processor", "run", OrderExtractor.name)
     try:
         assert headrace(fresh, "simulate", "--days", "5", "--seed", "3").wait(SECONDS) == 0
         assert wait_until_processed(fresh, OrderExtractor(), timeout=SECONDS)

@@ -147,7 +147,7 @@ def test_an_input_topic_created_again_stops_its_processors_with_a_remedy(fresh: 
             feed(fresh, 200)
             time.sleep(0.2)
         assert running.wait_for_end() == 1
-        assert "--start-over" in running.log.read_text()
+        assert "headrace processor reset" in running.log.read_text()
     with slot(fresh) as again:
         assert again.wait_for_end() == 1
         assert "earlier topic" in again.log.read_text()

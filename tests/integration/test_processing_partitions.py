@@ -58,7 +58,7 @@ def test_records_that_expired_unread_stop_a_processor_with_a_remedy(fresh: Setti
         assert again.wait_for_end() == 1
         told = again.log.read_text()
     assert f"to {end - 1} of orders-1 expired before numbering had read them" in told
-    assert "--start-over" in told
+    assert "headrace processor reset" in told
 
 
 def test_a_deleted_changelog_stops_a_processor_with_a_remedy(fresh: Settings) -> None:
@@ -74,4 +74,4 @@ def test_a_deleted_changelog_stops_a_processor_with_a_remedy(fresh: Settings) ->
         assert again.wait_for_end() == 1
         told = again.log.read_text()
     assert f"its changelog {STATE} holds no state of that: it was deleted or emptied" in told
-    assert "--start-over" in told
+    assert "headrace processor reset" in told

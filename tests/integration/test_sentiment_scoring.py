@@ -30,7 +30,7 @@ def test_posts_feedback_and_deletions_reach_customer_sentiment(fresh: Settings) 
     producer.produce("customer_feedback", encode(feedback("F", rating=1, text="Terrible, it broke, I hate it.")), b"F")
     assert producer.flush(30) == 0
     scorer = subprocess.Popen(
-        [sys.executable, "-m", "headrace", "process", SentimentScorer.name], env=environment(fresh)
+        [sys.executable, "-m", "headrace", "processor", "run", SentimentScorer.name], env=environment(fresh)
     )
     try:
         assert wait_until_processed(fresh, SentimentScorer(), timeout=60)

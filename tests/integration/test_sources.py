@@ -81,7 +81,7 @@ def _headers(message: Message) -> Iterable[tuple[str, bytes | None]]:
 def test_the_elastic_log_is_in_the_topic_and_its_bad_line_in_the_dead_letters(fresh: Settings) -> None:
     path = shared("web-logs-elastic/apache_logs.gz")
     done = subprocess.run(
-        [*HEADRACE, "replay", "access-log", str(path), "--json"],
+        [*HEADRACE, "ingest", "access-log", str(path), "--json"],
         env=environment(fresh), capture_output=True, check=True, timeout=60,
     )  # fmt: skip
     assert json.loads(done.stdout) == {"input": 10_000, "accepted": 9_999, "rejected": 1, "ignored": 0}
@@ -173,7 +173,7 @@ def test_a_followed_log_survives_rotation_and_ends_with_its_counts(fresh: Settin
     lines = shared("web-logs-advertools/combined_no_errors.log").read_bytes().splitlines(keepends=True)[:300]
     path.write_bytes(b"".join(lines[:100]))
     follower = subprocess.Popen(
-        [*HEADRACE, "replay", "access-log", str(path), "--follow", "--json"],
+        [*HEADRACE, "ingest", "access-log", str(path), "--follow", "--json"],
         env=environment(fresh), stdout=subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -250,7 +250,7 @@ def test_the_commands_list_compare_undo_and_release(fresh: Settings, monkeypatch
     assert "7.5000" in told("diff", good, "--table", "core.orders")
     assert "marts.sales_daily: 1 rows put back, 1 taken away; held" in told("rollback", good)
     assert revenue(fresh) == Decimal("2.5")
-    assert "marts.sales_daily" in told("release")
-    assert told("release") == "Nothing was held.\n"
+    assert "marts.sales_daily" in told("unhold")
+    assert told("unhold") == "Nothing was held.\n"
     with Lake.open(fresh) as lake:
         assert build(lake, "core.orders").inserted == 1

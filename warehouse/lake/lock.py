@@ -16,7 +16,7 @@ from contracts.errors import Transient
 LOCK_ID = 0x6865_6164_7261_6365
 """The bytes of `headrace`; advisory locks are numbers."""
 FOLLOWER_ID = LOCK_ID + 1
-"""Held by the builder that stays, for as long as it lives (`headrace build --follow`)."""
+"""Held by the builder that stays, for as long as it lives (`headrace build --watch`)."""
 
 _HOLDER = """
 select activity.pid

@@ -92,7 +92,7 @@ def _require_select(connection: duckdb.DuckDBPyConnection, statement: str) -> No
         raise duckdb.ParserException(f"Parser Error: {error['error_message']}")
     if not _is_pivot(connection, statement):
         raise Terminal(
-            f"The warehouse is read only here: {_first_word(statement)} is refused.",
+            f"The warehouse is read only here: {_first_word(statement)} is denied.",
             remedy="Its tables are written by `headrace build` alone; ask with one SELECT.",
         )
     _require_allowed(name.lower() for name in _DENIED_WORD.findall(statement))
@@ -102,7 +102,7 @@ def _require_allowed(names: Iterable[str]) -> None:
     for name in names:
         if name in DENIED:
             raise Terminal(
-                f"{name} is refused here.", remedy="Ask for the warehouse's tables; `show tables` lists them."
+                f"{name} is denied here.", remedy="Ask for the warehouse's tables; `show tables` lists them."
             )
 
 

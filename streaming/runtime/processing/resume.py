@@ -172,7 +172,7 @@ def expired(processor: Processor, key: Key, position: int, low: int) -> Terminal
 
 def start_over(processor: Processor, message: str) -> Terminal:
     """An end that only beginning again from what the inputs retain can follow."""
-    return Terminal(message, remedy=f"Start over with `headrace process {processor.name} --start-over`.")
+    return Terminal(message, remedy=f"Reset it with `headrace processor reset {processor.name}`.")
 
 
 def moved_share(before: int, now: int) -> float:

@@ -39,10 +39,37 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert (shown.exit_code, shown.stdout.strip()) == (0, version("headrace"))
 
 
-def test_every_command_is_summed_up_in_a_line_of_the_help() -> None:
-    _, commands = CliRunner().invoke(cli.build_app(), ["--help"]).stdout.split("Commands:")
-    cut = [line.split()[0] for line in commands.splitlines() if line.endswith("...")]
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("group", ["", "landing", "processor", "connect", "dlq", "warehouse", "models"])
+def test_every_command_is_summed_up_in_a_line_of_its_groups_help(group: str, width: int) -> None:
+    shown = CliRunner().invoke(cli.build_app(), [*group.split(), "--help"], terminal_width=width)
+    _, commands = shown.stdout.split("Commands:")
+    cut = [line.split()[0] for line in commands.splitlines() if line.endswith(("...", "…"))]
     assert cut == [], "the first sentence of the docstring is longer than a line"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["processor", "run", "order-extractor", "--instance", "0"],
+        ["processor", "reset", "order-extractor"],
+        ["build", "--watch"],
+        ["warehouse", "unhold"],
+        ["ingest", "access-log", "access.log"],
+        ["dlq", "replay", "orders"],
+    ],
+)
+def test_commands_carry_the_words_of_the_field(command: list[str]) -> None:
+    assert CliRunner().invoke(cli.build_app(), [*command, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["process", "order-extractor"], ["replay", "access-log", "x"], ["warehouse", "release"], ["build", "--follow"]],
+)
+def test_the_former_commands_are_gone(command: list[str]) -> None:
+    refused = CliRunner().invoke(cli.build_app(), command)
+    assert (refused.exit_code, "No such" in refused.stderr) == (2, True)
 
 
 def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:

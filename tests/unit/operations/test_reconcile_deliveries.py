@@ -20,7 +20,7 @@ def compared(
         committed={0: 50},
         live=live,
         gone=gone or {},
-        refused=0,
+        rejected=0,
         rows=rows,
     )
     (result,) = reconcile([], [], deliveries=[account]).deliveries

@@ -48,7 +48,7 @@ def test_what_cannot_be_resumed_has_its_own_sentence_and_a_remedy(
 ) -> None:
     with pytest.raises(Terminal, match=sentence) as stopped:
         ledger_of(OrderExtractor(), KEY, raw, found)
-    assert "headrace process order-extractor --start-over" in stopped.value.remedy
+    assert "headrace processor reset order-extractor" in stopped.value.remedy
 
 
 @given(st.integers(1, 12), st.integers(1, 12))
