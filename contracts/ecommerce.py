@@ -121,7 +121,11 @@ class CustomerBehavior(Event, kw_only=True, frozen=True):
     feature_cutoff: Annotated[UtcTime, about("Features use only what happened before this time.")]
     orders: Annotated[Count, about("Orders placed, returns not counted.")]
     returns: Annotated[Count, about("Returns made.")]
-    monetary_value: Annotated[MoneySum, about("Revenue so far, returns deducted.")]
+    monetary_value: Annotated[MoneySum, about("Revenue so far in `currency`, returns deducted.")]
+    currency: Annotated[
+        Reference | None, about("ISO 4217 code of most of the orders and returns, and of the amounts.")
+    ] = None
+    orders_in_other_currencies: Annotated[Count | None, about("Orders and returns that the amounts leave out.")] = None
     recency_days: Annotated[float | None, about("Days from the last order to the cutoff.")] = None
     tenure_days: Annotated[float | None, about("Days from the first order to the cutoff.")] = None
     mean_gap_days: Annotated[float | None, about("Mean days between orders; empty before the second one.")] = None

@@ -7,7 +7,10 @@ agree to the last digit.
 
     cutoff              = the latest time of any document
     orders, returns     = documents of each kind
-    monetary_value      = sum over all lines of quantity times unit price, returns being negative
+    currency            = the currency of most documents; the first by alphabet of several
+    monetary_value      = sum over all lines of quantity times unit price, returns being negative, of the documents in
+                          `currency`: amounts of different currencies are never added
+    orders_in_other_currencies = the documents that `monetary_value` leaves out
     recency_days        = (cutoff - last order) / DAY_US                           none without an order
     tenure_days         = (cutoff - first order) / DAY_US                          none without an order
     mean_gap_days       = (last order - first order) / (DAY_US * (orders - 1))     none before the second order
@@ -27,6 +30,8 @@ MONEY_UNITS = 10_000
 MAX_SPEND = 1e30
 """A model that expects more has met something that it did not learn from."""
 KINDS = ("order", "return")
+CURRENCY = "[A-Z]{3}"
+"""The rule `currency is an ISO 4217 code` of `core.orders`."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,9 @@ class CustomerFeatures:
     cutoff_us: int
     orders: int
     returns: int
+    currency: str
     monetary_units: int
+    orders_in_other_currencies: int
     recency_days: float | None
     tenure_days: float | None
     mean_gap_days: float | None

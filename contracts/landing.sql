@@ -113,6 +113,7 @@ create table if not exists landing.gaps (
 
 -- Offsets that no client can read, set apart: positions and deliveries pass over them. `records` is what the batch's
 -- header says, `batch` the batch as Kafka stores it, `bytes` its size. `reader`: `lander`, or the delivery by Connect.
+-- `log_id` is the log's, as in `landing.positions`: where the broker lost the end of a log, others have its offsets now.
 create table if not exists landing.set_apart (
     topic text not null,
     topic_id uuid not null,
@@ -124,6 +125,9 @@ create table if not exists landing.set_apart (
     reason text not null,
     bytes bigint not null,
     batch bytea,
-    set_apart_at timestamptz not null default clock_timestamp(),
-    primary key (topic_id, partition, first_offset, reader)
+    set_apart_at timestamptz not null default clock_timestamp()
 );
+alter table landing.set_apart add column if not exists log_id uuid;
+update landing.set_apart set log_id = topic_id where log_id is null;
+alter table landing.set_apart drop constraint if exists set_apart_pkey;
+create unique index if not exists set_apart_of_log on landing.set_apart (log_id, partition, first_offset, reader);

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
-from contracts.source_settings import SourceSettings
+from contracts.source_settings import SettingsFile, SourceSettings
 
 HOST = "127.0.0.1"
 PORTS = {
@@ -18,7 +18,6 @@ PORTS = {
     "kafka-controller": 1,
     "postgres": 2,
     "dagster": 3,
-    "supervisor": 5,
     "connect": 6,
     "connect-watcher": 7,
     "sql": 8,
@@ -49,7 +48,7 @@ class Settings(SourceSettings):
         str | None, Field(description="Bootstrap servers of a Kafka of your own; the built-in one is not started then.")
     ] = None
     kafka_config: Annotated[
-        Path | None,
+        SettingsFile | None,
         Field(
             description="File with client settings for a Kafka of your own (SASL, TLS): one `name=value` a line, with"
             " librdkafka's names."
@@ -70,7 +69,7 @@ class Settings(SourceSettings):
         str | None, Field(description="REST address of a Connect of your own; the built-in one is not started then.")
     ] = None
     connect_login: Annotated[
-        Path | None,
+        SettingsFile | None,
         Field(description="File with `user:password` for the REST API of a Connect of your own, where it has a login."),
     ] = None
     connect_password: Annotated[
@@ -190,7 +189,7 @@ class Settings(SourceSettings):
     def connect_login_file(self) -> Path | None:
         """File with the login of Connect's REST API; None for a Connect of the user's own that has none."""
         if self.connect_login is not None or self.connect_url is not None:
-            return self.connect_login and self.connect_login.expanduser().absolute()
+            return self.connect_login
         return self.secrets / "connect-rest" / "login"
 
     @property
@@ -205,7 +204,7 @@ class Settings(SourceSettings):
     def kafka_file(self) -> Path | None:
         """The file of client settings for Kafka; None for a Kafka of the user's own that asks for no login."""
         if self.kafka_config is not None or self.kafka_bootstrap is not None:
-            return self.kafka_config and self.kafka_config.expanduser().absolute()
+            return self.kafka_config
         return self.kafka_login(self.kafka_user)
 
     def kafka_login(self, user: KafkaUser) -> Path:

@@ -3,8 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _absolute_globs(paths: str) -> str:
+    return ":".join(str(_absolute(Path(path))) for path in paths.split(":") if path)
+
+
+SettingsFile = Annotated[Path, AfterValidator(_absolute)]
+"""A file that a setting names: relative to where the settings are read, since programs run in other folders."""
 
 
 class SourceSettings(BaseSettings):
@@ -16,7 +28,7 @@ class SourceSettings(BaseSettings):
     ] = ""
 
     access_log_paths: Annotated[
-        str, Field(description="Files and globs (`**` too), absolute, separated by colons.")
+        str, AfterValidator(_absolute_globs), Field(description="Files and globs (`**` too), separated by colons.")
     ] = ""
     access_log_format: Annotated[
         str,
@@ -27,7 +39,7 @@ class SourceSettings(BaseSettings):
     ] = True
 
     pixel_key_file: Annotated[
-        Path | None,
+        SettingsFile | None,
         Field(description="File with the key that signs the shop's purchases; `secrets/pixel_key` if unset."),
     ] = None
 
@@ -45,7 +57,7 @@ class SourceSettings(BaseSettings):
     mastodon_timelines: Annotated[
         str, Field(description="`public`, `public:local` and hashtags such as `#rain`, separated by commas.")
     ] = "public"
-    mastodon_token_file: Annotated[Path | None, Field(description="File with the access token.")] = None
+    mastodon_token_file: Annotated[SettingsFile | None, Field(description="File with the access token.")] = None
 
     weather_places: Annotated[
         str,
@@ -67,7 +79,7 @@ class SourceSettings(BaseSettings):
 
     feedback_host: Annotated[str, Field(description="Address on which the feedback service listens.")] = "127.0.0.1"
     feedback_token_file: Annotated[
-        Path | None,
+        SettingsFile | None,
         Field(
             description="File with the token of the API; by default `secrets/feedback_token`, made at the first start."
         ),

@@ -115,8 +115,8 @@ def _known_otherwise(
     return {key for key, event in last.items() if _orders_of(event) != _orders_of(events[key])}
 
 
-def _orders_of(event: CustomerBehavior) -> tuple[int, Decimal]:
-    return event.orders, Decimal(event.monetary_value)
+def _orders_of(event: CustomerBehavior) -> tuple[int, str | None, Decimal]:
+    return event.orders, event.currency, Decimal(event.monetary_value)
 
 
 def event_of(customer: Customer, score: Score, version: str, now: datetime) -> CustomerBehavior:

@@ -8,17 +8,13 @@ import random
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from kafka.net.manager import KafkaConnectionManager
-from kafka.net.selector import NetworkSelector
 from kafka.protocol.producer import ProduceRequest
 from kafka.record.util import calc_crc32c
 
-from contracts.settings import Settings
-from streaming.runtime import clients
+from streaming.runtime.careful.broker import RawConnection
 from tests.corpus import CASES, valid_order
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -131,22 +127,8 @@ def odd_records(seed: int, count: int) -> Iterator[Record]:
         )
 
 
-class RawProducer:
+class RawProducer(RawConnection):
     """Sends batches as they are; a context."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._net: Any = NetworkSelector()
-        self._manager: Any = KafkaConnectionManager(self._net, **clients.raw_settings(settings))
-        self._manager.bootstrap(20_000)
-
-    def __enter__(self) -> "RawProducer":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._manager.close()
-        self._net.close()
 
     def send(self, topic: str, partition: int, data: bytes) -> int | None:
         """The offset of the batch; None where the broker refuses it."""
@@ -159,10 +141,10 @@ class RawProducer:
             topic_data=[kind.TopicProduceData(name=topic, partition_data=[piece])],
             max_version=_LAST_VERSION_BY_NAME,
         )
-        (node,) = [broker.node_id for broker in self._manager.cluster.brokers()][:1]
+        node = self.nodes()[0]
         deadline = time.monotonic() + _SETTLING_SECONDS
         while True:
-            answer = self._manager.run(self._manager.wait_for, self._manager.send(request, node_id=node), 60_000)
+            answer = self.ask(request, node)
             result = answer.responses[0].partition_responses[0]
             if result.error_code not in _NO_LEADER_YET or time.monotonic() > deadline:
                 return None if result.error_code else int(result.base_offset)

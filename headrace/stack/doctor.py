@@ -162,7 +162,7 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
         wanted += [(f"metrics of {name}", first + place) for place, name in enumerate(names_of_sources)]
         if FEEDBACK in names_of_sources:
             wanted.append((FEEDBACK, settings.port("feedback")))
-    return [*wanted, ("supervisor", settings.port("supervisor"))]
+    return wanted
 
 
 def _port(settings: Settings, name: str, port: int) -> Check:

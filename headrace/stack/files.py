@@ -1,11 +1,11 @@
 """Writing the stack's own files: whole or not at all, and for their owner only."""
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
 from contracts.errors import Terminal
+from guard.tokens import stored_token
 
 PRIVATE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -57,8 +57,6 @@ def _is_open(path: Path) -> bool:
 
 
 def secret(folder: Path, name: str) -> str:
-    """The generated secret of that name, made at its first use and kept in `folder`."""
-    path = folder / name
-    if not path.exists():
-        write_file(path, secrets.token_urlsafe(32) + "\n")
-    return path.read_text("ascii").strip()
+    """The generated secret of that name, made at its first use and kept in `folder`. Raises as `stored_token` does."""
+    make_folder(folder)
+    return stored_token(folder / name)

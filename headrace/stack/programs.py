@@ -167,8 +167,4 @@ def environment(settings: Settings) -> dict[str, str]:
     values = settings.model_dump(mode="json", exclude_none=True)
     own = {f"HEADRACE_{name.upper()}": str(value) for name, value in values.items()}
     own |= {"HEADRACE_HOME": str(settings.root), SUPERVISED_ENV: str(settings.root)}
-    if settings.kafka_config is not None:
-        own["HEADRACE_KAFKA_CONFIG"] = str(settings.kafka_file)  # programs run in a folder of their own
-    if settings.connect_login is not None:
-        own["HEADRACE_CONNECT_LOGIN"] = str(settings.connect_login_file)
     return inherited | own | dagster.environment(settings) | {"PYTHONUNBUFFERED": "1"}

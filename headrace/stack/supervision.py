@@ -1,7 +1,9 @@
-"""supervisord: its configuration, its start, talking to it over loopback, and clearing up after one that was killed."""
+"""supervisord: its configuration, its start, its socket, and clearing up after one that was killed."""
 
 import http.client
+import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -13,11 +15,11 @@ from typing import Any, cast
 import psutil
 
 from contracts.errors import Terminal, Transient
-from contracts.settings import HOST, Settings
-from headrace.stack.files import PRIVATE_UMASK, make_folder, secret, write_file
+from contracts.settings import Settings
+from guard.sockets import is_own, make_private, socket_path
+from headrace.stack.files import PRIVATE, PRIVATE_UMASK, make_folder, write_file
 from headrace.stack.programs import SUPERVISED_ENV, Program, Tier, environment
 
-_USER = "headrace"
 _RPC_TIMEOUT_SECONDS = 10.0
 _START_SECONDS = 20.0
 _STOP_SECONDS = 60.0
@@ -27,13 +29,33 @@ _ALREADY_STARTED_FAULT = 60
 _PRIORITIES: dict[Tier, int] = {"servers": 10, "platform": 20}
 
 
-class _Transport(xmlrpc.client.Transport):
-    """HTTP with a time limit, so that a stuck supervisor is noticed."""
+def control_socket(settings: Settings) -> Path:
+    """Where the supervisor listens. It asks for no password: no other account can enter the folder."""
+    return socket_path(settings, settings.root / "supervisor" / "control.sock")
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        connection = super().make_connection(host)
-        connection.timeout = _RPC_TIMEOUT_SECONDS
-        return connection
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP at a Unix socket, with a time limit, so that a stuck supervisor is noticed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_RPC_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        if not is_own(self._path.parent) and os.getuid():
+            raise FileNotFoundError(f"{self._path.parent} is not there, or another account's")
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class _Transport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002
+        return _Connection(self._path)
 
 
 class Supervisor:
@@ -41,12 +63,12 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._port = settings.port("supervisor")
+        self._socket = control_socket(settings)
 
     def answers(self) -> bool:
-        """Whether the supervisor of this very home is running: nobody else knows its password."""
+        """Whether the supervisor of this very home is running."""
         try:
-            if not (self._settings.secrets / "supervisor").exists():
+            if not self._socket.exists():
                 return False
             return self._call("supervisor.getIdentification") == _identifier(self._settings)
         except (Transient, xmlrpc.client.ProtocolError):
@@ -80,9 +102,9 @@ class Supervisor:
         """
         settings = self._settings
         make_folder(settings.logs)
-        password = secret(settings.secrets, "supervisor")
+        make_private(self._socket.parent)
         config = settings.root / "supervisord.conf"
-        write_file(config, configuration(settings, programs, password))
+        write_file(config, configuration(settings, programs))
         run = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
             env=environment(settings),
@@ -123,9 +145,7 @@ class Supervisor:
                 ) from fault
 
     def _call(self, method: str, *arguments: object) -> object:
-        password = secret(self._settings.secrets, "supervisor")
-        url = f"http://{_USER}:{password}@{HOST}:{self._port}/RPC2"
-        proxy = xmlrpc.client.ServerProxy(url, transport=_Transport())
+        proxy = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_Transport(self._socket))
         try:
             with proxy:
                 return getattr(proxy, method)(*cast(Any, arguments))
@@ -133,7 +153,7 @@ class Supervisor:
             raise Transient(f"The supervisor does not answer: {error}.") from error
 
 
-def configuration(settings: Settings, programs: Iterable[Program], password: str) -> str:
+def configuration(settings: Settings, programs: Iterable[Program]) -> str:
     """supervisord's configuration file."""
     wanted = list(programs)
     sections: list[dict[str, object]] = [
@@ -151,10 +171,9 @@ def configuration(settings: Settings, programs: Iterable[Program], password: str
             **({"user": "root"} if _is_root() else {}),
         },
         {
-            "": "inet_http_server",
-            "port": f"{HOST}:{settings.port('supervisor')}",
-            "username": _USER,
-            "password": password,
+            "": "unix_http_server",
+            "file": control_socket(settings),
+            "chmod": f"{PRIVATE:04o}",
         },
         {"": "rpcinterface:supervisor", "supervisor.rpcinterface_factory": _RPC_FACTORY},
     ]

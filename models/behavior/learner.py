@@ -83,8 +83,7 @@ class BehaviorLearner:
         for fit, left_out in GroupKFold(FOLDS).split(values, groups=self.groups(known)):
             unseen[left_out] = _mean(self._pair(values[fit], labels[fit], rhythm, seed), values[left_out])
         fitted = self._pair(values, labels, rhythm, seed) | {"temperature": temperature(labels, unseen)}
-        amounts = spend.fit(table, seed)
-        return fitted if amounts is None else fitted | {"spend": amounts}
+        return fitted | spend.fit(table, seed)
 
     def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
         return self.said(fitted, matrix(table))

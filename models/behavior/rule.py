@@ -18,7 +18,8 @@ DIGITS = 6
 class Score(NamedTuple):
     """Probability of another order within 30 days of the cutoff, the segment's name, and the expected spend.
 
-    That is the revenue of the 90 days after the cutoff; None where nothing was learned about it.
+    That is the revenue of the 90 days after the cutoff, in the customer's currency; None where nothing was learned
+    about it.
     """
 
     probability: float

@@ -35,7 +35,7 @@ class Champion:
         values = matrix_of(features)
         with one_thread():
             probabilities = LEARNER.said(self._fitted, values)[:, 1].tolist()
-            amounts = spend.predict(self._fitted, values)
+            amounts = spend.predict(self._fitted, values, [each.currency for each in features])
         return [
             Score(round(probability, DIGITS), segment_of(each), amount)
             for probability, amount, each in zip(probabilities, amounts, features, strict=True)

@@ -4,12 +4,9 @@ How a stack runs Dagster belongs here; what Dagster runs is in `orchestration.de
 imports Dagster but the functions that open the instance, so that the command line stays quick.
 """
 
-import hashlib
 import os
-import stat
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +16,8 @@ from urllib.parse import quote, urlencode
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
+from guard.sockets import make_private, socket_path
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -40,8 +37,6 @@ POLL_SECONDS = 30
 DEQUEUE_SECONDS = 2
 SENSOR_TICK_RETENTION_DAYS = {"skipped": 1, "success": 7, "failure": 30, "started": 1}
 CODE_SERVER_THREADS = 4
-MOST_SOCKET_BYTES = 100
-"""Linux allows 107, macOS 103."""
 
 
 def home(settings: Settings) -> Path:
@@ -55,15 +50,8 @@ def workspace_file(settings: Settings) -> Path:
 
 
 def code_socket(settings: Settings) -> Path:
-    """Where the code server listens: it has no login, so in a folder that only the stack's account can enter.
-
-    A socket's path is short; where the home's is not, the folder is among the temporary ones.
-    """
-    path = home(settings) / "code.sock"
-    if len(os.fsencode(path)) <= MOST_SOCKET_BYTES:
-        return path
-    name = hashlib.sha256(os.fsencode(settings.root)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}-{name}" / path.name
+    """Where the code server listens: it has no login, so in a folder that only the stack's account can enter."""
+    return socket_path(settings, home(settings) / "code.sock")
 
 
 def storage_url(settings: Settings) -> str:
@@ -126,18 +114,10 @@ def write_instance_config(settings: Settings) -> Path:
     """Write dagster.yaml and the workspace file into Dagster's home, readable by their owner only; returns the home."""
     folder = home(settings)
     for each in (folder, code_socket(settings).parent):
-        _make_private(each)
+        make_private(each)
     _replace(folder / "dagster.yaml", instance_config(settings))
     _replace(workspace_file(settings), workspace_config(settings))
     return folder
-
-
-def _make_private(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise Terminal(f"{folder} belongs to another account.", remedy="Remove it, or choose another HEADRACE_HOME.")
-    folder.chmod(0o700)
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:

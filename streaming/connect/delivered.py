@@ -99,7 +99,7 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
     committed = committed_offsets(settings, delivery)
     bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
     dead = rejected(settings, delivery)
-    passed = apart.ranges(db, topic_id, sink_name(delivery))
+    passed = {partition: ranges for (_, partition), ranges in apart.ranges(db, topic_id, sink_name(delivery)).items()}
     found: dict[str, dict[int, tuple[Place, bool]]] = {}
     for place, message in _read(settings, delivery.topic, {}):
         key = _key(delivery, message)

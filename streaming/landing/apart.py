@@ -10,12 +10,15 @@ from uuid import UUID
 
 import psycopg
 
-from streaming.landing.accounts import Overtaken, TopicChanged, connection
+from streaming.landing.accounts import Log, Overtaken, TopicChanged, connection
 from streaming.runtime.careful.reader import Unreadable
 from streaming.runtime.failpoints import failpoint
 
 MAX_KEPT_BYTES = 1_100_000
 """A stored batch up to this size is kept with its account: all that topics of events take."""
+
+Range = tuple[int, int, int]
+"""First offset, the offset after the last, and records."""
 
 
 @dataclass(frozen=True)
@@ -59,38 +62,48 @@ def record(db: psycopg.Connection, topic_id: UUID, position: int, apart: Unreada
             " quarantined) values (%s, %s, %s, %s, %s, %s, 0, 0)",
             (apart.topic, *place, *swapped, position, apart.next),
         )
-        insert(db, topic_id, apart)
+        insert(db, topic_id, apart, log_id=swapped[0])
         failpoint("landing.before_set_apart")
 
 
-def insert(db: psycopg.Connection, topic_id: UUID, apart: Unreadable, reader: str = "lander") -> None:
-    """Record a range that a reader passed over. Doing it again changes nothing."""
+def insert(
+    db: psycopg.Connection, topic_id: UUID, apart: Unreadable, reader: str = "lander", *, log_id: UUID | None = None
+) -> None:
+    """Record a range that a reader passed over, of the topic's first log or another. Again, it changes nothing."""
     db.execute(
-        "insert into landing.set_apart (topic, topic_id, partition, first_offset, next_offset, reader, records, reason,"
-        " bytes, batch) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+        "insert into landing.set_apart (topic, topic_id, log_id, partition, first_offset, next_offset, reader, records,"
+        " reason, bytes, batch) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
         (
-            *(apart.topic, topic_id, apart.partition, apart.first, apart.next, reader, apart.records, apart.reason),
+            *(
+                apart.topic,
+                topic_id,
+                log_id or topic_id,
+                apart.partition,
+                apart.first,
+                apart.next,
+                reader,
+                apart.records,
+                apart.reason,
+            ),
             len(apart.content),
             apart.content if len(apart.content) <= MAX_KEPT_BYTES else None,
         ),
     )
 
 
-def ranges(
-    db: psycopg.Connection, topic_id: UUID, reader: str = "lander"
-) -> dict[int, tuple[tuple[int, int, int], ...]]:
-    """First offset, offset after the last and records of what a reader set apart, by partition of a topic."""
-    found: dict[int, list[tuple[int, int, int]]] = {}
+def ranges(db: psycopg.Connection, topic_id: UUID, reader: str = "lander") -> dict[Log, tuple[Range, ...]]:
+    """What a reader set apart of a topic, by log and partition."""
+    found: dict[Log, list[Range]] = {}
     if db.execute("select to_regclass('landing.set_apart')").fetchone() == (None,):
         return {}
     rows = db.execute(
-        "select partition, first_offset, next_offset, records from landing.set_apart"
+        "select log_id, partition, first_offset, next_offset, records from landing.set_apart"
         " where topic_id = %s and reader = %s order by partition, first_offset",
         (topic_id, reader),
     )
-    for partition, first, following, records in rows:
-        found.setdefault(partition, []).append((first, following, records))
-    return {partition: tuple(each) for partition, each in found.items()}
+    for log_id, partition, first, following, records in rows:
+        found.setdefault((log_id, partition), []).append((first, following, records))
+    return {log: tuple(each) for log, each in found.items()}
 
 
 def latest(conninfo: str, limit: int = 100) -> list[SetApart]:
@@ -98,7 +111,7 @@ def latest(conninfo: str, limit: int = 100) -> list[SetApart]:
     with connection(conninfo) as db:
         rows: Iterable[tuple[object, ...]] = db.execute(
             "select topic, partition, first_offset, next_offset, max(records), max(reason), max(bytes),"
-            " min(set_apart_at) from landing.set_apart group by topic, topic_id, partition, first_offset, next_offset"
+            " min(set_apart_at) from landing.set_apart group by topic, log_id, partition, first_offset, next_offset"
             " order by 8 desc limit %s",
             (limit,),
         ).fetchall()

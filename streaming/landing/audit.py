@@ -23,7 +23,8 @@ from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
 from streaming.runtime.topics import offset_bounds, topic_ids
 
 SCAN_RECORDS = 10_000
-SCAN_SECONDS = 1.0
+SCAN_SECONDS = 0.2
+"""Short, since what comes meanwhile is all in memory: it may be few records of 100 MB each."""
 STALL_SECONDS = 30
 
 Key = tuple[str, int]
@@ -73,7 +74,7 @@ class _Book:
     truncations: list[Truncation]
     chains: dict[accounts.Log, tuple[CommittedRange, ...]]
     gaps: dict[int, tuple[tuple[int, int], ...]]
-    set_apart: dict[int, tuple[tuple[int, int, int], ...]]
+    set_apart: dict[accounts.Log, tuple[apart.Range, ...]]
 
     def logs(self) -> dict[Key, list[Log]]:
         return {key: logs_of(position, self.truncations) for key, position in self.positions.items()}
@@ -106,12 +107,12 @@ def _accounts(
     stopped = position.stopped_reason if position else None
     if book.on_record is not None and book.on_record != book.topic_id:
         stopped = "the topic was recreated"
-    set_apart = book.set_apart.get(partition, ())
-    held = _without(held, set_apart)
     logs = [Log(book.topic_id, start, None, start)] if position is None else logs_of(position, book.truncations)
     for log in logs:
         # A later log has no records below its beginning, which is where the one before it ended.
         first, last = max(start, log.start if log is not logs[0] else start), end if log.end is None else log.end
+        set_apart = book.set_apart.get((log.log_id, partition), ())
+        of_log = _without(held[(held >= first) & (held < last)], set_apart)
         yield PartitionAccount(
             topic=topic,
             topic_id=book.topic_id,
@@ -119,7 +120,7 @@ def _accounts(
             compacted=TOPICS[topic].compacted,
             log_start=start,
             scanned_to=min(last, end),
-            held=held[(held >= first) & (held < last)],
+            held=of_log,
             start=log.start,
             position=log.position,
             chain=book.chains.get((log.log_id, partition), ()),
@@ -144,7 +145,7 @@ def scan(
     """
     found: dict[Key, list[Offsets]] = {key: [] for key in bounds}
     waiting = {key for key, (start, end) in bounds.items() if end > start}
-    consumer = clients.consumer(settings, f"headrace-audit-{uuid4().hex}", **{"enable.partition.eof": True})
+    consumer = clients.one_off_consumer(settings, f"headrace-audit-{uuid4().hex}")
     try:
         consumer.assign([TopicPartition(*key, bounds[key][0]) for key in waiting])
         idle = 0.0

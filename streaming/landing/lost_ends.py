@@ -39,20 +39,11 @@ def lost_ends(
     Raises:
         Transient: the broker did not answer.
     """
-    suspects = {key for key, position in positions.items() if position.next_offset > bounds[key][1]}
-    asked = {
-        key: position.next_offset - 1
-        for key, position in positions.items()
-        if key not in suspects and position.last_record is not None and bounds[key][0] < position.next_offset
+    places = {
+        key: lookup.Place(each.next_offset, each.last_record, each.leader_epoch) for key, each in positions.items()
     }
     with lookup.reader(settings) as reader:
-        for key, message in lookup.first_records(settings, reader, asked, carefully=carefully).items():
-            if message is None or message.offset() != asked[key]:
-                # A compacted topic drops records; of any other it was an aborted or lost record that is not there.
-                if not TOPICS[key[0]].compacted or _is_newer(message, positions[key]):
-                    suspects.add(key)
-            elif fingerprints.of_messages(TOPICS[key[0]], [message]).digest() != positions[key].last_record:
-                suspects.add(key)
+        suspects = lookup.lost_before(settings, reader, places, bounds, _print_of, carefully=carefully)
         return {key: _lost_from(settings, db, reader, positions[key], bounds[key]) for key in sorted(suspects)}
 
 
@@ -92,6 +83,5 @@ def _lost_from(
     return lost
 
 
-def _is_newer(message: Message | None, position: accounts.Position) -> bool:
-    epoch = None if message is None else message.leader_epoch()
-    return epoch is not None and position.leader_epoch is not None and epoch > position.leader_epoch
+def _print_of(key: Key, message: Message) -> bytes:
+    return fingerprints.of_messages(TOPICS[key[0]], [message]).digest()

@@ -1,9 +1,9 @@
 """`orders` to `customer_behavior`: each customer's features (`contracts.features`) after every order, and their score.
 
 An order is believed as in `core.orders`: the order database over the log, a signed purchase over an unverified one, and
-then the later arrival; an event that comes again changes nothing. Unverified orders, and those dated a day and more
-after their arrival, are in no feature. So late, repeated, corrected and returned orders all end in the features that
-the warehouse computes. What is kept of them is in `customer_orders`.
+then the later arrival; an event that comes again changes nothing. Unverified orders, those dated a day and more after
+their arrival, and those without a currency, are in no feature. So late, repeated, corrected and returned orders all end
+in the features that the warehouse computes. What is kept of them is in `customer_orders`.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class BehaviorScorer:
     name: ClassVar[str] = "behavior-scorer"
     inputs: ClassVar[tuple[str, ...]] = ("orders",)
     output: ClassVar[str] = "customer_behavior"
-    state_version: ClassVar[int] = 2
+    state_version: ClassVar[int] = 3
     by_arrival: ClassVar[bool] = True
 
     def __init__(self, scorer: Scorer | None = None) -> None:
@@ -75,7 +75,9 @@ class BehaviorScorer:
             feature_cutoff=cutoff,
             orders=features.orders,
             returns=features.returns,
+            currency=features.currency,
             monetary_value=amount_of(features.monetary_units),
+            orders_in_other_currencies=features.orders_in_other_currencies,
             recency_days=features.recency_days,
             tenure_days=features.tenure_days,
             mean_gap_days=features.mean_gap_days,

@@ -10,6 +10,7 @@ State, by key:
     e HASH                one for each further event that told of an order
 """
 
+import re
 from bisect import bisect_left, insort
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +20,7 @@ from hashlib import blake2b
 import msgspec
 
 from contracts.ecommerce import Order
-from contracts.features import DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
+from contracts.features import CURRENCY, DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
 from contracts.types import INT64_MAX, INT64_MIN
 from streaming.processors.order_days import OrderDays
 from streaming.processors.processor import State
@@ -27,11 +28,12 @@ from streaming.processors.processor import State
 _CUSTOMER, _ORDER, _DAYS, _EVENT = b"c", b"o", b"d", b"e"
 _END, _BEHIND = b"\0", b"\1"
 _HASH_BYTES = 16
+_is_currency = re.compile(CURRENCY).fullmatch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-UNVERIFIED, AHEAD = "unverified", "from the future"
+UNVERIFIED, AHEAD, NO_CURRENCY = "unverified", "from the future", "no such currency"
 MOST_AHEAD = timedelta(days=1)
 """The rule `not from the future` of `core.orders`."""
 
@@ -44,11 +46,14 @@ def _packed(amount: int) -> Amount:
 
 
 class Totals(msgspec.Struct, array_like=True):
-    """Over the customer's orders and returns. Times are those of orders, but for `cutoff_us`; amounts `MONEY_UNITS`."""
+    """Over the customer's orders and returns. Times are those of orders, but for `cutoff_us`.
+
+    `amounts` has the number of documents in each currency, and their sum in `MONEY_UNITS`.
+    """
 
     orders: int = 0
     returns: int = 0
-    units: Amount = 0
+    amounts: dict[str, tuple[int, Amount]] = {}
     lines: int = 0
     first_us: int = 0
     last_us: int = 0
@@ -62,6 +67,7 @@ class Document(msgspec.Struct, array_like=True):
     is_store: bool
     time_us: int
     lines: int
+    currency: str
     units: Amount
     first_event: bytes
 
@@ -109,12 +115,13 @@ class CustomerOrders:
             is_store=order.channel == "store",
             time_us=time_us,
             lines=len(order.lines),
+            currency=order.currency,
             units=_packed(_revenue(order)),
             first_event=event if before is None else before.first_event,
         )
         self._state.put(key, _encode(after))
         if not after.counts and (before is None or not before.counts):
-            return kind if kind in (UNVERIFIED, AHEAD) else "neither order nor return"
+            return kind if kind in (UNVERIFIED, AHEAD, NO_CURRENCY) else "neither order nor return"
         self._replace(before, after)
         return None
 
@@ -124,6 +131,7 @@ class CustomerOrders:
         count = totals.orders
         if not count and not totals.returns:
             return None
+        currency, (documents, units) = min(totals.amounts.items(), key=lambda each: (-each[1][0], each[0]))
         # By floats, as SQL divides: whole numbers beyond 2**53 would come out another way.
         tenure, recency = float(totals.cutoff_us - totals.first_us), float(totals.cutoff_us - totals.last_us)
         span = float(totals.last_us - totals.first_us)
@@ -131,7 +139,9 @@ class CustomerOrders:
             cutoff_us=totals.cutoff_us,
             orders=count,
             returns=totals.returns,
-            monetary_units=int(totals.units),
+            currency=currency,
+            monetary_units=int(units),
+            orders_in_other_currencies=count + totals.returns - documents,
             recency_days=recency / DAY_US if count else None,
             tenure_days=tenure / DAY_US if count else None,
             mean_gap_days=span / float(DAY_US * (count - 1)) if count > 1 else None,
@@ -161,7 +171,10 @@ class CustomerOrders:
 
     def _count(self, document: Document, sign: int) -> None:
         totals = self._totals
-        totals.units = _packed(int(totals.units) + sign * int(document.units))
+        documents, units = totals.amounts.get(document.currency, (0, 0))
+        totals.amounts[document.currency] = documents + sign, _packed(int(units) + sign * int(document.units))
+        if documents + sign == 0:
+            del totals.amounts[document.currency]
         if document.kind == "order":
             totals.orders += sign
             totals.lines += sign * document.lines
@@ -202,7 +215,9 @@ def _revenue(order: Order) -> int:
 
 
 def _kind(order: Order, arrived_ms: int | None) -> str:
-    """The kind of an order as in `core.orders`, with the two kinds that no feature is over."""
+    """The kind of an order as in `core.orders`, with the kinds that no feature is over."""
+    if not _is_currency(order.currency):
+        return NO_CURRENCY
     if order.quality_flag == "unverified":
         return UNVERIFIED
     if arrived_ms is not None and order.event_time > _EPOCH + timedelta(milliseconds=arrived_ms) + MOST_AHEAD:

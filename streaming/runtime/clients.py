@@ -15,6 +15,8 @@ from contracts.topics import MAX_DEAD_LETTER_BYTES
 
 _RECONNECT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 2_000}
 
+ONE_OFF_FETCH_BYTES = 16_384
+"""zstd makes at most 32,000 bytes of one (128 kB a block of four bytes): half a gigabyte of such a fetch."""
 
 _JAVA_LOGINS = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
@@ -132,6 +134,21 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
             **overrides,
         }
     )
+
+
+def one_off_consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
+    """As `consumer`, for a process that ends after reading, which no guard of its memory starts again.
+
+    A client inflates all batches of a fetch before a program sees a record of them. So a fetch is of a few kilobytes,
+    or of one batch that is larger.
+    """
+    bounds = {
+        "fetch.message.max.bytes": ONE_OFF_FETCH_BYTES,
+        "fetch.max.bytes": ONE_OFF_FETCH_BYTES,
+        "message.max.bytes": ONE_OFF_FETCH_BYTES,  # the least that `fetch.max.bytes` may be
+        "enable.partition.eof": True,
+    }
+    return consumer(settings, group, **{**bounds, **overrides})
 
 
 def admin(settings: Settings, **overrides: Any) -> AdminClient:

@@ -2,14 +2,16 @@
 
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 from zlib import crc32
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts.errors import Transient
 from contracts.settings import Settings
+from contracts.topics import TOPICS
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
 
@@ -22,11 +24,7 @@ Key = tuple[str, int]
 @contextmanager
 def reader(settings: Settings) -> Iterator[Consumer]:
     """A consumer for `first_records`."""
-    consumer = clients.consumer(
-        settings,
-        f"{settings.database}-look",
-        **{"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.message.max.bytes": 64_000},
-    )
+    consumer = clients.one_off_consumer(settings, f"{settings.database}-look", **{"auto.offset.reset": "earliest"})
     try:
         yield consumer
     finally:
@@ -75,6 +73,50 @@ def _first_readable(settings: Settings, offsets: Mapping[Key, int]) -> dict[Key,
             key: next((stretch.messages[0] for stretch in careful.read(*key, offset) if stretch.messages), None)
             for key, offset in offsets.items()
         }
+
+
+class Place(NamedTuple):
+    """Where reading is to resume, and what is known of the record before: its print, and its leader epoch."""
+
+    next: int
+    last_record: bytes | str | None
+    leader_epoch: int | None
+
+
+def lost_before(
+    settings: Settings,
+    consumer: Consumer,
+    places: Mapping[Key, Place],
+    bounds: Mapping[Key, tuple[int, int]],
+    print_of: Callable[[Key, Message], bytes | str],
+    *,
+    carefully: bool = False,
+) -> set[Key]:
+    """The partitions whose log does not hold the record before the place any more: it ends before, or has another.
+
+    `bounds` are the first offset retained and the last stable offset of each partition; `carefully` as
+    `first_records` takes it. Raises as `first_records` does.
+    """
+    lost = {key for key, place in places.items() if place.next > bounds[key][1]}
+    asked = {
+        key: place.next - 1
+        for key, place in places.items()
+        if key not in lost and place.last_record is not None and bounds[key][0] < place.next
+    }
+    for key, message in first_records(settings, consumer, asked, carefully=carefully).items():
+        if message is not None and message.offset() == asked[key]:
+            is_lost = print_of(key, message) != places[key].last_record
+        else:
+            # A compacted topic drops records. Of any other it was lost, or replaced by one that was aborted.
+            is_lost = not TOPICS[key[0]].compacted or _is_newer(message, places[key])
+        if is_lost:
+            lost.add(key)
+    return lost
+
+
+def _is_newer(message: Message | None, place: Place) -> bool:
+    epoch = None if message is None else message.leader_epoch()
+    return epoch is not None and place.leader_epoch is not None and epoch > place.leader_epoch
 
 
 def first_newer(settings: Settings, consumer: Consumer, key: Key, epoch: int, low: int, high: int) -> int:

@@ -35,15 +35,8 @@ def written_records(settings: Settings, topic: str, partition: int, end: int, st
 
 
 def _records(settings: Settings, topic: str, partition: int, end: int, start: int, isolation: str) -> Iterator[Message]:
-    consumer = clients.consumer(
-        settings,
-        f"{settings.database}-reading",
-        **{
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "queued.max.messages.kbytes": 65_536,
-            "isolation.level": isolation,
-        },
+    consumer = clients.one_off_consumer(
+        settings, f"{settings.database}-reading", **{"auto.offset.reset": "earliest", "isolation.level": isolation}
     )
     consumer.assign([TopicPartition(topic, partition, start)])
     reached, deadline = start, time.monotonic() + STALLED_SECONDS

@@ -1,13 +1,13 @@
 """Pseudonyms of personal data: keyed hashes, so that nobody without this stack's key can test a guess against them."""
 
 import hmac
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
+from guard.tokens import stored_text
 
 KEY_FILE = "pseudonym_key"
 FINGERPRINT_FILE = "pseudonym_key.fingerprint"
@@ -41,11 +41,9 @@ def load_key(settings: Settings) -> bytes:
     path, mark = settings.secrets / KEY_FILE, settings.root / FINGERPRINT_FILE
     if mark.exists() and not path.exists():
         raise Terminal(f"The key of the pseudonyms, {path}, is lost.", remedy=_remedy(mark))
-    key = bytes.fromhex(stored_secret(path))
+    key = bytes.fromhex(stored_text(path, lambda: secrets.token_hex(KEY_BYTES)))
     fingerprint = pseudonymizer(key)("fingerprint", "")
-    if not mark.exists():
-        _create(mark, fingerprint)
-    if mark.read_text("ascii").strip() != fingerprint:
+    if stored_text(mark, lambda: fingerprint) != fingerprint:
         raise Terminal(f"{path} is not the key that the pseudonyms were made with.", remedy=_remedy(mark))
     return key
 
@@ -55,27 +53,3 @@ def _remedy(mark: Path) -> str:
         "Bring the file back from a backup. To begin with a new key, by which every visitor, user and author is"
         f" another one, remove {mark}."
     )
-
-
-def stored_secret(path: Path) -> str:
-    """The random hexadecimal digits in a file, for its owner only; made at the first use."""
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _create(path, secrets.token_hex(KEY_BYTES))
-    return path.read_text("ascii").strip()
-
-
-def _create(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
-        handle.write(text + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    try:
-        # A link fails where a rename would replace: of two processes that start at once, the first one's key stays.
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    finally:
-        aside.unlink()

@@ -66,7 +66,7 @@ def test_what_the_stream_learnt_meanwhile_is_not_overwritten(fresh: Settings) ->
     told = [order(name, line, customer_id=name, time=at(days=0)) for name in ("same", "newer", "unknown")]
     landing.land("orders", [*told, order("last", line, customer_id="active", time=at(days=40))])
     build_from(fresh, "orders")
-    known = msgspec.structs.replace(BEHAVIOR, source="stream", orders=1, monetary_value="5.0000")
+    known = msgspec.structs.replace(BEHAVIOR, source="stream", orders=1, monetary_value="5.0000", currency="GBP")
     client = clients.producer(fresh)
     for event in (
         msgspec.structs.replace(known, event_id="a", customer_id="same"),

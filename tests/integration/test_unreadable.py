@@ -1,11 +1,16 @@
 """What no client can read, on the real broker: it costs itself, and everything else is landed and processed."""
 
+import subprocess
+import sys
+from uuid import uuid4
+
 import psycopg
 
 from contracts.settings import Settings
-from streaming.landing import apart
+from streaming.landing import accounts, apart
 from streaming.runtime import clients
 from streaming.runtime.careful.memory import EXIT_CODE
+from streaming.runtime.careful.reader import Unreadable
 from streaming.runtime.dead_letters import letters
 from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
 from tests.corpus import valid_order
@@ -22,7 +27,13 @@ from tests.hostile_records import (
     bomb,
     odd_records,
 )
-from tests.integration.landers import TOPIC, assert_nothing_lost_or_repeated, landed_and_registered, landing
+from tests.integration.landers import (
+    TOPIC,
+    assert_nothing_lost_or_repeated,
+    environment,
+    landed_and_registered,
+    landing,
+)
 from tests.integration.processor_slots import DEADLINE_SECONDS, slot
 from tests.integration.slot_process import Numbering
 from warehouse.lake import Lake
@@ -66,6 +77,26 @@ def test_a_batch_that_cannot_be_inflated_is_set_apart_and_passed(fresh: Settings
     with psycopg.connect(fresh.conninfo()) as db:
         ((kept, size),) = db.execute("select batch, bytes from landing.set_apart").fetchall()
     assert len(kept) == size == len(bomb(ZSTD, 300))
+
+
+def test_what_was_set_apart_of_a_log_that_lost_its_end_is_not_of_the_next_log(fresh: Settings) -> None:
+    first, second = uuid4(), uuid4()
+    accounts.prepare(fresh.conninfo())
+    with accounts.connection(fresh.conninfo()) as db:
+        # As in a home from before.
+        db.execute("alter table landing.set_apart drop column log_id")
+        db.execute("alter table landing.set_apart add primary key (topic_id, partition, first_offset, reader)")
+        db.execute(
+            "insert into landing.set_apart (topic, topic_id, partition, first_offset, next_offset, reader, records,"
+            " reason, bytes) values (%s, %s, 0, 5, 7, 'lander', 2, 'damaged', 1)",
+            (TOPIC, first),
+        )
+    accounts.prepare(fresh.conninfo())
+    with accounts.connection(fresh.conninfo()) as db:
+        apart.insert(db, first, Unreadable(TOPIC, 0, 5, 9, 4, "damaged", b"x"), log_id=second)
+        apart.insert(db, first, Unreadable(TOPIC, 0, 5, 9, 4, "damaged", b"x"), log_id=second)
+        assert apart.ranges(db, first) == {(first, 0): ((5, 7, 2),), (second, 0): ((5, 9, 4),)}
+    assert len(apart.latest(fresh.conninfo())) == 2
 
 
 def test_a_killed_lander_sets_each_batch_apart_once(fresh: Settings) -> None:
@@ -144,3 +175,25 @@ def test_a_processor_passes_what_it_cannot_read_and_accounts_for_all_else(fresh:
     _, start, end = letters.bounds(clients.admin(fresh), TOPIC)
     (letter,) = letters.read(fresh, TOPIC, start, end)
     assert (letter.value, letter.headers[0]) == (b"no event", ("\\xff\\xfe", b"x"))
+
+
+def test_a_command_that_reads_many_bombs_at_once_takes_no_more_than_a_gigabyte(fresh: Settings) -> None:
+    bombs = 24
+    with RawProducer(fresh) as producer:
+        producer.send(TOPIC, 0, batch(orders(0, 20)))
+        for _ in range(bombs):
+            assert producer.send(TOPIC, 0, bomb(ZSTD, 95)) is not None
+        producer.send(TOPIC, 0, batch(orders(20, 20)))
+    end = 40 + bombs
+    program = (
+        "import resource\nfrom contracts.settings import Settings\n"
+        "from streaming.landing.audit import scan\nfrom streaming.runtime.reading import committed_records\n"
+        f"held = scan(Settings(), {{('{TOPIC}', 0): (0, {end})}})['{TOPIC}', 0]\n"
+        f"read = sum(1 for _ in committed_records(Settings(), '{TOPIC}', 0, {end}))\n"
+        "print(len(held), read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment(fresh), capture_output=True, text=True, check=True)
+    held, read, peak_kilobytes = map(int, done.stdout.split())
+    assert held == read == end
+    assert peak_kilobytes < 1_000_000

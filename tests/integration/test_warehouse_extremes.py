@@ -110,6 +110,11 @@ def test_orders_of_a_customer_in_two_currencies_are_never_added_up(fresh: Settin
         assert lake.connection.execute("select revenue, currency from marts.cohort_retention").fetchall() == [
             (None,) * 2
         ]
+        features = (
+            "select currency, monetary_value, orders, orders_in_other_currencies from core.customer_features order by 1"
+        )
+        # As many in one as in the other: the first by alphabet.
+        assert lake.connection.execute(features).fetchall() == [("EUR", 3, 2, 1), ("GBP", 5, 1, 0)]
         by_currency = "select currency, sum(revenue) from marts.{} group by all order by all"
         for mart in ("sales_daily", "sales_by_residence", "product_months", "product_trends"):
             assert lake.connection.execute(by_currency.format(mart)).fetchall() == [("EUR", 3), ("GBP", 7)], mart

@@ -1,13 +1,14 @@
 outcomes as (
     select
-        customer_id,
+        orders.customer_id,
         cutoff,
         bool_or(kind = 'order' and ordered_at <= cutoff + interval 30 days) as ordered,
-        sum(revenue)::double as spend
-    from core.orders
+        coalesce(sum(revenue) filter (where orders.currency = features.currency), 0)::double as spend
+    from core.orders as orders
     join cutoffs on ordered_at > cutoff and ordered_at <= cutoff + interval 90 days
-    where customer_id is not null and kind in ('order', 'return')
-    group by customer_id, cutoff
+    join features on features.customer_id = orders.customer_id and features.feature_cutoff = cutoff
+    where kind in ('order', 'return')
+    group by orders.customer_id, cutoff
 ),
 known as (
     select max(ordered_at) as as_of from core.orders
@@ -17,7 +18,9 @@ select
     feature_cutoff as cutoff,
     orders,
     returns,
+    currency,
     monetary_value::double as monetary_value,
+    orders_in_other_currencies,
     recency_days,
     tenure_days,
     mean_gap_days,

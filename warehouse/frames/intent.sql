@@ -43,6 +43,17 @@ thirds as (
     where page = 3
     group by visitor_id, session_key
 ),
+priced as (
+    select
+        *,
+        coalesce(
+            arg_min(currency, (event_time, event_id)) filter (where pixel_event = 'add_to_cart') over (
+                partition by visitor_id, session_key
+            ),
+            ''
+        ) as cart_currency
+    from numbered
+),
 firsts as (
     select
         visitor_id,
@@ -55,12 +66,18 @@ firsts as (
         count(distinct path) filter (where is_page) as distinct_pages,
         count(*) filter (where pixel_event = 'add_to_cart') as add_to_cart_events,
         count(*) filter (where pixel_event = 'remove_from_cart') as remove_from_cart_events,
-        coalesce(sum(quantity * unit_price) filter (where pixel_event = 'add_to_cart'), 0)::double as cart_value,
+        -- In the currency of the first addition: amounts of different currencies are never added.
+        coalesce(
+            sum(quantity * unit_price) filter (
+                where pixel_event = 'add_to_cart' and coalesce(currency, '') = cart_currency
+            ),
+            0
+        )::double as cart_value,
         count(distinct sku) filter (where pixel_event = 'add_to_cart') as cart_products,
         count(*) filter (where is_page and path like '%product%') as product_pages,
         bool_or(customer_id is not null) as is_known,
         count(*) filter (where pixel_event = 'purchase') as purchases
-    from numbered
+    from priced
     join thirds using (visitor_id, session_key)
     where event_time <= cutoff
     group by visitor_id, session_key, cutoff

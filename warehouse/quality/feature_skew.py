@@ -16,7 +16,9 @@ SCORES = 500
 FEATURES = {
     "orders": "orders",
     "returns": "returns",
+    "currency": "currency",
     "monetary_value": "monetary_value::decimal(38, 4)",
+    "orders_in_other_currencies": "orders_in_other_currencies",
     "recency_days": "recency_days",
     "tenure_days": "tenure_days",
     "mean_gap_days": "mean_gap_days",

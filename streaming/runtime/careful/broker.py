@@ -2,7 +2,7 @@
 
 import logging
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
@@ -34,11 +34,10 @@ class Piece(NamedTuple):
     aborted: list[tuple[int, int]]
 
 
-class RawBroker:
-    """A connection to the cluster; a context."""
+class RawConnection:
+    """Requests to the cluster's brokers, as the protocol has them; a context."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin = clients.admin(settings)
         self._net: Any = NetworkSelector()
         try:
             self._manager: Any = KafkaConnectionManager(self._net, **clients.raw_settings(settings))
@@ -46,7 +45,7 @@ class RawBroker:
         except KafkaError as error:
             raise Transient(f"Kafka does not answer: {error}.") from error
 
-    def __enter__(self) -> "RawBroker":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -54,6 +53,25 @@ class RawBroker:
     ) -> None:
         self._manager.close()
         self._net.close()
+
+    def ask(self, request: object, node: int) -> Any:
+        """A broker's answer. Raises `Transient` where there is none."""
+        try:
+            return self._manager.run(self._manager.wait_for, self._manager.send(request, node_id=node), TIMEOUT_MS)
+        except KafkaError as error:
+            raise Transient(f"Kafka does not answer: {error}.") from error
+
+    def nodes(self) -> list[int]:
+        """The brokers that are known."""
+        return [broker.node_id for broker in self._manager.cluster.brokers()]
+
+
+class RawBroker(RawConnection):
+    """Fetches batches."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin = clients.admin(settings)
+        super().__init__(settings)
 
     def fetch(self, topic: str, partition: int, offset: int, max_bytes: int) -> Piece:
         """Committed batches from `offset` on, about `max_bytes` of them but at least one whole.
@@ -76,18 +94,12 @@ class RawBroker:
             topics=[kind.FetchTopic(topic=topic, partitions=[wanted])],
             max_version=_LAST_VERSION_BY_NAME,
         )
-        answer = self._ask(request, self._leader(topic, partition))
+        answer = self.ask(request, self._leader(topic, partition))
         found = answer.responses[0].partitions[0]
         if found.error_code:
             raise Transient(f"Kafka does not give the batches of {topic}-{partition}: error {found.error_code}.")
         aborted = [(each.producer_id, each.first_offset) for each in found.aborted_transactions or ()]
         return Piece(bytes(found.records or b""), aborted)
-
-    def _ask(self, request: object, node: int) -> Any:
-        try:
-            return self._manager.run(self._manager.wait_for, self._manager.send(request, node_id=node), TIMEOUT_MS)
-        except KafkaError as error:
-            raise Transient(f"Kafka does not answer: {error}.") from error
 
     def _leader(self, topic: str, partition: int) -> int:
         try:

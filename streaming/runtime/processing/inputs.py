@@ -6,7 +6,6 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from contracts.settings import Settings
-from contracts.topics import TOPICS
 from streaming.runtime import logs, lookup, metrics
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.topics import offset_bounds
@@ -27,16 +26,9 @@ def lost_inputs(
     """
     bounds = offset_bounds(admin, ledgers)
     ledgers = {key: book for key, book in ledgers.items() if key in bounds}
-    suspects = {key for key, book in ledgers.items() if book.next > bounds[key][1]}
-    asked = {
-        key: book.next - 1
-        for key, book in ledgers.items()
-        if key not in suspects and book.last_record is not None and bounds[key][0] < book.next
-    }
+    places = {key: lookup.Place(book.next, book.last_record, book.leader_epoch) for key, book in ledgers.items()}
     with lookup.reader(settings) as reader:
-        for key, message in lookup.first_records(settings, reader, asked, carefully=carefully).items():
-            if not _is_same(key, ledgers[key], message):
-                suspects.add(key)
+        suspects = lookup.lost_before(settings, reader, places, bounds, _print_of, carefully=carefully)
         lost: dict[Key, int] = {}
         for key in sorted(suspects):
             (low, end), book = bounds[key], ledgers[key]
@@ -71,9 +63,5 @@ def held(
     return found
 
 
-def _is_same(key: Key, book: Ledger, message: Message | None) -> bool:
-    if message is not None and message.offset() == book.next - 1:
-        return lookup.record_print(message) == book.last_record
-    # A compacted topic drops records. Of any other it was lost, or replaced by one that was aborted.
-    newer = message is not None and (message.leader_epoch() or 0) > (book.leader_epoch or 0)
-    return TOPICS[key[0]].compacted and not newer
+def _print_of(_key: Key, message: Message) -> str:
+    return lookup.record_print(message)

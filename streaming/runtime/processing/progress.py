@@ -100,7 +100,7 @@ def _are_past(settings: Settings, books: dict[Key, Ledger], bounds: dict[Key, tu
 
 
 def _nothing_to_read(settings: Settings, key: Key, position: int, end: int) -> bool:
-    consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
+    consumer = clients.one_off_consumer(settings, "headrace-look")
     consumer.assign([TopicPartition(*key, position)])
     try:
         message = consumer.poll(READ_SECONDS)
@@ -115,7 +115,7 @@ def _nothing_to_read(settings: Settings, key: Key, position: int, end: int) -> b
 
 
 def _last_ledgers(settings: Settings, changelog: str, partitions: int) -> dict[int, Ledger]:
-    consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
+    consumer = clients.one_off_consumer(settings, "headrace-look")
     consumer.assign([TopicPartition(changelog, number, OFFSET_BEGINNING) for number in range(partitions)])
     found: dict[int, Ledger] = {}
     ended: set[int] = set()

@@ -12,6 +12,7 @@ from contracts.settings import Settings
 from guard.asgi import Guard
 from guard.connections import bounded
 from guard.doors import feedback_door
+from guard.tokens import stored_token
 from streaming.runtime import logs
 from streaming.sources.feedback.acknowledged import Acknowledged, Sender, Unsent
 from streaming.sources.feedback.app import Service
@@ -19,7 +20,7 @@ from streaming.sources.feedback.intake import Intake
 from streaming.sources.feedback.seen import Seen, read_back
 from streaming.sources.feedback.submissions import SOURCE
 from streaming.sources.personal import scrubber
-from streaming.sources.pseudonyms import load_key, pseudonymizer, stored_secret
+from streaming.sources.pseudonyms import load_key, pseudonymizer
 
 TOKEN_FILE = "feedback_token"  # noqa: S105  the name of a file
 KEEP_ALIVE_SECONDS = 30
@@ -82,7 +83,7 @@ def token_of(settings: Settings) -> str:
     """The token of the API, made at its first use unless a file of the user's own is named."""
     path = settings.feedback_token_file
     if path is None:
-        return stored_secret(settings.secrets / TOKEN_FILE)
+        return stored_token(settings.secrets / TOKEN_FILE)
     try:
         token = path.read_text("utf-8").strip()
     except OSError as error:

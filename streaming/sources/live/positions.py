@@ -104,7 +104,7 @@ def read(settings: Settings, source: str) -> dict[str, Entry]:
     """
     partition = partition_of(source)
     end = end_of(settings, partition)
-    consumer = clients.consumer(settings, "headrace-look", **{"enable.partition.eof": True})
+    consumer = clients.one_off_consumer(settings, "headrace-look")
     consumer.assign([TopicPartition(NAME, partition, 0)])
     prefix = key_of(source, "")
     found: dict[str, Entry] = {}

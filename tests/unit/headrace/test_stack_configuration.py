@@ -2,6 +2,7 @@
 
 import configparser
 import shlex
+import socket
 import stat
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +17,7 @@ from headrace.stack.kafka.broker import broker_properties, new_cluster_id
 from headrace.stack.kafka.jars import BUNDLES, KAFKA, KAFKA_VERSION
 from headrace.stack.kafka.java import find_java, java_version
 from headrace.stack.programs import PARTS, Program, built_in_parts, environment
-from headrace.stack.supervision import configuration
+from headrace.stack.supervision import Supervisor, configuration, control_socket
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_a_command_reaches_the_supervisor_as_it_was_meant(settings: Settings) -> None:
     command = ["run", str(settings.root), "50%", "a'b"]
-    text = configuration(settings, [Program("kafka", "kafka", "servers", command, 1)], "secret")
+    text = configuration(settings, [Program("kafka", "kafka", "servers", command, 1)])
     parser = configparser.RawConfigParser()
     parser.read_string(text)
     written = parser["program:kafka"]["command"]
@@ -39,17 +40,38 @@ def test_servers_stop_after_the_programs_that_use_them(settings: Settings) -> No
         Program("lander-0", "landers", "platform", ["lander"], 2),
     ]
     parser = configparser.RawConfigParser()
-    parser.read_string(configuration(settings, programs, "secret"))
+    parser.read_string(configuration(settings, programs))
     # supervisord stops the highest priority first.
     assert int(parser["group:platform"]["priority"]) > int(parser["group:servers"]["priority"])
 
 
 def test_every_address_of_the_stack_is_loopback(settings: Settings) -> None:
-    parser = configparser.RawConfigParser()
-    parser.read_string(configuration(settings, [], "secret"))
-    assert parser["inet_http_server"]["port"] == "127.0.0.1:20005"
     properties = broker_properties(settings)
     assert properties["listeners"] == "CLIENTS://127.0.0.1:20000,CONTROLLER://127.0.0.1:20001"
+
+
+def test_the_supervisor_listens_at_a_socket_for_its_owner_only(settings: Settings) -> None:
+    parser = configparser.RawConfigParser()
+    parser.read_string(configuration(settings, []))
+    assert not parser.has_section("inet_http_server")
+    listens = parser["unix_http_server"]
+    assert listens["file"] % {} == str(control_socket(settings))
+    assert listens["chmod"] == "0600"
+
+
+def test_the_supervisor_of_a_deep_home_listens_at_a_path_that_is_short_enough(tmp_path: Path) -> None:
+    deep = Settings(home=tmp_path / ("a" * 60) / ("b" * 60))
+    assert len(str(control_socket(deep))) < 95
+    assert control_socket(deep) != control_socket(deep.model_copy(update={"home": tmp_path / ("c" * 130)}))
+
+
+def test_a_socket_that_nobody_listens_at_is_no_supervisor(tmp_path: Path) -> None:
+    stale = Settings(home=tmp_path / "h")
+    assert not Supervisor(stale).answers()
+    control_socket(stale).parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(control_socket(stale)))
+    assert not Supervisor(stale).answers()
 
 
 def test_the_broker_takes_the_largest_dead_letter_and_creates_no_topic_by_itself(settings: Settings) -> None:
@@ -90,7 +112,7 @@ def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     first = secret(tmp_path / "secrets", "postgres")
     assert len(first) >= 32
     assert secret(tmp_path / "secrets", "postgres") == first
-    assert secret(tmp_path / "secrets", "supervisor") != first
+    assert secret(tmp_path / "secrets", "connect") != first
     assert stat.S_IMODE((tmp_path / "secrets" / "postgres").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
 
@@ -141,3 +163,16 @@ def test_the_jars_are_pinned_by_name_and_content() -> None:
     for bundle in BUNDLES:
         assert bundle.expected()
         assert all(len(digest) == 64 for digest in bundle.expected().values())
+
+
+def test_files_named_by_relative_paths_are_the_same_for_programs_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("PIXEL_KEY_FILE", "MASTODON_TOKEN_FILE", "FEEDBACK_TOKEN_FILE", "KAFKA_CONFIG", "CONNECT_LOGIN")
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        monkeypatch.setenv(f"HEADRACE_{name}", "kept/file")
+    monkeypatch.setenv("HEADRACE_ACCESS_LOG_PATHS", "logs/*.log:/var/log/x.log")
+    given = environment(Settings())
+    assert {given[f"HEADRACE_{name}"] for name in names} == {str(tmp_path / "kept" / "file")}
+    assert given["HEADRACE_ACCESS_LOG_PATHS"] == f"{tmp_path}/logs/*.log:/var/log/x.log"

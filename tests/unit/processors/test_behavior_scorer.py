@@ -35,7 +35,7 @@ class Nothing:
 
 
 def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 1, **fields: Any) -> Order:
-    told: dict[str, Any] = {"channel": "store", "kind": "order", "customer_id": "C"} | fields
+    told: dict[str, Any] = {"channel": "store", "kind": "order", "customer_id": "C", "currency": "GBP"} | fields
     if told["channel"] == "store":
         told["quality_flag"] = None
     sign = -1 if told["kind"] == "return" else 1
@@ -44,7 +44,6 @@ def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 
         event_time=START + timedelta(days=days),
         source="test",
         order_id=order_id,
-        currency="GBP",
         lines=[OrderLine(sku="A", quantity=2 * sign, unit_price=price)],
         total=told.pop("total", "0"),
         **told,
@@ -92,6 +91,23 @@ def test_features_follow_each_order() -> None:
     assert last.order_days == 3
     assert (last.last_gap_days, last.median_gap_days, last.longest_gap_days) == (20, 15.0, 20)
     assert last.feature_cutoff == last.event_time == START + timedelta(days=33)
+
+
+def test_amounts_of_two_currencies_are_not_added_and_those_left_out_are_counted() -> None:
+    first = [order("1"), order("2", 1, "7", currency="EUR"), order("3", 2, currency="EUR")]
+    refused = order("4", 3, currency="euro")
+    corrections = [order("2", 1, "7", version=2), order("5", 4), order("5", 4, version=2, currency="EUR")]
+    events, (result,) = scored([*first, refused, *corrections])
+    assert [(each.currency, each.monetary_value, each.orders_in_other_currencies) for each in events] == [
+        ("GBP", "5.0000", 0),
+        ("EUR", "14.0000", 1),  # one of each: the first by alphabet
+        ("EUR", "19.0000", 1),
+        ("GBP", "19.0000", 1),  # a correction moves one
+        ("GBP", "24.0000", 1),
+        ("EUR", "10.0000", 2),
+    ]
+    assert [event.orders for event in events] == [1, 2, 3, 3, 4, 4]
+    assert dict(result.drops) == {"no such currency": 1}
 
 
 def test_an_order_that_is_told_again_or_less_believed_changes_nothing() -> None:
@@ -277,7 +293,7 @@ def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(orders: list[Or
 
 
 def features(orders: int, tenure: float | None, gap: float | None, recency: float | None) -> CustomerFeatures:
-    return CustomerFeatures(0, orders, 0, 0, recency, tenure, gap, 1.0, orders, None, None, None)
+    return CustomerFeatures(0, orders, 0, "GBP", 0, 0, recency, tenure, gap, 1.0, orders, None, None, None)
 
 
 def test_the_rule_ranks_frequent_and_recent_customers_higher_and_names_segments() -> None:

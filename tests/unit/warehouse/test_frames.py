@@ -19,13 +19,13 @@ from warehouse.tables import table
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUTOFFS = [START + timedelta(days=days) for days in (20, 50, 80)]
 FEATURES = (
-    "orders", "returns", "monetary_value", "recency_days", "tenure_days", "mean_gap_days", "mean_basket_lines",
-    "order_days", "last_gap_days", "median_gap_days", "longest_gap_days",
+    "orders", "returns", "currency", "monetary_value", "orders_in_other_currencies", "recency_days", "tenure_days",
+    "mean_gap_days", "mean_basket_lines", "order_days", "last_gap_days", "median_gap_days", "longest_gap_days",
 )  # fmt: skip
 
 
 def document(
-    number: int, customer: str | None, days: float, kind: str = "order", revenue: str = "10"
+    number: int, customer: str | None, days: float, kind: str = "order", revenue: str = "10", currency: str = "GBP"
 ) -> dict[str, Any]:
     time = START + timedelta(days=days)
     return {
@@ -35,6 +35,7 @@ def document(
         "ordered_at": time,
         "order_date": time.date(),
         "line_count": 1 + number % 7,
+        "currency": currency,
         "revenue": Decimal(revenue),
     }
 
@@ -53,6 +54,7 @@ def history(seed: int = 1, size: int = 400, until: float = 200) -> list[dict[str
             random.choice([random.uniform(-9, until), random.randrange(int(until))]),
             random.choice(["order", "order", "return", "adjustment"]),
             f"{random.randrange(-9_999_999, 9_999_999) / MONEY_UNITS:.4f}",
+            random.choice(["GBP", "EUR", "USD"]),
         )
         for number in range(size)
     ]
@@ -80,7 +82,7 @@ def streamed_features(rows: list[dict[str, Any]]) -> CustomerFeatures | None:
             order_id=row["order_id"],
             channel="store",
             kind=row["kind"],
-            currency="GBP",
+            currency=row["currency"],
             lines=[OrderLine(sku="A", quantity=1, unit_price=price) for price in prices],
             total="0",
         )
@@ -152,6 +154,25 @@ def test_labels_are_of_the_days_after_the_cutoff() -> None:
         ("B", 20): (True, None),
         ("C", 20): (False, None),
     }
+
+
+def test_spend_is_in_the_currency_of_most_of_the_customers_orders_until_the_cutoff() -> None:
+    rows = [
+        document(1, "A", 0, revenue="1", currency="USD"),
+        document(2, "A", 1, revenue="2", currency="USD"),
+        document(3, "A", 2, revenue="4", currency="EUR"),
+        document(4, "A", 30, revenue="8", currency="USD"),
+        document(5, "A", 31, revenue="16", currency="EUR"),
+        document(6, "A", 32, revenue="32", currency="EUR"),
+        document(7, "B", 200),
+    ]
+    (row,) = frames.behavior_at(documents(rows), CUTOFFS[:1]).to_dicts()
+    assert (row["currency"], row["monetary_value"], row["orders_in_other_currencies"], row["spend"]) == (
+        "USD",
+        3.0,
+        1,
+        8.0,
+    )
 
 
 def test_cutoffs_are_midnights_whose_label_is_complete_and_as_far_apart_as_the_label() -> None:

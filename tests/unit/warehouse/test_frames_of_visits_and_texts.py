@@ -29,6 +29,7 @@ def visits(
             event_id varchar, event_time timestamptz, event_date date, visitor_id varchar, browser_id varchar,
             path varchar, pixel_event varchar,
             session_id varchar, customer_id varchar, sku varchar, quantity bigint, unit_price decimal(18, 4),
+            currency varchar,
             order_id varchar, device varchar, referrer varchar, is_bot boolean
         )
     """)
@@ -62,7 +63,8 @@ def test_a_visit_is_seen_as_of_its_third_page_and_labelled_by_what_came_after(
         page("A", 0, session_id="s"),
         pixel("A", 0.1, "page_view", session_id="s"),
         page("A", 1, "/product/X"),
-        pixel("A", 1.5, "add_to_cart", session_id="s", customer_id="C", **cart),
+        pixel("A", 1.5, "add_to_cart", session_id="s", customer_id="C", currency="GBP", **cart),
+        pixel("A", 1.6, "add_to_cart", session_id="s", currency="JPY", **cart),
         page("A", 2, "/product/Y"),
         pixel("A", 2.5, "add_to_cart", session_id="s", **cart),
         pixel("A", 3, "purchase", session_id="s", order_id="1"),
@@ -81,7 +83,7 @@ def test_a_visit_is_seen_as_of_its_third_page_and_labelled_by_what_came_after(
     bought = next(row for key, row in rows.items() if key.startswith("As"))
     assert (bought["bought"], bought["add_to_cart_events"], bought["cart_value"], bought["product_pages"]) == (
         True,
-        1,
+        2,
         5.0,
         2,
     )

@@ -9,7 +9,9 @@
 -- column feature_cutoff: Latest time of any order or return; nothing later is in the features.
 -- column orders: Orders placed, returns not counted.
 -- column returns: Returns made.
--- column monetary_value: Revenue so far, exact, returns deducted.
+-- column currency: ISO 4217 code of most of the orders and returns; the first by alphabet of several.
+-- column monetary_value: Revenue so far in this currency, exact, returns deducted.
+-- column orders_in_other_currencies: Orders and returns that this leaves out.
 -- column recency_days: Days from the last order to the cutoff; empty without an order.
 -- column tenure_days: Days from the first order to the cutoff; empty without an order.
 -- column mean_gap_days: Mean days between orders; empty before the second one.
@@ -31,6 +33,7 @@ documents as (
         customer_id,
         feature_cutoff,
         kind,
+        currency,
         revenue,
         line_count,
         epoch_us(feature_cutoff) as cutoff_us,
@@ -40,18 +43,36 @@ documents as (
     join moments using (customer_id)
     where kind in ('order', 'return') and ordered_at <= feature_cutoff
 ),
-totals as (
+amounts as (
     select
         customer_id,
         feature_cutoff,
+        currency,
+        count(*) as documents,
+        sum(revenue)::decimal(38, 4) as revenue,
         count(*) filter (where kind = 'order') as orders,
         count(*) filter (where kind = 'return') as returns,
-        sum(revenue)::decimal(38, 4) as monetary_value,
         any_value(cutoff_us) as cutoff_us,
         min(ordered_us) filter (where kind = 'order') as first_us,
         max(ordered_us) filter (where kind = 'order') as last_us,
         sum(line_count) filter (where kind = 'order') as order_lines
     from documents
+    group by customer_id, feature_cutoff, currency
+),
+totals as (
+    select
+        customer_id,
+        feature_cutoff,
+        first(currency order by documents desc, currency) as currency,
+        first(revenue order by documents desc, currency) as monetary_value,
+        (sum(documents) - max(documents))::bigint as orders_in_other_currencies,
+        sum(orders)::bigint as orders,
+        sum(returns)::bigint as returns,
+        any_value(cutoff_us) as cutoff_us,
+        min(first_us) as first_us,
+        max(last_us) as last_us,
+        sum(order_lines) as order_lines
+    from amounts
     group by customer_id, feature_cutoff
 ),
 gaps as (
@@ -78,7 +99,9 @@ select
     feature_cutoff,
     orders,
     returns,
+    currency,
     monetary_value,
+    orders_in_other_currencies,
     (cutoff_us - last_us)::double / 86400000000::double as recency_days,
     (cutoff_us - first_us)::double / 86400000000::double as tenure_days,
     (last_us - first_us)::double / nullif(86400000000 * (orders - 1), 0)::double as mean_gap_days,
