@@ -98,8 +98,9 @@ tutorials: setup  ## Follow the tutorials of the docs, each command on a stack o
 screenshots: setup  ## Take the README's screenshots of the running stack (needs Chromium)
 	@$(BIN)/python -m docs.screenshots
 
-docs: setup  ## Write the generated reference pages under docs/
+docs: setup  ## Write the generated reference pages under docs/, and the snapshot of the assets
 	@$(BIN)/headrace docs
+	@$(BIN)/python -m tests.unit.orchestration.snapshot
 
 site: setup  ## Build the site of the docs into build/site; broken links fail
 	@$(BIN)/mkdocs build --quiet

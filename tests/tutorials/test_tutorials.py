@@ -11,7 +11,7 @@ import pytest
 
 from contracts.settings import Settings
 from headrace import stack
-from tests.tutorials.console import File, Shell, matches, steps
+from tests.pages import Shell
 
 PAGES = Path(__file__).parents[2] / "docs" / "tutorials"
 
@@ -31,16 +31,8 @@ def test_every_command_of_a_tutorial_prints_what_the_page_shows(
     base = free_port_base()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     shell = Shell(folder, {**os.environ, "HEADRACE_PORT_BASE": str(base), "PATH": path})
-    differing: list[str] = []
     try:
-        for step in steps(page):
-            if isinstance(step, File):
-                shell.save(step)
-                continue
-            code, output = shell.run(step)
-            assert code == 0, f"$ {step.line}\n{output}"
-            if not matches(step.shown, output):
-                differing.append(f"$ {step.line}\n{output}")
+        differing = shell.follow(page)
     finally:
         stack.down(Settings(home=shell.folder / ".headrace", port_base=base))
     assert differing == [], "\n".join(differing)

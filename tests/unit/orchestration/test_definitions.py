@@ -1,7 +1,5 @@
 """What Dagster is given: pinned, so that a change of the graph is seen where it is made."""
 
-from pathlib import Path
-
 import dagster as dg
 import pytest
 from pydantic import ValidationError
@@ -11,14 +9,14 @@ from contracts.topics import TOPICS
 from operations.training import SOURCES
 from orchestration.definitions import build_defs
 from orchestration.defs.jobs import TRAIN, VERIFY_JOB
-from orchestration.keys import BUILD_JOB, FILE_KEY, model_key, table_key, table_name, topic_key
+from orchestration.keys import BUILD_JOB, FILE_KEY, model_key, table_key, topic_key
+from tests.unit.orchestration.snapshot import SNAPSHOT, described
 from warehouse.ingest.connect_staging import STAGED_TABLES
 from warehouse.ingest.raw import raw_tables
 from warehouse.tables import DOMAINS, all_tables
 
 MODEL_PARTS = ("frame", "version", "evaluation", "champion")
 RESCORING = model_key("behavior", "rescoring")
-SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +24,8 @@ def defs(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
     return build_defs(Settings(home=tmp_path_factory.mktemp("home")))
 
 
-def _described(defs: dg.Definitions) -> str:
-    """One line an asset: key, group, kinds, what it reads, its checks."""
-    checks: dict[dg.AssetKey, list[str]] = {}
-    for key in defs.resolve_asset_graph().asset_check_keys:
-        checks.setdefault(key.asset_key, []).append(key.name)
-    lines = [
-        f"{table_name(spec.key)} [{spec.group_name}] {'+'.join(sorted(spec.kinds))}"
-        f" <- {', '.join(sorted(table_name(dep.asset_key) for dep in spec.deps)) or '-'}"
-        f" ? {', '.join(sorted(checks.get(spec.key, []))) or '-'}"
-        for spec in defs.resolve_all_asset_specs()
-    ]
-    return "\n".join(sorted(lines)) + "\n"
-
-
 def test_the_assets_their_groups_inputs_and_checks_are_those_written_down(defs: dg.Definitions) -> None:
-    assert _described(defs) == SNAPSHOT.read_text(), f"if the change is meant, write it to {SNAPSHOT.name}"
+    assert described(defs) == SNAPSHOT.read_text(), "if the change is meant, run `make docs`"
 
 
 def test_every_topic_raw_table_and_warehouse_table_is_an_asset(defs: dg.Definitions) -> None:

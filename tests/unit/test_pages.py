@@ -1,10 +1,10 @@
-"""How the suite of the tutorials reads a page and compares output."""
+"""How tests follow a page of the docs, and compare output."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.tutorials.console import Command, File, Shell, matches, steps
+from tests.pages import Command, File, Shell, matches, steps
 
 PAGE = """# Tutorial
 

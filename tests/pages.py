@@ -1,7 +1,8 @@
-"""Runs the console sessions of a tutorial page as a reader would: files saved, commands run, output compared.
+"""Follows a page of the docs as a reader would: files saved and changed, commands run, output compared.
 
-A page marks what matters by its fences: `console` holds commands (`$ …`, continued by `> …`) and their output, and a
-block with `title="NAME"` is a file that the reader saves. In output `…` stands for anything, lines included.
+A page marks what matters by its fences: `console` holds commands (`$ …`, continued by `> …`) and their output. A block
+with `title="NAME"` is a file that the reader saves, or appends to one that is there; as a `diff` it is a change of one.
+In output `…` stands for anything, lines included.
 """
 
 import re
@@ -15,10 +16,26 @@ COMMAND_SECONDS = 600
 
 @dataclass(frozen=True)
 class File:
-    """A file that the reader saves."""
+    """A file that the reader saves, or what they append to it."""
 
     name: str
     content: str
+
+
+@dataclass(frozen=True)
+class Diff:
+    """A change of a file: lines that begin with a space stay, `-` goes, `+` comes."""
+
+    name: str
+    content: str
+
+    def applied(self, text: str) -> str:
+        """The text with the change, which has exactly one place in it."""
+        lines = self.content.splitlines(keepends=True)
+        before = "".join(line[1:] for line in lines if line[0] != "+")
+        after = "".join(line[1:] for line in lines if line[0] != "-")
+        assert text.count(before) == 1, f"{self.name} has not exactly one place for\n{self.content}"
+        return text.replace(before, after)
 
 
 @dataclass(frozen=True)
@@ -29,12 +46,12 @@ class Command:
     shown: str
 
 
-def steps(page: Path) -> list[File | Command]:
+def steps(page: Path) -> list[File | Diff | Command]:
     """The files and commands of a page, in order."""
-    found: list[File | Command] = []
+    found: list[File | Diff | Command] = []
     for kind, title, body in _FENCE.findall(page.read_text()):
         if title:
-            found.append(File(title, body))
+            found.append(Diff(title, body) if kind == "diff" else File(title, body))
         elif kind == "console":
             found += [_command(part) for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]]
     return found
@@ -52,14 +69,30 @@ def _command(part: str) -> Command:
 class Shell:
     """Runs the commands of one page, each in the folder that the ones before it led to."""
 
-    folder: Path
-
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
-        self._environment = environment
+        self.environment = environment
 
-    def save(self, file: File) -> None:
-        (self.folder / file.name).write_text(file.content)
+    def save(self, file: File | Diff) -> None:
+        path = self.folder / file.name
+        if isinstance(file, Diff):
+            path.write_text(file.applied(path.read_text()))
+        else:
+            before = path.read_text() + "\n\n" if path.exists() else ""
+            path.write_text(before + file.content)
+
+    def follow(self, page: Path) -> list[str]:
+        """Do what a page says; the outputs that differ from those shown. A command that fails is an error."""
+        differing: list[str] = []
+        for step in steps(page):
+            if not isinstance(step, Command):
+                self.save(step)
+                continue
+            code, output = self.run(step)
+            assert code == 0, f"$ {step.line}\n{output}"
+            if not matches(step.shown, output):
+                differing.append(f"$ {step.line}\n{output}")
+        return differing
 
     def run(self, command: Command) -> tuple[int, str]:
         """The exit code and the output of a command, standard error included."""
@@ -69,7 +102,7 @@ class Shell:
             done = subprocess.run(
                 ["bash", "-c", f"{command.line}\nstatus=$?; pwd > {self.folder}/.folder; exit $status"],
                 cwd=self.folder,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
