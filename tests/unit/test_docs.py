@@ -75,6 +75,20 @@ def test_every_document_that_the_code_names_exists() -> None:
     assert sorted(name for name in named if not (ROOT / name).is_file()) == []
 
 
+def test_every_file_of_the_code_that_a_page_names_exists() -> None:
+    code = re.compile(
+        r"`((?:contracts|guard|streaming|models|warehouse|operations|orchestration|headrace|tests)/[\w./]+\.\w+)`"
+    )
+    missing = {
+        f"{page.name}: {name}"
+        for page in PAGES
+        if page.parent.name != "decisions"  # these are of their time
+        for name in code.findall(page.read_text())
+        if "NAME" not in name and not (ROOT / name).exists()
+    }
+    assert sorted(missing) == []
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, by GitHub's rule; MkDocs makes the same ones."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
