@@ -12,8 +12,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS
 from headrace import stack
-from headrace.stack import Progress
-from headrace.terminal import uninterrupted
+from headrace.terminal import Progress, uninterrupted
 from operations.reconciliation.compare import Reconciliation
 from operations.reconciliation.stack import reconcile_when_settled
 from orchestration.run import build

@@ -3,7 +3,7 @@
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -11,9 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from headrace.stack import Progress
-
 _UNLIMITED = 10_000
+
+
+class Progress(Protocol):
+    """Called with each step: a program or task, and its state (`starting`, `ready`, `stopping`, `stopped`)."""
+
+    def __call__(self, subject: str, state: str) -> None: ...
+
+
+def silent(subject: str, state: str) -> None:
+    """Progress that is not shown."""
 
 
 @contextmanager

@@ -2,14 +2,12 @@
 
 from headrace.stack.lifecycle import (
     ProgramStatus,
-    Progress,
     StackStatus,
     down,
     postgres_for_call,
     running,
-    silent,
     status,
     up,
 )
 
-__all__ = ["ProgramStatus", "Progress", "StackStatus", "down", "postgres_for_call", "running", "silent", "status", "up"]
+__all__ = ["ProgramStatus", "StackStatus", "down", "postgres_for_call", "running", "status", "up"]

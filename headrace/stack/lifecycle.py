@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
@@ -26,7 +25,7 @@ from headrace.stack.kafka.users import passwords
 from headrace.stack.neighbours import require_alone
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
-from headrace.terminal import uninterrupted
+from headrace.terminal import Progress, silent, uninterrupted
 from streaming.runtime.health import broker_answers, connect_answers, quiet_admin, wait_for_topics
 
 START_SECONDS = 120.0
@@ -34,16 +33,6 @@ MOST_DEATHS = 3
 """How often a program may die during the start: PostgreSQL needs a second go where a killed one left children."""
 POLL_SECONDS = 0.1
 _CLIENTS = ("landers", "processors", "sources")
-
-
-class Progress(Protocol):
-    """Told of each step: which program or task, and how it is (`starting`, `ready`, `stopping`, `stopped`)."""
-
-    def __call__(self, subject: str, state: str) -> None: ...
-
-
-def silent(subject: str, state: str) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import Protocol
 from zlib import crc32
 
 import numpy as np
@@ -17,9 +17,6 @@ from confluent_kafka import Message
 
 from contracts.topics import Topic
 from streaming.landing.packed import Packed
-
-if TYPE_CHECKING:
-    from streaming.landing.batch import Batch
 
 MIN_RUN = 8
 """Records of one partition that come one after another, on average, from which their bytes are read where they are."""
@@ -33,6 +30,23 @@ class RangePrint:
 
     records: bytes
     last_record: bytes
+
+
+class Records(Protocol):
+    """The columns of records that `of_batch` reads: a `streaming.landing.batch.Batch` has them."""
+
+    @property
+    def firsts(self) -> dict[int, int]: ...
+    @property
+    def partitions(self) -> np.ndarray: ...
+    @property
+    def offsets(self) -> np.ndarray: ...
+    @property
+    def times(self) -> np.ndarray: ...
+    @property
+    def keys(self) -> Packed: ...
+    @property
+    def values(self) -> Packed: ...
 
 
 class Fingerprint:
@@ -78,7 +92,7 @@ def of_messages(topic: Topic, messages: Iterable[Message], state: Fingerprint | 
     return state
 
 
-def of_batch(batch: "Batch") -> dict[int, RangePrint]:
+def of_batch(batch: Records) -> dict[int, RangePrint]:
     """The fingerprint of each partition's records in a batch."""
     order = np.argsort(batch.partitions, kind="stable") if len(batch.firsts) > 1 else np.arange(len(batch.offsets))
     ends = np.cumsum(np.bincount(batch.partitions))
@@ -97,7 +111,7 @@ def of_batch(batch: "Batch") -> dict[int, RangePrint]:
     return found
 
 
-def _of_one(batch: "Batch", place: int) -> bytes:
+def _of_one(batch: Records, place: int) -> bytes:
     (key,), (value,) = batch.keys.at([place]), batch.values.at([place])
     state = Fingerprint()
     state.update(
