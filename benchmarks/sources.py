@@ -22,7 +22,6 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 
 TOPIC = "web_logs"
-LINES_A_BATCH = 1_200
 TRANSACTION_RECORDS = 20_000
 CONNECTIONS = 32
 TOKEN = "a token for the benchmark"

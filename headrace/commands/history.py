@@ -117,7 +117,7 @@ def unhold(
 
 
 def maintain(as_json: Json = False) -> None:
-    """Merge small files and expire old snapshots. Dagster does it daily."""
+    """Merge small files and expire old snapshots. Dagster does it every hour."""
     from warehouse.maintenance.maintain import maintain as run
 
     with _opened(read_only=False) as lake:

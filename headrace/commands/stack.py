@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _WATCH_SECONDS = 0.5
-_BAD = ("failed", "fatal", "backoff", "exited", "stopped")
 
 
 def register(app: typer.Typer) -> None:

@@ -52,7 +52,7 @@ class Scores:
         raise AssertionError(f"no score by {version} in {seconds:.0f} s, the latest is by {latest}")
 
 
-def test_the_running_scorer_follows_promotion_and_rollback_and_a_worse_challenger_is_refused(fresh: Settings) -> None:
+def test_a_running_scorer_follows_promotion_and_rollback_and_refuses_a_worse_one(fresh: Settings) -> None:
     command = [sys.executable, "-m", "headrace", "processor", "run", BehaviorScorer.name]
     scorer = subprocess.Popen(command, env=environment(fresh))
     try:
@@ -103,7 +103,7 @@ def test_a_version_keeps_its_record_and_is_reproduced_from_its_frame_to_the_last
         assert training.score("behavior", getattr(again, part), window).tobytes() == stored.tobytes()
 
 
-def test_the_alias_is_one_truth_whoever_moves_it_and_a_damaged_version_is_not_crowned(fresh: Settings) -> None:
+def test_the_alias_alone_names_the_champion_and_a_damaged_version_never_becomes_it(fresh: Settings) -> None:
     assert champions.champion(fresh.conninfo(), "behavior") is None, "before the registry was ever opened"
     registry = Registry.open(fresh)
     first, _ = registered(registry, honest=1.0)

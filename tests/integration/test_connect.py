@@ -93,7 +93,7 @@ def deliveries(settings: Settings) -> dict[str, DeliveryResult]:
     return {each.table: each for each in reconcile([], [], deliveries=delivery_accounts(settings)).deliveries}
 
 
-def test_rows_are_the_latest_records_and_what_the_contract_refuses_is_in_the_dead_letters(connected: Settings) -> None:
+def test_rows_are_the_latest_records_and_invalid_ones_are_dead_letters(connected: Settings) -> None:
     good = [(f"c{number % 5}", encode(behavior(number, f"c{number % 5}"))) for number in range(20)]
     exact = behavior(7, "exact", monetary_value="-0.1000", recency_days=1 / 3, event_time=FINE, segment="Zoë \\ '\n")
     send(connected, "customer_behavior", [*good, ("c3", None), ("exact", encode(exact))])
@@ -233,7 +233,7 @@ def test_accounts_are_closed_when_their_table_is_truncated(connected: Settings) 
     eventually(lambda: customers_now(connected), {"A": "gone", "B": "gone", "C": None})
 
 
-def test_rows_that_were_there_come_first_and_what_changes_while_connect_is_away_follows_each_once(
+def test_existing_rows_come_first_and_changes_during_an_outage_follow_once(
     connected: Settings, server_control: ServerControl
 ) -> None:
     configure(connected, {})
@@ -270,7 +270,7 @@ def test_rows_that_were_there_come_first_and_what_changes_while_connect_is_away_
     assert sorted(decode(Order, value).event_id for value in orders) == ["shop-1", "shop-2"]
 
 
-def test_an_order_told_by_log_and_order_database_counts_once_with_the_databases_values(connected: Settings) -> None:
+def test_an_order_from_log_and_order_database_counts_once_with_the_databases_values(connected: Settings) -> None:
     told = msgspec.json.decode(
         document("9", "A", event_id="web-9", channel="web", source="order-extractor", total="7.00")
     )

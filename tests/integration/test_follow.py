@@ -70,7 +70,7 @@ def orders(settings: Settings) -> int:
 
 
 @pytest.mark.timeout(500)
-def test_what_lands_is_built_and_reported_and_gone_on_with_after_postgresql_was_killed(
+def test_landed_records_are_built_and_reported_also_after_postgresql_was_killed(
     fresh: Settings, follower: Callable[[], subprocess.Popen[str]], server_control: ServerControl
 ) -> None:
     landing = Landing(fresh)
@@ -119,7 +119,7 @@ def test_how_long_records_took_is_measured_and_is_a_mart(with_dagster: Settings)
     assert any("records" in line for line in told)
 
 
-def test_what_could_not_be_reported_when_dagsters_connection_was_lost_is_reported_later(
+def test_reports_that_failed_on_a_lost_connection_to_dagster_are_sent_later(
     with_dagster: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop, lost = Event(), list[bool]()

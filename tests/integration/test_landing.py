@@ -255,7 +255,7 @@ def assert_nothing_lost_or_repeated_of_new_topic(settings: Settings) -> None:
     assert {row.stopped_reason for row in result.partitions} == {None}
 
 
-def test_records_that_expired_before_landing_stop_their_partition_until_the_gap_is_accepted(fresh: Settings) -> None:
+def test_records_expired_before_landing_stop_a_partition_until_the_gap_is_accepted(fresh: Settings) -> None:
     from confluent_kafka import TopicPartition
 
     produce(fresh, map(valid_order, range(400)))

@@ -43,9 +43,7 @@ def rows(settings: Settings) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("registers_before", [False, True])
-def test_what_was_altered_lost_or_cut_is_written_again_whether_or_not_it_was_registered(
-    fresh: Settings, registers_before: bool
-) -> None:
+def test_altered_lost_or_cut_files_are_written_again_registered_or_not(fresh: Settings, registers_before: bool) -> None:
     produce(fresh, mixed(RECORDS))
     with landing(fresh):
         landed_and_registered(fresh)

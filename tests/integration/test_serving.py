@@ -193,7 +193,7 @@ REFUSED = (
 )
 
 
-def test_what_is_no_reading_of_the_tables_is_refused_and_the_next_question_is_answered(settings: Settings) -> None:
+def test_statements_other_than_reads_are_refused_and_the_next_query_is_answered(settings: Settings) -> None:
     secret = settings.root / "secret.csv"
     secret.write_text("password\nhunter2\n")
     settings.secrets.mkdir()

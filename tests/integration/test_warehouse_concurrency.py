@@ -143,7 +143,7 @@ def test_a_build_that_loses_postgresql_between_steps_goes_on(fresh: Settings) ->
         assert build(lake, "core.orders").rows == ORDERS_PER_FLUSH
 
 
-def test_what_duckdb_says_after_postgresql_was_lost_in_a_transaction_is_known_whatever_it_is(fresh: Settings) -> None:
+def test_every_error_of_duckdb_after_a_lost_postgresql_is_recognized(fresh: Settings) -> None:
     with Lake.open(fresh) as lake:
 
         def lose_postgresql() -> None:
@@ -176,7 +176,7 @@ def test_a_waiting_builder_gets_the_lock_when_its_holder_is_killed(fresh: Settin
     assert_all_there_once(fresh, 1)
 
 
-def test_the_published_file_is_one_snapshot_and_a_reader_of_the_old_one_is_undisturbed(fresh: Settings) -> None:
+def test_the_published_file_is_one_snapshot_and_readers_of_the_old_one_continue(fresh: Settings) -> None:
     landing = Landing(fresh)
     land(landing, 0)
     build_from(fresh, *TOPICS)

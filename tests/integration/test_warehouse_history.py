@@ -175,7 +175,7 @@ def test_builds_after_a_rollback_to_anywhere_lose_and_double_nothing(fresh: Sett
         assert lake.value("select (count(*), count(distinct _offset)) from raw.orders") == (16, 16)
 
 
-def test_a_table_whose_columns_changed_gets_its_former_columns_partitions_and_comments_back(
+def test_a_rollback_restores_former_columns_partitions_and_comments(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Landing(fresh).land("orders", [order("1", ("A", 1, "2.50"))])

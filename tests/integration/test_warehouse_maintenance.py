@@ -66,7 +66,7 @@ def test_a_build_after_maintenance_still_reads_only_what_changed(fresh: Settings
     assert written == []
 
 
-def test_a_table_that_lags_beyond_the_cap_is_built_in_full_and_holds_no_snapshot_alive(fresh: Settings) -> None:
+def test_a_table_that_lags_beyond_the_cap_is_built_in_full_and_keeps_no_snapshot(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "2.50"))])
     build_from(fresh, "orders")
@@ -95,7 +95,7 @@ def test_every_snapshot_of_the_last_day_is_kept(fresh: Settings) -> None:
         assert lake.value(f"select count(*) from marts.sales_daily at (version => {first})") >= 0
 
 
-def test_a_landed_file_without_commit_is_deleted_an_hour_after_it_was_seen_and_no_other(fresh: Settings) -> None:
+def test_only_a_landed_file_without_commit_is_deleted_an_hour_after_it_was_seen(fresh: Settings) -> None:
     landing = Landing(fresh)
     committed = landing.land("orders", [order("1", ("A", 1, "2.50"))])
     orphan = fresh.landing_root / "orders" / "dt=2026-01-01" / "hr=00" / "killed.parquet"

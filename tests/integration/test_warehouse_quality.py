@@ -77,7 +77,7 @@ def test_a_build_that_would_break_a_requirement_is_undone_and_says_so(
         assert lake.value("select sum(orders) from marts.sales_daily") == 2
 
 
-def test_an_event_told_again_with_another_time_or_payload_is_found_and_the_first_stays(fresh: Settings) -> None:
+def test_an_event_repeated_with_another_time_or_payload_is_found_and_the_first_stays(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("web_logs", [hit("e1"), hit("e2", path="/a")])
     build_from(fresh, "web_logs", "orders")

@@ -103,7 +103,7 @@ def test_a_column_that_a_contract_gains_is_added(fresh: Settings) -> None:
         assert lake.value("select country from raw.orders") == "France"
 
 
-def test_what_was_registered_last_is_at_hand_as_the_lake_has_it_even_of_files_that_lack_a_column(
+def test_the_rows_registered_last_are_those_of_the_lake_even_without_a_column(
     fresh: Settings,
 ) -> None:
     landing = Landing(fresh)

@@ -86,7 +86,7 @@ def test_two_shops_on_a_server_have_slots_of_their_own() -> None:
     assert one != two
 
 
-def test_what_is_declared_is_created_updated_kept_or_removed_and_others_are_left_alone() -> None:
+def test_declared_connectors_are_kept_in_line_and_others_are_left_alone() -> None:
     wanted = {"headrace.new": {"a": "1"}, "headrace.same": {"a": "1"}, "headrace.changed": {"a": "2"}}
     present = {
         "headrace.same": {"a": "1", "name": "headrace.same"},

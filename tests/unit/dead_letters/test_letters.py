@@ -128,7 +128,7 @@ def test_that_a_letter_was_replayed_is_known_for_longer_than_the_letter_is_kept(
     assert all(NOTES.retention_ms >= 2 * topic.retention_ms for topic in DEAD_LETTER_TOPICS)
 
 
-def test_a_topic_may_be_named_by_its_dead_letter_topic_and_an_unknown_one_is_refused_with_a_remedy() -> None:
+def test_a_dead_letter_topic_names_its_topic_and_an_unknown_one_gets_a_remedy() -> None:
     assert topic_of("orders.dlq") == topic_of("orders") == "orders"
     with pytest.raises(Terminal, match="There are: web_logs, orders"):
         topic_of("order")

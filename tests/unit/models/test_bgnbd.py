@@ -46,7 +46,7 @@ def test_parameters_are_recovered_and_what_is_said_comes_true() -> None:
         assert said[inside].mean() == pytest.approx(comes[inside].mean(), abs=0.03)
 
 
-def test_the_fit_is_the_most_likely_and_a_customer_without_repeat_orders_is_still_there() -> None:
+def test_the_fit_is_the_most_likely_and_keeps_customers_without_repeat_orders() -> None:
     x, t_x, t, _ = simulated()
     fitted = bgnbd.fit(x, t_x, t)
     assert bgnbd.log_likelihood(fitted, x, t_x, t).mean() >= bgnbd.log_likelihood(CDNOW, x, t_x, t).mean()

@@ -42,7 +42,7 @@ def written(folder: Path, lines: list[str], header: str = HEADER) -> Path:
     return path
 
 
-def test_the_latest_months_judge_what_the_earlier_taught_with_page_values_and_without(tmp_path: Path) -> None:
+def test_the_latest_months_judge_the_earlier_ones_with_and_without_page_values(tmp_path: Path) -> None:
     table = shoppers.read(written(tmp_path, sessions()))
     frame = frames.save(tmp_path, "intent-shoppers", table, as_of=shoppers.as_of(table), snapshot=None)
     trained = training.train(frame)

@@ -52,7 +52,7 @@ def said(logit: NDArray[np.float64], noise: float, seed: int) -> NDArray[np.floa
     return np.column_stack([1 - probability, probability])
 
 
-def test_a_better_challenger_is_promoted_and_the_same_comparison_the_other_way_round_is_refused() -> None:
+def test_a_better_challenger_is_promoted_and_the_reverse_comparison_refused() -> None:
     good, bad = outcomes(noise=0.2), outcomes(noise=2.5)
     verdict = compare(card(), good, bad.probabilities, "behavior-1")
     assert verdict.promoted

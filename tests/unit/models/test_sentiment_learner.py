@@ -62,7 +62,7 @@ def test_it_learns_is_reported_by_source_and_survives_its_file(tmp_path: Path) -
     assert scorer.score(texts[:1]) == scores[:1]
 
 
-def test_texts_without_times_of_their_own_are_split_by_their_hash_the_same_every_time() -> None:
+def test_texts_without_times_are_split_by_their_hash_the_same_every_time() -> None:
     table = judged(undated=True)
     one, other = (LEARNER.split(rows).evaluation["subject_id"].to_list() for rows in (table, table.reverse()))
     assert one == other

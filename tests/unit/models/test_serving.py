@@ -98,7 +98,7 @@ def test_the_scorer_stays_when_the_registry_is_away_or_the_new_file_is_damaged(
     assert serving.current() == "behavior-3 [3]"
 
 
-def test_a_scorer_that_starts_while_the_registry_is_away_takes_the_champion_it_last_had(
+def test_a_scorer_that_starts_without_the_registry_uses_its_last_champion(
     settings: Settings, registry: Registry
 ) -> None:
     registry.crown(1)

@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Frame, Trained]:
     return frame, training.train(frame)
 
 
-def test_two_trainings_from_one_frame_agree_to_the_last_bit_also_after_it_was_read_back(
+def test_two_trainings_from_one_frame_agree_to_the_last_bit_even_if_read_back(
     trained: tuple[Frame, Trained],
 ) -> None:
     frame, first = trained

@@ -44,9 +44,7 @@ def test_an_order_book_is_counted_as_the_warehouse_counts_it(tmp_path: Path, boo
     assert first["last_gap_days"] == 19
 
 
-def test_a_label_that_is_not_known_yet_is_refused_and_so_is_a_cutoff_before_any_customer(
-    tmp_path: Path, book: Path
-) -> None:
+def test_a_label_not_known_yet_and_a_cutoff_before_any_customer_are_refused(tmp_path: Path, book: Path) -> None:
     settings = Settings(home=tmp_path)
     with pytest.raises(Terminal, match="ends 2011-04-30 09:00: what happened in the 30 days after 2011-04-03"):
         windows.behavior_window(settings, book, datetime(2011, 4, 3, tzinfo=UTC))
@@ -66,7 +64,7 @@ def test_labelled_texts_of_three_classes_are_posts_and_of_two_feedback(tmp_path:
     assert windows.sentiment_window(settings, two, "social_media")["subject"].unique().to_list() == ["post"]
 
 
-def test_texts_that_were_learned_from_are_left_out_and_a_file_of_nothing_else_is_refused(tmp_path: Path) -> None:
+def test_training_texts_are_left_out_and_a_file_of_nothing_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "three.tsv"
     path.write_text("I love this show\t2\nit starts at nine today\t1\nI hate this rain\t0\n")
     window = windows.sentiment_window(Settings(home=tmp_path), path)

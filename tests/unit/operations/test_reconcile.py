@@ -64,7 +64,7 @@ def test_a_record_that_landed_twice_is_duplicated() -> None:
     assert faults(compared(unregistered=offsets(5, 6, 7, 8, 9))) == {"duplicated": 1, "chain_breaks": 1}
 
 
-def test_a_record_that_the_topic_never_committed_is_unknown_unless_it_was_compacted_away() -> None:
+def test_a_record_that_was_never_committed_is_unknown_unless_compacted_away() -> None:
     holes = offsets(*range(4), *range(5, 10))
     assert faults(compared(held=holes)) == {"unknown": 1}
     assert faults(compared(held=holes, compacted=True)) == {}

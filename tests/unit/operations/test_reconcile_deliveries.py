@@ -58,7 +58,7 @@ def test_a_row_that_the_topic_does_not_know_is_unexpected_unless_it_is_older() -
     assert (result.unexpected, result.older, result.sound) == (1, 2, False)
 
 
-def test_a_table_that_lacks_what_landed_is_not_sound_and_one_that_is_behind_not_complete() -> None:
+def test_a_table_that_lacks_landed_rows_is_unsound_and_one_behind_is_incomplete() -> None:
     lacking, behind = (StagedAccount("core.sentiment", 1, missing, 0, 1) for missing in (1, 0))
     assert not reconcile([], [], staged=[lacking]).sound
     assert reconcile([], [], staged=[behind]).sound

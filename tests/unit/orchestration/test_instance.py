@@ -49,7 +49,7 @@ def test_the_home_is_written_for_its_owner_only_and_writing_it_again_changes_not
     assert yaml.safe_load(before["dagster.yaml"])["telemetry"] == {"enabled": False}
 
 
-def test_every_process_listens_on_this_machine_only_and_has_no_secret_in_its_arguments(tmp_path: Path) -> None:
+def test_every_process_listens_locally_and_has_no_secret_in_its_arguments(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, port_base=20_000, postgres_conninfo="host=db password=s3cret")
     code, web = instance.code_server_command(settings), instance.webserver_command(settings)
     assert web[web.index("--host") + 1] == HOST
@@ -73,7 +73,7 @@ def test_the_code_server_listens_where_only_the_stacks_account_can_enter(tmp_pat
             socket.parent.rmdir()
 
 
-def test_what_runs_are_forked_from_has_no_thread_of_its_own_no_pool_of_workers_and_no_connection() -> None:
+def test_runs_are_forked_from_a_process_without_threads_pools_or_connections() -> None:
     looked = (
         "import os, threading\n"
         "import psutil\n"

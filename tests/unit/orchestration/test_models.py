@@ -62,7 +62,7 @@ def test_figures_are_a_table_with_intervals_and_gaps_where_a_baseline_has_none()
     ]
 
 
-def test_neither_the_definitions_nor_the_processors_load_what_only_a_training_or_a_champion_needs() -> None:
+def test_definitions_and_processors_load_no_library_that_only_models_need() -> None:
     for module in ("orchestration.definitions", "streaming.processors.registry"):
         code = f"import sys, {module}; print([m for m in ('sklearn', 'mlflow', 'matplotlib') if m in sys.modules])"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -112,7 +112,7 @@ def test_a_request_sent_again_is_stored_once_and_a_key_stands_for_one_content() 
     assert door.post({"rating": 5}, Idempotency_Key="abc").status_code == 422
 
 
-def test_what_the_broker_did_not_acknowledge_is_503_and_the_same_event_when_sent_again() -> None:
+def test_an_unacknowledged_post_is_503_and_the_same_event_when_sent_again() -> None:
     door = Door()
     door.sent.away = True
     answer = door.post({"rating": 4}, Idempotency_Key="abc")
@@ -263,7 +263,7 @@ def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
     assert statuses("127.0.0.1") == [200] * 12
 
 
-def test_the_form_keeps_what_was_written_while_the_broker_is_away_and_programs_fall_into_the_trap() -> None:
+def test_the_form_keeps_its_text_without_a_broker_and_the_trap_catches_programs() -> None:
     door = Door()
     door.sent.away = True
     away = door.fill_in(key=form_key(1), rating="5", text="Keep me")

@@ -64,7 +64,7 @@ def test_the_recorded_answer_of_open_meteo_is_told_in_si_units_and_utc() -> None
     assert len({event.event_id for event in reading.events}) == 192
 
 
-def test_the_recorded_answer_of_met_no_gives_the_hour_that_has_passed_and_ignores_the_forecast() -> None:
+def test_the_recorded_response_of_met_no_gives_the_past_hour_and_no_forecast() -> None:
     at_download = datetime(2020, 7, 20, 11, 44, 31, tzinfo=UTC)
     reading = read(MET_NO, 82, "met.no", at_download)
     (event,) = reading.events
@@ -81,7 +81,7 @@ def test_the_recorded_answer_of_met_no_gives_the_hour_that_has_passed_and_ignore
     assert later.events[1].precipitation_mm == 0.0
 
 
-def test_a_correction_goes_out_as_another_event_of_the_same_hour_and_nothing_else_again() -> None:
+def test_a_correction_is_another_event_of_the_same_hour_and_nothing_is_repeated() -> None:
     hours: list[tuple[str, float | None]] = [("2026-11-01T00:00", 1.0), ("2026-11-01T01:00", None)]
     server = Weather(lambda: open_meteo(hours))
     with http(server.answer) as url:

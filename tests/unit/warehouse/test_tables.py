@@ -98,7 +98,7 @@ def test_a_file_that_breaks_the_form_is_refused(replaced: str, by: str, complain
         parse("core", "things", VALID.replace(replaced, by, 1))
 
 
-def test_a_table_is_built_anew_for_what_decides_about_its_rows_and_not_for_a_description() -> None:
+def test_a_table_is_rebuilt_for_what_decides_its_rows_and_not_for_a_description() -> None:
     before = parse("core", "a", VALID)
     assert parse("core", "a", VALID + "where true").definition != before.definition
     assert (
