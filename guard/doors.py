@@ -1,8 +1,8 @@
 """The stack's HTTP ports and what opens each. docs/explanation/security.md lists them."""
 
-import time
 from urllib.parse import parse_qsl
 
+from contracts import clock
 from contracts.settings import HOST, Settings
 from guard.rules import Asked, Door, Refusal, names
 from guard.sessions import Credential
@@ -51,7 +51,7 @@ def link(settings: Settings, port: str) -> str:
     """The address of the pages at a port (`dagster`, `sql`), with what opens a session there."""
     token = {"dagster": DAGSTER_TOKEN, "sql": SQL_TOKEN}[port]
     (credential,) = _credentials(settings, token)
-    return credential.link(f"http://{HOST}:{settings.port(port)}/", time.time())
+    return credential.link(f"http://{HOST}:{settings.port(port)}/", clock.seconds())
 
 
 def authorization(settings: Settings, token: str) -> dict[str, str]:

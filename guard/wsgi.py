@@ -2,13 +2,13 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from contracts import clock
 from guard.rules import Asked, Door
 
 REQUEST_SECONDS = 10.0
@@ -23,7 +23,7 @@ def guarded(app: App, door: Door) -> App:
     """The application behind a door."""
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        refusal = door.refusal(_asked(environ), time.time())
+        refusal = door.refusal(_asked(environ), clock.seconds())
         if refusal is None:
             return app(environ, start_response)
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import psycopg
 
+from contracts import clock
 from contracts.delivery import SERVING
 from contracts.errors import Terminal
 from contracts.settings import Settings
@@ -80,7 +81,7 @@ def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) 
         Terminal: the lander did not catch up.
     """
     with _told(progress, f"simulator, {DAYS} days of both cases"):
-        start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
+        start = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
         sent = simulate(settings, Plan(days=DAYS, seed=SEED, start=start))
     with _told(progress, "processors"):
         for name, made in PROCESSORS.items():

@@ -1,7 +1,6 @@
 """The daily rescoring of silent customers: their features from the warehouse, the champion, and the topic of scores."""
 
-from datetime import UTC, datetime
-
+from contracts import clock
 from contracts.settings import Settings
 from warehouse.lake import Lake
 
@@ -23,4 +22,4 @@ def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
     SERVING.follow(settings)
     scorer = SERVING.current()
     customers = [Customer(*each) for each in silent_customers(lake, SILENT_DAYS)]
-    return scorer.version, publish(settings, customers, scorer, datetime.now(UTC))
+    return scorer.version, publish(settings, customers, scorer, clock.now())

@@ -3,7 +3,6 @@
 Dagster's UI shows it like any other run.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import uuid4
 
 import dagster as dg
 
+from contracts import clock
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from orchestration.definitions import build_defs
@@ -53,7 +53,7 @@ def build(
     job = build_defs(settings).resolve_job_def(BUILD_JOB)
     known = {table_name(key): key for key in job.asset_layer.executable_asset_keys}
     names = _selected(known, select)
-    run_id, started = str(uuid4()), time.time()
+    run_id, started = str(uuid4()), clock.seconds()
     with opened(settings) as instance:
         fail_abandoned_runs(instance)
         if echo is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from contracts import clock
 from contracts.settings import Settings
 from headrace.stack.supervision import log_file
 
@@ -28,7 +29,7 @@ def recent_ends(log: str, now: datetime) -> dict[str, list[datetime]]:
 
 def flapping(settings: Settings, now: datetime | None = None) -> dict[str, int]:
     """The programs that end again and again, and how often each did within the window."""
-    now = now or datetime.now()  # noqa: DTZ005  the supervisor writes local times
+    now = now or clock.local()  # the supervisor writes local times
     ends = recent_ends(tail(settings.logs / "supervisord.log", _TAIL_BYTES), now)
     return {name: len(times) for name, times in ends.items() if len(times) >= MANY_ENDS and now - times[-1] <= LATELY}
 

@@ -14,7 +14,6 @@ import contextlib
 import logging
 import math
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from contracts import clock
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from models import artifact
@@ -251,7 +251,7 @@ def _metrics(card: Card) -> list[Any]:
     """Each figure, and the ends of its interval; those of a baseline under its name."""
     from mlflow.entities import Metric
 
-    now = int(time.time() * 1_000)
+    now = clock.milliseconds()
     said = {"": card.report.model} | {f"{name}/": each for name, each in card.report.baselines.items()}
     figures = {
         f"{prefix}{name}{suffix}": value

@@ -1,9 +1,10 @@
 """Ops that keep things small: the lake by `warehouse.maintenance.maintain`, and Dagster's own history of runs."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
+from contracts import clock
 from contracts.settings import Settings
 from orchestration.defs.retries import retried
 from orchestration.instance.config import WAREHOUSE_POOL
@@ -35,7 +36,7 @@ def _told(storage: Storage) -> str:
 @dg.op
 def clear_run_history(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
     """Delete the runs that are older than the setting says."""
-    before = datetime.now(UTC) - timedelta(days=settings.run_history_days)
+    before = clock.now() - timedelta(days=settings.run_history_days)
     context.log.info(f"{delete_runs(context.instance, before)} runs from before {before:%Y-%m-%d} deleted.")
 
 

@@ -4,11 +4,12 @@ A topic that keeps its clients' times (`CreateTime`, as topics did before `ARRIV
 nothing about arrival: there, the reader's own clock is taken.
 """
 
-import time
 from collections.abc import Sequence
 from operator import itemgetter
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+
+from contracts import clock
 
 _TYPE, _MILLISECONDS = itemgetter(0), itemgetter(1)
 _BY_BROKER = {TIMESTAMP_LOG_APPEND_TIME}
@@ -18,5 +19,5 @@ def arrivals(stamps: Sequence[tuple[int, int]]) -> list[int]:
     """The arrival of records by their timestamps, as `Message.timestamp` gives them, in milliseconds since 1970."""
     if set(map(_TYPE, stamps)) <= _BY_BROKER:
         return list(map(_MILLISECONDS, stamps))
-    now = time.time_ns() // 1_000_000
+    now = clock.milliseconds()
     return [when if kind == TIMESTAMP_LOG_APPEND_TIME else now for kind, when in stamps]

@@ -1,6 +1,5 @@
 """Transactions that hold readers back: a `read_committed` reader stops before the first record of an open one."""
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from contracts import clock
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from streaming.runtime import clients
@@ -77,7 +77,7 @@ def open_transactions(
     if not held:
         return []
     found = _described(settings, held)
-    now = time.time()
+    now = clock.seconds()
     return [
         each
         for each in found

@@ -8,12 +8,13 @@ done by the next run.
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import structlog
 from psycopg import sql
 
+from contracts import clock
 from contracts.errors import Terminal, Transient
 from warehouse.lake import CATALOG, METADATA, METADATA_SCHEMA, Lake, quoted, watermarks
 from warehouse.maintenance import orphaned_files
@@ -60,7 +61,7 @@ def maintain(lake: Lake, now: datetime | None = None) -> Maintenance:
     Raises:
         Transient: PostgreSQL is away.
     """
-    started, now = time.monotonic(), now or datetime.now(UTC)
+    started, now = time.monotonic(), now or clock.now()
     watermarks.ensure(lake)
     with lake.lock.held(), lake.translated_errors():
         before = storage(lake)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from contracts import clock
 from contracts.settings import Settings
 from contracts.topics import Case
 from models.artifact import Name, Refused
@@ -105,7 +106,7 @@ def _spec(name: Name, key: dg.AssetKey, deps: list[dg.AssetKey], description: st
 def end_of(day: str) -> datetime | None:
     """The moment up to which a day's frame knows; None, which is now, for a day that is not over."""
     end = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
-    return end if end <= datetime.now(UTC) else None
+    return end if end <= clock.now() else None
 
 
 def _last_seen(registry: "Registry", model: Name, tags: Mapping[str, str]) -> datetime | None:

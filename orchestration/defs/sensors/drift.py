@@ -1,9 +1,8 @@
 """The sensor that trains a model early where the drift check found that its data has moved."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
+from contracts import clock
 from models.artifact import Name
 from operations.training import SOURCES
 from orchestration.defs.checks.models import DRIFT_CHECK
@@ -22,7 +21,7 @@ DRIFT_TICK_SECONDS = 60
     description="Trains a model before its day when the drift check finds that the data has moved, once a day at most.",
 )
 def drift_retrains(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    day = f"{clock.now():%Y-%m-%d}"
     moved = [model for model in SOURCES if drift_was_found(context.instance, model)]
     # The key lets each day's request of a model through once, however often the check fails.
     requests = [

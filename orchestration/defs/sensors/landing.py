@@ -5,11 +5,11 @@ The sensor reads the lander's accounts in PostgreSQL. It never polls Kafka.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import dagster as dg
 import msgspec
 
+from contracts import clock
 from contracts.settings import Settings
 from orchestration.defs.assets.topics import observation
 from orchestration.defs.jobs import BUILD, build_in_hand
@@ -84,7 +84,7 @@ def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourcePa
         stored_at=last_stored_at(conninfo),
         in_hand=build_in_hand(context.instance) or is_followed(conninfo),
         states=topic_states(conninfo),
-        now=datetime.now(UTC).timestamp(),
+        now=clock.seconds(),
     )
     return dg.SensorResult(
         run_requests=[dg.RunRequest()] if decision.build else [],

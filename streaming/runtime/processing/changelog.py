@@ -7,7 +7,7 @@ transaction may still be open there, and what it committed would be missed.
 
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from confluent_kafka import KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from contracts import clock
 from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import ARRIVAL_TIMES, TOPICS, Topic
@@ -124,10 +125,10 @@ class Restorer:
         end = uncommitted_end(self._admin, changelog, partition)
         store = Store(folder)
         checkpoint = store.checkpoint
-        usable = checkpoint is not None and is_usable(checkpoint, topic_id, end, DELETE_RETENTION, datetime.now(UTC))
+        usable = checkpoint is not None and is_usable(checkpoint, topic_id, end, DELETE_RETENTION, clock.now())
         if checkpoint is None or not usable or not self._holds((changelog, partition), checkpoint):
             store.close()
-            store, checkpoint = Store.emptied(folder), Checkpoint(topic_id, 0, datetime.now(UTC))
+            store, checkpoint = Store.emptied(folder), Checkpoint(topic_id, 0, clock.now())
         try:
             replayed = self._replay(store, TopicPartition(changelog, partition, checkpoint.offset), checkpoint, end)
         except BaseException:
@@ -187,7 +188,7 @@ class Restorer:
                 self._end_hanging((place.topic, place.partition))
             if time.monotonic() > self._deadline:
                 raise Transient(f"The state was not restored in {RESTORE_SECONDS:.0f} s; the next start goes on.")
-        store.write({}, Checkpoint(checkpoint.topic_id, reached, datetime.now(UTC), held))
+        store.write({}, Checkpoint(checkpoint.topic_id, reached, clock.now(), held))
         return replayed
 
 

@@ -7,7 +7,7 @@ offset it then reflects. So it may lag behind the changelog, never lead it, and 
 import shutil
 from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, cast
@@ -15,6 +15,8 @@ from uuid import UUID
 
 import msgspec
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+
+from contracts import clock
 
 RESERVED = b"\0"
 """First byte of the runtime's own keys; a processor's keys begin with another."""
@@ -104,7 +106,7 @@ class Store:
     def confirm(self) -> None:
         """Note that it is up to date now. For its owner alone: then nobody else has written to the changelog."""
         if (checkpoint := self.checkpoint) is not None:
-            self.write({}, msgspec.structs.replace(checkpoint, written_at=datetime.now(UTC)))
+            self.write({}, msgspec.structs.replace(checkpoint, written_at=clock.now()))
 
     def close(self) -> None:
         self._db.close()

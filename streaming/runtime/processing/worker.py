@@ -14,12 +14,13 @@ that the offsets of an instance that was left behind are refused. After an abort
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from contracts import clock
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.processors.processor import Processor
@@ -57,7 +58,7 @@ class Worker:
         *,
         index: int = 0,
         batch_records: int = BATCH_RECORDS,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = clock.now,
     ) -> None:
         self._settings = settings
         self._processor = processor
@@ -264,7 +265,7 @@ class Worker:
     def _store(self, parts: dict[Key, Part], reflected: dict[Key, int]) -> None:
         for key, part in parts.items():
             last = (reflected[key] - 1, *content_print(part.ledger))
-            checkpoint = Checkpoint(self._topics.changelogs[key[0]], reflected[key], datetime.now(UTC), last)
+            checkpoint = Checkpoint(self._topics.changelogs[key[0]], reflected[key], clock.now(), last)
             self._owned[key].committed = self._owned[key].ledger
             self._owned[key].store.write({**part.share.changes, LEDGER_KEY: part.ledger}, checkpoint)
 

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from confluent_kafka import KafkaException, TopicPartition
 from msgspec import Struct
 
+from contracts import clock
 from contracts.data_science import CustomerFeedback
 from contracts.decoding import InvalidRecord, decode
 from contracts.errors import Transient
@@ -99,7 +100,7 @@ def read_back(settings: Settings, seen: Seen) -> int:
 
 def _recent_values(settings: Settings) -> Iterator[bytes]:
     consumer = clients.consumer(settings, "headrace-look", log_level=0)
-    since = int((time.time() - READ_BACK_SECONDS) * 1_000)
+    since = int((clock.seconds() - READ_BACK_SECONDS) * 1_000)
     try:
         # There may be more partitions than declared.
         partitions = consumer.list_topics(TOPIC, timeout=_ANSWER_SECONDS).topics[TOPIC].partitions or range(
@@ -120,8 +121,8 @@ def _values(consumer: clients.Consumer, start: TopicPartition, end: int) -> Iter
     if start.offset >= end:
         return
     consumer.assign([start])
-    deadline = datetime.now(UTC).timestamp() + _ANSWER_SECONDS
-    while time.time() < deadline:
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while time.monotonic() < deadline:
         for message in consumer.consume(1_000, 0.2):
             if message.error() is None and (value := message.value()) is not None:
                 yield value

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from contracts import clock
 from contracts.errors import Terminal, Transient
 from streaming.sources.live.sessions import AskedToWait
 
@@ -64,7 +65,7 @@ def _check(response: httpx.Response, media_type: str) -> None:
             f"{host} refuses the request ({status}).", remedy="Check the source's token or contact in its settings."
         )
     if status == 429 or (status == 503 and "retry-after" in response.headers):
-        wait = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+        wait = retry_after(response.headers.get("retry-after"), clock.now())
         raise AskedToWait(f"{host} asks to wait ({status}).", wait)
     if status == 304:
         return

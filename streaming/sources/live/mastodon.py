@@ -6,13 +6,13 @@ begins some time before that id.
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, ClassVar
 
 import httpx
 import msgspec
 
+from contracts import clock
 from contracts.data_science import SocialPost
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
@@ -109,7 +109,7 @@ class Timeline:
     def _see(self, post_id: str) -> None:
         """An id from the future would hide all that comes before it."""
         if post_id.isdecimal():
-            tomorrow_ms = int((datetime.now(UTC).timestamp() + 86_400) * 1_000)
+            tomorrow_ms = int((clock.seconds() + 86_400) * 1_000)
             if (number := int(post_id)) >> _MS_SHIFT <= tomorrow_ms:
                 self._last_id = max(self._last_id or 0, number)
 

@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any, ClassVar
 
 import httpx
 
+from contracts import clock
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from streaming.sources.live.forecasts import (
@@ -113,7 +114,7 @@ class Place:
         *,
         contact: str,
         poll_seconds: float,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = clock.now,
     ) -> None:
         self._provider = provider
         self._url = url

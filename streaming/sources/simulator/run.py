@@ -15,6 +15,7 @@ from threading import Event as Flag
 
 import msgspec
 
+from contracts import clock
 from contracts.ecommerce import Customer
 from contracts.errors import Terminal
 from contracts.settings import Settings
@@ -76,7 +77,7 @@ def simulate(settings: Settings, plan: Plan, *, stop: Flag | None = None, progre
     seed = secrets.randbits(32) if plan.seed is None else plan.seed
     live = plan.days is None and plan.orders is None
     if live and plan.seed is None and plan.start is None:
-        plan = replace(plan, start=datetime.now(UTC))
+        plan = replace(plan, start=clock.now())
     if live and plan.rate is None:
         plan = replace(plan, rate=DEFAULT_RATE)
     events = outcomes(plan, seed)
