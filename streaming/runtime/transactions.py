@@ -5,9 +5,9 @@ raises `KafkaException`, for `abort`; where the outcome is unknown the process h
 librdkafka has no KIP-890, so a producer may not be used after that. The supervisor starts the process again.
 """
 
-import time
 from collections.abc import Callable, Iterable
 
+import stamina
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from contracts.errors import Terminal, Transient
@@ -109,11 +109,15 @@ class Transactions:
         self._call("abort_transaction", self._producer.abort_transaction)
 
     def _call(self, name: str, call: Callable[[float], None]) -> None:
-        deadline = time.monotonic() + CALL_SECONDS
-        while True:
-            try:
-                return call(CALL_SECONDS)
-            except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > deadline:
-                    raise Terminal(f"{name} failed: {error.args[0].str()}.", remedy=RESTART) from error
-                time.sleep(0.2)
+        try:
+            for attempt in stamina.retry_context(
+                on=_is_retriable, attempts=None, timeout=CALL_SECONDS, wait_initial=0.2, wait_max=1.0, wait_jitter=0.1
+            ):
+                with attempt:
+                    call(CALL_SECONDS)
+        except KafkaException as error:
+            raise Terminal(f"{name} failed: {error.args[0].str()}.", remedy=RESTART) from error
+
+
+def _is_retriable(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].retriable()

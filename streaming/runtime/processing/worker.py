@@ -18,6 +18,7 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
+import stamina
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from contracts import clock
@@ -294,15 +295,15 @@ class Worker:
         self._suspicion = None
 
     def _seek(self, key: Key, offset: int) -> None:
-        deadline = time.monotonic() + CALL_SECONDS
-        while True:
-            try:
-                return self._consumer.seek(TopicPartition(*key, offset))
-            except KafkaException as error:
-                if time.monotonic() > deadline:
-                    self._topics.require_inputs()
-                    raise Terminal(f"{key[0]} cannot be read again: {error.args[0].str()}.", remedy=RESTART) from error
-                time.sleep(0.1)
+        try:
+            for attempt in stamina.retry_context(
+                on=KafkaException, attempts=None, timeout=CALL_SECONDS, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+            ):
+                with attempt:
+                    self._consumer.seek(TopicPartition(*key, offset))
+        except KafkaException as error:
+            self._topics.require_inputs()
+            raise Terminal(f"{key[0]} cannot be read again: {error.args[0].str()}.", remedy=RESTART) from error
 
     def _tell(self, parts: dict[Key, Part], seconds: float) -> None:
         name = self._processor.name

@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
+import stamina
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from contracts.errors import Transient
@@ -82,15 +83,21 @@ def create(settings: Settings) -> None:
 
 def end_of(settings: Settings, partition: int) -> int:
     """The end that a `read_uncommitted` reader sees. A topic that was created just now may not have a leader yet."""
-    admin, deadline = quiet_admin(settings), time.monotonic() + READ_SECONDS
-    while True:
-        try:
-            return uncommitted_end(admin, NAME, partition)
-        except KafkaException as error:
-            # `retriable()` says no of a leader that is not known yet: the first start on a new topic ended so.
-            if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
-                raise Transient(f"The positions cannot be read: {error.args[0].str()}.") from error
-            time.sleep(0.1)
+    admin, end = quiet_admin(settings), 0
+    try:
+        for attempt in stamina.retry_context(
+            on=_is_unsettled, attempts=None, timeout=READ_SECONDS, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+        ):
+            with attempt:
+                end = uncommitted_end(admin, NAME, partition)
+    except KafkaException as error:
+        raise Transient(f"The positions cannot be read: {error.args[0].str()}.") from error
+    return end
+
+
+def _is_unsettled(error: Exception) -> bool:
+    """Whether the partition may get a leader yet: `retriable()` is false of that, on a topic that is new."""
+    return isinstance(error, KafkaException) and error.args[0].code() in _UNSETTLED
 
 
 def read(settings: Settings, source: str) -> dict[str, Entry]:
