@@ -38,6 +38,6 @@ def test_there_is_no_cycle_of_imports_between_modules_type_only_ones_included() 
 
 
 def test_an_import_for_types_alone_or_within_a_function_counts() -> None:
-    modules = dict.fromkeys(("a", "a.b", "c"), Path())
+    modules: dict[str, Path] = {"a": Path(), "a.b": Path(), "c": Path()}
     source = "if TYPE_CHECKING:\n    from a import b\ndef f():\n    import c\n    from a import name\n"
     assert _imports("d", source, modules) == {"a", "a.b", "c"}
