@@ -39,20 +39,17 @@ Adding a table is adding a file. What the engine does with these is in `warehous
 
 import difflib
 import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
-
-import duckdb
+from typing import Literal, cast, get_args
 
 from contracts.errors import HeadraceError
 from contracts.topics import Case
-from warehouse.lake.text import quoted
+from warehouse.statements import InvalidStatement, items, tables_read
 
 Domain = Case | Literal["operations"]
 DOMAINS = (*get_args(Case), "operations")
@@ -212,16 +209,16 @@ def parse(schema: str, name: str, text: str) -> Table:
         grain=plain["grain"],
         description=plain["description"],
         domain=cast("Domain", plain["domain"]),
-        key=_list(plain["key"]),
+        key=items(plain["key"]),
         inputs=_inputs(where, sql),
         sql=sql,
         columns=headers.get("column", {}),
         definition=_hash([sql, *(line for line in comment if not _DOCUMENTING.match(line))]),
         documentation=_hash([line for line in comment if _DOCUMENTING.match(line)]),
         append=(EVENT_ID, plain["event_time"]) if plain["materialized"] == _APPEND else (),
-        scope=_list(plain.get("group_by", "")),
+        scope=items(plain.get("group_by", "")),
         scopes={
-            source.removesuffix(_AFFECTS): tuple(map(_grouping, _list(value)))
+            source.removesuffix(_AFFECTS): tuple(map(_grouping, items(value)))
             for source, value in headers.get("input", {}).items()
         },
         partition=plain.get("partition"),
@@ -279,25 +276,10 @@ def _split(text: str) -> tuple[list[str], str]:
 
 
 def _inputs(where: str, sql: str) -> tuple[str, ...]:
-    with duckdb.connect() as parser:
-        ((serialized,),) = parser.execute(f"select json_serialize_sql({quoted(sql)})").fetchall()
-    parsed = json.loads(serialized)
-    if parsed["error"]:
-        raise InvalidTable(f"{where}: not a SELECT: {parsed['error_message']}")
-    if len(parsed["statements"]) != 1:
-        raise InvalidTable(f"{where}: not one statement.")
-    return tuple(sorted(set(_tables_in(parsed))))
-
-
-def _tables_in(parsed: Any) -> Iterator[str]:
-    """Names of the tables with a schema in a parsed statement; those without are its own CTEs."""
-    if isinstance(parsed, dict):
-        if parsed.get("type") == "BASE_TABLE" and parsed["schema_name"]:
-            yield f"{parsed['schema_name']}.{parsed['table_name']}"
-        parsed = list(parsed.values())
-    if isinstance(parsed, list):
-        for part in parsed:
-            yield from _tables_in(part)
+    try:
+        return tables_read(sql)
+    except InvalidStatement as error:
+        raise InvalidTable(f"{where}: {error}") from error
 
 
 def _check(parsed: Table) -> None:
@@ -329,16 +311,4 @@ def _reference(where: str, columns: str, target: str) -> Reference:
     match = _REFERENCE.fullmatch(target)
     if match is None:
         raise InvalidTable(f"{where}: cannot read the foreign key {target!r}.")
-    return Reference(_list(columns), match["table"], _list(match["columns"]))
-
-
-def _list(value: str) -> tuple[str, ...]:
-    """Split at the commas that stand outside parentheses."""
-    parts, depth = [""], 0
-    for character in value:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return tuple(part.strip() for part in parts if part.strip())
+    return Reference(items(columns), match["table"], items(match["columns"]))

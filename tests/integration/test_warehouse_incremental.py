@@ -29,7 +29,7 @@ from warehouse.incremental.engine import Built, bring_up_to_date
 from warehouse.lake import Lake, change_cache, watermarks
 from warehouse.quality.audit import audit_table, audit_topic
 from warehouse.query import run
-from warehouse.tables import Table, all_tables, table
+from warehouse.tables import Table, all_tables, parse, table
 
 Changes = tuple[int, int, int]
 
@@ -565,7 +565,7 @@ def test_a_changed_file_rebuilds_its_table_and_those_that_read_it(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from warehouse import build as build_module
-    from warehouse.tables import SQL_FOLDER, parse, table
+    from warehouse.tables import SQL_FOLDER
 
     landing = Landing(fresh)
     landing.land("customer_feedback", [feedback("f1", rating=4), feedback("f2", rating=1)])
@@ -583,6 +583,39 @@ def test_a_changed_file_rebuilds_its_table_and_those_that_read_it(
         assert ("scale", "INTEGER", "Added.") in rebuilt.columns
         build(lake, "marts.feedback_daily")
     assert rows(fresh, "select mean_rating, positive_ratings from marts.feedback_daily") == [(Decimal("3.500"), 1)]
+
+
+LITERAL = """-- grain: One row per day and the day after it.
+-- key: order_date
+-- domain: ecommerce
+-- description: Orders by day, with the name of their table.
+-- materialized: incremental_by_group
+-- group_by: order_date
+-- input core.orders affects: order_date for 2 days
+-- column order_date: Day.
+-- column source: Name of the table.
+-- column documents: Orders of the day and of the day before.
+select day as order_date, 'core.orders' as source, count(orders.order_id) as documents
+from core.orders, unnest([orders.order_date, orders.order_date + 1]) as days (day)
+group by all -- of core.orders
+"""
+
+
+def test_a_literal_that_reads_like_a_table_is_the_same_in_every_build(fresh: Settings) -> None:
+    mart, landing = parse("marts", "literal", LITERAL), Landing(fresh)
+
+    def build_mart(*, full: bool = False) -> None:
+        with Lake.open(fresh) as lake:
+            lake.write(lambda: bring_up_to_date(lake, [mart], full=full))
+
+    for day in (0, 1, 5):
+        landing.land("orders", [order(str(day), ("A", 1, "2.00"), time=at(days=day))])
+        build_from(fresh, "orders")
+        build_mart()
+    assert rows(fresh, "select source, sum(documents) from marts.literal group by all") == [("core.orders", 6)]
+    incremental = rows(fresh, "from marts.literal order by all")
+    build_mart(full=True)
+    assert rows(fresh, "from marts.literal order by all") == incremental
 
 
 def test_checks_find_what_refers_to_nothing(fresh: Settings) -> None:

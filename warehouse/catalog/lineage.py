@@ -14,6 +14,7 @@ from typing import Any
 from contracts.errors import Terminal
 from warehouse.catalog.reference import column_types
 from warehouse.lake import Lake, quoted
+from warehouse.statements import column_origins
 from warehouse.tables import Table, all_tables
 
 Column = tuple[str, str]
@@ -27,22 +28,7 @@ comment on table meta.lineage is 'Which columns of its inputs each column of a t
 
 def column_lineage(table: Table, types: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[Column, ...]]:
     """For each column of a table, the columns of its inputs that it is made from. `types` are those of all tables."""
-    from sqlglot import exp
-    from sqlglot.lineage import lineage
-    from sqlglot.schema import MappingSchema
-
-    inputs: dict[str, object] = {}
-    for schema in {source.split(".")[0] for source in table.inputs}:
-        read = [source for source in table.inputs if source.startswith(f"{schema}.")]
-        inputs[schema] = {source.split(".")[1]: types[source] for source in read}
-    known = MappingSchema(inputs, dialect="duckdb")
-    found: dict[str, tuple[Column, ...]] = {}
-    for column, node in lineage(None, table.sql, known, dialect="duckdb", trim_selects=False).items():
-        ends = [each for each in node.walk() if not each.downstream]
-        tables = [(each.expression, each.name) for each in ends if isinstance(each.expression, exp.Table)]
-        origins = {(f"{read.db}.{read.name}", name.rsplit(".", 1)[-1].strip('"')) for read, name in tables}
-        found[column] = tuple(sorted(origin for origin in origins if origin[1] in types.get(origin[0], {})))
-    return found
+    return column_origins(table.sql, types)
 
 
 def ensure(lake: Lake) -> None:

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-import sqlglot
-from sqlglot import exp
 
 from contracts.errors import Terminal
 from contracts.features import MONEY_UNITS, CustomerFeatures
 from warehouse.lake import Lake, quoted
+from warehouse.statements import reading, with_cte
 from warehouse.tables import table
 
 FOLDER = Path(__file__).parent
@@ -86,15 +85,12 @@ def behavior_sql(cutoffs: Sequence[datetime]) -> str:
     """The SELECT of a frame of the behaviour model."""
     values = ", ".join(f"(timestamptz {quoted(cutoff.isoformat())})" for cutoff in cutoffs)
     features = features_sql(_sql("behavior_moments"))
-    return f"with cutoffs(cutoff) as (values {values}), features as ({features}), {_sql('behavior')}"
+    return f"with cutoffs(cutoff) as (values {values}), features as ({features}\n), {_sql('behavior')}"
 
 
 def features_sql(moments: str) -> str:
     """The statement of `core.customer_features` at other moments: a SELECT of `customer_id` and `feature_cutoff`."""
-    features = sqlglot.parse_one(table("core.customer_features").sql, dialect="duckdb")
-    replaced = next(cte for cte in features.find_all(exp.CTE) if cte.alias == "moments")
-    replaced.set("this", sqlglot.parse_one(moments, dialect="duckdb"))
-    return features.sql(dialect="duckdb", comments=False)
+    return with_cte(table("core.customer_features").sql, "moments", moments)
 
 
 def behavior_now(lake: Lake) -> Rows:
@@ -179,14 +175,9 @@ def _before(sql: str, until: datetime | None) -> str:
     """The statement over those rows alone that were there by `until`."""
     if until is None:
         return sql
-    parsed = sqlglot.parse_one(sql, dialect="duckdb")
-    for source in list(parsed.find_all(exp.Table)):
-        column = _TIMES.get(f"{source.db}.{source.name}")
-        if column is not None:
-            rows = exp.select("*").from_(f"{source.db}.{source.name}")
-            earlier = rows.where(f"{column} <= timestamptz {quoted(until.isoformat())}", dialect="duckdb")
-            source.replace(earlier.subquery(source.alias_or_name))
-    return parsed.sql(dialect="duckdb", comments=False)
+    moment = quoted(until.isoformat())
+    earlier = {name: f"(from {name} where {column} <= timestamptz {moment})" for name, column in _TIMES.items()}
+    return reading(sql, earlier)
 
 
 def _range(lake: Lake, source: str, until: datetime | None, *, required: bool = True) -> tuple[datetime, datetime]:

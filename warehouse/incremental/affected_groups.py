@@ -5,14 +5,12 @@ The groups are kept in the temporary table `scope`, a column `_scope_N` for each
 
 # ruff: noqa: S608  names and expressions come from the tables' own files; values in bounds are rendered, not quoted
 
-import re
 from collections.abc import Mapping, Sequence
 
 from warehouse.lake import CATALOG, Lake, change_cache, quoted
 from warehouse.lake.target import ORDERED
+from warehouse.statements import truncated_column
 from warehouse.tables import Grouping, Table
-
-_TRUNCATED = re.compile(r"date_trunc\('(?P<unit>\w+)', (?P<column>\w+)\)(?:::date)?|(?P<dated>\w+)::date")
 
 
 def find_touched(lake: Lake, table: Table, since: dict[str, int], snapshot: int) -> bool:
@@ -76,7 +74,7 @@ def only_scope(table: Table, rows: str) -> str:
     same = " and ".join(
         f'scope._scope_{number} is not distinct from result."{column}"' for number, column in enumerate(table.scope)
     )
-    return f"select result.* from ({rows}) result semi join scope on {same}"
+    return f"select result.* from ({rows}\n) result semi join scope on {same}"
 
 
 def has_spans(table: Table) -> bool:
@@ -123,10 +121,11 @@ def _limits(lake: Lake, source: str, number: int, grouping: Grouping) -> str:
 
     It is about a plain column, since nothing is known of a file but the ranges of its columns.
     """
-    column, unit = _column(grouping.expression)
-    kind = lake.columns()[source].get(column.strip('"'))
-    if kind not in ORDERED:
+    found = truncated_column(grouping.expression)
+    kind = None if found is None else lake.columns()[source].get(found[0])
+    if found is None or kind not in ORDERED:
         return ""
+    column, unit = _name(found[0]), found[1]
     reach = f" - interval {grouping.span - 1} {grouping.unit}" if grouping.span > 1 else ""
     after = f" + interval 1 {unit}" if unit else ""
     ((low, high),) = lake.connection.execute(
@@ -134,14 +133,6 @@ def _limits(lake: Lake, source: str, number: int, grouping: Grouping) -> str:
         " from scope"
     ).fetchall()
     return f"{column} >= {kind} {quoted(low)} and {column} <= {kind} {quoted(high)}"
-
-
-def _column(expression: str) -> tuple[str, str | None]:
-    """The column that an expression is of, and the unit it is cut to; the expression itself where it is neither."""
-    match = _TRUNCATED.fullmatch(expression)
-    if match is None:
-        return expression, None
-    return (match["dated"], "day") if match["dated"] else (match["column"], match["unit"])
 
 
 def _name(column: str) -> str:

@@ -7,7 +7,6 @@ quarantine. Nothing here knows of any particular table.
 
 # ruff: noqa: S608  names and expressions come from the tables' own files
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +24,7 @@ from warehouse.incremental.merge import REASONS, replace_rows
 from warehouse.lake import Lake, change_cache, quoted, watermarks
 from warehouse.lake.partitions import adopt
 from warehouse.lake.target import NOTHING, Changes, Target, names_of, same_identity
+from warehouse.statements import reading
 from warehouse.tables import Grouping, Table
 
 READ_AHEAD = 1_000
@@ -332,10 +332,7 @@ def _check(lake: Lake, table: Table, *, is_apart: bool) -> tuple[CheckResult, ..
 
 def over_views(table: Table) -> str:
     """The table's SELECT, reading the temporary views named like its inputs instead of the inputs."""
-    sql = table.sql
-    for source in table.inputs:
-        sql = re.sub(rf"(?<![\w.]){re.escape(source)}(?![\w.])", f'temp."{source}"', sql)
-    return sql
+    return reading(table.sql, {source: f'temp."{source}"' for source in table.inputs})
 
 
 def _require_inputs(table: Table, present: Collection[str]) -> None:

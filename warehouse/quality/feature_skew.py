@@ -70,7 +70,8 @@ def skew(lake: Lake, scores: int = SCORES) -> Skew:
                     partition by customer_id, feature_cutoff order by _kafka_time desc, _offset desc
                 ) = 1
             ),
-            offline as ({features_sql("select customer_id, feature_cutoff from served")})
+            offline as ({features_sql("select customer_id, feature_cutoff from served")}
+            )
             select count(*), {differing}
             from served
             join offline using (customer_id, feature_cutoff)
