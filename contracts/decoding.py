@@ -58,7 +58,9 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
     parse: Callable[[bytes], E] = msgspec.json.Decoder(contract).decode
     fields = fields_of(contract)
     times = [field.name for field in fields if field.kind == "time" and field.name != "event_time"]
-    customers = [(field, attrgetter(field.name)) for field in fields if field.names_customer]
+    # A contract has one customer at most. Without a loop: it would take as long as the check.
+    (customer_field,) = [field for field in fields if field.names_customer] or [None]
+    customer_of: Callable[[E], str | None] = attrgetter(customer_field.name if customer_field else "event_id")
 
     def decode_one(value: bytes) -> E:
         if len(value) > MAX_RECORD_BYTES:
@@ -75,16 +77,18 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
             raise InvalidRecord("invalid field", _without_payload(str(error))) from None
         except msgspec.DecodeError as error:
             raise InvalidRecord("malformed JSON", str(error)) from None
-        _check_time("event_time", event.event_time)
+        # As `_check_time`, whose calls would take a tenth of the time of all this.
+        time = event.event_time
+        if time.tzinfo is not UTC or not FIRST_YEAR <= time.year <= LAST_YEAR:
+            _check_time("event_time", time)
         for name in times:
             if (time := getattr(event, name)) is not None:
                 _check_time(name, time)
         # The first look is for one byte, which takes a twentieth of the time of the second.
         if b"\\" in value and b"\\u0000" in value and _holds_nul(event, fields):
             raise InvalidRecord("NUL character", "holds a NUL character")
-        for field, named in customers:
-            if (customer := named(event)) is not None and is_missing(customer):
-                event = _without_customer(event, field)
+        if customer_field is not None and (customer := customer_of(event)) is not None and is_missing(customer):
+            return _without_customer(event, customer_field)
         return event
 
     return decode_one

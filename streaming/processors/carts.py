@@ -72,6 +72,7 @@ _session = msgspec.msgpack.Decoder(Session).decode
 _lines = msgspec.msgpack.Decoder(list[CartLine]).decode
 
 
+@lru_cache(maxsize=10_000)
 def browser(client: str, agent: str | None) -> bytes:
     """A browser: the hash of its user agent, and that of its address."""
     return _hash(agent or "") + _hash(client)
@@ -80,6 +81,12 @@ def browser(client: str, agent: str | None) -> bytes:
 @lru_cache(maxsize=10_000)
 def _hash(part: str) -> bytes:
     return blake2b(part.encode(), digest_size=_HASH_BYTES).digest()
+
+
+def stored_session(state: State, key: bytes) -> Session | None:
+    """What is stored of a session under its key (`SESSION` and its identity)."""
+    raw = state.get(key)
+    return None if raw is None else _session(raw)
 
 
 class Bought(NamedTuple):
@@ -101,17 +108,15 @@ class OpenSession:
         "_parts",
         "_state",
         "_stored_parts",
-        "identity",
         "is_changed",
         "known",
     )
 
-    def __init__(self, state: State, identity: str, known: Session) -> None:
-        self.identity = identity
+    def __init__(self, state: State, key: bytes, known: Session) -> None:
         self.known = known
         self.is_changed = False
         self._state = state
-        self._key = SESSION + identity.encode()
+        self._key = key
         self._stored_parts = known.parts
         self._client: str | None = None
         self._agent: str | None = None
@@ -123,26 +128,20 @@ class OpenSession:
             for line in lines:
                 self.add(line)
 
-    @classmethod
-    def load(cls, state: State, identity: str) -> "OpenSession | None":
-        """The session of this identity, where there is one."""
-        raw = state.get(SESSION + identity.encode())
-        return None if raw is None else cls(state, identity, _session(raw))
-
     def owner(self, client: str, agent: str | None) -> int | None:
         """The place of a browser among the session's, which may be a new one; None where there is no room for it."""
         # As a rule it is the browser of the hit before.
         if client != self._client or agent != self._agent:
-            self._client, self._agent, self._owner = client, agent, self._place(browser(client, agent))
+            self._client, self._agent = client, agent
+            of, browsers = browser(client, agent), self.known.browsers
+            if of in browsers:
+                self._owner = browsers.index(of)
+            elif len(browsers) < MAX_BROWSERS:
+                self._owner = len(browsers)
+                browsers.append(of)
+            else:
+                self._owner = None
         return self._owner
-
-    def _place(self, of: bytes) -> int | None:
-        browsers = self.known.browsers
-        if of not in browsers:
-            if len(browsers) >= MAX_BROWSERS:
-                return None
-            browsers.append(of)
-        return browsers.index(of)
 
     def add(self, line: CartLine) -> bool:
         """Put a line in; False where the cart is full."""
@@ -205,6 +204,8 @@ class OpenSession:
         if not self.is_changed:
             return
         self._state.put(self._key, _encode(self.known))
+        if not self._changed and self.known.parts == self._stored_parts:
+            return
         for part in sorted(self._changed):
             if part < self.known.parts:
                 self._state.put(self._part_key(part), _encode(self._parts[part]))

@@ -19,7 +19,7 @@ from typing import ClassVar, cast
 
 from contracts.ecommerce import Order, QualityFlag, WebLog
 from contracts.types import derived_id
-from streaming.processors.carts import MAX_HITS, SESSION, CartLine, OpenSession, Session, order_lines
+from streaming.processors.carts import MAX_HITS, SESSION, CartLine, OpenSession, Session, order_lines, stored_session
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.processors.stream_time import StreamTime, bounded
 
@@ -85,7 +85,8 @@ class _Batch:
             return "not a pixel hit"
         if event == "purchase" and self._is_repeated(hit):
             return "repeated purchase"
-        session = self._sessions.get(hit.session_id or hit.visitor_id) or self._open(hit)
+        identity = hit.session_id or hit.visitor_id
+        session = self._sessions.get(identity) or self._open(identity, hit)
         known = session.known
         if known.hits >= MAX_HITS and not hit.verified:
             return "too many hits of a session"
@@ -110,14 +111,14 @@ class _Batch:
         remembered = self._state.get(_ORDER + _order_id(hit).encode())
         return remembered is not None and not (hit.verified and remembered == _UNVERIFIED)
 
-    def _open(self, hit: WebLog) -> OpenSession:
+    def _open(self, identity: str, hit: WebLog) -> OpenSession:
         """The session of a hit, which was not yet open in this batch, or a new one."""
-        identity = hit.session_id or hit.visitor_id
-        session = OpenSession.load(self._state, identity)
-        if session is None:
-            session = OpenSession(self._state, identity, Session(hit.event_time, self._time.now, referrer=hit.referrer))
-            self._time.set_timer(IDLE, SESSION + identity.encode())
-        self._sessions[identity] = session
+        key = SESSION + identity.encode()
+        known = stored_session(self._state, key)
+        if known is None:
+            known = Session(hit.event_time, self._time.now, referrer=hit.referrer)
+            self._time.set_timer(IDLE, key)
+        session = self._sessions[identity] = OpenSession(self._state, key, known)
         return session
 
     def _buy(self, session: OpenSession, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
@@ -148,7 +149,7 @@ class _Batch:
             quality_flag=flag,
             verified=hit.verified,
             is_bot=hit.is_bot,
-            session_id=session.identity,
+            session_id=hit.session_id or hit.visitor_id,
             session_duration_s=int((hit.event_time - known.began).total_seconds()),
             session_pages=known.pages,
             referrer=known.referrer,
@@ -164,15 +165,16 @@ class _Batch:
             self._state.delete(key)
             return
         identity = key[len(SESSION) :].decode()
-        session = self._sessions.get(identity) or OpenSession.load(self._state, identity)
-        if session is None:
+        session = self._sessions.get(identity)
+        known = stored_session(self._state, key) if session is None else session.known
+        if known is None:
             return
-        if session.known.active + IDLE > self._time.now:
-            self._time.set_timer(session.known.active + IDLE - self._time.now, key)
+        if known.active + IDLE > self._time.now:
+            self._time.set_timer(known.active + IDLE - self._time.now, key)
             return
-        if session.known.lines:
+        session = self._sessions.pop(identity, None) or OpenSession(self._state, key, known)
+        if known.lines:
             self._result.notes["abandoned carts"] += 1
-        self._sessions.pop(identity, None)
         session.forget()
 
 

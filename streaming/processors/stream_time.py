@@ -74,24 +74,22 @@ class StreamTime:
         self._state.put(_STREAM_TIME, _encode(self.now))
 
     def _due(self) -> Iterator[bytes]:
-        while self._next_due() <= self.now:
+        end = _after(self.now)
+        while self._timers and self._timers[0] < end:
             timer = heapq.heappop(self._timers)
             self._state.delete(timer)
             yield timer[_NAME_AT:]
         self._next = self._next_due()
 
     def _next_due(self) -> datetime:
-        return _time_of(self._timers[0]) if self._timers else _NEVER
+        if not self._timers:
+            return _NEVER
+        return _EPOCH + timedelta(microseconds=int.from_bytes(self._timers[0][len(_TIMER) : _NAME_AT], "big") - _BIAS)
 
 
 def _timer(due: datetime, name: bytes) -> bytes:
     """Key of a timer: timers sort by when they are due, in microseconds from 1970, made positive."""
     return _TIMER + ((due - _EPOCH) // _MICROSECOND + _BIAS).to_bytes(8, "big") + name
-
-
-def _time_of(timer: bytes) -> datetime:
-    """When a timer is due."""
-    return _EPOCH + timedelta(microseconds=int.from_bytes(timer[len(_TIMER) : _NAME_AT], "big") - _BIAS)
 
 
 def _after(time: datetime) -> bytes:
