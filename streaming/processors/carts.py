@@ -34,6 +34,8 @@ MAX_BROWSERS = 16
 ANYBODYS = -1
 """Owner of the lines of a state from before lines had owners."""
 _HASH_BYTES = 6
+_NONE = frozenset[int]()
+"""Most hits leave the cart alone, and a set for each session of a batch would be as large as the session."""
 _ZERO = Decimal(0)
 _price = lru_cache(maxsize=10_000)(Decimal)
 
@@ -122,7 +124,7 @@ class OpenSession:
         self._agent: str | None = None
         self._owner: int | None = None
         self._parts: dict[int, list[CartLine]] = {}
-        self._changed: set[int] = set()
+        self._changed = _NONE
         if known.cart:
             lines, known.cart = known.cart, []
             for line in lines:
@@ -154,7 +156,7 @@ class OpenSession:
             last, known.parts = known.parts, known.parts + 1
             part = self._parts[last] = []
         part.append(line)
-        self._changed.add(last)
+        self._changed |= {last}
         known.lines += 1
         known.size += size
         return True
@@ -225,7 +227,7 @@ class OpenSession:
             before = self._part(part)
             if not (leaving | staying).isdisjoint(map(id, before)):
                 self._parts[part] = [line for line in before if id(line) not in leaving]
-                self._changed.add(part)
+                self._changed |= {part}
         known.lines -= len(gone)
         known.size -= sum(len(_json(line.sku)) for line in gone)
         if not known.lines:
