@@ -106,7 +106,8 @@ class DeliveryAccount:
     """What a topic holds of each key, and what Connect has stored of it.
 
     `live` is the latest record of each key that was not rejected, `gone` that of a key that ends in a tombstone.
-    `rows` are the topic id and the place of each row. `bounds` are the first offset retained and the end of the scan;
+    `rows` are the topic id and the place of each row. `vanished` are records below `committed` that became no row and
+    are in no dead letter. `bounds` are the first offset retained and the end of the scan;
     below `committed` everything is delivered or rejected.
     """
 
@@ -119,14 +120,16 @@ class DeliveryAccount:
     gone: dict[str, Place]
     rejected: int
     rows: dict[str, tuple[UUID, Place]]
+    vanished: int = 0
 
 
 @dataclass(frozen=True)
 class StagedAccount:
     """A table that is taken from what Connect delivers, against the landed copy of the same topic. Counts events.
 
-    missing: landed, below the watermark of what was taken, and not in the table as landed. unexpected: in the table,
-    below the watermark of what was landed, and not landed. pending: not taken or not landed yet.
+    rejected: records landed, and rejected or set apart by Connect. missing: landed, not rejected, below the watermark
+    of what was taken, and not in the table as landed. unexpected: in the table, below the watermark of what was
+    landed, and not landed. pending: not taken or not landed yet.
     """
 
     table: str
@@ -134,3 +137,4 @@ class StagedAccount:
     missing: int
     unexpected: int
     pending: int
+    rejected: int = 0

@@ -18,6 +18,8 @@ POSITION_COLUMNS = {
     OFFSET: ("bigint", "Offset of the record in its partition."),
 }
 """Type and meaning of the columns that say which record a row is. Connect adds them, PostgreSQL adds the others."""
+CONNECTOR_PREFIX = "headrace."
+"""Connectors of this name are the platform's own. A worker may have others."""
 EARLIEST, LATEST = "_earliest", "_latest"
 """The columns with the bounds of the event times that records of a row's key have had, this one included."""
 
@@ -50,6 +52,11 @@ class Delivery:
     @property
     def qualified(self) -> str:
         return f"{self.schema}.{self.table}"
+
+    @property
+    def connector(self) -> str:
+        """The connector that fills the table."""
+        return f"{CONNECTOR_PREFIX}{self.qualified}"
 
     @property
     def contract(self) -> type[Event]:

@@ -203,7 +203,7 @@ def verify(
 
 _FAULTS = ("lost", "duplicated", "unknown", "altered", "chain_breaks", "damaged_files")
 _DELIVERY_HEADER = ("delivered to", "live keys", "rows", "rejected", "behind", "remarks")
-_STAGED_HEADER = ("taken into", "rows", "behind", "remarks")
+_STAGED_HEADER = ("taken into", "rows", "rejected", "behind", "remarks")
 _PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "behind", "remarks")
 _HEADER = ("partition", "held", "landed", "registered", "quarantined", "behind", "remarks")
 
@@ -240,7 +240,7 @@ def _delivery_row(row: "DeliveryResult") -> tuple[str, ...]:
 def _staged_row(row: "StagedAccount") -> tuple[str, ...]:
     named = [name for name in ("missing", "unexpected") if getattr(row, name)]
     remarks = "; ".join(f"{getattr(row, name):,} {name}" for name in named)
-    return (row.table, f"{row.rows:,}", f"{row.pending:,}", remarks)
+    return (row.table, f"{row.rows:,}", f"{row.rejected:,}", f"{row.pending:,}", remarks)
 
 
 def _processor_row(row: "ProcessorResult") -> tuple[str, ...]:

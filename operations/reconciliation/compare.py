@@ -250,7 +250,7 @@ def _delivered(account: DeliveryAccount) -> DeliveryResult:
         table=account.table,
         live=len(account.live),
         rows=len(account.rows),
-        lost=lost,
+        lost=lost + account.vanished,
         pending=pending,
         unexpected=unexpected,
         older=older,

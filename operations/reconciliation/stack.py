@@ -1,13 +1,16 @@
 """Reconciliation of the whole stack: reads the accounts of all programs, and has `compare` hold them together."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from datetime import datetime
 
+from contracts.accounts import Place
+from contracts.delivery import DELIVERIES
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from operations.reconciliation.compare import Reconciliation, reconcile
-from streaming.connect.delivered import delivery_accounts
+from streaming.connect.delivered import delivery_accounts, rejected
 from streaming.landing.audit import audit_topics
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import quiet_admin, require_broker
@@ -16,6 +19,7 @@ from streaming.runtime.processing.progress import processor_accounts
 from warehouse.ingest import unregistered_files
 from warehouse.ingest.connect_staging import staged_accounts
 from warehouse.ingest.raw import registered_accounts
+from warehouse.ingest.rejections import landed_rejections, letters_table
 from warehouse.lake import Lake, missing_files
 
 POLL_SECONDS = 1.0
@@ -33,7 +37,10 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
     with Lake.open(settings) as lake:
         gone = missing_files.find(lake.postgres())
         registered = [account for name in names for account in registered_accounts(lake, name)]
-        staged = staged_accounts(lake, {file.table for file in gone})
+        unreadable = {file.table for file in gone}
+        landed_letters = _landed_letters(lake, unreadable)
+        rejections = {topic: {**landed, **_rejected_now(settings, topic)} for topic, landed in landed_letters.items()}
+        staged = staged_accounts(lake, unreadable, rejections)
         lost = [(file.path, file.table, file.rows) for file in gone]
         lost += missing_files.taken_out(lake.postgres()) + unregistered_files.listed(lake)
     if not settings.connect:
@@ -43,13 +50,26 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
     processors = processor_accounts(settings, [made() for made in PROCESSORS.values()])
     positions = {(account.topic_id, account.partition): account.position for account in registered}
     topics_now = audit_topics(settings, positions, topics=names)
-    deliveries = delivery_accounts(settings) if settings.connect else []
+    deliveries = delivery_accounts(settings, landed_letters) if settings.connect else []
     held_back = open_transactions(settings, quiet_admin(settings), [(t.topic, t.partition) for t in topics_now])
     return reconcile(
         *(topics_now, registered, processors, deliveries, staged),
         [f"{each.reason}. {each.remedy}" for each in held_back],
         [f"{path} ({table}, {rows:,} rows)" for path, table, rows in lost],
     )
+
+
+def _landed_letters(lake: Lake, unreadable: Collection[str]) -> dict[str, dict[Place, datetime]]:
+    """By delivered topic, what Connect rejected and when, by the dead letters that landed and can be read."""
+    return {
+        topic: {} if letters_table(delivery) in unreadable else landed_rejections(lake, delivery)
+        for topic, delivery in DELIVERIES.items()
+    }
+
+
+def _rejected_now(settings: Settings, topic: str) -> dict[Place, datetime]:
+    """The same by the dead letters that Kafka holds: some have not landed yet."""
+    return rejected(settings, DELIVERIES[topic]) if settings.connect else {}
 
 
 def reconcile_when_settled(

@@ -9,7 +9,16 @@ from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict
 
-from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery, connect_schema
+from contracts.delivery import (
+    CONNECTOR_PREFIX,
+    DELIVERIES,
+    OFFSET,
+    PARTITION,
+    SERVING,
+    TOPIC_ID,
+    Delivery,
+    connect_schema,
+)
 from contracts.settings import HOST, Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from contracts.types import MAX_ID_LENGTH
@@ -17,7 +26,7 @@ from streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PU
 
 Config = dict[str, str]
 
-PREFIX = "headrace."
+PREFIX = CONNECTOR_PREFIX
 """Connectors of this name are ours, and removed when no longer declared. A worker may have others."""
 CONVERTER = "headrace.connect.ContractConverter"
 SINK = "headrace.connect.IsolatingJdbcSink"
@@ -30,7 +39,7 @@ _TRANSACTION_TIMEOUT_MS = 10_000
 
 def sink_name(delivery: Delivery) -> str:
     """The connector that delivers a topic."""
-    return f"{PREFIX}{delivery.schema}.{delivery.table}"
+    return delivery.connector
 
 
 def consumer_group(delivery: Delivery) -> str:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
-import msgspec
 import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message
 
 from contracts.accounts import DeliveryAccount, Place
+from contracts.decoding import InvalidRecord, decode
 from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery
 from contracts.errors import Transient
 from contracts.settings import Settings
@@ -49,7 +50,7 @@ def _partitions(settings: Settings, topic: str) -> range:
 def undelivered(settings: Settings, delivery: Delivery) -> int:
     """Records that the topic holds now and that are neither delivered nor rejected."""
     waiting = {place for place, _ in _read(settings, delivery.topic, committed_offsets(settings, delivery))}
-    return len(waiting - rejected(settings, delivery)) if waiting else 0
+    return len(waiting - rejected(settings, delivery).keys()) if waiting else 0
 
 
 def wait_until_delivered(settings: Settings, *, timeout: float) -> int:
@@ -62,20 +63,29 @@ def wait_until_delivered(settings: Settings, *, timeout: float) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def rejected(settings: Settings, delivery: Delivery) -> set[Place]:
-    """The records that Connect has put into the dead letters. It may do so more than once."""
+def rejected(settings: Settings, delivery: Delivery) -> dict[Place, datetime]:
+    """The records that Connect has put into the dead letters, and when. It may do so more than once.
+
+    Raises:
+        Transient: Kafka is unavailable.
+    """
     _, start, end = letters.bounds(quiet_admin(settings), delivery.topic)
     stage = f"connect:{sink_name(delivery)}"
-    origins = [
-        letter.origin.split("/")
-        for letter in letters.read(settings, delivery.topic, start, end)
-        if letter.stage == stage
-    ]
-    return {(int(partition), int(offset)) for _, partition, offset in origins}
+    found: dict[Place, datetime] = {}
+    for letter in letters.read(settings, delivery.topic, start, end):
+        if letter.stage == stage:
+            _, partition, offset = letter.origin.split("/")
+            found[int(partition), int(offset)] = letter.at
+    return found
 
 
-def delivery_accounts(settings: Settings) -> list[DeliveryAccount]:
+def delivery_accounts(
+    settings: Settings, landed: Mapping[str, Mapping[Place, datetime]] | None = None
+) -> list[DeliveryAccount]:
     """The account of every delivery whose table exists.
+
+    `landed` is, by topic, what Connect rejected and when by the dead letters that landed: Kafka keeps those for a time,
+    and records of a compacted topic for good.
 
     Raises:
         Transient: Kafka or PostgreSQL is away.
@@ -83,7 +93,7 @@ def delivery_accounts(settings: Settings) -> list[DeliveryAccount]:
     try:
         with psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db:
             return [
-                _account(settings, db, delivery)
+                _account(settings, db, delivery, (landed or {}).get(delivery.topic, {}))
                 for delivery in DELIVERIES.values()
                 if db.execute("select to_regclass(%s)", (delivery.qualified,)).fetchone() != (None,)
             ]
@@ -91,22 +101,32 @@ def delivery_accounts(settings: Settings) -> list[DeliveryAccount]:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
 
 
-def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> DeliveryAccount:
+def _account(
+    settings: Settings, db: psycopg.Connection, delivery: Delivery, landed: Mapping[Place, datetime]
+) -> DeliveryAccount:
     admin = quiet_admin(settings)
     topic_id = topic_ids(admin, [delivery.topic])[delivery.topic]
     partitions = _partitions(settings, delivery.topic)
     # 1. Commits first: what is below them is in the table by now. 2. The topic. 3. The table, which may be ahead of it.
     committed = committed_offsets(settings, delivery)
     bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
-    dead = rejected(settings, delivery)
+    known = rejected(settings, delivery)
+    dead = {**landed, **known}
     passed = {partition: ranges for (_, partition), ranges in apart.ranges(db, topic_id, sink_name(delivery)).items()}
     found: dict[str, dict[int, tuple[Place, bool]]] = {}
+    rowless: list[Place] = []
     for place, message in _read(settings, delivery.topic, {}):
-        key = _key(delivery, message)
-        if place not in dead and key is not None and not _is_within(place, passed):
+        if _is_rejected(place, message, dead) or _is_within(place, passed):
+            continue
+        if (key := _key(delivery, message)) is not None:
             found.setdefault(key, {})[place[0]] = (place, message.value() is None)
+        elif delivery is SERVING or message.value() is not None:
+            rowless.append(place)
     query = f"select {delivery.key}, {TOPIC_ID}, {PARTITION}, {OFFSET} from {delivery.qualified}"  # noqa: S608
     rows = {row[0]: (row[1], (row[2], row[3])) for row in db.execute(query.encode())}
+    if rowless := [place for place in rowless if place[1] < committed[place[0]]]:
+        # A dead letter may have been written since.
+        known = rejected(settings, delivery)
     latest = {key: latest_of(list(places.values()), rows.get(key)) for key, places in found.items()}
     return DeliveryAccount(
         topic=delivery.topic,
@@ -116,9 +136,16 @@ def _account(settings: Settings, db: psycopg.Connection, delivery: Delivery) -> 
         committed=committed,
         live={key: place for key, (place, gone) in latest.items() if not gone},
         gone={key: place for key, (place, gone) in latest.items() if gone},
-        rejected=len(dead),
+        rejected=len({**landed, **known}),
         rows=rows,
+        vanished=len(set(rowless) - known.keys()),
     )
+
+
+def _is_rejected(place: Place, message: Message, rejections: Mapping[Place, datetime]) -> bool:
+    """A dead letter that is older than the record is of one that stood there before the topic was created again."""
+    rejected_at = rejections.get(place)
+    return rejected_at is not None and message.timestamp()[1] <= rejected_at.timestamp() * 1_000
 
 
 def latest_of(places: Sequence[tuple[Place, bool]], row: tuple[UUID, Place] | None) -> tuple[Place, bool]:
@@ -135,20 +162,13 @@ def _is_within(place: Place, ranges: Mapping[int, tuple[tuple[int, int, int], ..
     return any(first <= place[1] < following for first, following, _ in ranges.get(place[0], ()))
 
 
-class _Keyed(msgspec.Struct):
-    event_id: str
-
-
-_keyed = msgspec.json.Decoder(_Keyed)
-
-
 def _key(delivery: Delivery, message: Message) -> str | None:
     """The key of the row that a record becomes; None where it becomes none."""
     try:
         if delivery is SERVING:
             return (message.key() or b"").decode() or None
-        return None if message.value() is None else _keyed.decode(message.value() or b"").event_id
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None if (value := message.value()) is None else decode(delivery.contract, value).event_id
+    except (InvalidRecord, UnicodeDecodeError):
         return None
 
 

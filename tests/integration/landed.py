@@ -61,11 +61,13 @@ class Landing:
         quarantined: int = 0,
         partition: int = 0,
         key: str = "C1",
+        headers: Mapping[str, str] | None = None,
     ) -> str | None:
         """Land the events as one flush (None is a tombstone), then so many quarantined records; returns the file."""
         first = self._next.get((topic, partition), 0)
+        pairs = [{"key": name, "value": value.encode()} for name, value in (headers or {}).items()]
         records = [
-            {**self._record(topic, event, partition, first + place), "_key": key.encode()}
+            {**self._record(topic, event, partition, first + place), "_key": key.encode(), "_headers": pairs}
             for place, event in enumerate(events)
         ]
         rejects = [

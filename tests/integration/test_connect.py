@@ -488,3 +488,17 @@ def test_what_postgresql_refuses_is_a_dead_letter_and_all_else_is_delivered(conn
     assert [each.running for each in connector_statuses(connected)] == [True] * 4
     assert len(rejected(connected, SERVING)) == len(refusals)
     assert all(each.sound and not each.pending for each in deliveries(connected).values())
+
+
+def test_what_landed_and_connect_rejected_is_not_missing_from_core_sentiment(connected: Settings) -> None:
+    with psycopg.connect(connected.conninfo(), autocommit=True) as db:
+        db.execute("alter table staging.customer_sentiment add constraint no_two check (event_id <> 'sentiment-2')")
+    scores = [encode(sentiment(number)) for number in range(4)]
+    send(connected, STAGING.topic, [("p", score) for score in (*scores, b"{")])
+    assert wait_until_delivered(connected, timeout=DEADLINE_SECONDS) == 0
+    with landing(connected):
+        landed_and_registered(connected)
+    with Lake.open(connected) as lake:
+        assert load(lake, "core.sentiment").rows == 3
+    (account,) = reconcile_stack(connected).staged
+    assert (account.rows, account.missing, account.rejected) == (3, 0, 1), "4 landed; the broken one is quarantined"

@@ -5,10 +5,15 @@ import subprocess
 import time
 from uuid import uuid4
 
+import psycopg
 import pytest
 
+from contracts.dead_letters import CONNECT_CONNECTOR, CONNECT_OFFSET, CONNECT_PARTITION
 from contracts.delivery import STAGING
 from contracts.settings import Settings
+from contracts.topics import DEAD_LETTER_SUFFIX
+from streaming.landing.apart import insert as insert_set_apart
+from streaming.runtime.careful.reader import Unreadable
 from tests.integration.building import start_building
 from tests.integration.delivered import deliver, prepare, sentiment
 from tests.integration.landed import Landing
@@ -16,6 +21,7 @@ from tests.integration.samples import at
 from warehouse.build import load, register
 from warehouse.incremental.checks import unique_key
 from warehouse.ingest.connect_staging import SENTIMENT, staged_accounts
+from warehouse.ingest.rejections import landed_rejections
 from warehouse.lake import Lake
 
 TABLE = "core.sentiment"
@@ -117,6 +123,46 @@ def test_the_account_counts_what_is_missing_stale_and_on_its_way(staging: Settin
         load(lake, TABLE)
         (account,) = staged_accounts(lake)
         assert (account.rows, account.missing, account.unexpected, account.pending) == (5, 0, 1, 4)
+
+
+def test_what_connect_rejected_or_set_apart_is_counted_so_and_not_missing(staging: Settings) -> None:
+    landing = Landing(staging)
+    topic = landing.topic_id(STAGING.topic)
+    events = [sentiment(1), sentiment(1, label="neutral"), *(sentiment(number) for number in range(2, 6))]
+    landing.land(STAGING.topic, events)
+    with Lake.open(staging) as lake:
+        register(lake, STAGING.topic)
+        # Of event 1 the later record was rejected, of event 2 the only one, events 3 and 4 were set apart.
+        deliver(staging, STAGING, [sentiment(1)], first=0, topic=topic)
+        deliver(staging, STAGING, [sentiment(5)], first=5, topic=topic)
+        with psycopg.connect(staging.conninfo()) as db:
+            insert_set_apart(db, topic, Unreadable(STAGING.topic, 0, 3, 5, 2, "too large", b""), STAGING.connector)
+        load(lake, TABLE)
+        (account,) = staged_accounts(lake)
+        assert account.missing == 2
+        later, before = landing.now, at(days=-10_000)
+        rejected = {(0, 1): later, (0, 2): later}
+        (account,) = staged_accounts(lake, rejected={STAGING.topic: rejected})
+        assert (account.rows, account.missing, account.unexpected, account.pending, account.rejected) == (2, 0, 0, 0, 4)
+        # A dead letter that is older than the record is of another one, which stood there before.
+        (account,) = staged_accounts(lake, rejected={STAGING.topic: dict.fromkeys(rejected, before)})
+        assert (account.missing, account.rejected) == (2, 2)
+
+
+def test_a_dead_letter_that_landed_says_what_connect_rejected(staging: Settings) -> None:
+    landing = Landing(staging)
+    ours = {CONNECT_CONNECTOR: STAGING.connector, CONNECT_PARTITION: "3", CONNECT_OFFSET: "7"}
+    for headers in (
+        ours,
+        ours | {CONNECT_PARTITION: "x"},
+        ours | {CONNECT_CONNECTOR: "other", CONNECT_OFFSET: "8"},
+        {},
+    ):
+        landing.land(STAGING.topic + DEAD_LETTER_SUFFIX, [None], headers=headers)
+    with Lake.open(staging) as lake:
+        assert landed_rejections(lake, STAGING) == {}
+        register(lake, STAGING.topic + DEAD_LETTER_SUFFIX)
+        assert list(landed_rejections(lake, STAGING)) == [(3, 7)]
 
 
 def test_a_build_killed_anywhere_takes_every_row_once(staging: Settings) -> None:

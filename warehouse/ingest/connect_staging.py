@@ -6,14 +6,17 @@ the rows. Why the greatest offset seen is a safe place to go on from is in `docs
 
 # ruff: noqa: S608  names are those of the deliveries declared in `contracts`, offsets are numbers
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
 
-from contracts.accounts import StagedAccount
+from contracts.accounts import Place, StagedAccount
 from contracts.delivery import (
     EARLIEST,
     LATEST,
@@ -118,10 +121,13 @@ def load(lake: Lake, staged: StagedTable) -> Loaded:
         return lake.write(lambda: _load(lake, staged))
 
 
-def staged_accounts(lake: Lake, unreadable: Collection[str] = ()) -> list[StagedAccount]:
+def staged_accounts(
+    lake: Lake, unreadable: Collection[str] = (), rejected: Mapping[str, Mapping[Place, datetime]] | None = None
+) -> list[StagedAccount]:
     """Each table held against the landed copy of its topic; of one snapshot.
 
-    Those never built are left out, and those for which an `unreadable` table would be read.
+    `rejected` is, by topic, what Connect rejected and when. Tables never built are left out, and those for which an
+    `unreadable` table would be read.
     """
     present = [
         staged
@@ -130,21 +136,33 @@ def staged_accounts(lake: Lake, unreadable: Collection[str] = ()) -> list[Staged
         and not {staged.table.qualified, f"raw.{staged.delivery.topic}"} & set(unreadable)
     ]
     with lake.transaction():
-        return [_account(lake, staged) for staged in present]
+        return [_account(lake, staged, (rejected or {}).get(staged.delivery.topic, {})) for staged in present]
 
 
-def _account(lake: Lake, staged: StagedTable) -> StagedAccount:
+def _account(lake: Lake, staged: StagedTable, rejected: Mapping[Place, datetime]) -> StagedAccount:
     table, key, topic = staged.table.qualified, staged.delivery.key, staged.delivery.topic
     taken = _offsets_sql(watermarks.staging_offsets(lake, topic))
     landed = _offsets_sql(watermarks.landing_offsets(lake, topic))
     place = f"{TOPIC_ID}, {PARTITION}, {OFFSET}"
+    lake.connection.register("rejections", _rejections(rejected))
+    lake.connection.register("ranges", _ranges_set_apart(lake, staged.delivery))
     counted = lake.connection.execute(
         f"""
         with taken as ({taken}), landed as ({landed}),
         -- A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is
         -- open, so the latest record of each partition is as good as the others; one of a topic deleted since is not.
+        rejected as (
+            select landed.{TOPIC_ID}, landed.{PARTITION}, landed.{OFFSET} from raw.{topic} landed semi join rejections
+            on landed.{PARTITION} = rejections.partition and landed.{OFFSET} = rejections."offset"
+                -- An older one is of a record that stood there before the topic was created again.
+                and landed._kafka_time <= rejections.rejected_at
+            union
+            select landed.{TOPIC_ID}, landed.{PARTITION}, landed.{OFFSET} from raw.{topic} landed semi join ranges
+            on landed.{TOPIC_ID} = ranges.topic_id and landed.{PARTITION} = ranges.partition
+                and landed.{OFFSET} >= ranges.first_offset and landed.{OFFSET} < ranges.next_offset
+        ),
         copies as (
-            select {key}, {place} from raw.{topic} where not _is_tombstone
+            select {key}, {place} from raw.{topic} anti join rejected using ({place}) where not _is_tombstone
             qualify {TOPIC_ID} = first_value({TOPIC_ID}) over (partition by {key} order by _landed_at desc)
                 and row_number() over (partition by {key}, {TOPIC_ID}, {PARTITION} order by {OFFSET} desc) = 1
         ),
@@ -171,13 +189,40 @@ def _account(lake: Lake, staged: StagedTable) -> StagedAccount:
         select
             count(*) filter (where is_missing and not not_taken and not not_landed),
             coalesce(sum(others) filter (where not is_missing), 0)::bigint,
-            count(*) filter (where not_landed or (is_missing and not_taken))
+            count(*) filter (where not_landed or (is_missing and not_taken)),
+            (select count(*) from rejected)
         from events
         """
     ).fetchall()
-    missing, unexpected, pending = counted[0]
+    missing, unexpected, pending, set_aside = counted[0]
     rows = lake.value(f"select count(*) from {table}")
-    return StagedAccount(table, rows, missing, unexpected, pending)
+    return StagedAccount(table, rows, missing, unexpected, pending, set_aside)
+
+
+def _rejections(rejected: Mapping[Place, datetime]) -> pa.Table:
+    kinds = {"partition": pa.int32(), "offset": pa.int64(), "rejected_at": pa.timestamp("us", tz="UTC")}
+    rows = [(partition, offset, at) for (partition, offset), at in rejected.items()]
+    return _columns(kinds, rows)
+
+
+def _ranges_set_apart(lake: Lake, delivery: Delivery) -> pa.Table:
+    """What Connect passed over because it cannot read it, which a reader with more memory may have landed."""
+    kinds = {"topic_id": pa.string(), "partition": pa.int32(), "first_offset": pa.int64(), "next_offset": pa.int64()}
+    postgres = lake.postgres()
+    if postgres.execute("select to_regclass('landing.set_apart')").fetchone() == (None,):
+        return _columns(kinds, [])
+    rows = postgres.execute(
+        "select log_id::text, partition, first_offset, next_offset from landing.set_apart where reader = %s",
+        [delivery.connector],
+    )
+    return _columns(kinds, rows.fetchall())
+
+
+def _columns(kinds: dict[str, pa.DataType], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else ([] for _ in kinds)
+    return pa.table(
+        {name: pa.array(list(column), kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)}
+    )
 
 
 def _offsets_sql(offsets: dict[tuple[str, int], int]) -> str:

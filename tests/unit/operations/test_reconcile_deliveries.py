@@ -9,7 +9,10 @@ TOPIC, FORMER = UUID(int=1), UUID(int=2)
 
 
 def compared(
-    live: dict[str, Place], rows: dict[str, tuple[UUID, Place]], gone: dict[str, Place] | None = None
+    live: dict[str, Place],
+    rows: dict[str, tuple[UUID, Place]],
+    gone: dict[str, Place] | None = None,
+    vanished: int = 0,
 ) -> DeliveryResult:
     """One partition that retains offsets 10 to 99, of which those below 50 are delivered."""
     account = DeliveryAccount(
@@ -22,6 +25,7 @@ def compared(
         gone=gone or {},
         rejected=0,
         rows=rows,
+        vanished=vanished,
     )
     (result,) = reconcile([], [], deliveries=[account]).deliveries
     return result
@@ -41,6 +45,11 @@ def test_a_row_of_an_earlier_record_is_lost_or_pending_too() -> None:
     rows = {"a": (TOPIC, (0, 12)), "b": (TOPIC, (0, 12))}
     result = compared({"a": (0, 49), "b": (0, 50)}, rows)
     assert (result.lost, result.pending, result.unexpected) == (1, 1, 0)
+
+
+def test_a_record_that_became_no_row_and_is_in_no_dead_letter_is_lost() -> None:
+    result = compared({"a": (0, 12)}, {"a": (TOPIC, (0, 12))}, vanished=2)
+    assert (result.lost, result.sound) == (2, False)
 
 
 def test_a_row_ahead_of_the_scan_is_fine() -> None:

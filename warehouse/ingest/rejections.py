@@ -1,0 +1,40 @@
+"""What Connect rejected of a topic that it delivers, by its dead letters that landed: these stay, Kafka's expire."""
+
+from datetime import datetime
+
+from contracts import dead_letters as headers
+from contracts.accounts import Place
+from contracts.delivery import Delivery
+from contracts.topics import DEAD_LETTER_SUFFIX
+from warehouse.lake import Lake, quoted
+
+
+def landed_rejections(lake: Lake, delivery: Delivery) -> dict[Place, datetime]:
+    """The places of the records, and when each was rejected; none where no dead letter was registered yet."""
+    table = letters_table(delivery)
+    if table not in lake.columns():
+        return {}
+    rows = lake.connection.execute(
+        f"""
+        with letters as (
+            select {_header(headers.CONNECT_CONNECTOR)} as connector, _kafka_time,
+                try_cast({_header(headers.CONNECT_PARTITION)} as bigint) as "partition",
+                try_cast({_header(headers.CONNECT_OFFSET)} as bigint) as "offset"
+            from {table}
+        )
+        select "partition", "offset", max(_kafka_time) from letters
+        where connector = {quoted(delivery.connector)} and "partition" is not null and "offset" is not null
+        group by all
+        """  # noqa: S608
+    ).fetchall()
+    return {(place, at): moment for place, at, moment in rows}
+
+
+def letters_table(delivery: Delivery) -> str:
+    """The raw table of the topic's dead letters."""
+    return f"raw.{delivery.topic}{DEAD_LETTER_SUFFIX.replace('.', '_')}"
+
+
+def _header(name: str) -> str:
+    # As text, a blob has its bytes that are not ASCII escaped: whatever they are, it is read.
+    return f"list_filter(_headers, lambda each: each.key = {quoted(name)})[1].value::varchar"
