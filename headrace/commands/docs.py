@@ -1,9 +1,15 @@
 """`headrace docs`: write the generated reference pages. For contributors; a test holds the pages to what it writes."""
 
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
+
+_INTRODUCTION = """Generated from the help of the commands by `make docs`; edit the commands, not this page. Commands read
+[settings](settings.md) from the environment."""
 
 
 def register(app: typer.Typer) -> None:
@@ -14,10 +20,49 @@ def register(app: typer.Typer) -> None:
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
     """Write the reference pages that are made from the code."""
     from contracts.reference import settings_page, topics_page
+    from headrace.cli import build_app
     from warehouse.catalog.reference import tables_page
 
-    pages = {"settings": settings_page(), "topics": topics_page(), "tables": tables_page()}
+    pages = {
+        "commands": commands_page(build_app()),
+        "settings": settings_page(),
+        "topics": topics_page(),
+        "tables": tables_page(),
+    }
     for name, page in pages.items():
         path = folder / "reference" / f"{name}.md"
         path.write_text(page)
         typer.echo(f"Wrote {path}.")
+
+
+def commands_page(app: typer.Typer) -> str:
+    """`docs/reference/commands.md`: the help of every command."""
+    root = typer.Context(typer.main.get_command(app), info_name="headrace")
+    return "\n\n".join(["# Commands", _INTRODUCTION, *map(_section, _commands(root))]) + "\n"
+
+
+def _commands(context: typer.Context) -> Iterator[typer.Context]:
+    """The contexts of all commands that do something, in the order of the help."""
+    command = context.command
+    if not isinstance(command, TyperGroup):
+        yield context
+        return
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        if child is not None and not child.hidden:
+            yield from _commands(typer.Context(child, info_name=name, parent=context))
+
+
+def _section(context: typer.Context) -> str:
+    command = context.command
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    lines = [f"## {context.command_path}", "", inspect.cleandoc(command.help or ""), "", f"    {usage}"]
+    records = [each.get_help_record(context) for each in command.get_params(context) if each.name != "help"]
+    rows = [f"| `{_cell(names)}` | {_cell(about)} |" for names, about in filter(None, records)]
+    if rows:
+        lines += ["", "| option | meaning |", "|---|---|", *rows]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
