@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-_INTRODUCTION = """Generated from the help of the commands by `make docs`; edit the commands, not this page. Commands read
-[settings](settings.md) from the environment."""
+_INTRODUCTION = """Generated from the help of the commands by `make docs`; edit the commands, not this page.
+Commands read [settings](settings.md) from the environment."""
 
 
 def register(app: typer.Typer) -> None:
