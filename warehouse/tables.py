@@ -1,6 +1,7 @@
 """The tables of `core` and `marts`, read from their files: `sql/<schema>/<name>.sql`, one SELECT each.
 
-A file begins with a header, one entry a line (a line that begins with `--     ` continues the one before it):
+A file is a template (`warehouse.templates`). It begins with a header, one entry a line; a line that begins
+with `--     ` continues the one before it:
 
     -- grain: what one row is
     -- key: columns that identify a row
@@ -47,13 +48,15 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from jinja2 import TemplateError
+
 from contracts.errors import HeadraceError
 from contracts.topics import Case
 from warehouse.statements import InvalidStatement, items, tables_read
+from warehouse.templates import SQL_FOLDER, rendered
 
 Domain = Case | Literal["operations"]
 DOMAINS = (*get_args(Case), "operations")
-SQL_FOLDER = Path(__file__).parent / "sql"
 SCHEMAS = ("core", "marts")
 QUARANTINE = "quarantine"
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -195,7 +198,10 @@ def parse(schema: str, name: str, text: str) -> Table:
     where = f"{schema}.{name}"
     if schema not in SCHEMAS or not _NAME.fullmatch(name):
         raise InvalidTable(f"{where}: tables are named like files, in sql/core and sql/marts.")
-    comment, sql = _split(text)
+    try:
+        comment, sql = _split(rendered(text))
+    except TemplateError as error:
+        raise InvalidTable(f"{where}: not a template: {error}") from error
     headers = _headers(where, comment)
     plain = {kind: values[""] for kind, values in headers.items() if "" in values}
     if missing := {"grain", "key", "domain", "description", "materialized"} - plain.keys():

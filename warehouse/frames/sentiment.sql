@@ -1,4 +1,4 @@
--- One row per post or feedback that a person has judged: by a label, or by stars (1 and 2, 3, 4 and 5).
+-- One row per post or feedback that a person has judged: by a label, or by stars.
 select
     'post' as subject,
     platform || '/' || post_id as subject_id,
@@ -17,7 +17,7 @@ select
     submitted_at,
     concat_ws(chr(10), title, text),
     null,
-    coalesce(label, case when rating <= 2 then 'negative' when rating = 3 then 'neutral' else 'positive' end)
+    coalesce(label, rating_label)
 from core.feedback
-where coalesce(label, rating::varchar) is not null and coalesce(title, text) is not null
+where coalesce(label, rating_label) is not null and coalesce(title, text) is not null
 order by all

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -19,6 +18,7 @@ from models.behavior.rule import RfmRule
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.processor import Record, Result
 from streaming.runtime.processing.store import View
+from warehouse.tables import table
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -231,9 +231,8 @@ def warehouse() -> duckdb.DuckDBPyConnection:
             _is_tombstone boolean, _kafka_time integer, _topic_id integer, _partition integer, _offset integer
         )
     """)
-    for table in ("orders", "customer_features"):
-        statement = Path(__file__).parents[3].joinpath("warehouse", "sql", "core", f"{table}.sql").read_text()
-        db.execute(f"create view core.{table} as {statement}")
+    for name in ("core.orders", "core.customer_features"):
+        db.execute(f"create view {name} as {table(name).sql}")
     return db
 
 

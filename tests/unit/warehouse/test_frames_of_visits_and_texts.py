@@ -114,13 +114,13 @@ def test_texts_are_labelled_by_people_or_by_stars(connection: duckdb.DuckDBPyCon
             ) as posts(platform, post_id, posted_at, text, language, label, is_deleted);
         create table core.feedback as
             select * from (values
-                ('a', 'review', now(), 1, null, 'bad', null),
-                ('b', 'review', now(), 3, 'Title', 'so so', null),
-                ('c', 'form', now(), 5, 'Only a title', null, null),
+                ('a', 'review', now(), 'negative', null, 'bad', null),
+                ('b', 'review', now(), 'neutral', 'Title', 'so so', null),
+                ('c', 'form', now(), 'positive', 'Only a title', null, null),
                 ('d', 'import', now(), null, null, 'judged', 'negative'),
                 ('e', 'form', now(), null, null, 'no stars', null),
-                ('f', 'form', now(), 4, null, null, null)
-            ) as feedback(feedback_id, channel, submitted_at, rating, title, text, label)
+                ('f', 'form', now(), 'positive', null, null, null)
+            ) as feedback(feedback_id, channel, submitted_at, rating_label, title, text, label)
     """)
     rows = connection.execute((FOLDER / "sentiment.sql").read_text()).pl().to_dicts()
     assert {(row["subject"], row["subject_id"], row["source"], row["text"], row["label"]) for row in rows} == {

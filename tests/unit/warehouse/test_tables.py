@@ -1,12 +1,16 @@
 """The tables' files say all that the engine, the checks and the asset graph need, and say it truly."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from contracts.topics import TOPICS
+from contracts import topics
+from contracts.topics import EVENT_TOPICS, TOPICS, Topic
 from warehouse.catalog.reference import column_types
 from warehouse.ingest.connect_staging import STAGED_TABLES
 from warehouse.ingest.raw import declared_schemas, raw_tables
-from warehouse.tables import InvalidTable, Table, all_tables, comes_apart, parse
+from warehouse.tables import SQL_FOLDER, InvalidTable, Table, all_tables, comes_apart, parse
 
 TABLES = all_tables()
 VALID = """-- grain: One row per thing.
@@ -90,6 +94,7 @@ def test_both_cases_reach_from_raw_to_marts() -> None:
         ("-- column thing: The thing.\n", "", "no description of column thing"),
         ("-- description: Things.", "-- nonsense", "cannot read the header line"),
         ("select order_id", "delete", "not a SELECT"),
+        ("order_id as thing", "{{ no_macro() }} as thing", "not a template: 'no_macro' is undefined"),
     ],
 )
 def test_a_file_that_breaks_the_form_is_refused(replaced: str, by: str, complaint: str) -> None:
@@ -114,3 +119,28 @@ def test_only_a_reference_into_another_topics_table_may_find_nothing_for_a_while
         (table.qualified, each.to) for table in all_tables() for each in table.references if comes_apart(table, each)
     }
     assert apart == {("core.orders", "core.customers")}
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "kinds"),
+    [("core", "landing_latency_histogram", ("", "_quarantine")), ("marts", "dead_letters", ("_dlq", "_quarantine"))],
+)
+def test_a_new_topic_is_in_the_tables_of_all_topics_without_an_edit(
+    schema: str, name: str, kinds: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (SQL_FOLDER / schema / f"{name}.sql").read_text()
+    before = parse(schema, name, text)
+    assert set(before.inputs) == {f"raw.{topic.name}{kind}" for topic in EVENT_TOPICS for kind in kinds}
+    added = Topic("inventory", "ecommerce", "sku", TOPICS["orders"].contract, 1, 1)
+    monkeypatch.setattr(topics, "EVENT_TOPICS", (*EVENT_TOPICS, added))
+    after = parse(schema, name, text)
+    assert set(after.inputs) - set(before.inputs) == {f"raw.inventory{kind}" for kind in kinds}
+    assert after.sql.count("'inventory'") == 2
+    assert after.definition != before.definition
+
+
+@pytest.mark.parametrize("path", sorted(SQL_FOLDER.glob("*/*.sql")), ids=lambda path: path.stem)
+def test_the_windows_that_deduplicate_and_wilsons_interval_are_written_once(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"(latest_arrival|_landed_at)( desc)?,\s*_topic_id", text)
+    assert "3.8416" not in text

@@ -35,9 +35,7 @@ with states as (
         ) as valid_from,
         coalesce(event_id, concat_ws('/', _topic_id, _partition, _offset)) as event_id,
         _kafka_time,
-        max(_kafka_time) over (
-            partition by coalesce(customer_id, try(decode(_key))), _topic_id, _partition
-        ) as latest_arrival,
+        {{ latest_arrival("coalesce(customer_id, try(decode(_key)))") }},
         _topic_id,
         _partition,
         _offset
@@ -50,17 +48,12 @@ with states as (
 deduplicated as (
     select *
     from states
-    qualify row_number() over (
-        partition by customer_id, event_id order by latest_arrival, _topic_id, _partition, _offset
-    ) = 1
+    {{ first_copy("customer_id") }}
 ),
 one_per_time as (
     select *
     from deduplicated
-    qualify row_number() over (
-        partition by customer_id, valid_from
-        order by is_deleted desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
-    ) = 1
+    {{ last_arrived("customer_id, valid_from", first="is_deleted desc") }}
 ),
 changes as (
     select *

@@ -17,6 +17,7 @@
 -- column submitted_date: Day it was submitted, in UTC.
 -- column customer_id: The customer, when known.
 -- column rating: Stars, 1 to 5.
+-- column rating_label: Class of the stars: `negative` (1 and 2), `neutral` (3) or `positive` (4 and 5); empty without.
 -- column title: Heading of the text.
 -- column text: What the person wrote.
 -- column subject: What it is about: a product group or place.
@@ -24,16 +25,14 @@
 -- column label: Sentiment given by a person, in labelled sets only.
 -- column received_at: When Kafka took it.
 with arrivals as (
-    select *, max(_kafka_time) over (partition by source, feedback_id, _topic_id, _partition) as latest_arrival
+    select *, {{ latest_arrival("source, feedback_id") }}
     from raw.customer_feedback
     where not _is_tombstone
 ),
 deduplicated as (
     select *
     from arrivals
-    qualify row_number() over (
-        partition by source, feedback_id, event_id order by latest_arrival, _topic_id, _partition, _offset
-    ) = 1
+    {{ first_copy("source, feedback_id") }}
 )
 select
     source,
@@ -44,6 +43,7 @@ select
     event_time::date as submitted_date,
     customer_id,
     rating,
+    case when rating <= 2 then 'negative' when rating = 3 then 'neutral' when rating >= 4 then 'positive' end as rating_label,
     title,
     text,
     subject,
@@ -51,7 +51,4 @@ select
     label,
     _kafka_time as received_at
 from deduplicated
-qualify row_number() over (
-    partition by source, feedback_id
-    order by event_time desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
-) = 1
+{{ last_arrived("source, feedback_id", first="event_time desc") }}

@@ -14,6 +14,7 @@
 -- column submitted_date: The day it was submitted, in UTC.
 -- column channel: How it was submitted.
 -- column rating: 1 to 5 stars; empty where none were asked for.
+-- column rating_label: Class of the stars, as in core.feedback.
 with words (topic, pattern) as (
     values
         ('delivery', '\b(deliver|ship|arriv|package|parcel|courier|late)'),
@@ -33,6 +34,7 @@ texts as (
         submitted_date,
         channel,
         rating,
+        rating_label,
         lower(concat_ws(' ', title, text)) as written
     from core.feedback
     where trim(concat_ws(' ', title, text)) <> ''
@@ -43,6 +45,7 @@ select
     coalesce(topic, 'other') as topic,
     submitted_date,
     channel,
-    rating
+    rating,
+    rating_label
 from texts
 left join words on regexp_matches(written, pattern)

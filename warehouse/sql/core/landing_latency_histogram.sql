@@ -5,22 +5,10 @@
 --     Invalid records are counted too.
 -- materialized: incremental_by_group
 -- group_by: topic, landed_minute
--- input raw.web_logs affects: 'web_logs', date_trunc('minute', _landed_at)
--- input raw.web_logs_quarantine affects: 'web_logs', date_trunc('minute', _landed_at)
--- input raw.orders affects: 'orders', date_trunc('minute', _landed_at)
--- input raw.orders_quarantine affects: 'orders', date_trunc('minute', _landed_at)
--- input raw.customers affects: 'customers', date_trunc('minute', _landed_at)
--- input raw.customers_quarantine affects: 'customers', date_trunc('minute', _landed_at)
--- input raw.customer_behavior affects: 'customer_behavior', date_trunc('minute', _landed_at)
--- input raw.customer_behavior_quarantine affects: 'customer_behavior', date_trunc('minute', _landed_at)
--- input raw.social_media affects: 'social_media', date_trunc('minute', _landed_at)
--- input raw.social_media_quarantine affects: 'social_media', date_trunc('minute', _landed_at)
--- input raw.weather_data affects: 'weather_data', date_trunc('minute', _landed_at)
--- input raw.weather_data_quarantine affects: 'weather_data', date_trunc('minute', _landed_at)
--- input raw.customer_feedback affects: 'customer_feedback', date_trunc('minute', _landed_at)
--- input raw.customer_feedback_quarantine affects: 'customer_feedback', date_trunc('minute', _landed_at)
--- input raw.customer_sentiment affects: 'customer_sentiment', date_trunc('minute', _landed_at)
--- input raw.customer_sentiment_quarantine affects: 'customer_sentiment', date_trunc('minute', _landed_at)
+{% for topic in event_topics %}
+-- input raw.{{ topic }} affects: '{{ topic }}', date_trunc('minute', _landed_at)
+-- input raw.{{ topic }}_quarantine affects: '{{ topic }}', date_trunc('minute', _landed_at)
+{% endfor %}
 -- column topic: The topic.
 -- column landed_minute: The minute in which they landed, in UTC, by its beginning.
 -- column latency_type: `lateness`, from the event to its landing, or `landing`, from when Kafka took the record to its
@@ -32,53 +20,16 @@
 -- column first_event_time: Earliest event among them; empty without any.
 -- column last_event_time: Latest event among them; empty without any.
 with landed as (
-    select 'web_logs' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.web_logs
+{% for topic in event_topics %}
+    select '{{ topic }}' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
+    from raw.{{ topic }}
     union all
-    select 'web_logs', null, _kafka_time, _landed_at, true
-    from raw.web_logs_quarantine
+    select '{{ topic }}', null, _kafka_time, _landed_at, true
+    from raw.{{ topic }}_quarantine
+{% if not loop.last %}
     union all
-    select 'orders' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.orders
-    union all
-    select 'orders', null, _kafka_time, _landed_at, true
-    from raw.orders_quarantine
-    union all
-    select 'customers' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.customers
-    union all
-    select 'customers', null, _kafka_time, _landed_at, true
-    from raw.customers_quarantine
-    union all
-    select 'customer_behavior' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.customer_behavior
-    union all
-    select 'customer_behavior', null, _kafka_time, _landed_at, true
-    from raw.customer_behavior_quarantine
-    union all
-    select 'social_media' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.social_media
-    union all
-    select 'social_media', null, _kafka_time, _landed_at, true
-    from raw.social_media_quarantine
-    union all
-    select 'weather_data' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.weather_data
-    union all
-    select 'weather_data', null, _kafka_time, _landed_at, true
-    from raw.weather_data_quarantine
-    union all
-    select 'customer_feedback' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.customer_feedback
-    union all
-    select 'customer_feedback', null, _kafka_time, _landed_at, true
-    from raw.customer_feedback_quarantine
-    union all
-    select 'customer_sentiment' as topic, event_time, _kafka_time, _landed_at, false as is_invalid
-    from raw.customer_sentiment
-    union all
-    select 'customer_sentiment', null, _kafka_time, _landed_at, true
-    from raw.customer_sentiment_quarantine
+{% endif %}
+{% endfor %}
 ),
 measured as (
     select *, 'landing' as latency_type, (epoch_ms(_landed_at) - epoch_ms(_kafka_time)) / 1000 as took

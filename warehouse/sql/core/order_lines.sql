@@ -31,7 +31,7 @@ with arrivals as (
         lines,
         verified,
         total,
-        max(_kafka_time) over (partition by order_id, _topic_id, _partition) as latest_arrival,
+        {{ latest_arrival("order_id") }},
         _topic_id,
         _partition,
         _offset
@@ -49,9 +49,7 @@ documents as (
             )
         end as unsigned_amount
     from arrivals
-    qualify row_number() over (
-        partition by order_id, event_id order by latest_arrival, _topic_id, _partition, _offset
-    ) = 1
+    {{ first_copy("order_id") }}
 ),
 lines as (
     select

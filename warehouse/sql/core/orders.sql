@@ -28,33 +28,20 @@
 -- column reported_total: The total that the source reports.
 -- column source: The source that sent it.
 -- column received_at: When Kafka took the event.
-with
--- Offsets decide what came first within a partition; times do so between partitions alone (docs/decisions/0019).
-arrivals as (
-    select *, max(_kafka_time) over (partition by order_id, _topic_id, _partition) as latest_arrival
+with arrivals as (
+    select *, {{ latest_arrival("order_id") }}
     from raw.orders
     where not _is_tombstone
 ),
 deduplicated as (
     select *
     from arrivals
-    qualify row_number() over (
-        partition by order_id, event_id order by latest_arrival, _topic_id, _partition, _offset
-    ) = 1
+    {{ first_copy("order_id") }}
 ),
 resolved as (
     select *
     from deduplicated
-    qualify row_number() over (
-        partition by order_id
-        order by
-            channel = 'store' desc,
-            quality_flag is not distinct from 'unverified',
-            latest_arrival desc,
-            _topic_id desc,
-            _partition desc,
-            _offset desc
-    ) = 1
+    {{ last_arrived("order_id", first="channel = 'store' desc, quality_flag is not distinct from 'unverified'") }}
 ),
 amounts as (
     select

@@ -20,16 +20,14 @@
 -- column label: Sentiment given by a person, in labelled sets only; empty once deleted.
 -- column source: The source that sent it.
 with arrivals as (
-    select *, max(_kafka_time) over (partition by platform, post_id, _topic_id, _partition) as latest_arrival
+    select *, {{ latest_arrival("platform, post_id") }}
     from raw.social_media
     where not _is_tombstone
 ),
 deduplicated as (
     select *
     from arrivals
-    qualify row_number() over (
-        partition by platform, post_id, event_id order by latest_arrival, _topic_id, _partition, _offset
-    ) = 1
+    {{ first_copy("platform, post_id") }}
 ),
 -- A deletion is final, even where an edit that is older by its arrival claims a later time.
 latest as (
@@ -39,10 +37,7 @@ latest as (
         min(event_time) filter (where not deleted) over post as posted_at
     from deduplicated
     window post as (partition by platform, post_id)
-    qualify row_number() over (
-        partition by platform, post_id
-        order by deleted, event_time desc, latest_arrival desc, _topic_id desc, _partition desc, _offset desc
-    ) = 1
+    {{ last_arrived("platform, post_id", first="deleted, event_time desc") }}
 )
 select
     platform,

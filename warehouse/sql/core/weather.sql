@@ -49,11 +49,8 @@ select
 from (
     select
         *,
-        max(_kafka_time) over (partition by station, period_s, event_time, _topic_id, _partition) as latest_arrival
+        {{ latest_arrival("station, period_s, event_time") }}
     from raw.weather_data
     where not _is_tombstone
 )
-qualify row_number() over (
-    partition by station, period_s, event_time
-    order by latest_arrival desc, _topic_id desc, _partition desc, _offset desc
-) = 1
+{{ last_arrived("station, period_s, event_time") }}

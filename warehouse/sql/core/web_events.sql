@@ -68,6 +68,4 @@ select
     _kafka_time as received_at
 from raw.web_logs
 where not _is_tombstone
-qualify row_number() over (
-    partition by event_id, event_time order by _landed_at, _topic_id, _partition, _offset
-) = 1
+{{ first_landed() }}

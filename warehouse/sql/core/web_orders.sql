@@ -58,6 +58,4 @@ select
     _kafka_time as received_at
 from raw.orders
 where not _is_tombstone and channel = 'web'
-qualify row_number() over (
-    partition by event_id, event_time order by _landed_at, _topic_id, _partition, _offset
-) = 1
+{{ first_landed() }}

@@ -5,22 +5,10 @@
 --     count together.
 -- materialized: incremental_by_group
 -- group_by: topic, rejected_date
--- input raw.web_logs_dlq affects: 'web_logs', _kafka_time::date
--- input raw.web_logs_quarantine affects: 'web_logs', _kafka_time::date
--- input raw.orders_dlq affects: 'orders', _kafka_time::date
--- input raw.orders_quarantine affects: 'orders', _kafka_time::date
--- input raw.customers_dlq affects: 'customers', _kafka_time::date
--- input raw.customers_quarantine affects: 'customers', _kafka_time::date
--- input raw.customer_behavior_dlq affects: 'customer_behavior', _kafka_time::date
--- input raw.customer_behavior_quarantine affects: 'customer_behavior', _kafka_time::date
--- input raw.social_media_dlq affects: 'social_media', _kafka_time::date
--- input raw.social_media_quarantine affects: 'social_media', _kafka_time::date
--- input raw.weather_data_dlq affects: 'weather_data', _kafka_time::date
--- input raw.weather_data_quarantine affects: 'weather_data', _kafka_time::date
--- input raw.customer_feedback_dlq affects: 'customer_feedback', _kafka_time::date
--- input raw.customer_feedback_quarantine affects: 'customer_feedback', _kafka_time::date
--- input raw.customer_sentiment_dlq affects: 'customer_sentiment', _kafka_time::date
--- input raw.customer_sentiment_quarantine affects: 'customer_sentiment', _kafka_time::date
+{% for topic in event_topics %}
+-- input raw.{{ topic }}_dlq affects: '{{ topic }}', _kafka_time::date
+-- input raw.{{ topic }}_quarantine affects: '{{ topic }}', _kafka_time::date
+{% endfor %}
 -- column topic: The topic the record was meant for.
 -- column rejected_date: Day on which Kafka took the record, in UTC.
 -- column stage: What rejected it, such as `source:access-log` or `processor:order-extractor`; `landing` for what is no
@@ -30,45 +18,16 @@
 -- column first_at: The first of them.
 -- column last_at: The last of them.
 with rejected as (
-    select 'web_logs' as topic, _kafka_time, _headers, null as reason
-    from raw.web_logs_dlq
+{% for topic in event_topics %}
+    select '{{ topic }}' as topic, _kafka_time, _headers, null as reason
+    from raw.{{ topic }}_dlq
     union all
-    select 'web_logs', _kafka_time, null, _reason from raw.web_logs_quarantine
+    select '{{ topic }}', _kafka_time, null, _reason
+    from raw.{{ topic }}_quarantine
+{% if not loop.last %}
     union all
-    select 'orders' as topic, _kafka_time, _headers, null as reason
-    from raw.orders_dlq
-    union all
-    select 'orders', _kafka_time, null, _reason from raw.orders_quarantine
-    union all
-    select 'customers' as topic, _kafka_time, _headers, null as reason
-    from raw.customers_dlq
-    union all
-    select 'customers', _kafka_time, null, _reason from raw.customers_quarantine
-    union all
-    select 'customer_behavior' as topic, _kafka_time, _headers, null as reason
-    from raw.customer_behavior_dlq
-    union all
-    select 'customer_behavior', _kafka_time, null, _reason from raw.customer_behavior_quarantine
-    union all
-    select 'social_media' as topic, _kafka_time, _headers, null as reason
-    from raw.social_media_dlq
-    union all
-    select 'social_media', _kafka_time, null, _reason from raw.social_media_quarantine
-    union all
-    select 'weather_data' as topic, _kafka_time, _headers, null as reason
-    from raw.weather_data_dlq
-    union all
-    select 'weather_data', _kafka_time, null, _reason from raw.weather_data_quarantine
-    union all
-    select 'customer_feedback' as topic, _kafka_time, _headers, null as reason
-    from raw.customer_feedback_dlq
-    union all
-    select 'customer_feedback', _kafka_time, null, _reason from raw.customer_feedback_quarantine
-    union all
-    select 'customer_sentiment' as topic, _kafka_time, _headers, null as reason
-    from raw.customer_sentiment_dlq
-    union all
-    select 'customer_sentiment', _kafka_time, null, _reason from raw.customer_sentiment_quarantine
+{% endif %}
+{% endfor %}
 ),
 decoded as (
     select

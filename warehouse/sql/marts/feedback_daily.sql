@@ -19,8 +19,8 @@ select
     count(*) as responses,
     count(rating) as rated,
     (sum(rating) / count(rating))::decimal(5, 3) as mean_rating,
-    count(*) filter (where rating >= 4) as positive_ratings,
-    count(*) filter (where rating <= 2) as negative_ratings,
+    count(*) filter (where rating_label = 'positive') as positive_ratings,
+    count(*) filter (where rating_label = 'negative') as negative_ratings,
     count(*) filter (where trim(text) <> '') as with_text
 from core.feedback
 group by submitted_date, channel

@@ -32,9 +32,7 @@ counted as (
         count(*) as texts,
         count(rating) as rated,
         sum(rating) as stars,
-        count(*) filter (where rating <= 2) as negative,
-        -- 1.96 is the normal quantile of 97.5%, 3.8416 its square.
-        1.96 * sqrt(negative * (rated - negative) / nullif(rated, 0) + 0.9604) as margin_of_error
+        count(*) filter (where rating_label = 'negative') as negative
     from about
     group by all
 )
@@ -47,9 +45,7 @@ select
     rated,
     (stars / nullif(rated, 0))::decimal(5, 3) as mean_rating,
     (100 * negative / nullif(rated, 0))::decimal(5, 2) as negative_pct,
-    (100 * (negative + 1.9208 - margin_of_error) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2)
-        as negative_ci_low_pct,
-    (100 * (negative + 1.9208 + margin_of_error) / nullif(rated + 3.8416, 3.8416))::decimal(5, 2)
-        as negative_ci_high_pct
+    {{ wilson_low_pct("negative", "rated") }} as negative_ci_low_pct,
+    {{ wilson_high_pct("negative", "rated") }} as negative_ci_high_pct
 from counted
 inner join totals using (submitted_month, channel)

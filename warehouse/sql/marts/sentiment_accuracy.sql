@@ -26,10 +26,7 @@ with actual as (
         feedback_id,
         submitted_date,
         channel,
-        coalesce(
-            label,
-            case when rating <= 2 then 'negative' when rating = 3 then 'neutral' when rating >= 4 then 'positive' end
-        ) as label
+        coalesce(label, rating_label) as label
     from core.feedback
 ),
 predicted as (

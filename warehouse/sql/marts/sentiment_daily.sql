@@ -36,14 +36,6 @@ with counted as (
     from core.subject_sentiment
     where not is_deleted
     group by all
-),
--- 1.96 is the normal quantile of 97.5%, 3.8416 its square.
-intervals as (
-    select
-        *,
-        1.96 * sqrt(positive * (scored - positive) / nullif(scored, 0) + 0.9604) as positive_margin_of_error,
-        1.96 * sqrt(negative * (scored - negative) / nullif(scored, 0) + 0.9604) as negative_margin_of_error
-    from counted
 )
 select
     authored_date,
@@ -55,11 +47,11 @@ select
     neutral,
     positive,
     (100 * positive / nullif(scored, 0))::decimal(5, 2) as positive_pct,
-    (100 * (positive + 1.9208 - positive_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as positive_ci_low_pct,
-    (100 * (positive + 1.9208 + positive_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as positive_ci_high_pct,
+    {{ wilson_low_pct("positive", "scored") }} as positive_ci_low_pct,
+    {{ wilson_high_pct("positive", "scored") }} as positive_ci_high_pct,
     (100 * negative / nullif(scored, 0))::decimal(5, 2) as negative_pct,
-    (100 * (negative + 1.9208 - negative_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as negative_ci_low_pct,
-    (100 * (negative + 1.9208 + negative_margin_of_error) / (scored + 3.8416))::decimal(5, 2) as negative_ci_high_pct,
+    {{ wilson_low_pct("negative", "scored") }} as negative_ci_low_pct,
+    {{ wilson_high_pct("negative", "scored") }} as negative_ci_high_pct,
     (100 * (positive - negative) / nullif(scored, 0))::decimal(5, 2) as net_sentiment_pct,
     mean_positive::decimal(9, 4) as mean_positive
-from intervals
+from counted

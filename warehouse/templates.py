@@ -1,0 +1,39 @@
+"""SQL files as Jinja templates: `event_topics`, the topics of events, and the macros of `sql/macros.jinja`.
+
+What is the same in many tables is written once, and a table of every topic has a new one without an edit. Templates are
+rendered before anything else reads the file, so the engine, lineage and DuckDB see plain SQL.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from contracts import topics
+
+SQL_FOLDER = Path(__file__).parent / "sql"
+_MACROS = "macros.jinja"
+
+
+def rendered(text: str) -> str:
+    """The SQL that a template stands for; text without `{{` and `{%` comes back as it is.
+
+    Raises:
+        jinja2.TemplateError: it is not a template, or uses a name that there is not.
+    """
+    environment = _environment()
+    macros: Template = environment.get_template(_MACROS)
+    names = [topic.name for topic in topics.EVENT_TOPICS]
+    return environment.from_string(text, globals=vars(macros.module)).render(event_topics=names)
+
+
+@cache
+def _environment() -> Environment:
+    # Nothing here comes from outside, and SQL is no HTML.
+    return Environment(  # noqa: S701
+        loader=FileSystemLoader(SQL_FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
