@@ -15,8 +15,10 @@ from contracts.topics import MAX_DEAD_LETTER_BYTES
 
 _RECONNECT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 2_000}
 
-ONE_OFF_FETCH_BYTES = 16_384
-"""zstd makes at most 32,000 bytes of one (128 kB a block of four bytes): half a gigabyte of such a fetch."""
+ONE_OFF_FETCH_BYTES = 4_096
+"""zstd makes at most 32,768 bytes of one (128 kB of a block of four): 134 MB of such a fetch.
+
+Three are in memory at a time: taken, waiting, and on its way."""
 
 _JAVA_LOGINS = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
