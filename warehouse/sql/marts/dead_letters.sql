@@ -9,7 +9,7 @@
 -- input raw.{{ topic }}_dlq affects: '{{ topic }}', _kafka_time::date
 -- input raw.{{ topic }}_quarantine affects: '{{ topic }}', _kafka_time::date
 {% endfor %}
--- column topic: The topic the record was meant for.
+-- column topic: The topic of which the record was to be an event.
 -- column rejected_date: Day on which Kafka took the record, in UTC.
 -- column stage: What rejected it, such as `source:access-log` or `processor:order-extractor`; `landing` for what is no
 --     valid event of its own topic.
