@@ -25,7 +25,7 @@ from contracts.landing import landing_path, landing_schema
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from headrace import stack
-from headrace.stack.postgres import create_database
+from headrace.stack.databases import prepare_databases
 from streaming.landing.accounts import prepare
 from warehouse.build import build, load, register
 from warehouse.ingest.connect_staging import STAGED_TABLES
@@ -175,7 +175,7 @@ def main() -> None:
 
 
 def _run(settings: Settings, given: argparse.Namespace) -> dict[str, object]:
-    create_database(settings, settings.database)
+    prepare_databases(settings)
     prepare(settings.conninfo())
     history = History(settings)
     with Lake.open(settings) as lake:

@@ -13,13 +13,11 @@ import time
 from dataclasses import dataclass
 from uuid import uuid4
 
-import psycopg
-from psycopg import sql
-
 from benchmarks.backlog import RECORD_BYTES, TOPIC, fill
 from benchmarks.measuring import in_child, memory_mb, servers
 from contracts.settings import Settings
 from contracts.topics import TOPICS
+from headrace.stack.databases import prepare_databases
 
 
 @dataclass(frozen=True)
@@ -122,10 +120,9 @@ def _value(counter: object) -> float:
 
 
 def _fresh_database(settings: Settings) -> Settings:
-    name = f"bench_{uuid4().hex[:12]}"
-    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
-        db.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    return settings.model_copy(update={"database": name})
+    made = settings.model_copy(update={"database": f"bench_{uuid4().hex[:12]}"})
+    prepare_databases(made)
+    return made
 
 
 def compare(settings: Settings, records: int, runs: int) -> dict[str, object]:

@@ -4,12 +4,14 @@
 server of the user's own is used instead of the built-in one when its address is set.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
+from contracts.postgres_roles import RoleName
 from contracts.source_settings import SettingsFile, SourceSettings
 
 HOST = "127.0.0.1"
@@ -30,6 +32,7 @@ PORTS = {
 
 
 KafkaUser = Literal["admin", "lander", "processor", "source", "connect", "dagster", "replay", "reader"]
+_USER = re.compile(r"(?:^|\s)user\s*=")
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -61,7 +64,8 @@ class Settings(SourceSettings):
     postgres_conninfo: Annotated[
         str | None,
         Field(
-            description="libpq string, without dbname, of a PostgreSQL of your own; give the password by `passfile`."
+            description="libpq string, without dbname, of a PostgreSQL of your own; passwords are given by `passfile`."
+            " With a `user` everything logs in as that; without one each program has [its role](postgres.md)."
         ),
     ] = None
     connect: Annotated[bool, Field(description="Whether Kafka Connect is part of the stack.")] = True
@@ -76,7 +80,7 @@ class Settings(SourceSettings):
         str | None,
         Field(
             description="PostgreSQL's password in the connectors' configuration, for a Connect of your own: a reference"
-            " that one of its config providers resolves."
+            " that one of its config providers resolves. `{role}` in it becomes the name of the connector's role."
         ),
     ] = None
     shop_database: Annotated[
@@ -182,7 +186,7 @@ class Settings(SourceSettings):
 
     @property
     def connect_secrets(self) -> Path:
-        """Properties file with the one secret that Connect's connectors may read."""
+        """Properties file with the passwords of Connect's roles, by role: the one file that its connectors may read."""
         return self.secrets / "connect" / "connect.properties"
 
     @property
@@ -211,9 +215,23 @@ class Settings(SourceSettings):
         """The file of client settings of a user of the built-in Kafka."""
         return self.secrets / "kafka" / f"{user}.properties"
 
-    def conninfo(self, database: str | None = None) -> str:
-        """libpq connection string. The password is in a file that it names, never in the string."""
-        server = self.postgres_conninfo or (
-            f"host={HOST} port={self.port('postgres')} user=headrace passfile='{self.secrets / 'pgpass'}'"
-        )
-        return f"{server} dbname={database or self.database}"
+    @property
+    def pgpass(self) -> Path:
+        """libpq's file with the passwords of the roles that programs log in as."""
+        return self.secrets / "pgpass"
+
+    def conninfo(self, database: str | None = None, role: RoleName = "headrace") -> str:
+        """libpq connection string. The password is in a file that it names, never in the string.
+
+        `role` is who logs in, unless `postgres_conninfo` names one user for everything.
+        """
+        server = self.postgres_conninfo
+        if server is None:
+            server = f"host={HOST} port={self.port('postgres')} passfile='{self.pgpass}'"
+        user = "" if self.postgres_one_user else f" user={role}"
+        return f"{server}{user} dbname={database or self.database}"
+
+    @property
+    def postgres_one_user(self) -> bool:
+        """Whether a PostgreSQL of the user's own has one user for everything."""
+        return self.postgres_conninfo is not None and _USER.search(self.postgres_conninfo) is not None

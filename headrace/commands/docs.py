@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
     """Write the reference pages that are made from the code."""
+    from contracts.postgres_reference import postgres_page
     from contracts.reference import settings_page, topics_page
     from headrace.cli import build_app
     from warehouse.catalog.reference import tables_page
@@ -28,6 +29,7 @@ def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentatio
         "settings": settings_page(),
         "topics": topics_page(),
         "tables": tables_page(),
+        "postgres": postgres_page(),
     }
     for name, page in pages.items():
         path = folder / "reference" / f"{name}.md"

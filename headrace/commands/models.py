@@ -60,7 +60,7 @@ def show(model: Model, version: Number = None, as_json: Json = False) -> None:
     with _registry() as registry:
         shown = _chosen(registry, model, version)
         card = registry.card(shown)
-        history = champions.reigns(registry.settings.conninfo(), model)
+        history = champions.reigns(registry.settings.conninfo(role=champions.ROLE), model)
     if as_json:
         reigns = [{"version": reign.version, "since": reign.since.isoformat()} for reign in history]
         typer.echo(json.dumps({**_version(shown), "card": _plain(card), "champions": reigns}))

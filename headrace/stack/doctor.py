@@ -14,9 +14,10 @@ import psutil
 
 from contracts.errors import Terminal
 from contracts.settings import HOST, Settings
+from headrace.stack.account import ACCOUNT
 from headrace.stack.kafka.jars import DEBEZIUM_VERSION, JARS, KAFKA, KAFKA_VERSION, PLUGINS, plugins_present
 from headrace.stack.kafka.java import find_java
-from headrace.stack.postgres import ACCOUNT, binaries, server_answers, wal_level
+from headrace.stack.postgres import binaries, server_answers, wal_level
 from headrace.stack.programs import built_in_parts
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import broker_answers, connect_answers

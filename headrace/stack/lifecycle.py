@@ -16,6 +16,7 @@ from contracts.settings import HOST, Settings
 from contracts.topics import TOPICS
 from guard.doors import DAGSTER_TOKEN, authorization
 from headrace.stack import doctor, postgres
+from headrace.stack.databases import prepare_databases
 from headrace.stack.files import PRIVATE, make_private
 from headrace.stack.flapping import flapping, last_words
 from headrace.stack.kafka.broker import prepare_broker, users_are_known
@@ -296,7 +297,7 @@ class _Start:
     def _prepare_postgres(self) -> None:
         from streaming.landing.accounts import prepare
 
-        postgres.prepare_databases(self._settings)
+        prepare_databases(self._settings)
         prepare(self._settings.conninfo())
 
     def _prepare_topics(self) -> None:

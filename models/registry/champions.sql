@@ -1,6 +1,4 @@
 -- Who is champion is told by MLflow's alias alone; this keeps who was, in the transaction that moves the alias.
-create schema if not exists models;
-
 create table if not exists models.champions (
     number bigint generated always as identity primary key,
     model text not null,

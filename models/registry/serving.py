@@ -49,7 +49,7 @@ class Serving(Generic[S]):
             Transient: the registry is away.
             Terminal: the champion's file is damaged or not to be trusted. The scorer stays as it was.
         """
-        return self._take(settings, champions.champion(settings.conninfo(), self.name))
+        return self._take(settings, champions.champion(settings.conninfo(role="headrace_scorer"), self.name))
 
     def recall(self, settings: Settings) -> bool:
         """Take the champion that was last taken on this machine, without asking. As `follow` otherwise."""

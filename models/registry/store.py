@@ -26,11 +26,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from contracts import clock
 from contracts.errors import Terminal, Transient
+from contracts.rights import rights_needed
 from contracts.settings import Settings
 from models import artifact
 from models.artifact import Card, Fitted, Trained
 from models.registry import champions, files
-from models.registry.champions import CHALLENGER, CHAMPION, FOLDER_TAG, SCHEMA
+from models.registry.champions import CHALLENGER, CHAMPION, FOLDER_TAG, ROLE, SCHEMA
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -79,11 +80,11 @@ class Registry:
         Raises:
             Transient: PostgreSQL is away.
         """
-        conninfo = settings.conninfo()
+        conninfo = settings.conninfo(role=ROLE)
         # MLflow makes its tables by migrations, which two processes must not run at once.
         with champions.held(conninfo, _OPENING), _translated():
-            with psycopg.connect(conninfo, autocommit=True) as db:
-                db.execute(f"create schema if not exists {SCHEMA}")
+            with rights_needed(), psycopg.connect(conninfo, autocommit=True) as db:
+                champions.ensure_schemas(db)
             client = _client(settings)
             client.search_registered_models(max_results=1)
             champions.prepare(conninfo)
@@ -200,7 +201,7 @@ def _client(settings: Settings) -> "MlflowClient":
 
 def storage_url(settings: Settings) -> str:
     """Where MLflow stores, as SQLAlchemy wants it: a schema of its own in the stack's database."""
-    parameters = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo()).items()}
+    parameters = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo(role=ROLE)).items()}
     parameters["options"] = f"{parameters.get('options', '')} -csearch_path={SCHEMA}".strip()
     return f"postgresql+psycopg:///?{urlencode(parameters)}"
 

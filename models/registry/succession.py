@@ -39,7 +39,7 @@ def consider(registry: Registry, version: Version, frame: Frame, newest: datetim
     card = registry.card(version)
     if frame.record.sha256 != card.frame.sha256:
         raise Terminal(f"That is not the frame of {version.name}.", remedy=f"Give {card.frame.path}.")
-    with champions.held(registry.settings.conninfo(), version.model):
+    with champions.held(registry.settings.conninfo(role=champions.ROLE), version.model):
         champion = registry.champion(version.model)
         if champion is not None and champion.number == version.number:
             raise Terminal(f"{version.name} is the champion already.", remedy="There is nothing to do.")
@@ -58,7 +58,7 @@ def promote(registry: Registry, version: Version, reason: str) -> None:
     Raises:
         Terminal: it is the champion already, or its file is damaged.
     """
-    with champions.held(registry.settings.conninfo(), version.model):
+    with champions.held(registry.settings.conninfo(role=champions.ROLE), version.model):
         champion = registry.champion(version.model)
         if champion is not None and champion.number == version.number:
             raise Terminal(f"{version.name} is the champion already.", remedy="There is nothing to do.")
@@ -73,7 +73,7 @@ def rollback(registry: Registry, model: str, reason: str) -> Version:
     Raises:
         Terminal: there was none before, or its file is damaged.
     """
-    conninfo = registry.settings.conninfo()
+    conninfo = registry.settings.conninfo(role=champions.ROLE)
     with champions.held(conninfo, model):
         left = registry.champion(model)
         number = champions.former(champions.reigns(conninfo, model))

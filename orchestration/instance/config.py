@@ -60,7 +60,9 @@ def storage_url(settings: Settings) -> str:
     The driver is named because SQLAlchemy's default has become psycopg 3, whose errors dagster-postgres cannot tell
     apart: it recognises a table created by another process by psycopg 2's `pgcode`.
     """
-    parameters = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo(DATABASE)).items()}
+    parameters = {
+        name: str(value) for name, value in conninfo_to_dict(settings.conninfo(DATABASE, "headrace_dagster")).items()
+    }
     user, password = parameters.pop("user", None), parameters.pop("password", None)
     database = parameters.pop("dbname")
     # `host` and `port` stay parameters, since either may be a list or a socket's folder.

@@ -9,6 +9,7 @@ import stamina
 
 from contracts.delivery import DELIVERIES, table_sql
 from contracts.errors import Terminal, Transient
+from contracts.rights import grant, rights_needed
 from contracts.settings import Settings
 from streaming.connect import shop
 from streaming.connect.connectors import PREFIX, SLOTS, Config, declared, slot_name
@@ -48,13 +49,18 @@ def prepare(settings: Settings) -> None:
         Terminal: it cannot do what sources need.
     """
     try:
-        with psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db:
+        with rights_needed(), _connected(settings) as db:
             db.execute("select pg_advisory_xact_lock(hashtext('headrace deliveries'))")
             for delivery in DELIVERIES.values():
                 db.execute(table_sql(delivery).encode())
+            grant(db, *(delivery.schema for delivery in DELIVERIES.values()))
     except psycopg.OperationalError as error:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     shop.prepare(settings)
+
+
+def _connected(settings: Settings) -> psycopg.Connection:
+    return psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect")
 
 
 def wanted_connectors(settings: Settings) -> dict[str, Config]:
@@ -116,7 +122,7 @@ def _remove(settings: Settings, worker: Worker, name: str) -> None:
 
 
 def _drop_slot(settings: Settings, slot: str) -> None:
-    with shop.connect(settings) as db:
+    with shop.connect(settings, "headrace_capture") as db:
         found = db.execute("select active from pg_replication_slots where slot_name = %s", (slot,)).fetchone()
         if found == (True,):
             raise Transient(f"The replication slot {slot} is still read.")

@@ -19,6 +19,7 @@ from contracts.delivery import (
     Delivery,
     connect_schema,
 )
+from contracts.postgres_roles import RoleName
 from contracts.settings import HOST, Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from contracts.types import MAX_ID_LENGTH
@@ -30,6 +31,8 @@ PREFIX = CONNECTOR_PREFIX
 """Connectors of this name are ours, and removed when no longer declared. A worker may have others."""
 CONVERTER = "headrace.connect.ContractConverter"
 SINK = "headrace.connect.IsolatingJdbcSink"
+SINK_ROLE: RoleName = "headrace_sink"
+CAPTURE_ROLE: RoleName = "headrace_capture"
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
 _TEXT = "org.apache.kafka.connect.storage.StringConverter"
 _BYTES = "org.apache.kafka.connect.converters.ByteArrayConverter"
@@ -65,7 +68,7 @@ def declared(settings: Settings, topic_ids: Mapping[str, UUID]) -> dict[str, Con
 
 
 def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
-    server = _server(settings, settings.database)
+    server = _server(settings, settings.database, SINK_ROLE)
     # Texts are sent without a type, and PostgreSQL makes of them what the column is: numeric, timestamptz, uuid.
     url = f"jdbc:postgresql://{server['host']}:{server['port']}/{server['dbname']}?stringtype=unspecified"
     dead_letters = TOPICS[delivery.topic].dead_letter
@@ -77,7 +80,7 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         "tasks.max": "1",
         "connection.url": url,
         "connection.username": server["user"],
-        "connection.password": _password(settings),
+        "connection.password": _password(settings, SINK_ROLE),
         "connection.pool.min_size": "1",
         "connection.pool.max_size": "2",
         "collection.name.format": delivery.qualified,
@@ -166,14 +169,14 @@ def _orders(settings: Settings) -> Config:
 
 
 def _source(settings: Settings, name: str, prefix: str, table: str) -> Config:
-    server = _server(settings, settings.shop_database)
+    server = _server(settings, settings.shop_database, CAPTURE_ROLE)
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
         "database.hostname": server["host"],
         "database.port": server["port"],
         "database.user": server["user"],
-        "database.password": _password(settings),
+        "database.password": _password(settings, CAPTURE_ROLE),
         "database.dbname": server["dbname"],
         "topic.prefix": prefix,
         "plugin.name": "pgoutput",
@@ -197,10 +200,11 @@ def _source(settings: Settings, name: str, prefix: str, table: str) -> Config:
     }
 
 
-def _server(settings: Settings, database: str) -> dict[str, str]:
-    given = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo(database)).items()}
+def _server(settings: Settings, database: str, role: RoleName) -> dict[str, str]:
+    given = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo(database, role)).items()}
     return {"host": HOST, "port": _DEFAULT_PORT, "user": "", **given}
 
 
-def _password(settings: Settings) -> str:
-    return settings.connect_password or f"${{file:{settings.connect_secrets}:password}}"
+def _password(settings: Settings, role: RoleName) -> str:
+    reference = settings.connect_password or f"${{file:{settings.connect_secrets}:{{role}}}}"
+    return reference.replace("{role}", role)

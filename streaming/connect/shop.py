@@ -8,6 +8,8 @@ from psycopg import sql
 from contracts.ecommerce import Customer
 from contracts.errors import Terminal, Transient
 from contracts.fields import fields_of
+from contracts.postgres_roles import RoleName
+from contracts.rights import grant, rights_needed
 from contracts.settings import Settings
 
 PUBLICATION = "headrace"
@@ -22,7 +24,7 @@ HEARTBEAT = (
 _CONNECT_TIMEOUT_SECONDS = 10
 
 
-def connect(settings: Settings) -> psycopg.Connection:
+def connect(settings: Settings, role: RoleName = "headrace") -> psycopg.Connection:
     """A connection to the shop's database.
 
     Raises:
@@ -30,7 +32,7 @@ def connect(settings: Settings) -> psycopg.Connection:
     """
     try:
         return psycopg.connect(
-            settings.conninfo(settings.shop_database),
+            settings.conninfo(settings.shop_database, role),
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             application_name="headrace-shop",
         )
@@ -44,12 +46,13 @@ def prepare(settings: Settings) -> None:
     Raises:
         Terminal: the server does not do logical replication.
     """
-    with connect(settings) as db:
+    with rights_needed(), connect(settings) as db:
         db.execute("select pg_advisory_xact_lock(hashtext('headrace shop'))")
         db.execute(files("streaming.connect").joinpath("shop.sql").read_bytes())
         if not db.execute("select 1 from pg_publication where pubname = %s", (PUBLICATION,)).fetchone():
             tables = sql.SQL(", ").join(map(sql.Identifier, TABLES))
             db.execute(sql.SQL("create publication {} for table {}").format(sql.Identifier(PUBLICATION), tables))
+        grant(db, "public")
         level = db.execute("show wal_level").fetchone()
     if level != ("logical",):
         raise Terminal(

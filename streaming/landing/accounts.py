@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 from contracts.accounts import CommittedRange
 from contracts.errors import Transient
 from contracts.landing import LandingCommit, PartitionRange
+from contracts.rights import grant, rights_needed
 from streaming.runtime.failpoints import failpoint
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -114,10 +115,11 @@ def _first_line(error: Exception) -> str:
 
 
 def prepare(conninfo: str) -> None:
-    """Create the accounts where they do not exist yet."""
-    with connection(conninfo) as db, db.transaction():
+    """Create the accounts where they do not exist yet, for the roles that write and read them."""
+    with rights_needed(), connection(conninfo) as db, db.transaction():
         db.execute("select pg_advisory_xact_lock(hashtext('landing accounts'))")
         db.execute(files("contracts").joinpath("landing.sql").read_bytes())
+        grant(db, "landing")
 
 
 def clock(db: psycopg.Connection) -> datetime:

@@ -80,7 +80,9 @@ class Lander(Intake):
         limit = max(MEMORY_BYTES, 6 * settings.landing_buffer_bytes)
         self._guard = MemoryGuard(settings.root / "state" / f"lander-{index}.full", limit)
         self._is_careful = False
-        self._writer = Writer(conninfo=settings.conninfo(), landing_root=settings.landing_root, admin=self._admin)
+        self._writer = Writer(
+            conninfo=settings.conninfo(role="headrace_lander"), landing_root=settings.landing_root, admin=self._admin
+        )
         self._held_back = HeldBack(settings, self._admin)
         self._db: psycopg.Connection | None = None
         odd_headers = OddHeaders(settings).of
@@ -263,7 +265,7 @@ class Lander(Intake):
 
     def _connected(self) -> psycopg.Connection:
         if self._db is None or self._db.closed or self._db.broken:
-            self._db = accounts.connect(self._settings.conninfo())
+            self._db = accounts.connect(self._settings.conninfo(role="headrace_lander"))
         return self._db
 
     # --- rebalances, inside `consume` -----------------------------------------------------------------------------

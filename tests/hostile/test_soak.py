@@ -220,7 +220,7 @@ def rows_by_source(settings: Settings) -> Counter[tuple[str, str]]:
 
 def failed_builds(settings: Settings) -> list[str]:
     """Dagster's runs that did not succeed."""
-    with psycopg.connect(settings.conninfo(dagster.DATABASE)) as db:
+    with psycopg.connect(settings.conninfo(dagster.DATABASE, "headrace_dagster")) as db:
         statuses = dict(db.execute("select status, count(*) from runs group by status").fetchall())
     print("runs", statuses, flush=True)
     return [

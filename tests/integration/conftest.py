@@ -21,7 +21,8 @@ from psycopg import sql
 from contracts.settings import HOST, Settings
 from contracts.topics import TOPICS
 from headrace import stack
-from headrace.stack.postgres import create_database, server_answers
+from headrace.stack.databases import prepare_databases
+from headrace.stack.postgres import server_answers
 from headrace.stack.supervision import Supervisor
 from orchestration.instance import config as dagster
 from streaming.connect.applying import apply, configure
@@ -29,6 +30,7 @@ from streaming.landing.accounts import prepare
 from streaming.runtime.clients import admin
 from streaming.runtime.health import broker_answers, connect_answers, wait_for_topics
 from streaming.runtime.topics import create_topics
+from tests.integration.superuser import as_superuser
 
 Server = Literal["kafka", "postgres", "connect"]
 _FULL_NAMES = {"kafka": "servers:kafka", "postgres": "servers:postgres", "connect": "platform:connect"}
@@ -51,30 +53,27 @@ def servers(free_port_base: Callable[[], int]) -> Iterator[Settings]:
 @pytest.fixture
 def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[Settings]:
     """Settings for one test on the session's servers: own home, ports and database, all topics new and empty."""
-    passfile = servers.secrets / "pgpass"
     settings = Settings(
         home=tmp_path / "home",
         port_base=free_port_base(),
         kafka_bootstrap=servers.bootstrap_servers,
         kafka_config=servers.kafka_file,
-        postgres_conninfo=f"host={HOST} port={servers.port('postgres')} user=headrace passfile='{passfile}'",
+        postgres_conninfo=f"host={HOST} port={servers.port('postgres')} passfile='{servers.pgpass}'",
         database=f"test_{secrets.token_hex(6)}",
         connect=False,
     )
-    create_database(settings, settings.database)
+    prepare_databases(servers.model_copy(update={"database": settings.database, "connect": False}))
     prepare(settings.conninfo())
     recreate_topics(servers)
     yield settings
-    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
-        db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.database)))
+    drop_database(settings, settings.database)
 
 
 @pytest.fixture
-def with_dagster(fresh: Settings) -> Settings:
+def with_dagster(fresh: Settings, servers: Settings) -> Settings:
     """`fresh`, with a Dagster database that is new: its name is the same for all tests on the session's servers."""
-    with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as db:
-        db.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(dagster.DATABASE)))
-    create_database(fresh, dagster.DATABASE)
+    drop_database(fresh, dagster.DATABASE)
+    prepare_databases(servers.model_copy(update={"database": fresh.database, "connect": False}))
     return fresh
 
 
@@ -93,16 +92,23 @@ def connected(fresh: Settings, connect_worker: Settings) -> Iterator[Settings]:
             "connect": True,
             "connect_url": connect_worker.connect_address,
             "connect_login": connect_worker.connect_login_file,
-            "connect_password": f"${{file:{connect_worker.connect_secrets}:password}}",
+            "connect_password": f"${{file:{connect_worker.connect_secrets}:{{role}}}}",
             "shop_database": f"shop_{secrets.token_hex(6)}",
         }
     )
-    create_database(settings, settings.shop_database)
+    prepare_databases(
+        connect_worker.model_copy(update={"database": settings.database, "shop_database": settings.shop_database})
+    )
     apply(settings)
     yield settings
     configure(settings, {})
-    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
-        db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(settings.shop_database)))
+    drop_database(settings, settings.shop_database)
+
+
+def drop_database(settings: Settings, database: str) -> None:
+    """Drop a database of the session's server, if there is one, whoever is connected to it."""
+    with psycopg.connect(as_superuser(settings), autocommit=True) as db:
+        db.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
 
 
 def recreate_topics(servers: Settings) -> None:

@@ -87,7 +87,7 @@ def test_a_running_scorer_follows_promotion_and_rollback_and_refuses_a_worse_one
         (2, "refused"),
         (1, "promoted"),
     ]
-    assert [reign.version for reign in champions.reigns(fresh.conninfo(), "behavior")] == [1, 3, 1]
+    assert [reign.version for reign in champions.reigns(fresh.conninfo(role=champions.ROLE), "behavior")] == [1, 3, 1]
 
 
 def test_a_version_keeps_its_record_and_is_reproduced_from_its_frame_to_the_last_bit(fresh: Settings) -> None:
@@ -104,12 +104,14 @@ def test_a_version_keeps_its_record_and_is_reproduced_from_its_frame_to_the_last
 
 
 def test_the_alias_alone_names_the_champion_and_a_damaged_version_never_becomes_it(fresh: Settings) -> None:
-    assert champions.champion(fresh.conninfo(), "behavior") is None, "before the registry was ever opened"
+    assert champions.champion(fresh.conninfo(role="headrace_scorer"), "behavior") is None, (
+        "before the registry was ever opened"
+    )
     registry = Registry.open(fresh)
     first, _ = registered(registry, honest=1.0)
     second, frame = registered(registry, honest=0.9)
     succession.promote(registry, first, "a test")
-    found = champions.champion(fresh.conninfo(), "behavior")
+    found = champions.champion(fresh.conninfo(role="headrace_scorer"), "behavior")
     assert found is not None
     assert (found.version, found.folder, found.sha256) == (1, first.folder, first.sha256["serving"])
     assert registry.champion("behavior") == registry.version("behavior", 1)
@@ -122,9 +124,9 @@ def test_the_alias_alone_names_the_champion_and_a_damaged_version_never_becomes_
         succession.rollback(registry, "behavior", "a test")
     assert registry.champion("behavior") == registry.version("behavior", 1)
 
-    with psycopg.connect(fresh.conninfo()) as db:  # as MLflow's own UI would
+    with psycopg.connect(fresh.conninfo(role=champions.ROLE)) as db:  # as MLflow's own UI would
         db.execute("update mlflow.registered_model_aliases set version = 2 where alias = 'champion'")
-    assert [reign.version for reign in champions.reigns(fresh.conninfo(), "behavior")] == [1, 2]
+    assert [reign.version for reign in champions.reigns(fresh.conninfo(role=champions.ROLE), "behavior")] == [1, 2]
     assert succession.rollback(registry, "behavior", "a test").number == 1
 
     older, frame = registered(registry, honest=1.0, later=-2)

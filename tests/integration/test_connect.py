@@ -37,6 +37,7 @@ from tests.integration.delivered import sentiment
 from tests.integration.landers import landed_and_registered, landing
 from tests.integration.processor_slots import read_all
 from tests.integration.samples import at
+from tests.integration.superuser import as_superuser
 from warehouse.build import build, load
 from warehouse.lake import Lake
 
@@ -142,7 +143,7 @@ def test_applying_again_changes_nothing_and_passwords_are_shown_nowhere(
         CUSTOMERS_SOURCE,
         ORDERS_SOURCE,
     }
-    password = (connect_worker.secrets / "postgres").read_text().strip()
+    password = (connect_worker.secrets / "postgres-roles" / "headrace_sink").read_text().strip()
     import httpx
 
     assert connect_worker.connect_login_file is not None
@@ -226,7 +227,7 @@ def test_accounts_are_closed_when_their_table_is_truncated(connected: Settings) 
     with shop.connect(connected) as db:
         db.execute("insert into customers (customer_id, country) values ('A', 'UK'), ('B', 'FR')")
     eventually(lambda: customers_now(connected), {"A": "UK", "B": "FR"})
-    with shop.connect(connected) as db:
+    with psycopg.connect(as_superuser(connected, connected.shop_database)) as db:
         db.execute("set session_replication_role = replica")
         db.execute("truncate customers")
         db.execute("insert into customers (customer_id, event_id, event_time) values ('C', 'c-1', now())")

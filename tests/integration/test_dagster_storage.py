@@ -5,12 +5,13 @@ import psycopg
 
 from contracts.settings import Settings
 from orchestration.instance import config as dagster
+from tests.integration.superuser import as_superuser
 
 KEY = dg.AssetKey("table")
 
 
 def _backends(settings: Settings) -> set[int]:
-    with psycopg.connect(settings.conninfo("postgres")) as db:
+    with psycopg.connect(as_superuser(settings)) as db:
         found = db.execute("select pid from pg_stat_activity where datname = %s", (dagster.DATABASE,)).fetchall()
     return {pid for (pid,) in found}
 
@@ -41,7 +42,7 @@ def test_events_go_over_connections_that_are_kept_until_the_instance_is_closed(w
 def test_a_connection_that_postgresql_ended_is_replaced(with_dagster: Settings) -> None:
     with dagster.opened(with_dagster) as instance:
         _materialize(instance, 1)
-        with psycopg.connect(with_dagster.conninfo("postgres"), autocommit=True) as db:
+        with psycopg.connect(as_superuser(with_dagster), autocommit=True) as db:
             db.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (dagster.DATABASE,))
         _materialize(instance, 2)
         assert _newest(instance) == 2

@@ -30,6 +30,7 @@ from tests.integration.landers import (
     trickle,
     wait_for_first_commit,
 )
+from tests.integration.superuser import as_superuser
 from warehouse.lake import Lake
 
 FAILPOINTS = {
@@ -152,7 +153,7 @@ def wait_for_a_commit_under_way(settings: Settings) -> None:
         " where application_name = 'headrace-landing' and state = 'active' and query ilike 'commit%'"
     )
     deadline = time.monotonic() + DEADLINE_SECONDS
-    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as db:
+    with psycopg.connect(as_superuser(settings), autocommit=True) as db:
         while db.execute(committing).fetchone() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)

@@ -19,6 +19,7 @@ from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.landers import TOPIC, landed_and_registered, landing, mixed, produce
 from tests.integration.samples import order
+from tests.integration.superuser import as_superuser
 from warehouse.lake import Lake
 from warehouse.lake.missing_files import find, taken_out
 from warehouse.maintenance.maintain import maintain
@@ -102,11 +103,13 @@ def test_a_database_restored_to_an_older_state_is_mended_by_repair_and_a_build(f
         landed_and_registered(fresh)
         build_from(fresh, TOPIC)
         kept = f"{fresh.database}_kept"
-        with psycopg.connect(fresh.conninfo("postgres"), autocommit=True) as db:
+        with psycopg.connect(as_superuser(fresh), autocommit=True) as db:
             end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
             db.execute(end, (fresh.database,))
             db.execute(
-                sql.SQL("create database {} template {}").format(sql.Identifier(kept), sql.Identifier(fresh.database))
+                sql.SQL("create database {} template {} owner headrace").format(
+                    sql.Identifier(kept), sql.Identifier(fresh.database)
+                )
             )
         produce(fresh, mixed(300, first=300))
         landed_and_registered(fresh)

@@ -18,6 +18,7 @@ from contracts.settings import Settings
 from tests.integration.building import build_from, start_building, tables_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
+from tests.integration.superuser import as_superuser
 from warehouse.build import build, register
 from warehouse.incremental.checks import unique_key
 from warehouse.lake import METADATA_SCHEMA, Lake
@@ -160,7 +161,7 @@ def test_every_error_of_duckdb_after_a_lost_postgresql_is_recognized(fresh: Sett
 
 
 def end_connections(settings: Settings) -> None:
-    with psycopg.connect(settings.conninfo("postgres"), autocommit=True) as postgres:
+    with psycopg.connect(as_superuser(settings), autocommit=True) as postgres:
         postgres.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [settings.database]
         )

@@ -57,16 +57,17 @@ def test_a_configuration_cannot_be_made_to_show_a_secret(connect_worker: Setting
     with worker_of(connect_worker) as worker:
         assert worker.answers()
     for file in (
-        connect_worker.secrets / "postgres",
+        connect_worker.secrets / "postgres-roles" / "headrace",
+        connect_worker.secrets / "pgpass-admin",
         connect_worker.secrets / "pgpass",
         connect_worker.kafka_login("admin"),
         connect_worker.connect_login_file,
-        own.parent / ".." / "postgres",
+        own.parent / ".." / "postgres-roles" / "headrace",
         own.with_name("other"),
     ):
         answer = validated(connect_worker, file, "password", login(connect_worker))
         assert "Configured path" in answer.text or "not permitted" in answer.text or "null" in answer.text
-        secret = (connect_worker.secrets / "postgres").read_text().strip()
+        secret = (connect_worker.secrets / "postgres-roles" / "headrace").read_text().strip()
         assert secret not in answer.text
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.postgres_reference import postgres_page
 from contracts.reference import settings_page, topics_page
 from contracts.settings import Settings
 from headrace.cli import build_app
@@ -29,6 +30,10 @@ def test_the_reference_page_of_the_tables_is_what_their_files_say() -> None:
 
 def test_the_reference_page_of_the_commands_is_what_their_help_says() -> None:
     assert (DOCS / "reference" / "commands.md").read_text() == commands_page(build_app()), "run `make docs`"
+
+
+def test_the_page_of_postgresql_is_made_from_its_roles() -> None:
+    assert (DOCS / "reference" / "postgres.md").read_text() == postgres_page(), "run `make docs`"
 
 
 def test_every_command_is_documented() -> None:

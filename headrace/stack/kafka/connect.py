@@ -6,11 +6,13 @@ from pathlib import Path
 import psycopg
 
 from contracts.errors import Transient
+from contracts.postgres_roles import RoleName
 from contracts.settings import HOST, Settings
 from headrace.stack.files import secret, write_file
 from headrace.stack.kafka.broker import QUIET_LOG
 from headrace.stack.kafka.jars import CONNECT_LOGIN, JARS, PLUGINS
 from headrace.stack.kafka.java import Java
+from streaming.connect.connectors import CAPTURE_ROLE, SINK_ROLE
 from streaming.runtime.access import CONNECT_GROUP, CONNECT_TOPICS
 from streaming.runtime.clients import java_connection
 
@@ -39,23 +41,27 @@ def worker_command(settings: Settings, java: Java) -> list[str]:
 
 
 def prepare_worker(settings: Settings) -> None:
-    """Write the worker's settings, and the password where its connectors may read it. PostgreSQL must be up.
+    """Write the worker's settings, and the passwords where its connectors may read them. PostgreSQL must be up.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is away, or does not let a connector's role in.
     """
-    try:
-        # libpq finds the password, in whatever file or variable it is.
-        with psycopg.connect(settings.conninfo("postgres"), connect_timeout=10) as db:
-            password = db.info.password
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
-    escaped = password.replace("\\", "\\\\")
-    write_file(settings.connect_secrets, f"password={escaped}\n")
+    databases: dict[RoleName, str] = {SINK_ROLE: settings.database, CAPTURE_ROLE: settings.shop_database}
+    lines = [f"{role}={_password(settings, database, role)}\n" for role, database in databases.items()]
+    write_file(settings.connect_secrets, "".join(lines))
     _write_login(settings)
     properties = worker_properties(settings)
     escaped = {name: str(value).replace("\\", "\\\\") for name, value in properties.items()}
     write_file(_properties_file(settings), "".join(f"{name}={value}\n" for name, value in escaped.items()))
+
+
+def _password(settings: Settings, database: str, role: RoleName) -> str:
+    try:
+        # libpq finds the password, in whatever file or variable it is.
+        with psycopg.connect(settings.conninfo(database, role), connect_timeout=10) as db:
+            return db.info.password.replace("\\", "\\\\")
+    except psycopg.OperationalError as error:
+        raise Transient(f"PostgreSQL does not let {role} into {database}: {str(error).strip()}") from error
 
 
 def _write_login(settings: Settings) -> None:

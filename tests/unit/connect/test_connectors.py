@@ -57,7 +57,9 @@ def test_no_configuration_holds_a_secret_or_reads_what_was_aborted() -> None:
     found = connectors()
     for config in found.values():
         passwords = [value for name, value in config.items() if name.endswith("password")]
-        assert passwords == ["${file:/nowhere/secrets/connect/connect.properties:password}"]
+        role = config.get("database.user") or config["connection.username"]
+        assert passwords == [f"${{file:/nowhere/secrets/connect/connect.properties:{role}}}"]
+        assert role == ("headrace_sink" if "connection.url" in config else "headrace_capture")
     for delivery in DELIVERIES.values():
         sink = found[sink_name(delivery)]
         assert sink["consumer.override.isolation.level"] == "read_committed"
@@ -78,6 +80,19 @@ def test_a_postgresql_of_the_users_own_is_where_connectors_go() -> None:
         "db.internal",
         "5433",
         "shop",
+    )
+
+
+def test_without_a_user_in_the_string_each_connector_logs_in_as_its_role() -> None:
+    found = connectors(postgres_conninfo="host=db.internal", connect_password="${file:/etc/connect.properties:{role}}")
+    sink, source = found[sink_name(STAGING)], found[CUSTOMERS_SOURCE]
+    assert (sink["connection.username"], sink["connection.password"]) == (
+        "headrace_sink",
+        "${file:/etc/connect.properties:headrace_sink}",
+    )
+    assert (source["database.user"], source["database.password"]) == (
+        "headrace_capture",
+        "${file:/etc/connect.properties:headrace_capture}",
     )
 
 

@@ -19,7 +19,7 @@ def test_storage_is_the_stacks_postgresql_and_the_password_stays_in_its_file(tmp
     settings = Settings(home=tmp_path / "a home", port_base=20_000)
     url = make_url(instance.storage_url(settings))
     assert url.drivername == "postgresql+psycopg2"
-    assert (url.username, url.password, url.database) == ("headrace", None, "dagster")
+    assert (url.username, url.password, url.database) == ("headrace_dagster", None, "dagster")
     assert url.query == {"host": HOST, "port": "20002", "passfile": str(settings.secrets / "pgpass")}
 
 
@@ -28,7 +28,7 @@ def test_storage_is_the_stacks_postgresql_and_the_password_stays_in_its_file(tmp
     [
         ("host=a,b port=1,2 user=me sslmode=require", "me", None, {"host": "a,b", "port": "1,2", "sslmode": "require"}),
         ("host=/var/run/pg user='m e' password='p@:/ss %'", "m e", "p@:/ss %", {"host": "/var/run/pg"}),
-        ("host=db", None, None, {"host": "db"}),
+        ("host=db", "headrace_dagster", None, {"host": "db"}),
     ],
 )
 def test_a_connection_string_of_the_users_own_means_the_same_to_dagster(
