@@ -24,7 +24,7 @@ def below(folder: Path) -> list[tuple[Path, os.stat_result]]:
 def test_nothing_in_a_running_home_is_another_accounts(attacked: Settings) -> None:
     everything = below(attacked.root)
     folders = {path.name for path, found in everything if stat.S_ISDIR(found.st_mode)}
-    assert {"secrets", "logs", "kafka", "postgres", "landing", "dagster"} <= folders, "the stack has run"
+    assert {"secrets", "logs", "kafka", "postgres", "dagster"} <= folders, "the stack has run"
     open_to_others = [
         (str(path), oct(found.st_mode))
         for path, found in everything
