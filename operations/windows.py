@@ -101,6 +101,7 @@ def documents_of(settings: Settings, path: Path) -> "pl.DataFrame":
             "kind": [order.kind for order in orders],
             "ordered_at": pl.Series([order.event_time for order in orders], dtype=pl.Datetime("us", "UTC")),
             "order_date": pl.Series([order.event_time.date() for order in orders], dtype=pl.Date),
+            "currency": pl.Series([order.currency for order in orders], dtype=pl.String),
             "line_count": [len(order.lines) for order in orders],
             "revenue": pl.Series([Decimal(order.total) for order in orders], dtype=pl.Decimal(38, 4)),
         }
