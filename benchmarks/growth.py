@@ -26,7 +26,7 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from headrace import stack
 from headrace.stack.databases import prepare_databases
-from streaming.landing.accounts import prepare
+from streaming.landing.positions import prepare
 from warehouse.build import build, load, register
 from warehouse.ingest.connect_staging import STAGED_TABLES
 from warehouse.lake import Lake

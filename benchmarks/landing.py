@@ -86,13 +86,13 @@ def land(settings: Settings, records: int) -> Run:
     from streaming.runtime import process
 
     process.keep_memory()
-    from streaming.landing import accounts
+    from streaming.landing import positions
     from streaming.landing.lander import Lander
     from streaming.runtime import logs, metrics
 
     process.tune()
     logs.configure("warning")
-    accounts.prepare(settings.conninfo())
+    positions.prepare(settings.conninfo())
     lander = Lander(settings, topics=[TOPIC])
     times, in_full_batches = list[float](), list[float]()
 

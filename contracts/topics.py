@@ -19,6 +19,9 @@ nor what is of the future, nor which of two records came first."""
 
 Case = Literal["ecommerce", "data_science"]
 
+TopicAndPartition = tuple[str, int]
+"""A partition: the name of its topic and its number."""
+
 
 @dataclass(frozen=True)
 class Topic:

@@ -19,7 +19,7 @@ from orchestration.defs.checks.warehouse import check_evaluation
 from orchestration.instance.config import opened
 from orchestration.keys import FILE_KEY, table_key
 from orchestration.metadata import build_metadata, file_metadata, plot_metadata
-from streaming.landing.accounts import last_commit_id
+from streaming.landing.positions import last_commit_id
 from warehouse.build import BuildResult
 from warehouse.build_cycle import Round, build_round
 from warehouse.lake import Lake

@@ -11,7 +11,7 @@ import typer
 from headrace.terminal import print_table, printable
 
 if TYPE_CHECKING:
-    from contracts.accounts import StagedAccount
+    from contracts.reconciliation import StagedAccount
     from operations.reconciliation.compare import DeliveryResult, PartitionResult, ProcessorResult, Reconciliation
     from streaming.landing.apart import SetApart
 
@@ -38,13 +38,13 @@ def run(
 
     process.keep_memory()
     from contracts.settings import Settings
-    from streaming.landing import accounts
+    from streaming.landing import positions
     from streaming.landing.lander import Lander
     from streaming.runtime import logs, metrics
 
     settings = Settings()
     logs.configure(settings.log_level, console=sys.stderr.isatty())
-    accounts.prepare(settings.conninfo())
+    positions.prepare(settings.conninfo())
     metrics.serve(settings, settings.port("lander-metrics") + index)
     lander = Lander(settings, index=index)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,11 +59,11 @@ def status(as_json: Json = False) -> None:
 
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
-    from streaming.landing import accounts, apart
+    from streaming.landing import apart, positions
 
     settings = Settings()
     with postgres_for_call(settings):
-        states = accounts.topic_states(settings.conninfo())
+        states = positions.topic_states(settings.conninfo())
         unreadable = apart.latest(settings.conninfo())
     if as_json:
         topics = [
@@ -105,7 +105,7 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
     """Skip records that can never be landed. Landing resumes behind them, and `verify` accounts for them."""
     from contracts.errors import Terminal
     from contracts.settings import Settings
-    from streaming.landing import accounts
+    from streaming.landing import positions
     from streaming.runtime import clients
     from streaming.runtime.health import require_broker
     from streaming.runtime.topics import offset_bounds, topic_ids
@@ -118,8 +118,8 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
         raise Terminal(f"The topic {topic} does not exist.", remedy="Create it first: `headrace up` does.")
     partitions = admin.list_topics(topic, timeout=20).topics[topic].partitions
     starts = {p: start for (_, p), (start, _) in offset_bounds(admin, [(topic, p) for p in partitions]).items()}
-    with accounts.connection(settings.conninfo()) as db:
-        accepted = accounts.accept_gap(db, topic, present[topic], starts)
+    with positions.connection(settings.conninfo()) as db:
+        accepted = positions.accept_gap(db, topic, present[topic], starts)
     if not accepted:
         typer.echo(f"No partition of {topic} is stopped: nothing to accept.")
     for gap in accepted:

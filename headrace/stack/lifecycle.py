@@ -295,7 +295,7 @@ class _Start:
         return _serves(self._wanted["dagster-webserver"], "/server_info", headers)
 
     def _prepare_postgres(self) -> None:
-        from streaming.landing.accounts import prepare
+        from streaming.landing.positions import prepare
 
         prepare_databases(self._settings)
         prepare(self._settings.conninfo())

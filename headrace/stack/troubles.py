@@ -33,7 +33,7 @@ def troubles(settings: Settings) -> list[Trouble]:
 
 
 def _landing(settings: Settings) -> Iterator[Trouble]:
-    from streaming.landing.accounts import topic_states
+    from streaming.landing.positions import topic_states
 
     for state in topic_states(settings.conninfo()):
         if state.truncated_offsets:

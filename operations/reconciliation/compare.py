@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from contracts.accounts import (
+from contracts.reconciliation import (
     DeliveryAccount,
     Offsets,
     PartitionAccount,

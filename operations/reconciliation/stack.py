@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from contracts.accounts import Place
 from contracts.delivery import DELIVERIES
+from contracts.reconciliation import Place
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from operations.reconciliation.compare import Reconciliation, reconcile

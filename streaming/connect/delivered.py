@@ -8,10 +8,10 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message
 
-from contracts.accounts import DeliveryAccount, Place
 from contracts.decoding import InvalidRecord, decode
 from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery
 from contracts.errors import Transient
+from contracts.reconciliation import DeliveryAccount, Place
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.connect.connectors import consumer_group, sink_name

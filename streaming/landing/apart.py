@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 
-from streaming.landing.accounts import Log, Overtaken, TopicChanged, connection
+from streaming.landing.positions import Log, Overtaken, TopicChanged, connection
 from streaming.runtime.careful.reader import Unreadable
 from streaming.runtime.failpoints import failpoint
 

@@ -11,11 +11,11 @@ import polars as pl
 import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from contracts.accounts import CommittedRange, Offsets, PartitionAccount, no_offsets
 from contracts.errors import Terminal, Transient
+from contracts.reconciliation import CommittedRange, Offsets, PartitionAccount, no_offsets
 from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing import accounts, apart
+from contracts.topics import TOPICS, TopicAndPartition
+from streaming.landing import apart, positions
 from streaming.landing.contents import Comparison, Log, comparisons, logs_of
 from streaming.landing.truncations import Truncation, truncations_of
 from streaming.runtime import clients
@@ -26,8 +26,6 @@ SCAN_RECORDS = 10_000
 SCAN_SECONDS = 0.2
 """Short, since what comes meanwhile is all in memory: it may be few records of 100 MB each."""
 STALL_SECONDS = 30
-
-Key = tuple[str, int]
 
 
 def audit_topics(
@@ -46,17 +44,17 @@ def audit_topics(
     partitions = admin.list_topics(timeout=20).topics
     keys = [(topic, partition) for topic in sorted(ids) for partition in sorted(partitions[topic].partitions)]
     # Commits before the scan: what lands meanwhile is beyond its end.
-    with accounts.connection(settings.conninfo()) as db, accounts.snapshot(db):
+    with positions.connection(settings.conninfo()) as db, positions.snapshot(db):
         books = [_book(db, topic, topic_id) for topic, topic_id in sorted(ids.items())]
     contents = {key: each for book in books for key, each in comparisons(book.logs(), book.chains).items()}
     bounds = offset_bounds(admin, keys)
     held = scan(settings, bounds, contents)
     altered = {key: compared.altered() for key, compared in contents.items()}
     found: list[PartitionAccount] = []
-    with accounts.connection(settings.conninfo()) as db, accounts.snapshot(db):
+    with positions.connection(settings.conninfo()) as db, positions.snapshot(db):
         for topic, topic_id in sorted(ids.items()):
             book = _book(db, topic, topic_id)
-            files = accounts.committed_files(db, topic_id, registered)
+            files = positions.committed_files(db, topic_id, registered)
             landed, damaged = _landed_offsets(settings.landing_root, files, registered)
             for key in (key for key in keys if key[0] == topic):
                 found += _accounts(book, key, bounds[key], held[key], altered.get(key, ()), landed, tuple(damaged))
@@ -70,40 +68,40 @@ class _Book:
     topic: str
     topic_id: UUID
     on_record: UUID | None
-    positions: dict[Key, accounts.Position]
+    stored: dict[TopicAndPartition, positions.Position]
     truncations: list[Truncation]
-    chains: dict[accounts.Log, tuple[CommittedRange, ...]]
+    chains: dict[positions.Log, tuple[CommittedRange, ...]]
     gaps: dict[int, tuple[tuple[int, int], ...]]
-    set_apart: dict[accounts.Log, tuple[apart.Range, ...]]
+    set_apart: dict[positions.Log, tuple[apart.Range, ...]]
 
-    def logs(self) -> dict[Key, list[Log]]:
-        return {key: logs_of(position, self.truncations) for key, position in self.positions.items()}
+    def logs(self) -> dict[TopicAndPartition, list[Log]]:
+        return {key: logs_of(position, self.truncations) for key, position in self.stored.items()}
 
 
 def _book(db: psycopg.Connection, topic: str, topic_id: UUID) -> _Book:
     return _Book(
         topic=topic,
         topic_id=topic_id,
-        on_record=accounts.known_topics(db).get(topic),
-        positions=accounts.positions(db, [topic_id]),
+        on_record=positions.known_topics(db).get(topic),
+        stored=positions.stored_positions(db, [topic_id]),
         truncations=truncations_of(db, topic_id),
-        chains=accounts.chains(db, topic_id),
-        gaps=accounts.gaps(db, topic_id),
+        chains=positions.chains(db, topic_id),
+        gaps=positions.gaps(db, topic_id),
         set_apart=apart.ranges(db, topic_id),
     )
 
 
 def _accounts(
     book: _Book,
-    key: Key,
+    key: TopicAndPartition,
     bounds: tuple[int, int],
     held: Offsets,
     altered: tuple[tuple[int, int], ...],
-    landed: Mapping[accounts.Log, Offsets],
+    landed: Mapping[positions.Log, Offsets],
     damaged: tuple[str, ...],
 ) -> Iterator[PartitionAccount]:
     """The account of each log of a partition."""
-    (topic, partition), (start, end), position = key, bounds, book.positions.get(key)
+    (topic, partition), (start, end), position = key, bounds, book.stored.get(key)
     stopped = position.stopped_reason if position else None
     if book.on_record is not None and book.on_record != book.topic_id:
         stopped = "the topic was recreated"
@@ -136,14 +134,16 @@ def _accounts(
 
 
 def scan(
-    settings: Settings, bounds: Mapping[Key, tuple[int, int]], contents: Mapping[Key, Comparison] | None = None
-) -> dict[Key, Offsets]:
+    settings: Settings,
+    bounds: Mapping[TopicAndPartition, tuple[int, int]],
+    contents: Mapping[TopicAndPartition, Comparison] | None = None,
+) -> dict[TopicAndPartition, Offsets]:
     """The offsets of all committed records between the bounds of each partition, read from the broker.
 
     The records are given to the comparison of their partition, where there is one. A batch that cannot be read counts
     as one record, at its first offset.
     """
-    found: dict[Key, list[Offsets]] = {key: [] for key in bounds}
+    found: dict[TopicAndPartition, list[Offsets]] = {key: [] for key in bounds}
     waiting = {key for key, (start, end) in bounds.items() if end > start}
     consumer = clients.one_off_consumer(settings, f"headrace-audit-{uuid4().hex}")
     try:
@@ -172,13 +172,13 @@ def scan(
 
 def _gather(
     messages: list[Message],
-    found: dict[Key, list[Offsets]],
-    waiting: set[Key],
-    contents: Mapping[Key, Comparison],
-) -> dict[Key, int]:
+    found: dict[TopicAndPartition, list[Offsets]],
+    waiting: set[TopicAndPartition],
+    contents: Mapping[TopicAndPartition, Comparison],
+) -> dict[TopicAndPartition, int]:
     """Take records; returns the partitions whose next batch cannot be read, and where that is."""
-    records: dict[Key, list[Message]] = {}
-    unreadable: dict[Key, int] = {}
+    records: dict[TopicAndPartition, list[Message]] = {}
+    unreadable: dict[TopicAndPartition, int] = {}
     for message in messages:
         key = (str(message.topic()), int(message.partition() or 0))
         error = message.error()
@@ -195,7 +195,12 @@ def _gather(
     return unreadable
 
 
-def _take(key: Key, taken: list[Message], found: dict[Key, list[Offsets]], contents: Mapping[Key, Comparison]) -> None:
+def _take(
+    key: TopicAndPartition,
+    taken: list[Message],
+    found: dict[TopicAndPartition, list[Offsets]],
+    contents: Mapping[TopicAndPartition, Comparison],
+) -> None:
     offsets = np.fromiter(map(Message.offset, taken), np.int64, len(taken))
     found[key].append(offsets)
     if key in contents:
@@ -209,7 +214,9 @@ def _without(offsets: Offsets, ranges: Iterable[tuple[int, int, int]]) -> Offset
     return offsets
 
 
-def _end_reached(consumer: Consumer, bounds: Mapping[Key, tuple[int, int]], waiting: set[Key]) -> None:
+def _end_reached(
+    consumer: Consumer, bounds: Mapping[TopicAndPartition, tuple[int, int]], waiting: set[TopicAndPartition]
+) -> None:
     if not waiting:
         return
     for position in consumer.position([TopicPartition(*key) for key in waiting]):
@@ -224,8 +231,8 @@ def _up_to(chunks: list[Offsets], end: int) -> Offsets:
 
 
 def _landed_offsets(
-    root: Path, files: list[accounts.CommittedFile], registered: Mapping[accounts.Log, int]
-) -> tuple[dict[accounts.Log, Offsets], list[str]]:
+    root: Path, files: list[positions.CommittedFile], registered: Mapping[positions.Log, int]
+) -> tuple[dict[positions.Log, Offsets], list[str]]:
     """Offsets at or past the registered position in these files, by log, and the files that are damaged."""
     tables: list[pl.DataFrame] = []
     damaged: list[str] = []
@@ -235,7 +242,7 @@ def _landed_offsets(
             damaged.append(file.path)
             continue
         tables.append(pl.read_parquet(path, columns=["_topic_id", "_partition", "_offset"], hive_partitioning=False))
-    found: dict[accounts.Log, Offsets] = {}
+    found: dict[positions.Log, Offsets] = {}
     for (log_id, partition), rows in pl.concat(tables).group_by("_topic_id", "_partition") if tables else ():
         log, mine = (UUID(str(log_id)), int(str(partition))), rows["_offset"].to_numpy()
         found[log] = np.sort(mine[mine >= registered.get(log, 0)])

@@ -15,8 +15,8 @@ from confluent_kafka import Message
 from contracts.landing import PartitionRange
 from contracts.topics import Topic
 from streaming.landing import fingerprints
+from streaming.landing.byte_column import ByteColumn
 from streaming.landing.columnar import Offender, Survey, decode_batch, survey
-from streaming.landing.packed import Packed
 from streaming.runtime.arrival import arrivals
 from streaming.runtime.careful.headers import UNREAD, Headers, headers_of
 
@@ -42,9 +42,9 @@ class Buffer:
     topic: Topic
     clock: Callable[[], float] = time.monotonic
     odd_headers: Callable[[str, int, int], Headers | None] = _unread
-    values: list[Packed] = field(default_factory=list[Packed])
+    values: list[ByteColumn] = field(default_factory=list[ByteColumn])
     surveys: list[Survey] = field(default_factory=list[Survey])
-    keys: list[Packed] = field(default_factory=list[Packed])
+    keys: list[ByteColumn] = field(default_factory=list[ByteColumn])
     headers: list[Any] = field(default_factory=list)
     times: list[np.ndarray] = field(default_factory=list)
     arrivals: list[np.ndarray] = field(default_factory=list)
@@ -86,8 +86,8 @@ class Buffer:
             partitions, offsets, count = partitions[wanted], offsets[wanted], len(messages)
         if not messages:
             return 0
-        values = Packed.of(list(map(Message.value, messages)), self.separator)
-        keys = Packed.of(list(map(Message.key, messages)))
+        values = ByteColumn.of(list(map(Message.value, messages)), self.separator)
+        keys = ByteColumn.of(list(map(Message.key, messages)))
         headers, odd = headers_of(messages)
         for place in odd:
             headers[place] = self.odd_headers(self.topic.name, int(partitions[place]), int(offsets[place]))
@@ -152,9 +152,9 @@ class Buffer:
             },
             epochs=self.epochs,
             generation=generation,
-            values=Packed.concat(self.values),
+            values=ByteColumn.concat(self.values),
             survey=Survey.of_lines(self.surveys) if self.surveys else None,
-            keys=Packed.concat(self.keys),
+            keys=ByteColumn.concat(self.keys),
             headers=self.headers,
             times=np.concatenate(self.times),
             arrivals=np.concatenate(self.arrivals),
@@ -186,9 +186,9 @@ class Batch:
     log_ids: dict[int, UUID]
     epochs: dict[int, int | None]
     generation: int
-    values: Packed
+    values: ByteColumn
     survey: Survey | None
-    keys: Packed
+    keys: ByteColumn
     headers: list[Any]
     times: np.ndarray
     partitions: np.ndarray
@@ -202,9 +202,9 @@ class Batch:
         """Some of the records, with the ranges of all."""
         return replace(
             self,
-            values=Packed.of(self.values.at(places), self.values.separator),
+            values=ByteColumn.of(self.values.at(places), self.values.separator),
             survey=None,
-            keys=Packed.of(self.keys.at(places)),
+            keys=ByteColumn.of(self.keys.at(places)),
             headers=[self.headers[place] for place in places.tolist()],
             times=self.times[places],
             arrivals=None if self.arrivals is None else self.arrivals[places],

@@ -20,7 +20,7 @@ from contracts.fields import Field, Kind, fields_of
 from contracts.missing import BLANKS, MISSING
 from contracts.topics import MAX_RECORD_BYTES
 from contracts.types import INT64_MAX, INT64_MIN, MONEY_SCALE, Event, money_pattern
-from streaming.landing.packed import Packed
+from streaming.landing.byte_column import ByteColumn
 
 _TIME_REGEX = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 _LANDING_TYPES: dict[Kind, Any] = {
@@ -57,7 +57,7 @@ class _NotVouchedFor(Exception):  # noqa: N818  a verdict, not a failure
     """The quick path cannot say that the whole batch is valid."""
 
 
-def decode_batch(contract: type[Event], values: Packed, text: "Survey | None" = None) -> Decoded:
+def decode_batch(contract: type[Event], values: ByteColumn, text: "Survey | None" = None) -> Decoded:
     """Decode a batch of record values, packed as lines and none of them null, into the contract's landing columns.
 
     `text` is the survey of the values, where it was made already.
@@ -70,7 +70,7 @@ def decode_batch(contract: type[Event], values: Packed, text: "Survey | None" = 
         return _decode_strictly(contract, values)
 
 
-def _decode_strictly(contract: type[Event], values: Packed) -> Decoded:
+def _decode_strictly(contract: type[Event], values: ByteColumn) -> Decoded:
     indices: list[int] = []
     canonical: list[bytes] = []
     offenders: list[Offender] = []
@@ -95,7 +95,7 @@ _seen: dict[type[Event], set[str]] = {}
 that does, so the quick path asks for these alone until another turns up."""
 
 
-def _parse(contract: type[Event], values: Packed, text: "Survey") -> pl.DataFrame:
+def _parse(contract: type[Event], values: ByteColumn, text: "Survey") -> pl.DataFrame:
     joined = values.data
     # One line a value: polars makes at most one row of a line, so equal counts mean one row a value.
     if text.newlines != len(values) - 1 or int(values.lengths.max()) > MAX_RECORD_BYTES:

@@ -11,13 +11,11 @@ from uuid import UUID
 import numpy as np
 from confluent_kafka import Message
 
-from contracts.accounts import CommittedRange
-from contracts.topics import TOPICS, Topic
-from streaming.landing import accounts, fingerprints
+from contracts.reconciliation import CommittedRange
+from contracts.topics import TOPICS, Topic, TopicAndPartition
+from streaming.landing import fingerprints, positions
 from streaming.landing.fingerprints import Fingerprint
 from streaming.landing.truncations import Truncation
-
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Log:
     position: int
 
 
-def logs_of(position: accounts.Position, truncations: Iterable[Truncation]) -> list[Log]:
+def logs_of(position: positions.Position, truncations: Iterable[Truncation]) -> list[Log]:
     """The logs of a partition, in the order in which they began. `truncations` may be of other partitions, too."""
     lost = [each for each in truncations if each.partition == position.partition]
     starts = [position.start_offset, *(each.from_offset for each in lost)]
@@ -80,8 +78,8 @@ class Comparison:
 
 
 def comparisons(
-    logs: Mapping[Key, Sequence[Log]], chains: Mapping[accounts.Log, Sequence[CommittedRange]]
-) -> dict[Key, Comparison]:
+    logs: Mapping[TopicAndPartition, Sequence[Log]], chains: Mapping[positions.Log, Sequence[CommittedRange]]
+) -> dict[TopicAndPartition, Comparison]:
     """A comparison for each partition, with the ranges that its logs still hold."""
     return {
         (topic, partition): Comparison(

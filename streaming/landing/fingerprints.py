@@ -16,7 +16,7 @@ import pyarrow as pa
 from confluent_kafka import Message
 
 from contracts.topics import Topic
-from streaming.landing.packed import Packed
+from streaming.landing.byte_column import ByteColumn
 
 MIN_RUN = 8
 """Records of one partition that come one after another, on average, from which their bytes are read where they are."""
@@ -44,9 +44,9 @@ class Records(Protocol):
     @property
     def times(self) -> np.ndarray: ...
     @property
-    def keys(self) -> Packed: ...
+    def keys(self) -> ByteColumn: ...
     @property
-    def values(self) -> Packed: ...
+    def values(self) -> ByteColumn: ...
 
 
 class Fingerprint:
@@ -55,7 +55,7 @@ class Fingerprint:
     def __init__(self) -> None:
         self._state = (0,) * 6
 
-    def update(self, offsets: np.ndarray, times: np.ndarray, keys: Packed, values: Packed) -> None:
+    def update(self, offsets: np.ndarray, times: np.ndarray, keys: ByteColumn, values: ByteColumn) -> None:
         """Add records, as columns of one length; `values` have the separator of their topic."""
         if not len(offsets):
             return
@@ -76,7 +76,7 @@ class Fingerprint:
 
 
 def separator_of(topic: Topic) -> bytes:
-    """What stands between the values of a topic's records where they are packed: events are parsed as lines."""
+    """What stands between the values of a topic's records in a column: events are parsed as lines."""
     return b"" if topic.contract is None else b"\n"
 
 
@@ -86,8 +86,8 @@ def of_messages(topic: Topic, messages: Iterable[Message], state: Fingerprint | 
     state.update(
         np.fromiter(map(Message.offset, taken), np.int64, len(taken)),
         np.fromiter(map(_SECOND, map(Message.timestamp, taken)), np.int64, len(taken)),
-        Packed.of(list(map(Message.key, taken))),
-        Packed.of(list(map(Message.value, taken)), separator_of(topic)),
+        ByteColumn.of(list(map(Message.key, taken))),
+        ByteColumn.of(list(map(Message.value, taken)), separator_of(topic)),
     )
     return state
 
@@ -117,22 +117,22 @@ def _of_one(batch: Records, place: int) -> bytes:
     state.update(
         batch.offsets[place : place + 1],
         batch.times[place : place + 1],
-        Packed.of([key]),
-        Packed.of([value], batch.values.separator),
+        ByteColumn.of([key]),
+        ByteColumn.of([value], batch.values.separator),
     )
     return state.digest()
 
 
-def _by_partition(packed: Packed, partitions: np.ndarray, order: np.ndarray) -> dict[int, int]:
+def _by_partition(column: ByteColumn, partitions: np.ndarray, order: np.ndarray) -> dict[int, int]:
     """CRC-32 of the strings of each partition, each followed by its separator."""
-    count, size = len(packed), len(packed.separator)
+    count, size = len(column), len(column.separator)
     starts = np.zeros(count + 1, np.int64)
-    np.cumsum(np.maximum(packed.lengths, 0) + size, out=starts[1:])
+    np.cumsum(np.maximum(column.lengths, 0) + size, out=starts[1:])
     begins = np.concatenate([[0], np.flatnonzero(np.diff(partitions)) + 1])
-    data: bytes | pa.Buffer = packed.data
+    data: bytes | pa.Buffer = column.data
     if len(begins) * MIN_RUN > count:
         # Short runs: rather than step through them, bring the strings in the order of their partitions.
-        data, starts, partitions = *_ordered(packed, starts, order), partitions[order]
+        data, starts, partitions = *_ordered(column, starts, order), partitions[order]
         begins = np.concatenate([[0], np.flatnonzero(np.diff(partitions)) + 1])
     found: dict[int, int] = {}
     view = memoryview(data)
@@ -141,13 +141,13 @@ def _by_partition(packed: Packed, partitions: np.ndarray, order: np.ndarray) -> 
         found[owner] = crc32(view[start:stop], found.get(owner, 0))
     # Behind the last string there is no separator, where the strings are as they came.
     if len(view) < at[-1]:
-        found[owners[-1]] = crc32(packed.separator, found[owners[-1]])
+        found[owners[-1]] = crc32(column.separator, found[owners[-1]])
     return found
 
 
-def _ordered(packed: Packed, starts: np.ndarray, order: np.ndarray) -> tuple[pa.Buffer, np.ndarray]:
+def _ordered(column: ByteColumn, starts: np.ndarray, order: np.ndarray) -> tuple[pa.Buffer, np.ndarray]:
     """The strings in another order, each followed by its separator, and where they begin."""
-    data = pa.py_buffer(packed.data + packed.separator)
-    strings = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(packed), [None, pa.py_buffer(starts), data])
+    data = pa.py_buffer(column.data + column.separator)
+    strings = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(column), [None, pa.py_buffer(starts), data])
     _, places, content = strings.take(pa.array(order)).buffers()
-    return content or pa.py_buffer(b""), np.frombuffer(places, np.int64)[: len(packed) + 1]
+    return content or pa.py_buffer(b""), np.frombuffer(places, np.int64)[: len(column) + 1]

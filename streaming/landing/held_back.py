@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from confluent_kafka.admin import AdminClient
 
 from contracts.settings import Settings
+from contracts.topics import TopicAndPartition
 from streaming.runtime import logs, metrics
 from streaming.runtime.open_transactions import open_transactions
 
 LOOK_SECONDS = 30.0
-
-Key = tuple[str, int]
 
 
 class HeldBack:
@@ -23,7 +22,7 @@ class HeldBack:
         self._known: set[tuple[str, int, int]] = set()
         self._counted: set[str] = set()
 
-    def look(self, now: float, keys: Iterable[Key]) -> None:
+    def look(self, now: float, keys: Iterable[TopicAndPartition]) -> None:
         """Look if it is time to.
 
         Raises:

@@ -15,10 +15,10 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import Transient
-from streaming.landing import accounts
+from contracts.topics import TopicAndPartition
+from streaming.landing import positions
 from streaming.landing.batch import Batch, Buffer
 from streaming.landing.passing import Passing, one_record
-from streaming.landing.resume import Key
 from streaming.landing.writer import Writer
 from streaming.runtime import clients, metrics
 from streaming.runtime.careful.reader import UNREADABLE, Unreadable
@@ -39,9 +39,9 @@ class Intake(ABC):
     _buffers: dict[str, Buffer]
     _pending: deque[Batch]
     _topic_ids: dict[str, UUID]
-    _epochs: dict[Key, int]
-    _joining: dict[Key, int]
-    _expected: dict[Key, int]
+    _epochs: dict[TopicAndPartition, int]
+    _joining: dict[TopicAndPartition, int]
+    _expected: dict[TopicAndPartition, int]
     _generation: int
     _congested: bool
 
@@ -64,7 +64,7 @@ class Intake(ABC):
     def _take_outcomes(self) -> None: ...
 
     def _take(self, messages: list[Message]) -> None:
-        unreadable: set[Key] = set()
+        unreadable: set[TopicAndPartition] = set()
         if any(map(Message.error, messages)):
             unreadable = self._take_errors(messages)
             messages = [message for message in messages if message.error() is None]
@@ -93,9 +93,9 @@ class Intake(ABC):
             return self._reset("leader changed", f"{topic} {newer}")
         return None
 
-    def _take_errors(self, messages: list[Message]) -> set[Key]:
+    def _take_errors(self, messages: list[Message]) -> set[TopicAndPartition]:
         """Deal with errors; returns the partitions whose next batch cannot be read."""
-        unreadable: set[Key] = set()
+        unreadable: set[TopicAndPartition] = set()
         for message in messages:
             error = message.error()
             if error is None:
@@ -111,7 +111,7 @@ class Intake(ABC):
 
     # --- what the client cannot read ------------------------------------------------------------------------------
 
-    def _pass_unreadable(self, keys: set[Key]) -> None:
+    def _pass_unreadable(self, keys: set[TopicAndPartition]) -> None:
         """Read the next batch carefully. What cannot be done now is done later: the client fails there again."""
         for key in keys & self._expected.keys():
             if key not in self._expected:
@@ -138,12 +138,12 @@ class Intake(ABC):
             return self._reset("cannot set apart yet", f"{key[0]}-{key[1]}")
         try:
             self._passing.record(self._connected(), self._topic_ids[key[0]], self._expected[key], unreadable)
-        except (Transient, psycopg.OperationalError, accounts.Overtaken, accounts.TopicChanged) as error:
+        except (Transient, psycopg.OperationalError, positions.Overtaken, positions.TopicChanged) as error:
             return self._reset("cannot set apart yet", str(error))
         self._expected[key] = unreadable.next
         return None
 
-    def _take_carefully(self, key: Key, position: int) -> None:
+    def _take_carefully(self, key: TopicAndPartition, position: int) -> None:
         """After an end for want of memory: read carefully what was read then, and go on with the client behind it."""
         self._expected[key] = reached = position
         generation = self._generation
@@ -187,7 +187,7 @@ class Intake(ABC):
         self._joining.clear()
         return None
 
-    def _seek(self, key: Key, position: int) -> bool:
+    def _seek(self, key: TopicAndPartition, position: int) -> bool:
         try:
             self._consumer.seek(TopicPartition(*key, position))
         except KafkaException as error:
@@ -195,7 +195,7 @@ class Intake(ABC):
             return False
         return True
 
-    def _assign_anew(self, key: Key, position: int) -> bool:
+    def _assign_anew(self, key: TopicAndPartition, position: int) -> bool:
         """Begin, paused, where seeking is refused for good: after an offset that the broker did not have."""
         place = TopicPartition(*key, position)
         try:
@@ -208,6 +208,6 @@ class Intake(ABC):
         return True
 
 
-def partitions_of(keys: Iterable[Key]) -> list[TopicPartition]:
+def partitions_of(keys: Iterable[TopicAndPartition]) -> list[TopicPartition]:
     """The same for the client."""
     return [TopicPartition(topic, partition) for topic, partition in keys]

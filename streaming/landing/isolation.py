@@ -12,8 +12,8 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from streaming.landing.batch import Batch, Rows, Tables, quarantined, record_columns, to_rows, with_ranges
+from streaming.landing.byte_column import ByteColumn
 from streaming.landing.columnar import Offender
-from streaming.landing.packed import Packed
 from streaming.runtime import logs
 
 CATEGORY = "not decodable"
@@ -50,7 +50,7 @@ def _refused(part: Batch, place: np.ndarray, kind: str) -> Rows:
     try:
         records = record_columns(part)
     except (Exception, PanicException):  # noqa: BLE001
-        bare = replace(part, keys=Packed.of([None]), headers=[None], arrivals=np.zeros(1, np.int64))
+        bare = replace(part, keys=ByteColumn.of([None]), headers=[None], arrivals=np.zeros(1, np.int64))
         records = record_columns(bare)
     if part.topic.contract is None:
         landed = pl.DataFrame([pl.Series("_value", part.values.all(), dtype=pl.Binary)]).hstack(records)

@@ -4,7 +4,7 @@
     2. flush a topic by rows, bytes or age, whichever is first (`_flush_due`)
     3. decode the batch                                        (`batch.to_tables`, in the writer's thread)
     4. write its files durably                                 (`files.write`)
-    5. commit positions and files in one transaction           (`accounts.commit`)
+    5. commit positions and files in one transaction           (`positions.commit`)
     6. only then commit the consumer group's offsets, which serve lag monitoring alone (`_take_outcomes`)
 
 PostgreSQL's positions are the truth. Whatever goes wrong in 3 to 5, everything in memory is dropped and reading goes on
@@ -21,13 +21,13 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 
 from contracts.errors import Transient
 from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing import accounts
+from contracts.topics import TOPICS, TopicAndPartition
+from streaming.landing import positions
 from streaming.landing.batch import Batch, Buffer
 from streaming.landing.held_back import HeldBack
 from streaming.landing.intake import DRAIN_SECONDS, SUBMIT_SECONDS, Intake, partitions_of
 from streaming.landing.passing import Passing
-from streaming.landing.resume import Key, ResumePoints, resume_points
+from streaming.landing.resume import ResumePoints, resume_points
 from streaming.landing.writer import Landed, Refused, Writer
 from streaming.runtime import clients, logs, metrics
 from streaming.runtime.careful.headers import OddHeaders
@@ -89,13 +89,13 @@ class Lander(Intake):
         self._buffers = {name: Buffer(TOPICS[name], clock, odd_headers) for name in topics}
         self._pending: deque[Batch] = deque()
         self._topic_ids: dict[str, UUID] = {}
-        self._log_ids: dict[Key, UUID] = {}
-        self._epochs: dict[Key, int] = {}
-        self._assigned: set[Key] = set()
-        self._joining: dict[Key, int] = {}
-        self._careful: dict[Key, int] = {}
-        self._expected: dict[Key, int] = {}
-        self._stopped: set[Key] = set()
+        self._log_ids: dict[TopicAndPartition, UUID] = {}
+        self._epochs: dict[TopicAndPartition, int] = {}
+        self._assigned: set[TopicAndPartition] = set()
+        self._joining: dict[TopicAndPartition, int] = {}
+        self._careful: dict[TopicAndPartition, int] = {}
+        self._expected: dict[TopicAndPartition, int] = {}
+        self._stopped: set[TopicAndPartition] = set()
         self._generation = 0
         self._recover_at: float | None = None
         self._failures = 0
@@ -249,7 +249,7 @@ class Lander(Intake):
         self._log.info("recovered", partitions=len(points.positions), stopped=len(points.stopped))
         return None
 
-    def _resume_points(self, keys: Iterable[Key]) -> ResumePoints:
+    def _resume_points(self, keys: Iterable[TopicAndPartition]) -> ResumePoints:
         points = resume_points(self._settings, self._connected(), self._admin, keys, carefully=self._is_careful)
         self._topic_ids |= points.topic_ids
         self._log_ids |= points.log_ids
@@ -265,7 +265,7 @@ class Lander(Intake):
 
     def _connected(self) -> psycopg.Connection:
         if self._db is None or self._db.closed or self._db.broken:
-            self._db = accounts.connect(self._settings.conninfo(role="headrace_lander"))
+            self._db = positions.connect(self._settings.conninfo(role="headrace_lander"))
         return self._db
 
     # --- rebalances, inside `consume` -----------------------------------------------------------------------------
@@ -325,7 +325,7 @@ class Lander(Intake):
         try:
             self._observe_lag()
             self._held_back.look(self._clock(), self._expected)
-            if self._stopped - accounts.stopped(self._connected()):
+            if self._stopped - positions.stopped(self._connected()):
                 self._reset("gap accepted")
             elif changed := self._changed_topics():
                 self._reset("topic changed", ", ".join(changed))
@@ -344,7 +344,7 @@ class Lander(Intake):
                 high = position  # there are but transaction markers behind it, which nobody is waiting for
             highs[self._topic_ids[consumed.topic], consumed.partition] = high
             metrics.LAG.labels(*key).set(max(0, high - position))
-        accounts.observe(self._connected(), highs)
+        positions.observe(self._connected(), highs)
 
     def _changed_topics(self) -> list[str]:
         reading = {topic for topic, _ in self._expected}

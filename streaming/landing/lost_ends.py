@@ -12,25 +12,24 @@ import psycopg
 from confluent_kafka import Consumer, Message
 
 from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing import accounts, fingerprints
+from contracts.topics import TOPICS, TopicAndPartition
+from streaming.landing import fingerprints, positions
 from streaming.runtime import lookup
 from streaming.runtime.reading import committed_records
 
 _CHUNK_RECORDS = 10_000
 
-Key = tuple[str, int]
-Bounds = Mapping[Key, tuple[int, int]]
+Bounds = Mapping[TopicAndPartition, tuple[int, int]]
 
 
 def lost_ends(
     settings: Settings,
     db: psycopg.Connection,
-    positions: Mapping[Key, accounts.Position],
+    stored: Mapping[TopicAndPartition, positions.Position],
     bounds: Bounds,
     *,
     carefully: bool = False,
-) -> dict[Key, int]:
+) -> dict[TopicAndPartition, int]:
     """The first offset that the broker lost, of each partition whose log does not hold what landed last.
 
     `bounds` are the first offset retained and the last stable offset of each partition; `carefully` as
@@ -39,15 +38,13 @@ def lost_ends(
     Raises:
         Transient: the broker did not answer.
     """
-    places = {
-        key: lookup.Place(each.next_offset, each.last_record, each.leader_epoch) for key, each in positions.items()
-    }
+    places = {key: lookup.Place(each.next_offset, each.last_record, each.leader_epoch) for key, each in stored.items()}
     with lookup.reader(settings) as reader:
         suspects = lookup.lost_before(settings, reader, places, bounds, _print_of, carefully=carefully)
-        return {key: _lost_from(settings, db, reader, positions[key], bounds[key]) for key in sorted(suspects)}
+        return {key: _lost_from(settings, db, reader, stored[key], bounds[key]) for key in sorted(suspects)}
 
 
-def fingerprint_of(settings: Settings, key: Key, first: int, end: int) -> bytes:
+def fingerprint_of(settings: Settings, key: TopicAndPartition, first: int, end: int) -> bytes:
     """The fingerprint of the records that a partition holds now in a range of offsets."""
     state, chunk = fingerprints.Fingerprint(), list[Message]()
     for message in committed_records(settings, *key, end, start=first):
@@ -62,7 +59,7 @@ def _lost_from(
     settings: Settings,
     db: psycopg.Connection,
     reader: Consumer,
-    position: accounts.Position,
+    position: positions.Position,
     bounds: tuple[int, int],
 ) -> int:
     key, (log_start, end) = (position.topic, position.partition), bounds
@@ -71,7 +68,7 @@ def _lost_from(
     if position.leader_epoch is not None:
         lost = lookup.first_newer(settings, reader, key, position.leader_epoch, low, lost)
     # All that is below is as it landed, if the last range that ends there is.
-    for link in accounts.chain(db, position.log_id, position.partition, lost):
+    for link in positions.chain(db, position.log_id, position.partition, lost):
         if link.next > lost or link.fingerprint is None:
             continue
         if link.first < log_start or fingerprint_of(settings, key, link.first, link.next) == link.fingerprint:
@@ -79,9 +76,9 @@ def _lost_from(
         lost = link.first
     if lost == position.next_offset:
         # Epochs do not show where, and no whole range differs: it is within the last one.
-        lost = max([low, *(link.first for link in accounts.chain(db, position.log_id, position.partition, lost)[:1])])
+        lost = max([low, *(link.first for link in positions.chain(db, position.log_id, position.partition, lost)[:1])])
     return lost
 
 
-def _print_of(key: Key, message: Message) -> bytes:
+def _print_of(key: TopicAndPartition, message: Message) -> bytes:
     return fingerprints.of_messages(TOPICS[key[0]], [message]).digest()

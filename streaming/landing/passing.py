@@ -11,14 +11,13 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from contracts.settings import Settings
+from contracts.topics import TopicAndPartition
 from streaming.landing import apart
-from streaming.landing.accounts import TopicChanged
+from streaming.landing.positions import TopicChanged
 from streaming.runtime import logs, metrics
 from streaming.runtime.careful.memory import CAREFUL_BYTES
 from streaming.runtime.careful.reader import CarefulReader, Stretch, Unreadable
 from streaming.runtime.topics import topic_ids
-
-Key = tuple[str, int]
 
 
 class Passing:
@@ -30,12 +29,12 @@ class Passing:
         self._admin = admin
         self._log = logs.logger(part="lander")
 
-    def next_batch(self, key: Key, position: int) -> Stretch | None:
+    def next_batch(self, key: TopicAndPartition, position: int) -> Stretch | None:
         """The batch at a position at which the client fails; None where there is none."""
         with CarefulReader(self._settings) as reader:
             return reader.next_batch(*key, position)
 
-    def stretches(self, key: Key, position: int) -> Iterator[Stretch]:
+    def stretches(self, key: TopicAndPartition, position: int) -> Iterator[Stretch]:
         """What follows a position, batch by batch, as far as a process may have read before it committed."""
         left = CAREFUL_BYTES
         with CarefulReader(self._settings) as reader:

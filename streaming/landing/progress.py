@@ -4,18 +4,16 @@ import time
 from collections.abc import Callable, Iterable
 
 from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing import accounts
+from contracts.topics import TOPICS, TopicAndPartition
+from streaming.landing import positions
 from streaming.landing.audit import scan
 from streaming.runtime import clients
 from streaming.runtime.topics import offset_bounds, topic_ids
 
 POLL_SECONDS = 0.2
 
-Key = tuple[str, int]
 
-
-def committed_ends(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> dict[Key, int]:
+def committed_ends(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> dict[TopicAndPartition, int]:
     """Last stable offset (exclusive) of every partition now."""
     admin = clients.admin(settings)
     present = topic_ids(admin, topics)
@@ -26,7 +24,7 @@ def committed_ends(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) ->
 
 def wait_until_landed(
     settings: Settings,
-    ends: dict[Key, int],
+    ends: dict[TopicAndPartition, int],
     *,
     timeout: float,
     on_progress: Callable[[int], None] | None = None,
@@ -56,9 +54,9 @@ def wait_until_landed(
         time.sleep(POLL_SECONDS)
 
 
-def _behind(settings: Settings, ends: dict[Key, int]) -> dict[Key, int]:
+def _behind(settings: Settings, ends: dict[TopicAndPartition, int]) -> dict[TopicAndPartition, int]:
     """Landing positions of the partitions that are below their end."""
-    with accounts.connection(settings.conninfo()) as db:
-        stored = accounts.positions(db, accounts.known_topics(db).values())
+    with positions.connection(settings.conninfo()) as db:
+        stored = positions.stored_positions(db, positions.known_topics(db).values())
     found = {key: stored[key].next_offset if key in stored else 0 for key in ends}
     return {key: position for key, position in found.items() if position < ends[key]}

@@ -20,7 +20,7 @@ from contracts.errors import Terminal
 from contracts.landing import FILE_TIME_FORMAT, LandedFile
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from streaming.landing import accounts, files
+from streaming.landing import files, positions
 from streaming.landing.batch import Buffer, Tables
 from streaming.landing.isolation import tables_of
 from streaming.runtime import clients
@@ -52,7 +52,7 @@ def rewrite(settings: Settings, path: str) -> LandedFile:
         Transient: Kafka or PostgreSQL is away.
         Terminal: no commit names the file, or Kafka does not hold its records any more.
     """
-    with accounts.connection(settings.conninfo()) as db:
+    with positions.connection(settings.conninfo()) as db:
         flush = _flush(db, path)
         _require_held(settings, flush, path)
         tables = _tables(settings, flush, path)

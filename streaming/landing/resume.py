@@ -12,13 +12,12 @@ import psycopg
 from confluent_kafka.admin import AdminClient
 
 from contracts.settings import Settings
-from streaming.landing import accounts
+from contracts.topics import TopicAndPartition
+from streaming.landing import positions
 from streaming.landing.lost_ends import lost_ends
 from streaming.landing.truncations import Truncation, truncate
 from streaming.runtime import logs, metrics
 from streaming.runtime.topics import leader_epochs, offset_bounds, topic_ids
-
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,20 @@ class ResumePoints:
     later one may stand where others have landed.
     """
 
-    positions: dict[Key, int]
-    stopped: dict[Key, str]
+    positions: dict[TopicAndPartition, int]
+    stopped: dict[TopicAndPartition, str]
     topic_ids: dict[str, UUID]
-    log_ids: dict[Key, UUID] = field(default_factory=dict[Key, UUID])
-    epochs: dict[Key, int] = field(default_factory=dict[Key, int])
+    log_ids: dict[TopicAndPartition, UUID] = field(default_factory=dict[TopicAndPartition, UUID])
+    epochs: dict[TopicAndPartition, int] = field(default_factory=dict[TopicAndPartition, int])
 
 
 def resume_points(
-    settings: Settings, db: psycopg.Connection, admin: AdminClient, keys: Iterable[Key], *, carefully: bool = False
+    settings: Settings,
+    db: psycopg.Connection,
+    admin: AdminClient,
+    keys: Iterable[TopicAndPartition],
+    *,
+    carefully: bool = False,
 ) -> ResumePoints:
     """Read, and where a partition is new begin, the positions of `keys` (topic name and partition).
 
@@ -54,19 +58,19 @@ def resume_points(
     # The epochs before all that is read: a later leader's records are noticed by theirs.
     epochs = leader_epochs(admin, [(topic, p) for topic in present for p in by_topic[topic]])
     bounds = offset_bounds(admin, [(topic, p) for topic in present for p in by_topic[topic]])
-    going: dict[Key, accounts.Position] = {}
-    stopped: dict[Key, str] = {}
+    going: dict[TopicAndPartition, positions.Position] = {}
+    stopped: dict[TopicAndPartition, str] = {}
     recorded: dict[str, UUID] = {}
     for topic, partitions in by_topic.items():
         topic_id = present.get(topic)
-        on_record = accounts.adopt(db, topic, topic_id) if topic_id else accounts.known_topics(db).get(topic)
+        on_record = positions.adopt(db, topic, topic_id) if topic_id else positions.known_topics(db).get(topic)
         if on_record is None:
             continue  # neither there now nor ever landed: nothing to resume
         recorded[topic] = on_record
         starts = {p: bounds[topic, p][0] for p in partitions if (topic, p) in bounds}
         if topic_id == on_record:
-            accounts.open_positions(db, topic, on_record, starts)
-        stored = accounts.positions(db, [on_record])
+            positions.open_positions(db, topic, on_record, starts)
+        stored = positions.stored_positions(db, [on_record])
         for partition in partitions:
             key = (topic, partition)
             position = stored.get(key)
@@ -74,7 +78,7 @@ def resume_points(
             if reason is None:
                 reason = _reason_to_stop(position, topic_id, on_record, bounds.get(key))
                 if reason is not None:
-                    accounts.stop(db, on_record, [partition], reason)
+                    positions.stop(db, on_record, [partition], reason)
             if reason is not None:
                 stopped[key] = reason
             elif position is not None:
@@ -85,7 +89,7 @@ def resume_points(
         lost = truncate(db, going[key], start)
         if lost is not None:
             _report(lost)
-        going[key] = accounts.positions(db, [going[key].topic_id])[key]
+        going[key] = positions.stored_positions(db, [going[key].topic_id])[key]
     return ResumePoints(
         positions={key: position.next_offset for key, position in going.items()},
         stopped=stopped,
@@ -108,7 +112,7 @@ def _report(lost: Truncation) -> None:
 
 
 def _reason_to_stop(
-    position: accounts.Position | None, topic_id: UUID | None, on_record: UUID, bounds: tuple[int, int] | None
+    position: positions.Position | None, topic_id: UUID | None, on_record: UUID, bounds: tuple[int, int] | None
 ) -> str | None:
     if topic_id is None:
         return "the topic was deleted"

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from contracts.landing import log_id
-from streaming.landing import accounts
+from streaming.landing import positions
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Truncation:
     detected_at: datetime
 
 
-def truncate(db: psycopg.Connection, position: accounts.Position, from_offset: int) -> Truncation | None:
+def truncate(db: psycopg.Connection, position: positions.Position, from_offset: int) -> Truncation | None:
     """Record that the broker has lost what landed from an offset on, and go on from there with a log of another id.
 
     None where the position has moved meanwhile: somebody else has seen to it.

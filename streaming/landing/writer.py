@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Transient
 from contracts.landing import LandedFile, LandingCommit, landing_path, quarantine_name
-from streaming.landing import accounts, files
+from streaming.landing import files, positions
 from streaming.landing.batch import Batch, Tables
 from streaming.landing.isolation import tables_of
 from streaming.runtime import logs, metrics
@@ -143,11 +143,11 @@ class Writer:
 
         try:
             self.outcomes.put(Landed(self._land(batch, tables)))
-        except accounts.Overtaken as error:
+        except positions.Overtaken as error:
             refused("overtaken", error)
-        except accounts.StaleFile as error:
+        except positions.StaleFile as error:
             refused("stale file", error)
-        except accounts.TopicChanged as error:
+        except positions.TopicChanged as error:
             refused("topic changed", error)
         except psycopg.OperationalError as error:
             self._disconnect()
@@ -164,7 +164,7 @@ class Writer:
 
     def _connected(self) -> psycopg.Connection:
         if self._db is None or self._db.closed:
-            self._db = accounts.connect(self._conninfo)
+            self._db = positions.connect(self._conninfo)
         return self._db
 
     def _write(self, folder: str, created_at: datetime, unique: str, rows: pl.DataFrame | None) -> LandedFile | None:
@@ -177,7 +177,7 @@ class Writer:
         topic = batch.topic.name
         db = self._connected()
         started = time.perf_counter()
-        created_at = accounts.clock(db)
+        created_at = positions.clock(db)
         # 4. Write one file of the rows, and one of what is quarantined, durably.
         unique = uuid4().hex
         landed = self._write(topic, created_at, unique, tables.landed)
@@ -187,9 +187,9 @@ class Writer:
         #    after they were read, so a topic recreated in between is noticed here.
         started = time.perf_counter()
         if topic_ids(self._admin, [topic]).get(topic) != batch.topic_id:
-            raise accounts.TopicChanged(topic)
+            raise positions.TopicChanged(topic)
         landing = LandingCommit(topic, batch.topic_id, tables.ranges, landed, quarantined)
-        accounts.commit(db, landing, file_created_at=created_at, event_times=tables.event_times)
+        positions.commit(db, landing, file_created_at=created_at, event_times=tables.event_times)
         failpoint("landing.committed")
         metrics.COMMIT_SECONDS.labels(topic).observe(time.perf_counter() - started)
         metrics.ROWS_LANDED.labels(topic).inc(landed.rows if landed else 0)

@@ -11,14 +11,12 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts.errors import Transient
 from contracts.settings import Settings
-from contracts.topics import TOPICS
+from contracts.topics import TOPICS, TopicAndPartition
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
 
 READ_SECONDS = 30.0
 _FORM = struct.Struct(">QIIII")
-
-Key = tuple[str, int]
 
 
 @contextmanager
@@ -32,8 +30,8 @@ def reader(settings: Settings) -> Iterator[Consumer]:
 
 
 def first_records(
-    settings: Settings, consumer: Consumer, offsets: Mapping[Key, int], *, carefully: bool = False
-) -> dict[Key, Message | None]:
+    settings: Settings, consumer: Consumer, offsets: Mapping[TopicAndPartition, int], *, carefully: bool = False
+) -> dict[TopicAndPartition, Message | None]:
     """The first committed record at or past an offset, by partition; None where the log ends before one.
 
     What no client can read is no record. `carefully` after an end for want of memory: what stands behind these records
@@ -42,7 +40,7 @@ def first_records(
     Raises:
         Transient: they could not be read in time.
     """
-    found: dict[Key, Message | None] = {}
+    found: dict[TopicAndPartition, Message | None] = {}
     if not offsets:
         return found
     if carefully:
@@ -67,7 +65,9 @@ def first_records(
     return found
 
 
-def _first_readable(settings: Settings, offsets: Mapping[Key, int]) -> dict[Key, Message | None]:
+def _first_readable(
+    settings: Settings, offsets: Mapping[TopicAndPartition, int]
+) -> dict[TopicAndPartition, Message | None]:
     with CarefulReader(settings) as careful:
         return {
             key: next((stretch.messages[0] for stretch in careful.read(*key, offset) if stretch.messages), None)
@@ -86,12 +86,12 @@ class Place(NamedTuple):
 def lost_before(
     settings: Settings,
     consumer: Consumer,
-    places: Mapping[Key, Place],
-    bounds: Mapping[Key, tuple[int, int]],
-    print_of: Callable[[Key, Message], bytes | str],
+    places: Mapping[TopicAndPartition, Place],
+    bounds: Mapping[TopicAndPartition, tuple[int, int]],
+    print_of: Callable[[TopicAndPartition, Message], bytes | str],
     *,
     carefully: bool = False,
-) -> set[Key]:
+) -> set[TopicAndPartition]:
     """The partitions whose log does not hold the record before the place any more: it ends before, or has another.
 
     `bounds` are the first offset retained and the last stable offset of each partition; `carefully` as
@@ -119,7 +119,7 @@ def _is_newer(message: Message | None, place: Place) -> bool:
     return epoch is not None and place.leader_epoch is not None and epoch > place.leader_epoch
 
 
-def first_newer(settings: Settings, consumer: Consumer, key: Key, epoch: int, low: int, high: int) -> int:
+def first_newer(settings: Settings, consumer: Consumer, key: TopicAndPartition, epoch: int, low: int, high: int) -> int:
     """The first offset from `low` to `high` at or past which no record of this leader epoch or an earlier one stands.
 
     By bisection: epochs never fall along a log. Never past `high`, wherever the next record stands.

@@ -13,14 +13,13 @@ from kafka.structs import TopicPartition
 from contracts import clock
 from contracts.errors import Terminal
 from contracts.settings import Settings
+from contracts.topics import TopicAndPartition
 from streaming.runtime import clients
 from streaming.runtime.topics import offset_bounds, uncommitted_ends
 from streaming.runtime.transactions import OVERDUE_SECONDS
 
 PATIENCE_SECONDS = 2.0
 """A transaction of other clients that is younger is most likely about to end."""
-
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,11 @@ class OpenTransaction:
 
 
 def open_transactions(
-    settings: Settings, admin: AdminClient, partitions: Iterable[Key], *, patience: float = PATIENCE_SECONDS
+    settings: Settings,
+    admin: AdminClient,
+    partitions: Iterable[TopicAndPartition],
+    *,
+    patience: float = PATIENCE_SECONDS,
 ) -> list[OpenTransaction]:
     """The transaction that holds readers back in each partition, where there is one that is older than `patience`.
 
@@ -113,7 +116,7 @@ def _patience(settings: Settings, transactional_id: str | None, patience: float)
     return max(patience, OVERDUE_SECONDS) if own else patience
 
 
-def _described(settings: Settings, held: Mapping[Key, tuple[int, int]]) -> list[OpenTransaction]:
+def _described(settings: Settings, held: Mapping[TopicAndPartition, tuple[int, int]]) -> list[OpenTransaction]:
     try:
         client = _admin(settings)
     except KafkaError:
@@ -150,7 +153,7 @@ def _described(settings: Settings, held: Mapping[Key, tuple[int, int]]) -> list[
         client.close()
 
 
-def _unknown(key: Key, bounds: tuple[int, int]) -> OpenTransaction:
+def _unknown(key: TopicAndPartition, bounds: tuple[int, int]) -> OpenTransaction:
     """Where the broker does not describe producers, or does not let this client ask."""
     stable, end = bounds
     return OpenTransaction(*key, stable, end - stable, None, None, None, None)

@@ -26,7 +26,7 @@ from headrace.stack.postgres import server_answers
 from headrace.stack.supervision import Supervisor
 from orchestration.instance import config as dagster
 from streaming.connect.applying import apply, configure
-from streaming.landing.accounts import prepare
+from streaming.landing.positions import prepare
 from streaming.runtime.clients import admin
 from streaming.runtime.health import broker_answers, connect_answers, wait_for_topics
 from streaming.runtime.topics import create_topics

@@ -18,7 +18,7 @@ from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS
 from operations.reconciliation.compare import Reconciliation
 from operations.reconciliation.stack import reconcile_stack
-from streaming.landing import accounts
+from streaming.landing import positions
 from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.runtime import clients
 from tests.corpus import CASES, valid_order
@@ -127,7 +127,7 @@ def trickle(settings: Settings, count: int, seconds: float) -> Iterator[None]:
 def wait_for_first_commit(settings: Settings, lander: LanderProcess) -> None:
     """Wait until the lander has landed something, or is dead."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while accounts.last_commit_id(settings.conninfo()) == 0 and lander.process.poll() is None:
+    while positions.last_commit_id(settings.conninfo()) == 0 and lander.process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -13,8 +13,8 @@ from contracts.decoding import InvalidRecord, decode, encode
 from contracts.ecommerce import CustomerBehavior
 from contracts.fields import fields_of
 from contracts.types import MONEY_SCALE, SUM_DIGITS
+from streaming.landing.byte_column import ByteColumn
 from streaming.landing.columnar import decode_batch
-from streaming.landing.packed import Packed
 from tests.integration.behavior_values import BEHAVIOR, VALUES
 from tests.integration.converter_verdicts import Converter, converter
 from tests.odd_json import odd_objects
@@ -42,7 +42,7 @@ def assert_agreed(connect: Converter, values: list[bytes]) -> None:
     """That all decoders take the same values, as the same rows."""
     strict = [strictly(value) for value in values]
     by_connect = [None if row is None else _row(row) for row in connect.rows(values)]
-    batch = decode_batch(CustomerBehavior, Packed.of(values, b"\n"))
+    batch = decode_batch(CustomerBehavior, ByteColumn.of(values, b"\n"))
     indices = range(len(values)) if batch.indices is None else batch.indices.tolist()
     by_column = dict(zip(indices, map(_row, batch.events.to_dicts()), strict=True))
     for place, (value, expected) in enumerate(zip(values, strict, strict=True)):
@@ -50,7 +50,7 @@ def assert_agreed(connect: Converter, values: list[bytes]) -> None:
         assert by_column.get(place) == expected, f"by column: {value[:2_000]!r}"
         if expected is not None:
             # In good company the columnar decoder takes its quick path where it can.
-            among = decode_batch(CustomerBehavior, Packed.of([GOOD, value], b"\n")).events.to_dicts()
+            among = decode_batch(CustomerBehavior, ByteColumn.of([GOOD, value], b"\n")).events.to_dicts()
             assert _row(among[1]) == expected, f"by column, in good company: {value[:2_000]!r}"
 
 

@@ -13,7 +13,7 @@ from contracts.decoding import decode
 from contracts.ecommerce import Order
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from streaming.landing import accounts
+from streaming.landing import positions
 from streaming.runtime import clients
 from streaming.runtime.health import wait_for_topics
 from streaming.runtime.topics import create_topics, topic_ids
@@ -114,8 +114,10 @@ def test_a_topic_written_by_transactions_has_no_lag_once_it_has_landed(fresh: Se
         producer.commit_transaction()
     with landing(fresh) as lander:
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while [(s.rows_landed, s.lag) for s in accounts.topic_states(fresh.conninfo()) if s.topic == TOPIC] != [(3, 0)]:
-            assert time.monotonic() < deadline, accounts.topic_states(fresh.conninfo())
+        while [(s.rows_landed, s.lag) for s in positions.topic_states(fresh.conninfo()) if s.topic == TOPIC] != [
+            (3, 0)
+        ]:
+            assert time.monotonic() < deadline, positions.topic_states(fresh.conninfo())
             time.sleep(0.1)
         produce(fresh, [valid_order(3)])
         assert_nothing_lost_or_repeated(fresh, 4)
@@ -195,7 +197,7 @@ def test_two_landers_of_one_group_killed_at_random_lose_and_repeat_nothing(fresh
 
 
 def stopped_reasons(settings: Settings) -> list[str]:
-    return [reason for state in accounts.topic_states(settings.conninfo()) for reason in state.stopped_partitions]
+    return [reason for state in positions.topic_states(settings.conninfo()) for reason in state.stopped_partitions]
 
 
 def wait_for_stop(settings: Settings, lander: LanderProcess) -> list[str]:

@@ -10,7 +10,7 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from operations.reconciliation.compare import Reconciliation
 from operations.reconciliation.stack import reconcile_stack
-from streaming.landing import accounts
+from streaming.landing import positions
 from streaming.landing.progress import committed_ends, wait_until_landed
 from streaming.landing.truncations import truncations_of
 from streaming.runtime import clients
@@ -59,7 +59,7 @@ def test_records_at_offsets_that_the_broker_lost_land_beside_those_it_lost(
     assert result.complete, result.as_json()
     assert (result.total("held"), result.total("truncated")) == (LEFT + SENT_AFTER, LANDED - LEFT)
     assert result.total("registered") == LANDED + SENT_AFTER == events_landed(fresh)
-    with accounts.connection(fresh.conninfo()) as db:
+    with positions.connection(fresh.conninfo()) as db:
         (lost,) = truncations_of(db)
     assert (lost.partition, lost.from_offset, lost.to_offset) == (0, LEFT, LANDED)
 

@@ -15,7 +15,7 @@ from contracts.settings import Settings
 from orchestration.instance import config as dagster
 from orchestration.instance.processes import PROCESS_TAG
 from orchestration.keys import table_key, topic_key
-from streaming.landing.accounts import adopt, connection
+from streaming.landing.positions import adopt, connection
 from tests.integration.landed import Landing
 from tests.integration.samples import order
 

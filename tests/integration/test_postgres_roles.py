@@ -26,7 +26,7 @@ from headrace.stack.files import write_file
 from headrace.stack.postgres import prepare_server, server_answers, server_command
 from streaming.connect import shop
 from streaming.connect.applying import prepare as prepare_deliveries
-from streaming.landing.accounts import prepare as prepare_accounts
+from streaming.landing.positions import prepare as prepare_accounts
 
 FORMER_PASSWORD = "of-before"
 FORMER_REGISTRY = """

@@ -188,7 +188,7 @@ def test_bad_input_becomes_dead_letters_with_its_reason_and_the_rest_goes_on(fre
         assert values[oversized] == 1
         assert (None, b"no key") in {(key, value) for _, key, value in dead}
         assert (None, b"long key") in {(key, value) for _, key, value in dead}
-    assert sum(share.dead_letters["processor error"] for share in shares.values()) == 0
+    assert sum(result.dead_letters["processor error"] for result in shares.values()) == 0
 
 
 def test_a_record_that_a_processor_cannot_take_is_refused_alone(fresh: Settings) -> None:

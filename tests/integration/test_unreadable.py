@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 
 from contracts.settings import Settings
-from streaming.landing import accounts, apart
+from streaming.landing import apart, positions
 from streaming.runtime import clients
 from streaming.runtime.careful.memory import EXIT_CODE
 from streaming.runtime.careful.reader import Unreadable
@@ -81,8 +81,8 @@ def test_a_batch_that_cannot_be_inflated_is_set_apart_and_passed(fresh: Settings
 
 def test_what_was_set_apart_of_a_log_that_lost_its_end_is_not_of_the_next_log(fresh: Settings) -> None:
     first, second = uuid4(), uuid4()
-    accounts.prepare(fresh.conninfo())
-    with accounts.connection(fresh.conninfo()) as db:
+    positions.prepare(fresh.conninfo())
+    with positions.connection(fresh.conninfo()) as db:
         # As in a home from before.
         db.execute("alter table landing.set_apart drop column log_id")
         db.execute("alter table landing.set_apart add primary key (topic_id, partition, first_offset, reader)")
@@ -91,8 +91,8 @@ def test_what_was_set_apart_of_a_log_that_lost_its_end_is_not_of_the_next_log(fr
             " reason, bytes) values (%s, %s, 0, 5, 7, 'lander', 2, 'damaged', 1)",
             (TOPIC, first),
         )
-    accounts.prepare(fresh.conninfo())
-    with accounts.connection(fresh.conninfo()) as db:
+    positions.prepare(fresh.conninfo())
+    with positions.connection(fresh.conninfo()) as db:
         apart.insert(db, first, Unreadable(TOPIC, 0, 5, 9, 4, "damaged", b"x"), log_id=second)
         apart.insert(db, first, Unreadable(TOPIC, 0, 5, 9, 4, "damaged", b"x"), log_id=second)
         assert apart.ranges(db, first) == {(first, 0): ((5, 7, 2),), (second, 0): ((5, 9, 4),)}

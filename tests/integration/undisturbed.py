@@ -13,16 +13,14 @@ from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from contracts.decoding import InvalidRecord, decode, encode
 from contracts.settings import Settings
-from contracts.topics import TOPICS
+from contracts.topics import TOPICS, TopicAndPartition
 from streaming.processors.processor import Processor
 from streaming.runtime import clients
 from streaming.runtime.dead_letters.letters import letter_of
-from streaming.runtime.processing.batch import Inputs, Share, process
+from streaming.runtime.processing.batch import Inputs, PartitionResult, process
 from streaming.runtime.processing.ledger import Ledger
 from tests.integration.processor_slots import Row, ledgers, read_all, state, wait_for_settled
 from tests.integration.slot_process import FIXED
-
-Key = tuple[str, int]
 
 
 class NoStore:
@@ -35,7 +33,7 @@ class NoStore:
         return {}
 
 
-def undisturbed(settings: Settings, processor: Processor) -> dict[Key, Share]:
+def undisturbed(settings: Settings, processor: Processor) -> dict[TopicAndPartition, PartitionResult]:
     """What the processor makes of each partition of its inputs as they are now."""
     inputs = {(topic, part): Inputs([], [], []) for topic in processor.inputs for part in range(_partitions(topic))}
     consumer = clients.consumer(settings, "test-reader", **{"enable.partition.eof": True})
@@ -54,7 +52,9 @@ def undisturbed(settings: Settings, processor: Processor) -> dict[Key, Share]:
     return {key: process(processor, key[0], each, NoStore(), FIXED) for key, each in inputs.items() if each.offsets}
 
 
-def assert_as_undisturbed(settings: Settings, processor: Processor, seen: Sequence[Row]) -> dict[Key, Share]:
+def assert_as_undisturbed(
+    settings: Settings, processor: Processor, seen: Sequence[Row]
+) -> dict[TopicAndPartition, PartitionResult]:
     """Outputs, state, dead letters and ledgers are those of an undisturbed run, and so is what a reader has `seen`."""
     expected = undisturbed(settings, processor)
     assert expected
@@ -66,39 +66,41 @@ def assert_as_undisturbed(settings: Settings, processor: Processor, seen: Sequen
     for topic in processor.inputs:
         assert state(settings, processor.name, topic) == {
             (partition, key): value
-            for (name, partition), share in expected.items()
-            for key, value in share.changes.items()
+            for (name, partition), result in expected.items()
+            for key, value in result.changes.items()
             if name == topic and value is not None
         }
         _assert_dead_letters(settings, processor, topic, expected)
     return expected
 
 
-def _assert_ledgers(books: dict[Key, Ledger], expected: dict[Key, Share]) -> None:
+def _assert_ledgers(books: dict[TopicAndPartition, Ledger], expected: dict[TopicAndPartition, PartitionResult]) -> None:
     told = {
         key: (each.next, each.inputs, each.used, each.outputs, each.drops, each.dead_letters, each.notes)
         for key, each in books.items()
     }
     assert told == {
-        key: (share.next_offset, share.inputs, share.used, len(share.outputs), *_counts(share))
-        for key, share in expected.items()
+        key: (result.next_offset, result.inputs, result.used, len(result.outputs), *_counts(result))
+        for key, result in expected.items()
     }
     assert all(each.balanced for each in books.values())
 
 
-def _counts(share: Share) -> tuple[dict[str, int], ...]:
-    return dict(share.drops), dict(share.dead_letters), dict(share.notes)
+def _counts(result: PartitionResult) -> tuple[dict[str, int], ...]:
+    return dict(result.drops), dict(result.dead_letters), dict(result.notes)
 
 
-def _assert_outputs(processor: Processor, rows: Sequence[Row], expected: dict[Key, Share]) -> None:
+def _assert_outputs(
+    processor: Processor, rows: Sequence[Row], expected: dict[TopicAndPartition, PartitionResult]
+) -> None:
     """The same outputs as a multiset; and of each key and input partition in the same order."""
-    places: defaultdict[tuple[Any, ...], list[tuple[Key, int]]] = defaultdict(list)
-    for source, share in expected.items():
-        for number, (key, value) in enumerate(share.outputs):
+    places: defaultdict[tuple[Any, ...], list[tuple[TopicAndPartition, int]]] = defaultdict(list)
+    for source, result in expected.items():
+        for number, (key, value) in enumerate(result.outputs):
             places[key, _told_by(processor, value)].append((source, number))
     found = [(key, told) for _, key, value in rows if (told := _told_by(processor, value)) is not None]
     assert Counter(found) == Counter({told: len(them) for told, them in places.items()})
-    last: dict[tuple[bytes | None, Key], int] = {}
+    last: dict[tuple[bytes | None, TopicAndPartition], int] = {}
     for key, value in found:
         source, number = places[key, value].pop(0)
         assert number > last.get((key, source), -1), f"{key!r} out of order"
@@ -123,7 +125,9 @@ def _told_by(processor: Processor, value: bytes | None) -> bytes | None:
     return encode(msgspec.structs.replace(event, scored_at=FIXED) if hasattr(event, "scored_at") else event)
 
 
-def _assert_dead_letters(settings: Settings, processor: Processor, topic: str, expected: dict[Key, Share]) -> None:
+def _assert_dead_letters(
+    settings: Settings, processor: Processor, topic: str, expected: dict[TopicAndPartition, PartitionResult]
+) -> None:
     consumer = clients.consumer(settings, "test-reader", **{"enable.partition.eof": True})
     consumer.assign([TopicPartition(TOPICS[topic].dead_letter, 0, OFFSET_BEGINNING)])
     found: list[tuple[str, str]] = []
@@ -138,9 +142,9 @@ def _assert_dead_letters(settings: Settings, processor: Processor, topic: str, e
     assert len(found) == len(set(found))
     wanted = Counter(
         (f"{topic}/{partition}", each.reason)
-        for (name, partition), share in expected.items()
+        for (name, partition), result in expected.items()
         if name == topic
-        for each in share.refused
+        for each in result.refused
     )
     assert Counter((origin.rpartition("/")[0], reason) for origin, reason in found) == wanted
 

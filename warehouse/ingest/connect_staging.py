@@ -16,7 +16,6 @@ import duckdb
 import psycopg
 import pyarrow as pa
 
-from contracts.accounts import Place, StagedAccount
 from contracts.delivery import (
     EARLIEST,
     LATEST,
@@ -30,6 +29,7 @@ from contracts.delivery import (
 )
 from contracts.errors import Transient
 from contracts.fields import fields_of
+from contracts.reconciliation import Place, StagedAccount
 from contracts.topics import TOPICS
 from warehouse.lake import Lake, quoted, watermarks
 from warehouse.lake.target import Target

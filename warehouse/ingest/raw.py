@@ -15,8 +15,8 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
-from contracts.accounts import RegisteredAccount
 from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
+from contracts.reconciliation import RegisteredAccount
 from contracts.topics import TOPICS, Case, Topic
 from warehouse.ingest import unregistered_files
 from warehouse.ingest.landed_files import CommittedFile, Landed, files_named, landed_since

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from contracts import dead_letters as headers
-from contracts.accounts import Place
 from contracts.delivery import Delivery
+from contracts.reconciliation import Place
 from contracts.topics import DEAD_LETTER_SUFFIX
 from warehouse.lake import Lake, quoted
 

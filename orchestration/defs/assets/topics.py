@@ -11,7 +11,7 @@ import dagster as dg
 from contracts.fields import fields_of
 from contracts.topics import DAY_MS, DEAD_LETTER_SUFFIX, TOPICS, Topic
 from orchestration.keys import topic_key
-from streaming.landing.accounts import TopicState
+from streaming.landing.positions import TopicState
 
 LAYER = "topics"
 

@@ -14,7 +14,7 @@ from contracts.settings import Settings
 from orchestration.defs.assets.topics import observation
 from orchestration.defs.jobs import BUILD, build_in_hand
 from orchestration.instance.processes import fail_abandoned_runs
-from streaming.landing.accounts import TopicState, last_commit_id, topic_states
+from streaming.landing.positions import TopicState, last_commit_id, topic_states
 from warehouse.ingest.connect_staging import last_stored_at
 from warehouse.lake.lock import is_followed
 

@@ -54,7 +54,7 @@ class Refused(NamedTuple):
 
 
 @dataclass
-class Share:
+class PartitionResult:
     """What a partition's records of one batch came to."""
 
     next_offset: int
@@ -72,25 +72,25 @@ class Share:
         return Counter(each.category for each in self.refused)
 
 
-def process(processor: Processor, topic: str, inputs: Inputs, base: Base, now: datetime) -> Share:
+def process(processor: Processor, topic: str, inputs: Inputs, base: Base, now: datetime) -> PartitionResult:
     """Run the processor over records of one partition.
 
     Raises:
         Transient, Terminal: the processor cannot work now, whatever the records.
     """
     view = View(base)
-    share = Share(inputs.offsets[-1] + 1, len(inputs.offsets), view.changes)
+    result = PartitionResult(inputs.offsets[-1] + 1, len(inputs.offsets), view.changes)
     for begin in range(0, len(inputs.offsets), CHUNK_RECORDS):
-        records = _decoded(topic, inputs, begin, share)
+        records = _decoded(topic, inputs, begin, result)
         try:
-            _take(_attempt(processor, topic, records, view, now), share)
+            _take(_attempt(processor, topic, records, view, now), result)
         except (Transient, Terminal):
             raise
         except Exception as error:  # noqa: BLE001  whatever a processor raises, the stream goes on
             _log_error(processor, topic, error)
-            _one_by_one(processor, topic, records, inputs.offsets, view, now, share)
-    share.refused.sort()
-    return share
+            _one_by_one(processor, topic, records, inputs.offsets, view, now, result)
+    result.refused.sort()
+    return result
 
 
 def letter_headers(
@@ -131,7 +131,7 @@ class _Attempt(NamedTuple):
     changes: Changes
 
 
-def _decoded(topic: str, inputs: Inputs, begin: int, share: Share) -> list[Record]:
+def _decoded(topic: str, inputs: Inputs, begin: int, result: PartitionResult) -> list[Record]:
     """Decode a chunk of the inputs."""
     decode = strict_decoder(cast("type[Event]", TOPICS[topic].contract))
     events: list[Event] = []
@@ -141,13 +141,13 @@ def _decoded(topic: str, inputs: Inputs, begin: int, share: Share) -> list[Recor
     is_event = [True] * len(offsets)
     for place, value in enumerate(values):
         if value is None:
-            share.drops[TOMBSTONE] += 1
+            result.drops[TOMBSTONE] += 1
             is_event[place] = False
             continue
         try:
             events.append(decode(value))
         except InvalidRecord as invalid:
-            share.refused.append(Refused(begin + place, invalid.category, str(invalid)))
+            result.refused.append(Refused(begin + place, invalid.category, str(invalid)))
             is_event[place] = False
     if len(events) < len(offsets):
         offsets, keys = list(compress(offsets, is_event)), list(compress(keys, is_event))
@@ -184,12 +184,12 @@ def _encoded(topic: str, outputs: Sequence[Output]) -> list[Encoded]:
     return list(zip(keys, values, strict=True))
 
 
-def _take(attempt: _Attempt, share: Share) -> None:
-    share.outputs += attempt.outputs
-    share.used += attempt.result.used
-    share.drops.update(attempt.result.drops)
-    share.notes.update(attempt.result.notes)
-    share.changes |= attempt.changes
+def _take(attempt: _Attempt, result: PartitionResult) -> None:
+    result.outputs += attempt.outputs
+    result.used += attempt.result.used
+    result.drops.update(attempt.result.drops)
+    result.notes.update(attempt.result.notes)
+    result.changes |= attempt.changes
 
 
 def _one_by_one(
@@ -199,17 +199,17 @@ def _one_by_one(
     offsets: Sequence[int],
     view: View,
     now: datetime,
-    share: Share,
+    result: PartitionResult,
 ) -> None:
     for record in records:
         try:
-            _take(_attempt(processor, topic, [record], view, now), share)
+            _take(_attempt(processor, topic, [record], view, now), result)
         except (Transient, Terminal):
             raise
         except Exception as error:  # noqa: BLE001
             category = error.category if isinstance(error, InvalidRecord) else "processor error"
             reason = f"output: {error}" if isinstance(error, InvalidRecord) else f"processor error: {_kind(error)}"
-            share.refused.append(Refused(bisect_left(offsets, record.offset), category, reason))
+            result.refused.append(Refused(bisect_left(offsets, record.offset), category, reason))
 
 
 def _kind(error: Exception) -> str:

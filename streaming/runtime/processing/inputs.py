@@ -6,16 +6,15 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from contracts.settings import Settings
+from contracts.topics import TopicAndPartition
 from streaming.runtime import logs, lookup, metrics
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.topics import offset_bounds
 
-Key = tuple[str, int]
-
 
 def lost_inputs(
-    settings: Settings, admin: AdminClient, ledgers: Mapping[Key, Ledger], *, carefully: bool = False
-) -> dict[Key, int]:
+    settings: Settings, admin: AdminClient, ledgers: Mapping[TopicAndPartition, Ledger], *, carefully: bool = False
+) -> dict[TopicAndPartition, int]:
     """The first offset lost, of each partition that does not hold the last record of its ledger any more.
 
     Found by leader epochs; without them it is the end of the log, or the ledger's own position where another record
@@ -29,7 +28,7 @@ def lost_inputs(
     places = {key: lookup.Place(book.next, book.last_record, book.leader_epoch) for key, book in ledgers.items()}
     with lookup.reader(settings) as reader:
         suspects = lookup.lost_before(settings, reader, places, bounds, _print_of, carefully=carefully)
-        lost: dict[Key, int] = {}
+        lost: dict[TopicAndPartition, int] = {}
         for key in sorted(suspects):
             (low, end), book = bounds[key], ledgers[key]
             high = max(low, min(book.next, end))
@@ -39,8 +38,13 @@ def lost_inputs(
 
 
 def held(
-    settings: Settings, admin: AdminClient, processor: str, ledgers: Mapping[Key, Ledger], *, carefully: bool = False
-) -> dict[Key, Ledger]:
+    settings: Settings,
+    admin: AdminClient,
+    processor: str,
+    ledgers: Mapping[TopicAndPartition, Ledger],
+    *,
+    carefully: bool = False,
+) -> dict[TopicAndPartition, Ledger]:
     """The ledgers; those begun again whose inputs the broker has lost, which is reported. `carefully`: as there.
 
     Raises:
@@ -63,5 +67,5 @@ def held(
     return found
 
 
-def _print_of(_key: Key, message: Message) -> str:
+def _print_of(_key: TopicAndPartition, message: Message) -> str:
     return lookup.record_print(message)

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from contracts.accounts import ProcessorAccount
 from contracts.errors import Transient
+from contracts.reconciliation import ProcessorAccount
 from contracts.settings import Settings
+from contracts.topics import TopicAndPartition
 from streaming.processors.processor import Processor
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE
@@ -22,10 +23,8 @@ POLL_SECONDS = 0.3
 READ_RECORDS = 10_000
 READ_SECONDS = 60.0
 
-Key = tuple[str, int]
 
-
-def read_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
+def read_ledgers(settings: Settings, processor: Processor) -> dict[TopicAndPartition, Ledger]:
     """The ledger of each input partition, as committed. Partitions that were never processed are left out.
 
     Raises:
@@ -41,7 +40,7 @@ def read_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
     }
 
 
-def begun_ledgers(settings: Settings, processor: Processor) -> dict[Key, Ledger]:
+def begun_ledgers(settings: Settings, processor: Processor) -> dict[TopicAndPartition, Ledger]:
     """The ledger of each partition of the inputs for which the processor has a changelog, read or not.
 
     Raises:
@@ -92,14 +91,16 @@ def wait_until_processed(settings: Settings, processor: Processor, *, timeout: f
     return True
 
 
-def _are_past(settings: Settings, books: dict[Key, Ledger], bounds: dict[Key, tuple[int, int]]) -> bool:
+def _are_past(
+    settings: Settings, books: dict[TopicAndPartition, Ledger], bounds: dict[TopicAndPartition, tuple[int, int]]
+) -> bool:
     behind = {key: (books[key].next if key in books else low, end) for key, (low, end) in bounds.items()}
     behind = {key: (position, end) for key, (position, end) in behind.items() if position < end}
     # What is left before an end may be transaction markers, which no position ever passes: then nothing can be read.
     return all(_nothing_to_read(settings, key, position, end) for key, (position, end) in behind.items())
 
 
-def _nothing_to_read(settings: Settings, key: Key, position: int, end: int) -> bool:
+def _nothing_to_read(settings: Settings, key: TopicAndPartition, position: int, end: int) -> bool:
     consumer = clients.one_off_consumer(settings, "headrace-look")
     consumer.assign([TopicPartition(*key, position)])
     try:

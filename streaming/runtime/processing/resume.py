@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Terminal, Transient
-from contracts.topics import TOPICS
+from contracts.topics import TOPICS, TopicAndPartition
 from streaming.processors.processor import Processor
 from streaming.runtime import logs
 from streaming.runtime.processing import changelog, ledger
@@ -21,8 +21,6 @@ from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import LEDGER_KEY, Store
 from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
 from streaming.runtime.transactions import CALL_SECONDS
-
-Key = tuple[str, int]
 
 ADDED_LATER = "partition added later"
 """Note in the ledgers of partitions that the contract does not have: keys moved to them, their state did not."""
@@ -90,7 +88,7 @@ class Topics:
                     meaning="Keys that moved begin without what the state of their former partition holds of them.",
                 )
 
-    def are_known(self, keys: Iterable[Key]) -> bool:
+    def are_known(self, keys: Iterable[TopicAndPartition]) -> bool:
         """Whether none of these partitions was added since they were last counted."""
         return all(partition < self._partitions.get(topic, 0) for topic, partition in keys)
 
@@ -102,7 +100,7 @@ class Topics:
             if present.get(name) != self.changelogs[topic]:
                 raise start_over(self._processor, f"The changelog {name} was deleted or created again.")
 
-    def ledgers(self, consumer: Consumer, stores: Mapping[Key, Store]) -> dict[Key, Ledger]:
+    def ledgers(self, consumer: Consumer, stores: Mapping[TopicAndPartition, Store]) -> dict[TopicAndPartition, Ledger]:
         """The ledger that each partition resumes from; `consumer` is a member of the processor's group.
 
         Raises:
@@ -133,7 +131,7 @@ class Found(NamedTuple):
     committed: int | None
 
 
-def ledger_of(processor: Processor, key: Key, raw: bytes | None, found: Found) -> Ledger:
+def ledger_of(processor: Processor, key: TopicAndPartition, raw: bytes | None, found: Found) -> Ledger:
     """The ledger to resume from: that of the state (`raw`), or where the partition was never processed a new one.
 
     Raises:
@@ -160,7 +158,7 @@ def ledger_of(processor: Processor, key: Key, raw: bytes | None, found: Found) -
     return book
 
 
-def expired(processor: Processor, key: Key, position: int, low: int) -> Terminal:
+def expired(processor: Processor, key: TopicAndPartition, position: int, low: int) -> Terminal:
     """The records at the position of a processor are not retained any more."""
     topic, partition = key
     return start_over(

@@ -2,7 +2,7 @@
 
     1. gather records, by partition; those of a partition that is revoked meanwhile are let go   (`_gather`)
     2. process: all in memory, over views of the stores                                          (`_process`)
-    3. begin the transaction; produce outputs, dead letters, state changes and, last, the ledger (`committing`)
+    3. begin the transaction; produce outputs, dead letters, state changes and, last, the ledger (`transaction`)
     4. wait until the broker has acknowledged them
     5. add the consumer group's offsets
     6. commit
@@ -24,6 +24,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from contracts import clock
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
+from contracts.topics import TopicAndPartition
 from streaming.processors.processor import Processor
 from streaming.runtime import clients, logs, metrics
 from streaming.runtime.arrival import arrivals
@@ -33,10 +34,10 @@ from streaming.runtime.failpoints import failpoint
 from streaming.runtime.lookup import content_print
 from streaming.runtime.processing import changelog, ledger, resume
 from streaming.runtime.processing.batch import Inputs, process
-from streaming.runtime.processing.committing import Aborted, Committer, Key, Part
 from streaming.runtime.processing.inputs import held
-from streaming.runtime.processing.owned import Owned, ledger_after, take_stretch
+from streaming.runtime.processing.partition_state import PartitionState, ledger_after, take_stretch
 from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
+from streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
 from streaming.runtime.topics import ask_topic_ids, leader_epochs, offset_bounds
 from streaming.runtime.transactions import CALL_SECONDS, RESTART
 
@@ -71,10 +72,10 @@ class Worker:
         self._folder = settings.root / "state" / processor.name / str(index)
         self._guard = MemoryGuard(settings.root / "state" / f"{processor.name}-{index}.full", MEMORY_BYTES)
         self._is_careful = False
-        self._careful: dict[Key, int] = {}
+        self._careful: dict[TopicAndPartition, int] = {}
         self._fatal = clients.FatalErrors()
         self._admin = clients.admin(settings)
-        self._owned: dict[Key, Owned] = {}
+        self._owned: dict[TopicAndPartition, PartitionState] = {}
         self._topics = resume.Topics(self._admin, processor)
         group = group_of(settings, processor.name)
         self._consumer: Consumer = clients.consumer(
@@ -118,8 +119,8 @@ class Worker:
                 self._step()
         finally:
             self._consumer.close()
-            for owned in self._owned.values():
-                owned.store.close()
+            for state in self._owned.values():
+                state.store.close()
         self._log.info("stopped")
 
     def _step(self) -> None:
@@ -128,14 +129,14 @@ class Worker:
         if self._suspicion is not None:
             self._look_again(self._suspicion)
             return
-        batch = {key: owned for key, owned in self._owned.items() if owned.gathered}
+        batch = {key: state for key, state in self._owned.items() if state.gathered}
         if not batch:
             return
         failpoint("processing.gathered")
         # A consumer does not notice that a topic was created anew: asked after the last record was taken.
         present_ids = ask_topic_ids(self._admin, self._processor.inputs)
         # 2. Process.
-        parts = self._process(batch)
+        commits = self._process(batch)
         failpoint("processing.processed")
         if present_ids() != self._topics.ids:
             name = self._processor.name
@@ -143,15 +144,15 @@ class Worker:
         # 3. to 6. The transaction.
         started = time.perf_counter()
         try:
-            reflected = self._committer.commit(parts, self._consumer.consumer_group_metadata())
+            reflected = self._committer.commit(commits, self._consumer.consumer_group_metadata())
         except Aborted:
             self._topics.require_changelogs()
             self._go_back()
             return
         # 7. Only now the stores.
-        self._store(parts, reflected)
+        self._store(commits, reflected)
         failpoint("processing.stored")
-        self._tell(parts, time.perf_counter() - started)
+        self._record_metrics(commits, time.perf_counter() - started)
 
     # --- 1. gathering ---------------------------------------------------------------------------------------------
 
@@ -178,7 +179,7 @@ class Worker:
 
     def _take(self, messages: list[Message]) -> int:
         """Take the records of partitions that are owned, at or past their position; returns their size."""
-        unreadable: set[Key] = set()
+        unreadable: set[TopicAndPartition] = set()
         if any(map(Message.error, messages)):
             for message in messages:
                 if (error := message.error()) is not None:
@@ -191,49 +192,49 @@ class Worker:
         for place, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
             end = begin + sum(1 for _ in run)
             taken, begin = messages[begin:end], end
-            owned = self._owned.get(place)  # pyright: ignore[reportArgumentType]  a record has a topic and partition
-            if owned is None:
+            state = self._owned.get(place)  # pyright: ignore[reportArgumentType]  a record has a topic and partition
+            if state is None:
                 continue
-            if (taken[0].offset() or 0) < owned.position:
-                taken = [message for message in taken if (message.offset() or 0) >= owned.position]
+            if (taken[0].offset() or 0) < state.position:
+                taken = [message for message in taken if (message.offset() or 0) >= state.position]
             if taken:
-                owned.gathered += taken
-                owned.position = (taken[-1].offset() or 0) + 1
-                if (taken[-1].leader_epoch() or 0) > (owned.epoch if owned.epoch is not None else MAX_EPOCH):
+                state.gathered += taken
+                state.position = (taken[-1].offset() or 0) + 1
+                if (taken[-1].leader_epoch() or 0) > (state.epoch if state.epoch is not None else MAX_EPOCH):
                     self._suspicion = "leader changed"
                 size += sum(map(len, taken))
         return size + sum(map(self._pass_unreadable, unreadable))
 
-    def _pass_unreadable(self, key: Key) -> int:
+    def _pass_unreadable(self, key: TopicAndPartition) -> int:
         """Read the batch at which the client fails carefully; returns the size of its records."""
-        owned, stretch = self._owned.get(key), None
-        if owned is None:
+        state, stretch = self._owned.get(key), None
+        if state is None:
             return 0
         try:
             with CarefulReader(self._settings) as reader:
-                stretch = reader.next_batch(*key, owned.position)
+                stretch = reader.next_batch(*key, state.position)
         except Transient as error:
             self._log.warning("cannot read carefully yet", error=str(error))  # the client fails there again
         if stretch is None:
             return 0
-        take_stretch(self._processor.name, owned, stretch)
-        self._seek(key, owned.position)
+        take_stretch(self._processor.name, state, stretch)
+        self._seek(key, state.position)
         return sum(map(len, stretch.messages))
 
-    def _gather_carefully(self, key: Key, left: int) -> None:
+    def _gather_carefully(self, key: TopicAndPartition, left: int) -> None:
         """After an end for want of memory: a batch of records that are read carefully; behind them the client reads."""
-        owned, size = self._owned[key], 0
+        state, size = self._owned[key], 0
         with CarefulReader(self._settings) as reader:
-            for stretch in reader.read(*key, owned.position):
-                take_stretch(self._processor.name, owned, stretch)
+            for stretch in reader.read(*key, state.position):
+                take_stretch(self._processor.name, state, stretch)
                 size += sum(map(len, stretch.messages))
                 left -= stretch.stored_bytes
                 if left <= 0:
                     break
-                if size >= BATCH_BYTES or len(owned.gathered) >= self._batch_records:
+                if size >= BATCH_BYTES or len(state.gathered) >= self._batch_records:
                     self._careful[key] = left
                     return
-        self._seek(key, owned.position)
+        self._seek(key, state.position)
         self._consumer.resume([TopicPartition(*key)])
 
     def _take_error(self, error: KafkaError) -> None:
@@ -246,55 +247,57 @@ class Worker:
 
     # --- 2. processing --------------------------------------------------------------------------------------------
 
-    def _process(self, batch: dict[Key, Owned]) -> dict[Key, Part]:
-        now, parts = self._clock(), dict[Key, Part]()
-        for key, owned in batch.items():
-            messages, owned.gathered = owned.gathered, []
+    def _process(self, batch: dict[TopicAndPartition, PartitionState]) -> dict[TopicAndPartition, PartitionCommit]:
+        now, commits = self._clock(), dict[TopicAndPartition, PartitionCommit]()
+        for key, state in batch.items():
+            messages, state.gathered = state.gathered, []
             inputs = Inputs(
                 list(map(Message.offset, messages)),  # pyright: ignore[reportArgumentType]  a record has an offset
                 list(map(Message.key, messages)),
                 list(map(Message.value, messages)),
                 arrivals(list(map(Message.timestamp, messages))) if self._by_arrival else None,
             )
-            share = process(self._processor, key[0], inputs, owned.store, now)
-            owned.ledger = ledger_after(owned.ledger, share, messages[-1])
-            parts[key] = Part(messages, share, ledger.encode(owned.ledger))
-        return parts
+            result = process(self._processor, key[0], inputs, state.store, now)
+            state.ledger = ledger_after(state.ledger, result, messages[-1])
+            commits[key] = PartitionCommit(messages, result, ledger.encode(state.ledger))
+        return commits
 
     # --- after the transaction ------------------------------------------------------------------------------------
 
-    def _store(self, parts: dict[Key, Part], reflected: dict[Key, int]) -> None:
-        for key, part in parts.items():
-            last = (reflected[key] - 1, *content_print(part.ledger))
+    def _store(
+        self, commits: dict[TopicAndPartition, PartitionCommit], reflected: dict[TopicAndPartition, int]
+    ) -> None:
+        for key, commit in commits.items():
+            last = (reflected[key] - 1, *content_print(commit.ledger))
             checkpoint = Checkpoint(self._topics.changelogs[key[0]], reflected[key], clock.now(), last)
             self._owned[key].committed = self._owned[key].ledger
-            self._owned[key].store.write({**part.share.changes, LEDGER_KEY: part.ledger}, checkpoint)
+            self._owned[key].store.write({**commit.result.changes, LEDGER_KEY: commit.ledger}, checkpoint)
 
     def _go_back(self) -> None:
         """Go on from the last commit."""
-        self._topics.ledgers(self._consumer, {key: owned.store for key, owned in self._owned.items()})  # or an end
-        for key, owned in self._owned.items():
-            owned.ledger = owned.committed
-            owned.gathered, owned.position = [], owned.ledger.next
-            self._seek(key, owned.ledger.next)
+        self._topics.ledgers(self._consumer, {key: state.store for key, state in self._owned.items()})  # or an end
+        for key, state in self._owned.items():
+            state.ledger = state.committed
+            state.gathered, state.position = [], state.ledger.next
+            self._seek(key, state.ledger.next)
 
     def _look_again(self, suspicion: str) -> None:
         """Go on from the last commit, or where the broker has lost what was read: from there."""
         self._log.warning("looking for lost inputs", reason=suspicion)
         self._topics.require_inputs()
-        books = {key: owned.committed for key, owned in self._owned.items()}
+        books = {key: state.committed for key, state in self._owned.items()}
         epochs = leader_epochs(self._admin, books)
         books_held = held(self._settings, self._admin, self._processor.name, books, carefully=self._is_careful)
         for key, (low, _) in offset_bounds(self._admin, books).items():
             if books_held[key].next < low:
                 raise resume.expired(self._processor, key, books_held[key].next, low)
-        for key, owned in self._owned.items():
-            owned.ledger, owned.committed, owned.epoch = books_held[key], books_held[key], epochs.get(key)
-            owned.gathered, owned.position = [], owned.ledger.next
-            self._seek(key, owned.position)
+        for key, state in self._owned.items():
+            state.ledger, state.committed, state.epoch = books_held[key], books_held[key], epochs.get(key)
+            state.gathered, state.position = [], state.ledger.next
+            self._seek(key, state.position)
         self._suspicion = None
 
-    def _seek(self, key: Key, offset: int) -> None:
+    def _seek(self, key: TopicAndPartition, offset: int) -> None:
         try:
             for attempt in stamina.retry_context(
                 on=KafkaException, attempts=None, timeout=CALL_SECONDS, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
@@ -305,18 +308,18 @@ class Worker:
             self._topics.require_inputs()
             raise Terminal(f"{key[0]} cannot be read again: {error.args[0].str()}.", remedy=RESTART) from error
 
-    def _tell(self, parts: dict[Key, Part], seconds: float) -> None:
+    def _record_metrics(self, commits: dict[TopicAndPartition, PartitionCommit], seconds: float) -> None:
         name = self._processor.name
-        for (topic, partition), part in parts.items():
-            share = part.share
-            metrics.PROCESSED.labels(name, topic).inc(share.inputs)
-            metrics.PRODUCED.labels(name).inc(len(share.outputs))
-            for reason, count in share.drops.items():
+        for (topic, partition), commit in commits.items():
+            result = commit.result
+            metrics.PROCESSED.labels(name, topic).inc(result.inputs)
+            metrics.PRODUCED.labels(name).inc(len(result.outputs))
+            for reason, count in result.drops.items():
                 metrics.DROPPED.labels(name, reason).inc(count)
-            for category, count in share.dead_letters.items():
+            for category, count in result.dead_letters.items():
                 metrics.DEAD_LETTERS.labels(name, category).inc(count)
             (_, high) = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            metrics.PROCESSOR_LAG.labels(name, topic, partition).set(max(high - share.next_offset, 0))
+            metrics.PROCESSOR_LAG.labels(name, topic, partition).set(max(high - result.next_offset, 0))
         metrics.TRANSACTION_SECONDS.labels(name).observe(seconds)
 
     # --- rebalances, inside `consume` -----------------------------------------------------------------------------
@@ -326,7 +329,7 @@ class Worker:
         if not self._topics.are_known(keys):
             self._topics.extend()
             self._committer.learn_partitions()
-        stores: dict[Key, Store] = {}
+        stores: dict[TopicAndPartition, Store] = {}
         try:
             with changelog.Restorer(
                 self._settings, self._admin, self._processor.name, self._topics.changelogs
@@ -344,7 +347,7 @@ class Worker:
         epochs = leader_epochs(self._admin, keys)
         name, carefully = self._processor.name, self._is_careful
         for key, book in held(self._settings, self._admin, name, ledgers, carefully=carefully).items():
-            self._owned[key] = Owned(stores[key], book, book.next, book, epochs.get(key))
+            self._owned[key] = PartitionState(stores[key], book, book.next, book, epochs.get(key))
         # The ledgers say where to go on: they were committed in the same transactions as the group's offsets.
         if self._is_careful:
             consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
@@ -355,25 +358,25 @@ class Worker:
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # No transaction is open here (1), so what was gathered of these partitions is simply not processed.
-        for owned in self._let_go(partitions):
-            owned.store.confirm()
-            owned.store.close()
+        for state in self._release(partitions):
+            state.store.confirm()
+            state.store.close()
         consumer.incremental_unassign(partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._log.warning("partitions lost", partitions=len(partitions))
         # Others may have gone on with them for a while, so their stores are as old as they are.
-        for owned in self._let_go(partitions):
-            owned.store.close()
+        for state in self._release(partitions):
+            state.store.close()
         consumer.incremental_unassign(partitions)
 
-    def _let_go(self, partitions: list[TopicPartition]) -> list[Owned]:
+    def _release(self, partitions: list[TopicPartition]) -> list[PartitionState]:
         found = [self._owned.pop((each.topic, each.partition), None) for each in partitions]
         for each in partitions:
             self._careful.pop((each.topic, each.partition), None)
-        return [owned for owned in found if owned is not None]
+        return [state for state in found if state is not None]
 
-    def _store_folder(self, key: Key) -> Path:
+    def _store_folder(self, key: TopicAndPartition) -> Path:
         return self._folder / key[0] / str(key[1])
 
 

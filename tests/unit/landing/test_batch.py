@@ -15,8 +15,8 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from contracts.landing import landing_schema
 from contracts.topics import TOPICS
 from streaming.landing.batch import Batch, Buffer, Tables, to_tables
+from streaming.landing.byte_column import ByteColumn
 from streaming.landing.files import write
-from streaming.landing.packed import Packed
 from tests.corpus import valid_order
 
 LANDED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -72,9 +72,9 @@ def batch_of(*values: bytes | None, headers: Any = None, topic: str = "orders") 
         log_ids=dict.fromkeys(firsts, topic_id),
         epochs=dict.fromkeys(firsts, 3),
         generation=0,
-        values=Packed.of(values, b"" if TOPICS[topic].is_dead_letter else b"\n"),
+        values=ByteColumn.of(values, b"" if TOPICS[topic].is_dead_letter else b"\n"),
         survey=None,
-        keys=Packed.of([b"k%d" % number for number in range(count)]),
+        keys=ByteColumn.of([b"k%d" % number for number in range(count)]),
         headers=[headers] * count,
         times=np.full(count, 1_700_000_000_123),
         partitions=np.array([number % 2 for number in range(count)], np.int32),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from contracts.decoding import InvalidRecord, decode
 from contracts.ecommerce import Customer, CustomerBehavior, Order, WebLog
 from contracts.types import Event
+from streaming.landing.byte_column import ByteColumn
 from streaming.landing.columnar import decode_batch
-from streaming.landing.packed import Packed
 from tests.corpus import CASES, GUESTS, NO_GUESTS, VALID, Case, valid_order
 
 
@@ -38,7 +38,7 @@ def _row(event: dict[str, Any]) -> dict[str, Any]:
 
 def by_column(contract: type[Event], values: list[bytes]) -> list[dict[str, Any] | str]:
     """What the columnar decoder makes of each value of a batch."""
-    decoded = decode_batch(contract, Packed.of(values, b"\n"))
+    decoded = decode_batch(contract, ByteColumn.of(values, b"\n"))
     verdicts: dict[int, dict[str, Any] | str] = {o.index: o.category for o in decoded.offenders}
     indices = range(len(values)) if decoded.indices is None else decoded.indices.tolist()
     verdicts |= dict(zip(indices, decoded.events.to_dicts(), strict=True))
@@ -62,13 +62,13 @@ def test_both_decoders_agree_on_the_whole_corpus_at_once() -> None:
 
 
 def test_a_good_batch_takes_the_quick_path() -> None:
-    assert decode_batch(Order, Packed.of([valid_order(number) for number in range(10)], b"\n")).indices is None
+    assert decode_batch(Order, ByteColumn.of([valid_order(number) for number in range(10)], b"\n")).indices is None
 
 
 def test_guests_land_as_guests_on_the_quick_path() -> None:
     values = [orjson.dumps({**VALID, "customer_id": word}) for word in (*GUESTS, *NO_GUESTS)]
     plain = [value for value in values if b"\\\\" not in value and b"\\t" not in value]
-    decoded = decode_batch(Order, Packed.of(plain, b"\n"))
+    decoded = decode_batch(Order, ByteColumn.of(plain, b"\n"))
     assert decoded.indices is None
     assert decoded.events["customer_id"].null_count() == len(GUESTS) - 2
     assert by_column(Order, plain) == [strictly(Order, value) for value in plain]

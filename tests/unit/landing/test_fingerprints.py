@@ -9,11 +9,11 @@ import pytest
 from contracts.landing import log_id
 from contracts.topics import TOPICS
 from streaming.landing import fingerprints
-from streaming.landing.accounts import Position
 from streaming.landing.batch import Batch
+from streaming.landing.byte_column import ByteColumn
 from streaming.landing.contents import Log, logs_of
 from streaming.landing.fingerprints import Fingerprint
-from streaming.landing.packed import Packed
+from streaming.landing.positions import Position
 from streaming.landing.truncations import Truncation
 
 VALUES = [b"a", None, b"", b"four", b"5", b"sixsix", None]
@@ -29,9 +29,9 @@ def batch(partitions: list[int], topic: str = "orders") -> Batch:
         log_ids=dict.fromkeys(partitions, topic_id),
         epochs=dict.fromkeys(partitions, 0),
         generation=0,
-        values=Packed.of(VALUES[:count], separator),
+        values=ByteColumn.of(VALUES[:count], separator),
         survey=None,
-        keys=Packed.of(KEYS[:count]),
+        keys=ByteColumn.of(KEYS[:count]),
         headers=[None] * count,
         times=np.arange(count, dtype=np.int64) + 1_000,
         partitions=np.array(partitions, np.int32),
@@ -44,7 +44,9 @@ def batch(partitions: list[int], topic: str = "orders") -> Batch:
 def one_by_one(places: list[int], topic: str = "orders") -> bytes:
     state, separator = Fingerprint(), b"" if TOPICS[topic].is_dead_letter else b"\n"
     for at in places:
-        state.update(np.array([at]), np.array([at + 1_000]), Packed.of([KEYS[at]]), Packed.of([VALUES[at]], separator))
+        state.update(
+            np.array([at]), np.array([at + 1_000]), ByteColumn.of([KEYS[at]]), ByteColumn.of([VALUES[at]], separator)
+        )
     return state.digest()
 
 
@@ -64,8 +66,8 @@ def test_any_other_record_has_another_fingerprint(change: str) -> None:
     state.update(
         np.array([3 + (change == "offset")]),
         np.array([1_003 + (change == "time")]),
-        Packed.of([b"kez" if change == "key" else b"key"]),
-        Packed.of([None if change == "null" else b"fouR" if change == "value" else b"four"], b"\n"),
+        ByteColumn.of([b"kez" if change == "key" else b"key"]),
+        ByteColumn.of([None if change == "null" else b"fouR" if change == "value" else b"four"], b"\n"),
     )
     assert state.digest() != one_by_one([3])
 

@@ -6,10 +6,9 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaError, Message
 
-from contracts.topics import TOPICS
+from contracts.topics import TOPICS, TopicAndPartition
 from streaming.landing.batch import Buffer
 from streaming.landing.intake import Intake
-from streaming.landing.resume import Key
 from streaming.runtime.careful.reader import Stretch
 from tests.unit.landing.test_batch import message
 
@@ -43,7 +42,7 @@ class Lander(Intake):
         self.resets: list[str] = []
         self.most_pending = 0
 
-    def take(self, *messages: Message, epochs: dict[Key, int]) -> None:
+    def take(self, *messages: Message, epochs: dict[TopicAndPartition, int]) -> None:
         self._epochs = epochs
         self._take(list(messages))
 

@@ -11,9 +11,9 @@ from contracts.topics import TOPICS
 from contracts.types import Event
 from streaming.landing import batch as batches
 from streaming.landing.batch import Batch, Buffer
+from streaming.landing.byte_column import ByteColumn
 from streaming.landing.columnar import Decoded, Survey, decode_batch
 from streaming.landing.isolation import tables_of
-from streaming.landing.packed import Packed
 from tests.corpus import valid_order
 
 POISON = b'{"poison": 1}'
@@ -33,7 +33,7 @@ def gathered(values: list[bytes | None], topic: str = "orders") -> Batch:
 def test_a_record_that_decoding_raises_for_is_quarantined_alone(
     monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
-    def raising(contract: type[Event], values: Packed, text: Survey | None = None) -> Decoded:
+    def raising(contract: type[Event], values: ByteColumn, text: Survey | None = None) -> Decoded:
         if POISON in values.all():
             raise kind("quotes the record")
         return decode_batch(contract, values, text)

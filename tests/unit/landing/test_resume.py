@@ -7,7 +7,7 @@ import pytest
 
 from contracts.settings import Settings
 from streaming.landing import resume
-from streaming.landing.accounts import Position
+from streaming.landing.positions import Position
 
 TOPIC_ID = UUID(int=1)
 
@@ -16,10 +16,10 @@ def test_what_another_lander_commits_meanwhile_is_not_taken_for_lost(monkeypatch
     ends = iter([10, 15])  # five records came after the bounds were read, and have landed before the position is
     held_against: list[tuple[int, int]] = []
 
-    class Accounts:
+    class Positions:
         adopt = staticmethod(lambda *_: TOPIC_ID)
         open_positions = staticmethod(lambda *_: None)
-        positions = staticmethod(
+        stored_positions = staticmethod(
             lambda *_: {("orders", 0): Position(TOPIC_ID, 0, "orders", 0, 15, None, TOPIC_ID, 0, 1, b"print")}
         )
 
@@ -27,7 +27,7 @@ def test_what_another_lander_commits_meanwhile_is_not_taken_for_lost(monkeypatch
         held_against.append(bounds["orders", 0])
         return {}
 
-    monkeypatch.setattr(resume, "accounts", Accounts)
+    monkeypatch.setattr(resume, "positions", Positions)
     monkeypatch.setattr(resume, "topic_ids", lambda *_: {"orders": TOPIC_ID})
     monkeypatch.setattr(resume, "leader_epochs", lambda *_: {})
     monkeypatch.setattr(resume, "offset_bounds", lambda *_: {("orders", 0): (0, next(ends))})

@@ -6,7 +6,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from contracts.accounts import CommittedRange, PartitionAccount, RegisteredAccount
+from contracts.reconciliation import CommittedRange, PartitionAccount, RegisteredAccount
 from operations.reconciliation.compare import PartitionResult, reconcile
 
 TOPIC_ID = uuid4()

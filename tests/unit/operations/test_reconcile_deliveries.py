@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from contracts.accounts import DeliveryAccount, Place, StagedAccount
+from contracts.reconciliation import DeliveryAccount, Place, StagedAccount
 from operations.reconciliation.compare import DeliveryResult, reconcile
 
 TOPIC, FORMER = UUID(int=1), UUID(int=2)

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from contracts.accounts import PartitionAccount, ProcessorAccount
+from contracts.reconciliation import PartitionAccount, ProcessorAccount
 from operations.reconciliation.compare import reconcile
 
 TOPIC_ID = uuid4()

@@ -7,7 +7,7 @@ import msgspec
 
 from orchestration.defs.assets.topics import observation
 from orchestration.defs.sensors.landing import OBSERVE_EVERY_SECONDS, Cursor, decide, read_cursor
-from streaming.landing.accounts import TopicState
+from streaming.landing.positions import TopicState
 
 
 def _state(landed: int = 10, lag: int | None = 0) -> TopicState:

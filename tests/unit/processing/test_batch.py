@@ -13,7 +13,15 @@ from contracts.ecommerce import Order
 from contracts.errors import Transient
 from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
 from streaming.processors.processor import Output, Processor, Record, Result, State
-from streaming.runtime.processing.batch import Inputs, Refused, Share, letter_headers, letter_key, letter_value, process
+from streaming.runtime.processing.batch import (
+    Inputs,
+    PartitionResult,
+    Refused,
+    letter_headers,
+    letter_key,
+    letter_value,
+    process,
+)
 from streaming.runtime.processing.ledger import Ledger
 from tests.corpus import CASES, valid_order
 from tests.integration.samples import order
@@ -62,7 +70,7 @@ class Moody:
         return result
 
 
-def batch(*values: bytes | None, processor: Processor | None = None) -> Share:
+def batch(*values: bytes | None, processor: Processor | None = None) -> PartitionResult:
     offsets = [3 * number + 7 for number in range(len(values))]  # markers and compaction leave holes
     inputs = Inputs(offsets, [b"k"] * len(values), list(values))
     return process(processor or Moody(), "orders", inputs, Nothing(), NOW)
@@ -74,12 +82,12 @@ def asked(what: str) -> bytes:
 
 def test_every_record_is_used_dropped_or_refused() -> None:
     values = [valid_order(1), None, *(case.value for case in REFUSED), valid_order(2)]
-    share = batch(*values)
-    assert (share.inputs, share.used, share.drops["tombstone"]) == (len(values), 2, 1)
-    assert [each.category for each in share.refused] == [case.refused_as for case in REFUSED]
-    assert [each.place for each in share.refused] == list(range(2, len(values) - 1))
-    assert share.next_offset == 7 + 3 * (len(values) - 1) + 1
-    assert len(share.outputs) == 2
+    result = batch(*values)
+    assert (result.inputs, result.used, result.drops["tombstone"]) == (len(values), 2, 1)
+    assert [each.category for each in result.refused] == [case.refused_as for case in REFUSED]
+    assert [each.place for each in result.refused] == list(range(2, len(values) - 1))
+    assert result.next_offset == 7 + 3 * (len(values) - 1) + 1
+    assert len(result.outputs) == 2
 
 
 @pytest.mark.parametrize(
@@ -92,10 +100,10 @@ def test_every_record_is_used_dropped_or_refused() -> None:
     ],
 )
 def test_a_record_that_cannot_be_taken_is_refused_alone_and_in_its_place(what: str, category: str, reason: str) -> None:
-    share = batch(valid_order(1), b"{", asked(what), valid_order(2), b"}")
-    assert [each.place for each in share.refused] == [1, 2, 4]
-    assert share.refused[1] == Refused(2, category, reason)
-    assert (share.used, len(share.outputs), share.changes) == (2, 2, {b"last": b"2"})
+    result = batch(valid_order(1), b"{", asked(what), valid_order(2), b"}")
+    assert [each.place for each in result.refused] == [1, 2, 4]
+    assert result.refused[1] == Refused(2, category, reason)
+    assert (result.used, len(result.outputs), result.changes) == (2, 2, {b"last": b"2"})
 
 
 def test_a_processor_that_cannot_work_now_refuses_nothing() -> None:
@@ -134,17 +142,17 @@ def test_a_dead_letter_larger_than_its_topic_takes_is_cut_and_says_so() -> None:
 
 
 def test_a_ledger_adds_up_over_batches() -> None:
-    share = batch(valid_order(1), b"{", None)
+    result = batch(valid_order(1), b"{", None)
     book = Ledger(topic_id=UUID(int=1), first=7, next=7)
     for _ in range(2):
         book = book.after(
-            share.next_offset,
-            inputs=share.inputs,
-            used=share.used,
-            outputs=len(share.outputs),
-            drops=share.drops,
-            dead_letters=share.dead_letters,
-            notes=share.notes,
+            result.next_offset,
+            inputs=result.inputs,
+            used=result.used,
+            outputs=len(result.outputs),
+            drops=result.drops,
+            dead_letters=result.dead_letters,
+            notes=result.notes,
         )
     assert (book.inputs, book.used, book.drops, book.dead_letters) == (6, 2, {"tombstone": 2}, {"malformed JSON": 2})
     assert book.balanced

@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from streaming.runtime.careful.reader import Stretch
 from streaming.runtime.processing import worker
 from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.owned import Owned
+from streaming.runtime.processing.partition_state import PartitionState
 
 KEY = ("orders", 0)
 
@@ -45,7 +45,7 @@ class Slot(worker.Worker):
         self._consumer: Any = SimpleNamespace(consume=consume, seek=lambda _: None, resume=lambda _: None)
         self._batch_records, self._stopping, self._suspicion = 10, False, None
         book, store = Ledger(UUID(int=1), 0, 0), SimpleNamespace(confirm=lambda: None, close=lambda: None)
-        self._owned = {KEY: Owned(store, book, 0, book)}  # pyright: ignore[reportArgumentType]
+        self._owned = {KEY: PartitionState(store, book, 0, book)}  # pyright: ignore[reportArgumentType]
         self._careful = {KEY: 100}
 
     def gather(self) -> int | None:

@@ -11,10 +11,10 @@ from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from streaming.processors.order_extractor import OrderExtractor
 from streaming.runtime import clients
-from streaming.runtime.processing import committing
-from streaming.runtime.processing.batch import Refused, Share
-from streaming.runtime.processing.committing import Aborted, Committer, Part
+from streaming.runtime.processing import transaction
+from streaming.runtime.processing.batch import PartitionResult, Refused
 from streaming.runtime.processing.store import LEDGER_KEY
+from streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
 from streaming.runtime.transactions import ANY_PARTITION
 from streaming.runtime.watchdog import EXIT_CODE
 from tests.unit.scripted_producer import Scripted
@@ -22,9 +22,13 @@ from tests.unit.scripted_producer import Scripted
 
 def commit(monkeypatch: pytest.MonkeyPatch, producer: Scripted) -> dict[tuple[str, int], int]:
     monkeypatch.setattr(clients, "producer", lambda *_, **__: producer)
-    share = Share(9, 2, {b"s": b"1", b"gone": None}, [(b"C", b"{}")], refused=[Refused(0, "malformed JSON", "why")])
-    part = Part([Message(topic="web_logs", partition=3, offset=7, key=b"k", value=b"bad")], share, b"the ledger")
-    return Committer(Settings(), OrderExtractor(), "test").commit({("web_logs", 3): part}, None)
+    result = PartitionResult(
+        9, 2, {b"s": b"1", b"gone": None}, [(b"C", b"{}")], refused=[Refused(0, "malformed JSON", "why")]
+    )
+    commit = PartitionCommit(
+        [Message(topic="web_logs", partition=3, offset=7, key=b"k", value=b"bad")], result, b"the ledger"
+    )
+    return Committer(Settings(), OrderExtractor(), "test").commit({("web_logs", 3): commit}, None)
 
 
 CALLS = ["begin_transaction", "flush", "send_offsets_to_transaction", "commit_transaction"]
@@ -92,17 +96,19 @@ def test_a_transaction_does_not_wait_long_for_headers_that_are_read_again(monkey
 
         def of(self, *_: object) -> list[tuple[str, bytes | None]]:
             asked[0] += 1
-            now[0] += committing.HEADER_SECONDS / 2
+            now[0] += transaction.HEADER_SECONDS / 2
             return [("read", b"again")]
 
     producer = Scripted()
     monkeypatch.setattr(clients, "producer", lambda *_, **__: producer)
-    monkeypatch.setattr(committing, "OddHeaders", OddHeaders)
-    monkeypatch.setattr(committing, "headers_of", lambda _: ([None], [0]))
-    monkeypatch.setattr(committing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(transaction, "OddHeaders", OddHeaders)
+    monkeypatch.setattr(transaction, "headers_of", lambda _: ([None], [0]))
+    monkeypatch.setattr(transaction.time, "monotonic", lambda: now[0])
     refused = [Refused(place, "malformed JSON", "why") for place in range(5)]
-    share = Share(5, 5, {}, [], refused=refused)
+    result = PartitionResult(5, 5, {}, [], refused=refused)
     messages = [Message(topic="web_logs", partition=3, offset=place, value=b"bad") for place in range(5)]
-    Committer(Settings(), OrderExtractor(), "test").commit({("web_logs", 3): Part(messages, share, b"book")}, None)
+    Committer(Settings(), OrderExtractor(), "test").commit(
+        {("web_logs", 3): PartitionCommit(messages, result, b"book")}, None
+    )
     assert asked == [2]
     assert sum(record[0] == "web_logs.dlq" for record in producer.records) == 5

@@ -7,13 +7,13 @@ from confluent_kafka import Message
 from streaming.runtime import logs, metrics
 from streaming.runtime.careful.reader import Stretch
 from streaming.runtime.lookup import record_print
-from streaming.runtime.processing.batch import Share
+from streaming.runtime.processing.batch import PartitionResult
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.store import Store
 
 
 @dataclass
-class Owned:
+class PartitionState:
     """A partition that this slot owns: its store, its ledger, the records gathered for the next batch, the offset
     after them, the ledger to go back to, and the leader epoch for which it holds (None where the broker sends none)."""
 
@@ -25,10 +25,10 @@ class Owned:
     gathered: list[Message] = field(default_factory=list[Message])
 
 
-def take_stretch(processor: str, owned: Owned, stretch: Stretch) -> None:
+def take_stretch(processor: str, state: PartitionState, stretch: Stretch) -> None:
     """Take what was read carefully: records, or a range that cannot be read."""
-    owned.gathered += stretch.messages
-    owned.position = stretch.next
+    state.gathered += stretch.messages
+    state.position = stretch.next
     if (bad := stretch.unreadable) is not None:
         metrics.SET_APART.labels(processor, bad.topic).inc()
         place = {"topic": bad.topic, "partition": bad.partition, "first": bad.first, "next": bad.next}
@@ -37,16 +37,16 @@ def take_stretch(processor: str, owned: Owned, stretch: Stretch) -> None:
         )
 
 
-def ledger_after(book: Ledger, share: Share, last: Message) -> Ledger:
+def ledger_after(book: Ledger, result: PartitionResult, last: Message) -> Ledger:
     """The ledger after a batch, whose last input is `last`."""
     return book.after(
-        share.next_offset,
-        inputs=share.inputs,
-        used=share.used,
-        outputs=len(share.outputs),
-        drops=share.drops,
-        dead_letters=share.dead_letters,
-        notes=share.notes,
+        result.next_offset,
+        inputs=result.inputs,
+        used=result.used,
+        outputs=len(result.outputs),
+        drops=result.drops,
+        dead_letters=result.dead_letters,
+        notes=result.notes,
         leader_epoch=last.leader_epoch(),
         last_record=record_print(last),
     )

@@ -8,11 +8,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
-from contracts.topics import TOPICS
+from contracts.topics import TOPICS, TopicAndPartition
 from streaming.processors.processor import Processor
 from streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
 from streaming.runtime.failpoints import failpoint
-from streaming.runtime.processing.batch import Headers, Share, letter_headers, letter_key, letter_value
+from streaming.runtime.processing.batch import Headers, PartitionResult, letter_headers, letter_key, letter_value
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.transactions import Transactions
@@ -20,19 +20,16 @@ from streaming.runtime.transactions import Transactions
 HEADER_SECONDS = 3.0
 """How long a transaction waits for headers that are read again: its time is limited, and so a batch would never end."""
 
-Key = tuple[str, int]
-"""An input partition: topic and number."""
-
 
 class Aborted(Exception):  # noqa: N818  an outcome, not a failure
     """The transaction was aborted; nothing of it will be seen."""
 
 
-class Part(NamedTuple):
+class PartitionCommit(NamedTuple):
     """What one input partition adds to a transaction: its records, what they came to, and its ledger after them."""
 
     messages: Sequence[Message]
-    share: Share
+    result: PartitionResult
     ledger: bytes
 
 
@@ -46,7 +43,7 @@ class Committer:
         self._transactions = Transactions(settings, transactional_id)
         self._odd_headers = OddHeaders(settings)
         self._headers_until = 0.0
-        self._reflected: dict[Key, int] = {}
+        self._reflected: dict[TopicAndPartition, int] = {}
 
     def start(self) -> None:
         """Fence former owners of the transactional id, and have what they left open aborted."""
@@ -56,7 +53,9 @@ class Committer:
         """Have the producer know partitions of the changelogs that were added since it began."""
         self._transactions.learn_partitions(self._changelogs.values())
 
-    def commit(self, parts: Mapping[Key, Part], group: object) -> dict[Key, int]:
+    def commit(
+        self, commits: Mapping[TopicAndPartition, PartitionCommit], group: object
+    ) -> dict[TopicAndPartition, int]:
         """Commit a batch with its offsets in the consumer group, whose metadata `group` is, as it is known now.
 
         Returns the offset in its changelog that each partition's state then reflects.
@@ -67,28 +66,30 @@ class Committer:
         """
         with self._transactions.watchdog:
             try:
-                return self._commit(parts, group)
+                return self._commit(commits, group)
             except KafkaException as error:
                 self._transactions.abort(error)
                 raise Aborted from error
 
-    def _commit(self, parts: Mapping[Key, Part], group: object) -> dict[Key, int]:
-        reflected: dict[Key, int] = {}
+    def _commit(
+        self, commits: Mapping[TopicAndPartition, PartitionCommit], group: object
+    ) -> dict[TopicAndPartition, int]:
+        reflected: dict[TopicAndPartition, int] = {}
         # 3. Begin, and produce everything that the batch came to.
         self._transactions.begin()
         self._headers_until = time.monotonic() + HEADER_SECONDS
-        for key, part in parts.items():
-            self._produce(key, part, reflected)
+        for key, commit in commits.items():
+            self._produce(key, commit, reflected)
         failpoint("processing.produced")
         # 4. Wait until the broker has it all; the reports tell the changelog's offsets.
         self._transactions.flush()
-        if len(reflected) < len(parts):
+        if len(reflected) < len(commits):
             raise Transient("Kafka did not take a batch in time.")
         failpoint("processing.flushed")
         self._require_whole(reflected)
         # 5. The offsets, under the generation of the group that this slot knows.
         self._transactions.send_offsets(
-            [TopicPartition(*key, part.share.next_offset) for key, part in parts.items()], group
+            [TopicPartition(*key, commit.result.next_offset) for key, commit in commits.items()], group
         )
         failpoint("processing.offsets_sent")
         # 6. Commit.
@@ -96,7 +97,7 @@ class Committer:
         failpoint("processing.committed")
         return reflected
 
-    def _require_whole(self, reflected: Mapping[Key, int]) -> None:
+    def _require_whole(self, reflected: Mapping[TopicAndPartition, int]) -> None:
         """A changelog that does not grow has lost its end, and with it changes that the stores have."""
         for (topic, partition), offset in reflected.items():
             if offset <= self._reflected.get((topic, partition), 0):
@@ -106,18 +107,20 @@ class Committer:
                 )
         self._reflected |= reflected
 
-    def _produce(self, key: Key, part: Part, reflected: dict[Key, int]) -> None:
-        (topic, partition), (messages, share, ledger) = key, part
+    def _produce(
+        self, key: TopicAndPartition, commit: PartitionCommit, reflected: dict[TopicAndPartition, int]
+    ) -> None:
+        (topic, partition), (messages, result, ledger) = key, commit
         changelog, send, send_all = self._changelogs[topic], self._transactions.send, self._transactions.send_all
-        send_all(self._output, share.outputs)
-        for refused in share.refused:
+        send_all(self._output, result.outputs)
+        for refused in result.refused:
             message = messages[refused.place]
             value, cut = letter_value(message.value())
             headers = letter_headers(
                 self._name, topic, partition, message.offset() or 0, refused, [*self._headers(message), *cut]
             )
             send(TOPICS[topic].dead_letter, value, letter_key(message.key()), headers=headers)
-        send_all(changelog, share.changes.items(), partition)
+        send_all(changelog, result.changes.items(), partition)
 
         def on_delivery(error: KafkaError | None, message: Message) -> None:
             if error is None:

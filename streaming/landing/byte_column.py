@@ -1,7 +1,7 @@
-"""Many byte strings in one piece of memory: how record values and keys wait for their flush.
+"""Many byte strings in one block of memory: how record values and keys are buffered until their flush.
 
 Hundreds of thousands of small objects, made by one thread and freed by another much later, cost more than the work on
-them: each is out of the processor's cache by then. Packed right after they were consumed, they are copied while hot.
+them: by then they are out of the CPU cache. Strings are packed right after they are consumed, while they are cached.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ NULL = -1
 
 
 @dataclass(frozen=True)
-class Packed:
+class ByteColumn:
     """Byte strings one behind another, with `separator` between each two; `lengths` are int64, `NULL` where null."""
 
     data: bytes
@@ -25,7 +25,7 @@ class Packed:
     separator: bytes = b""
 
     @classmethod
-    def of(cls, items: Sequence[bytes | None], separator: bytes = b"") -> "Packed":
+    def of(cls, items: Sequence[bytes | None], separator: bytes = b"") -> "ByteColumn":
         """Pack a list."""
         try:
             lengths = np.fromiter(map(len, items), np.int64, len(items))  # type: ignore[arg-type]  None: see below
@@ -36,7 +36,7 @@ class Packed:
             return cls(separator.join(present), lengths, separator)
 
     @classmethod
-    def concat(cls, parts: Sequence["Packed"]) -> "Packed":
+    def concat(cls, parts: Sequence["ByteColumn"]) -> "ByteColumn":
         """One piece out of several, of which there is at least one; all have the same separator."""
         if len(parts) == 1:
             return parts[0]
@@ -65,11 +65,11 @@ class Packed:
         """Every string."""
         return self.at(range(len(self)))
 
-    def without_nulls(self) -> "Packed":
+    def without_nulls(self) -> "ByteColumn":
         """What is not null."""
         if not self.is_null.any():
             return self
-        return Packed.of(self.at(np.flatnonzero(~self.is_null)), self.separator)
+        return ByteColumn.of(self.at(np.flatnonzero(~self.is_null)), self.separator)
 
     def series(self) -> pl.Series:
         """A binary column. For strings without a separator."""

@@ -14,9 +14,9 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from contracts.accounts import CommittedRange
 from contracts.errors import Transient
 from contracts.landing import LandingCommit, PartitionRange
+from contracts.reconciliation import CommittedRange
 from contracts.rights import grant, rights_needed
 from streaming.runtime.failpoints import failpoint
 
@@ -148,7 +148,7 @@ def open_positions(db: psycopg.Connection, topic: str, topic_id: UUID, starts: M
         )
 
 
-def positions(db: psycopg.Connection, topic_ids: Iterable[UUID]) -> dict[tuple[str, int], Position]:
+def stored_positions(db: psycopg.Connection, topic_ids: Iterable[UUID]) -> dict[tuple[str, int], Position]:
     """The positions of all partitions of these topics, by topic name and partition."""
     with db.cursor(row_factory=class_row(Position)) as cursor:
         cursor.execute(
@@ -270,7 +270,7 @@ def accept_gap(db: psycopg.Connection, topic: str, topic_id: UUID, log_starts: M
     with db.transaction():
         row = db.execute("select topic_id from landing.topics where topic = %s for update", (topic,)).fetchone()
         old_id = row[0] if row else topic_id
-        for position in sorted(positions(db, [old_id]).values(), key=lambda item: item.partition):
+        for position in sorted(stored_positions(db, [old_id]).values(), key=lambda item: item.partition):
             start = log_starts.get(position.partition, 0)
             if old_id != topic_id:
                 reason = position.stopped_reason or "topic recreated"
