@@ -27,9 +27,9 @@ def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> d
 
 
 def _kept_fresh(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
-    """With the policy that turns a table yellow, then red, when no build has brought it up to date for so long.
+    """The spec with a freshness policy: a warning, then a failure, if no build has updated the table for that long.
 
-    A build materializes every table, changed or not, and one comes every half hour at least: so what is stale means
+    A build materializes every table, changed or not, and runs at least every half hour. A stale table therefore means
     that builds fail or do not run.
     """
     window = timedelta(minutes=settings.fresh_minutes)

@@ -1,7 +1,7 @@
-"""A builder that stays: it builds whenever something has landed, in one process, and reports to Dagster.
+"""`headrace build --watch`: one process that builds after each landing commit and reports to Dagster.
 
-What a round is, is in `warehouse.build_cycle`. Reports are a materialization a table at most once a minute, with the
-rows of all rounds since the last: events stay in Dagster's log, and a busy table changes several times a minute.
+`warehouse.build_cycle` runs a round. Each table is reported as a materialization at most once a minute, with the rows
+of all rounds since the last report: events stay in Dagster's log, and a busy table changes several times a minute.
 """
 
 import time
@@ -34,12 +34,12 @@ log = structlog.get_logger(part="follow")
 
 
 def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None:
-    """Build until `stop` is set: a round that has begun is ended first. An absent PostgreSQL is waited for.
+    """Build until `stop` is set, which ends a running round early. Waits for an unavailable PostgreSQL.
 
     Raises:
-        Terminal: another builder follows already.
+        Terminal: another builder is watching already.
     """
-    # Both outlive a lost server: what was done before it went is reported, and published, after it came back.
+    # Both outlive a lost connection: finished work is reported and published after PostgreSQL is available again.
     reports, done = Reports(), Round(stale=True)
     while not stop.is_set():
         try:
@@ -50,7 +50,7 @@ def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None
                 lake.translated_errors(),
             ):
                 if not alone:
-                    raise Terminal("Another process follows already.", remedy="Stop it first; one is enough.")
+                    raise Terminal("Another process is watching already.", remedy="Stop it first.")
                 _follow(lake, instance, done, reports, stop, echo)
         except (Transient, OperationalError) as error:
             log.warning("waiting for PostgreSQL", reason=str(error))
@@ -66,18 +66,18 @@ def _follow(
         if newest != seen:
             started = time.monotonic()
             build_round(lake, done, stop.is_set)
-            _tell(done.changed, done.failed, time.monotonic() - started, echo)
+            _print(done.changed, done.failed, time.monotonic() - started, echo)
             reports.note(done)
             done.changed.clear()
             done.published = None
-            # A round that was ended early or failed in part is gone on with at the next commit, or the next start.
+            # A round that ended early or failed in part is resumed at the next commit or the next start.
             seen = newest
         reports.send(instance, lake.settings, time.monotonic())
         stop.wait(POLL_SECONDS)
     reports.send(instance, lake.settings, float("inf"))
 
 
-def _tell(changed: list[BuildResult], failed: dict[str, str], seconds: float, echo: Callable[[str], None]) -> None:
+def _print(changed: list[BuildResult], failed: dict[str, str], seconds: float, echo: Callable[[str], None]) -> None:
     rows = sum(result.inserted for result in changed if result.table.startswith("raw."))
     if changed:
         echo(f"{rows:,} records, {len(changed)} tables changed ({seconds:.1f} s)")
@@ -86,27 +86,27 @@ def _tell(changed: list[BuildResult], failed: dict[str, str], seconds: float, ec
 
 
 class Reports:
-    """What Dagster has not been told yet."""
+    """Results that have not been reported to Dagster yet."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, BuildResult] = {}
+        self._pending: dict[str, BuildResult] = {}
         self._published: PublishResult | None = None
         self._sent_at = float("-inf")
 
     def note(self, done: Round) -> None:
-        """Keep the results of a round for the next report, added to those that wait."""
+        """Add the results of a round to the next report."""
         for result in done.changed:
-            self._waiting[result.table] = added_up(self._waiting.get(result.table), result)
+            self._pending[result.table] = added_up(self._pending.get(result.table), result)
         self._published = done.published or self._published
 
     def send(self, instance: dg.DagsterInstance, settings: Settings, now: float) -> None:
-        """Report what waits, if the last report is long enough ago. What could not be reported goes on waiting."""
-        if not (self._waiting or self._published) or now - self._sent_at < REPORT_EVERY_SECONDS:
+        """Send the pending results if the last report is old enough. Results that could not be sent stay pending."""
+        if not (self._pending or self._published) or now - self._sent_at < REPORT_EVERY_SECONDS:
             return
-        for name, result in list(self._waiting.items()):
+        for name, result in list(self._pending.items()):
             metadata = build_metadata(result) | plot_metadata(settings, result)
             instance.report_runless_asset_event(dg.AssetMaterialization(table_key(name), metadata=metadata))
-            del self._waiting[name]
+            del self._pending[name]
             for check in result.checks:
                 instance.report_runless_asset_event(check_evaluation(name, check))
         if self._published is not None:

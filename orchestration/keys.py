@@ -14,7 +14,7 @@ TOPICS, MODELS = "kafka", "models"
 
 
 def topic_key(name: str) -> dg.AssetKey:
-    """The asset that stands for a topic."""
+    """The asset of a topic."""
     return dg.AssetKey([TOPICS, name])
 
 
@@ -24,7 +24,7 @@ def table_key(qualified: str) -> dg.AssetKey:
 
 
 def source_key(qualified: str) -> dg.AssetKey:
-    """The asset that makes a table: a topic's quarantine is registered together with its records."""
+    """The asset that materializes a table: a topic's quarantine is registered together with its records."""
     return table_key(qualified.removesuffix(_QUARANTINE) if qualified.startswith("raw.") else qualified)
 
 
@@ -34,7 +34,7 @@ def model_key(model: str, part: str) -> dg.AssetKey:
 
 
 def source_keys(qualified: str) -> list[dg.AssetKey]:
-    """The assets that a table is made after: what is in `meta` is measured of all raw tables."""
+    """The assets that a source of a table depends on: tables in `meta` measure all raw tables."""
     if qualified.startswith("meta."):
         return [table_key(raw.qualified) for raw in raw_tables()]
     return [source_key(qualified)]
@@ -46,5 +46,5 @@ def table_name(key: dg.AssetKey) -> str:
 
 
 def is_built(key: dg.AssetKey) -> bool:
-    """Whether a build makes the asset: it is a table or the published file, and no topic or model."""
+    """Whether a build materializes the asset: a table or the published file, not a topic or model."""
     return key.path[0] not in (TOPICS, MODELS)

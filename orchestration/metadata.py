@@ -1,4 +1,4 @@
-"""What Dagster shows of builds, models and the published file: metadata, put together by pure functions."""
+"""What Dagster shows of builds, models and the published file: metadata, composed by pure functions."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -43,9 +43,9 @@ def build_metadata(result: BuildResult) -> dict[str, Any]:
 
 
 def plot_metadata(settings: Settings, result: BuildResult) -> dict[str, Any]:
-    """The table's plot, where it has one: its address at the SQL server, which draws it when somebody looks.
+    """The table's plot, if it has one: its URL at the SQL server, which draws it on request.
 
-    The snapshot in it is for the browser, which would show what it has seen before.
+    The snapshot in the URL keeps the browser from showing a cached image.
     """
     if result.table not in PLOTS or not result.rows:
         return {}
@@ -77,7 +77,7 @@ def frame_metadata(frame: "Frame") -> dict[str, Any]:
 
 
 def version_metadata(version: "Version", trained: Trained) -> dict[str, Any]:
-    """What Dagster shows of a version: where it came from, and what it was made with."""
+    """What Dagster shows of a version: its data, code and parameters."""
     card = trained.card
     spans = {"trained_on": card.training, "judged_on": card.evaluation, "serving_fitted_on": card.serving}
     return {
@@ -90,7 +90,7 @@ def version_metadata(version: "Version", trained: Trained) -> dict[str, Any]:
 
 
 def evaluation_metadata(trained: Trained, frame: "Frame") -> dict[str, Any]:
-    """What Dagster shows of an evaluation: figures beside the baselines', and the plots as pictures."""
+    """What Dagster shows of an evaluation: figures compared with the baselines', and the plots as images."""
     from models import plots, training
     from models.importance import importance
 
@@ -108,16 +108,16 @@ def evaluation_metadata(trained: Trained, frame: "Frame") -> dict[str, Any]:
     }
 
 
-def figures_table(said: Mapping[str, Mapping[str, Measure]]) -> str:
+def figures_table(measured: Mapping[str, Mapping[str, Measure]]) -> str:
     """Figures with their intervals, a line for each model."""
-    names = list(next(iter(said.values())))
+    names = list(next(iter(measured.values())))
     lines = [f"| {' | '.join(['', *names])} |", "|---" * (len(names) + 1) + "|"]
-    for who, measures in said.items():
+    for name_of_model, measures in measured.items():
         cells = [
             f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})" if (each := measures.get(name)) else ""
             for name in names
         ]
-        lines.append(f"| {' | '.join([who, *cells])} |")
+        lines.append(f"| {' | '.join([name_of_model, *cells])} |")
     return "\n".join(lines)
 
 
@@ -129,19 +129,19 @@ def verdict_metadata(version: "Version", verdict: "Verdict") -> dict[str, Any]:
         "reason": verdict.reason,
         "rival": verdict.rival,
         "rows": verdict.rows,
-        "differences": dg.MetadataValue.md(figures_table({"in favour": verdict.differences}))
+        "differences": dg.MetadataValue.md(figures_table({"in favor": verdict.differences}))
         if verdict.differences
         else dg.MetadataValue.null(),
     }
 
 
 def drift_metadata(found: "list[Drift]") -> dict[str, Any]:
-    """What Dagster shows of drift: a line for each column, and a picture."""
+    """What Dagster shows of drift: a line for each column, and an image."""
     from models import plots
 
     if not found:
         return {"columns": 0}
-    lines = ["| column | index | most by chance | mean then | mean now |", "|---|---|---|---|---|"]
+    lines = ["| column | PSI | threshold by chance | reference mean | current mean |", "|---|---|---|---|---|"]
     for each in found:
         means = f"{each.reference_mean:.4g} | {each.current_mean:.4g}"
         lines.append(f"| {each.column} | {each.psi:.4f} | {each.threshold:.4f} | {means} |")

@@ -23,9 +23,9 @@ ROW_COUNT = "dagster/row_count"
 
 @dataclass(frozen=True)
 class BuildSummary:
-    """What came of a build. Tables are named with their schema, checks as `table: check`.
+    """The result of a build. Tables are named with their schema, checks as `table: check`.
 
-    `skipped` are the tables that were not built because one that they read failed.
+    `skipped` are the tables that were not built because one of their inputs failed.
     """
 
     success: bool
@@ -45,7 +45,8 @@ def build(
 ) -> BuildSummary:
     """Build everything, or only the tables selected (names with schema, such as `marts.sales_daily`).
 
-    `full` builds tables anew instead of by what changed. `echo` is told of each table as it finishes or fails.
+    `full` rebuilds tables from scratch instead of from what changed. `echo` is called with a line for each table that
+    finishes or fails.
 
     Raises:
         Terminal: a selected table does not exist.
@@ -57,15 +58,15 @@ def build(
     with opened(settings) as instance:
         fail_abandoned_runs(instance)
         if echo is not None:
-            instance.add_event_listener(run_id, lambda entry: _tell(entry.dagster_event, echo))
+            instance.add_event_listener(run_id, lambda entry: _print_event(entry.dagster_event, echo))
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
-            # A selection would bring in every check of its assets, those of the daily audit too.
+            # A selection would include every check of its assets, those of the daily audit too.
             asset_selection=None if select is None else [known[name] for name in names],
             run_config={
                 "resources": {"options": {"config": {"full": full}}},
-                # Dagster's log of the run is kept in its storage; the terminal is for `echo`.
+                # Dagster's log of the run is in its storage; the terminal is for `echo`.
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             tags=process_tag(run_id),
@@ -76,12 +77,12 @@ def build(
         if file in summary.skipped and _was_published(instance, started):
             summary = replace(summary, skipped=tuple(name for name in summary.skipped if name != file))
             if echo is not None:
-                echo(f"{file}: published; the tables that failed have the rows of their last build")
+                echo(f"{file}: published; tables that failed have the rows of their last successful build")
     return summary
 
 
 def _was_published(instance: dg.DagsterInstance, since: float) -> bool:
-    """Whether the run wrote the published file at its end, its asset being left out."""
+    """Whether the run, whose file asset was skipped, wrote the published file at its end."""
     event = instance.get_latest_materialization_event(FILE_KEY)
     return event is not None and event.timestamp >= since
 
@@ -95,7 +96,7 @@ def _selected(known: Iterable[str], select: Sequence[str] | None) -> list[str]:
 
 
 def summarize(events: Iterable[dg.DagsterEvent], names: Iterable[str], run_id: str) -> BuildSummary:
-    """What the events of a run that was to build these tables amount to."""
+    """The summary of a run that was to build these tables, from its events."""
     rows: dict[str, int] = {}
     built: set[str] = set()
     failed_steps: set[str] = set()
@@ -125,7 +126,7 @@ def summarize(events: Iterable[dg.DagsterEvent], names: Iterable[str], run_id: s
     )
 
 
-def _tell(event: dg.DagsterEvent | None, echo: Callable[[str], None]) -> None:
+def _print_event(event: dg.DagsterEvent | None, echo: Callable[[str], None]) -> None:
     if event is None:
         return
     if event.is_step_materialization and event.asset_key is not None:

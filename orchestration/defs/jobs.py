@@ -1,4 +1,4 @@
-"""The jobs: a build of the whole warehouse, the verification, upkeep. Which builds are in hand is told here too."""
+"""The jobs: builds, verification, maintenance, training. `in_hand` finds out whether a run of a job is unfinished."""
 
 import dagster as dg
 
@@ -12,8 +12,8 @@ from orchestration.keys import BUILD_JOB, MODELS, model_key
 VERIFY_JOB = "verify"
 AUDIT_JOB = "audit"
 IN_HAND = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
-# The sensor starts no second build for the same commits, so a run whose process died is tried again by the daemon. A
-# failed step is not (`instance.py`): it tries transient errors again itself (`retrying.py`), and others stay.
+# The sensor starts no second build for the same commits, so the daemon retries a run whose process died. It does not
+# retry a failed step (`instance/config.py`): steps retry transient errors themselves (`retries.py`).
 RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
 
 CHECKS_OF_MODELS = dg.AssetSelection.checks(*MODEL_CHECKS)
@@ -34,13 +34,13 @@ VERIFY = dg.define_asset_job(
     VERIFY_JOB,
     selection=dg.AssetSelection.checks(verify_topics),
     executor_def=dg.in_process_executor,
-    description="Compares, by offsets, what the topics hold with what landed and what is registered.",
+    description="Compares, by offsets, the records in the topics with those that landed and those that are registered.",
 )
 AUDIT = dg.define_asset_job(
     AUDIT_JOB,
     selection=dg.AssetSelection.checks(audit_rows),
     executor_def=dg.in_process_executor,
-    description="Checks all rows, whatever changed: keys of whole tables, and events that were told in two ways.",
+    description="Checks all rows, changed or not: keys of whole tables, and event IDs with conflicting records.",
 )
 
 
@@ -48,7 +48,7 @@ AUDIT = dg.define_asset_job(
     name="maintenance",
     executor_def=dg.in_process_executor,
     run_tags=RETRIES,
-    description="Merges small files, expires snapshots, deletes what nobody needs.",
+    description="Merges small files, expires snapshots, and deletes unused files.",
 )
 def MAINTENANCE() -> None:  # noqa: N802  a constant like the others
     maintain_warehouse()
@@ -57,7 +57,7 @@ def MAINTENANCE() -> None:  # noqa: N802  a constant like the others
 @dg.job(
     name="retention",
     executor_def=dg.in_process_executor,
-    description="Deletes the runs that finished longer ago than they are kept.",
+    description="Deletes finished runs that are older than the retention time.",
 )
 def RETENTION() -> None:  # noqa: N802
     clear_run_history()
@@ -67,7 +67,7 @@ CHECK_MODELS = dg.define_asset_job(
     "check_models",
     selection=CHECKS_OF_MODELS,
     executor_def=dg.in_process_executor,
-    description="Looks for drift since the champions were judged, and for skew between training and serving.",
+    description="Checks for drift since the champions were evaluated, and for skew between training and serving.",
 )
 
 
@@ -76,14 +76,14 @@ RESCORE = dg.define_asset_job(
     "rescore_behavior",
     selection=RESCORING,
     executor_def=dg.in_process_executor,
-    description="Scores the customers who went silent, so that they do not keep an old score.",
+    description="Scores inactive customers, so that they do not keep an old score.",
 )
 TRAIN = {
     model: dg.define_asset_job(
         f"train_{model}",
         selection=dg.AssetSelection.key_prefixes([MODELS, model]) - RESCORING - CHECKS_OF_MODELS,
         executor_def=dg.in_process_executor,
-        description=f"Makes the frame of {model}, trains, judges, and promotes what is better.",
+        description=f"Creates the training frame of {model}, trains and evaluates a version, promotes it if better.",
     )
     for model in SOURCES
 }
@@ -91,10 +91,10 @@ TRAINING_JOBS = [*TRAIN.values()]
 
 
 def build_in_hand(instance: dg.DagsterInstance) -> bool:
-    """Whether a build is queued or running, by whomever started."""
+    """Whether a build is queued or running."""
     return in_hand(instance, BUILD_JOB)
 
 
 def in_hand(instance: dg.DagsterInstance, job: str) -> bool:
-    """Whether a run of a job is queued or running, by whomever started."""
+    """Whether a run of a job is queued or running. Runs that were started by hand count."""
     return bool(instance.get_run_records(dg.RunsFilter(job_name=job, statuses=IN_HAND), limit=1))

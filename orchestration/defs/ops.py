@@ -1,4 +1,4 @@
-"""Ops that keep things small: the lake by `warehouse.maintenance.maintain`, and Dagster's own history of runs."""
+"""Maintenance ops: of the lake, by `warehouse.maintenance.maintain`, and of Dagster's own run history."""
 
 from datetime import datetime, timedelta
 
@@ -23,25 +23,25 @@ def maintain_warehouse(context: dg.OpExecutionContext, lake: dg.ResourceParam[La
     context.log.info(
         f"{done.merged_files} files merged, {done.expired_snapshots} snapshots expired, {done.deleted_files} files and"
         f" {done.deleted_landing_files} uncommitted ones deleted."
-        f" Before: {_told(done.before)}; after: {_told(done.after)}"
+        f" Before: {_described(done.before)}; after: {_described(done.after)}"
     )
     if done.rebuilt:
-        context.log.warning(f"These lag beyond what is kept and will be built in full: {', '.join(done.rebuilt)}.")
+        context.log.warning(f"These tables lag too far behind, so their next build is full: {', '.join(done.rebuilt)}.")
 
 
-def _told(storage: Storage) -> str:
+def _described(storage: Storage) -> str:
     return f"{storage.files} files, {storage.bytes / 1e6:.1f} MB, {storage.snapshots} snapshots"
 
 
 @dg.op
 def clear_run_history(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
-    """Delete the runs that are older than the setting says."""
+    """Delete the runs that are older than `run_history_days`."""
     before = clock.now() - timedelta(days=settings.run_history_days)
     context.log.info(f"{delete_runs(context.instance, before)} runs from before {before:%Y-%m-%d} deleted.")
 
 
 def delete_runs(instance: dg.DagsterInstance, before: datetime) -> int:
-    """Delete the finished runs that were created before; returns their number."""
+    """Delete the finished runs that were created before that time; returns their number."""
     count = 0
     while records := instance.get_run_records(
         dg.RunsFilter(created_before=before, statuses=FINISHED), limit=RUNS_AT_A_TIME

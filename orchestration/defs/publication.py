@@ -1,6 +1,6 @@
-"""The published file of a run: it is written whatever failed, with the tables that were built.
+"""The published file of a run. It is written even if tables failed, with the tables that were built.
 
-Dagster leaves out an asset when one that it waits for fails, so a run that ends without the file writes it then.
+Dagster skips an asset if one of its inputs fails, so a run whose file was skipped writes it at its end.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Publication:
         self.is_done = False
 
     def publish(self) -> PublishResult:
-        """Publish what is built.
+        """Publish the tables that are built.
 
         Raises:
             Transient: PostgreSQL is unavailable.
@@ -37,14 +37,14 @@ class Publication:
 
 
 def publication_of_run(context: dg.InitResourceContext) -> Iterator[Publication]:
-    """The published file of a run: where its asset was left out, it is written when the run ends."""
+    """The published file of a run: if its asset was skipped, it is written when the run ends."""
     publication = Publication(context.resources.settings, context.resources.lake)
     yield publication
     if not publication.is_done:
         try:
             result = publication.publish()
         except HeadraceError as error:
-            log.warning("what was built is not published", reason=str(error))
+            log.warning("publication failed", reason=str(error))
             return
         if context.instance is not None:
             event = dg.AssetMaterialization(FILE_KEY, metadata=file_metadata(result))

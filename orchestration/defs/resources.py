@@ -1,6 +1,6 @@
-"""What assets are handed: the lake, opened once a run, and the settings.
+"""Resources of assets: the settings, and the lake, which is opened once per run.
 
-dagster-duckdb's resource leaks its connection when an asset raises; this one closes the lake whatever happens.
+dagster-duckdb's resource leaks its connection when an asset raises; this one always closes the lake.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,11 +23,11 @@ class BuildOptions(dg.ConfigurableResource):  # pyright: ignore[reportMissingTyp
     """How a run builds; set in the launchpad, or by `headrace build`."""
 
     full: bool = False
-    """Build tables anew instead of by what changed."""
+    """Rebuild tables from scratch instead of from what changed."""
 
 
 def settings_resource(settings: Settings) -> dg.ResourceDefinition:
-    """The settings of one stack. Whatever runs asks for them, so this is where a run is marked with its process."""
+    """The settings of one stack. Every run requires them, so this is where a run is tagged with its process."""
 
     def given(context: dg.InitResourceContext) -> Settings:
         if context.run is not None and context.instance is not None:
@@ -44,7 +44,7 @@ def opened_lake(context: dg.InitResourceContext) -> Iterator[Lake]:
 
 
 def builds_of_run(context: dg.InitResourceContext) -> Ahead:
-    """The builds of a run: a job whose steps share this process has them done ahead."""
+    """The builds of a run. The build job's steps share this process, so its builds are prefetched."""
     wanted: Collection[str] = ()
     if context.run is not None and context.run.job_name == BUILD_JOB:
         selected = context.run.asset_selection

@@ -1,4 +1,4 @@
-"""Which errors a step is tried again for: `Transient` ones, and no others."""
+"""Which errors a step is retried for: `Transient` ones, and no others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ WAIT_SECONDS = 5
 
 @contextmanager
 def retried() -> Iterator[None]:
-    """Have Dagster try the step again, after a pause, when the block raises `Transient`. All else fails it at once."""
+    """Have Dagster retry the step, after a pause, if the block raises `Transient`. Other errors fail it at once."""
     try:
         yield
     except Transient as error:

@@ -1,4 +1,4 @@
-"""What runs by the clock: a build now and then in case the sensor missed something, reconciliation, and upkeep."""
+"""Schedules: fallback builds, reconciliation, maintenance, training and rescoring."""
 
 from collections.abc import Mapping
 
@@ -22,9 +22,9 @@ from orchestration.defs.jobs import (
 FALLBACK_CRON = "*/30 * * * *"
 AUDIT_CRON = "41 3 * * *"
 VERIFY_CRON = "17 * * * *"
-"""Hourly: a verification reads all that the topics retain."""
+"""Hourly: a verification reads everything that the topics retain."""
 MAINTENANCE_CRON = "40 * * * *"
-"""Hourly: the landers write a file every two seconds, and hundreds of small files are what makes builds slow."""
+"""Hourly: the landers write a file every two seconds, and hundreds of small files slow builds down."""
 RETENTION_CRON = "55 3 * * *"
 
 
@@ -33,7 +33,7 @@ RETENTION_CRON = "55 3 * * *"
     cron_schedule=FALLBACK_CRON,
     target=BUILD,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Builds even when no landing commit was noticed. Skips while a build is queued or running.",
+    description="Builds even if the sensor has detected no landing commit. Skips while a build is queued or running.",
 )
 def build_fallback(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     if build_in_hand(context.instance):
@@ -46,7 +46,7 @@ verify_hourly = dg.ScheduleDefinition(
     cron_schedule=VERIFY_CRON,
     target=VERIFY,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Compares, by offsets, what the topics hold with what landed and what is registered.",
+    description="Compares, by offsets, the records in the topics with those that landed and those that are registered.",
 )
 
 maintenance_regularly = dg.ScheduleDefinition(
@@ -68,7 +68,7 @@ audit_daily = dg.ScheduleDefinition(
     cron_schedule=AUDIT_CRON,
     target=AUDIT,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Checks all rows, whatever changed: keys of whole tables, and events that were told in two ways.",
+    description="Checks all rows, changed or not: keys of whole tables, and event IDs with conflicting records.",
 )
 
 TRAIN_CRONS: Mapping[Name, str] = {"behavior": "10 2 * * *", "intent": "30 2 * * *", "sentiment": "50 2 * * *"}
@@ -85,7 +85,7 @@ def train_daily(model: Name) -> dg.ScheduleDefinition:
         cron_schedule=TRAIN_CRONS[model],
         target=TRAIN[model],
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Trains anew where something has come since the last version. Skips while a training is in hand.",
+        description="Trains if there is new data since the latest version. Skips if a training is queued or running.",
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if in_hand(context.instance, TRAIN[model].name):
@@ -101,7 +101,7 @@ check_models_hourly = dg.ScheduleDefinition(
     cron_schedule=CHECK_MODELS_CRON,
     target=CHECK_MODELS,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Looks for drift since the champions were judged, and for skew between training and serving.",
+    description="Checks for drift since the champions were evaluated, and for skew between training and serving.",
 )
 
 rescore_daily = dg.ScheduleDefinition(
@@ -109,7 +109,7 @@ rescore_daily = dg.ScheduleDefinition(
     cron_schedule=RESCORE_CRON,
     target=RESCORE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Scores the customers who went silent, after the training of the day.",
+    description="Scores inactive customers, after the training of the day.",
 )
 
 TRAINING_SCHEDULES = [train_daily(model) for model in TRAIN_CRONS]

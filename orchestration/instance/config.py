@@ -1,7 +1,7 @@
 """Dagster's own installation within a stack: its home folder, its storage, and the processes that serve it.
 
 How a stack runs Dagster belongs here; what Dagster runs is in `orchestration.definitions`. Nothing in this module
-imports Dagster but the functions that open the instance, so that the command line stays quick.
+imports Dagster except the functions that open the instance, so that the command line starts quickly.
 """
 
 import os
@@ -27,7 +27,7 @@ DATABASE = "dagster"
 LOCATION = "headrace"
 MODULE = "orchestration.definitions"
 WAREHOUSE_POOL = "warehouse"
-"""The pool of everything that writes to the warehouse; the instance lets one run of it go at a time."""
+"""The pool of everything that writes to the warehouse; the instance runs one run of it at a time."""
 MODELS_POOL = "models"
 """The pool of trainings, which take all of a processor: one run of it at a time."""
 MAX_CONCURRENT_RUNS = 4
@@ -55,10 +55,10 @@ def code_socket(settings: Settings) -> Path:
 
 
 def storage_url(settings: Settings) -> str:
-    """Where Dagster stores, as SQLAlchemy wants it. libpq's own parameters (`passfile`, `sslmode`, …) go along.
+    """Where Dagster stores, as a SQLAlchemy URL. It includes libpq's own parameters (`passfile`, `sslmode`, …).
 
-    The driver is named because SQLAlchemy's default has become psycopg 3, whose errors dagster-postgres cannot tell
-    apart: it recognises a table created by another process by psycopg 2's `pgcode`.
+    The driver is named because SQLAlchemy's default is now psycopg 3, and dagster-postgres does not recognize its
+    errors: it detects a table created by another process by psycopg 2's `pgcode`.
     """
     parameters = {
         name: str(value) for name, value in conninfo_to_dict(settings.conninfo(DATABASE, "headrace_dagster")).items()
@@ -95,8 +95,8 @@ def instance_config(settings: Settings) -> dict[str, Any]:
             "max_runtime_seconds": MAX_RUNTIME_SECONDS,
             "poll_interval_seconds": POLL_SECONDS,
         },
-        # For runs that ask for it, and when their process died: a step that failed would fail again, but for transient
-        # errors, which it tries again itself.
+        # Only for runs with a retry tag whose process died: steps retry transient errors themselves, and other errors
+        # would fail again.
         "run_retries": {"enabled": True, "max_retries": 0, "retry_on_asset_or_op_failure": False},
         "freshness": {"enabled": True},
         "retention": {

@@ -1,7 +1,7 @@
-"""Every use of what Dagster keeps private: names and attributes that no release promises to keep.
+"""Every use of Dagster's private names and attributes, which may change in any release.
 
-They were read from Dagster `READ_FROM`. A test fails when another version is installed, so that each use is read again,
-and when a module beside this one has such a use.
+They were checked against Dagster `READ_FROM`. A test fails if another version is installed, so that each use is checked
+again, and if any other module has such a use.
 """
 
 import multiprocessing
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 READ_FROM = "1.13.27"
-"""The version of Dagster that these were read from."""
+"""The version of Dagster that the uses were checked against."""
 LOG_LEVEL = "WARNING"
 LIVE_DATA_POLL_MS = 2_000
 CONNECTION_AGE_SECONDS = 3_600
 
 
 class _Pooled:
-    """One connection is kept, and found alive before each use; more are made while they are needed."""
+    """Keeps one connection open and tests it before each use; opens more while they are needed."""
 
     def __init__(self, postgres_url: str, **more: Any) -> None:
         super().__init__(postgres_url, **more)  # pyright: ignore[reportCallIssue]  of the storage beside it
@@ -67,10 +67,10 @@ class _ScheduleStorage(_Pooled, PostgresScheduleStorage):
 
 
 class PooledStorage(DagsterPostgresStorage):
-    """Dagster's storage in PostgreSQL, over connections that are kept: what `dagster.yaml` names.
+    """Dagster's storage in PostgreSQL, over pooled connections; named in `dagster.yaml`.
 
     Dagster opens a connection for each statement everywhere but in its web server. A build writes 600 events, each in
-    several statements: 15 ms an event with a connection for each statement, 1 ms with one that is kept.
+    several statements: 15 ms per event with a connection for each statement, 1 ms with a pooled one.
     """
 
     def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:

@@ -78,7 +78,7 @@ def test_landed_records_are_built_and_reported_also_after_postgresql_was_killed(
     process = follower()
     wait(lambda: orders(fresh) == 1, "the first build", process)
     assert is_followed(fresh.conninfo())
-    with pytest.raises(Terminal, match="follows already"):
+    with pytest.raises(Terminal, match="watching already"):
         follow(fresh, Event(), lambda _: None)
     landing.land("orders", [order("2", ("A", 1, "2.50"))])
     wait(lambda: orders(fresh) == 2, "the second build", process)

@@ -1,8 +1,7 @@
-"""The models as assets: each one's frame, the version trained from it, its evaluation, and the champion.
+"""The models as assets: the training frame, the version trained from it, its evaluation, and the champion.
 
-All four are one step, since a training that is refused half-way has nothing to hand on; partitions are days, and the
-frame of a day holds nothing that came after it, so that past cutoffs can be backfilled. Plots are in the metadata as
-pictures. What is shown is put together by the pure functions at the end.
+All four are one step, because a training that is refused halfway has no output. Partitions are days. The frame of a day
+holds nothing later than that day, so past cutoffs can be backfilled. Plots are embedded in the metadata as images.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
     from models.registry.store import Registry
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2009-01-01", end_offset=1)
-"""A day's frame is of what was known at its end; the end of today is now."""
+"""A day's frame holds what was known at the end of that day; the end of today is now."""
 TRAINED_CHECK = "training_is_possible"
 CASES: Mapping[Name, Case] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
 NEW_DATA_ONLY = "headrace/new_data_only"
-"""Tag of runs that have nothing to do where nothing has come since the last version."""
+"""Tag of runs that train only if there is new data since the latest version."""
 
 Yielded = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
@@ -40,7 +39,7 @@ Yielded = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
     deps=[model_key("behavior", "champion"), table_key("core.orders")],
     group_name="ecommerce/models",
     kinds={"kafka"},
-    description="Scores of customers who went silent, as of the latest order, to the topic `customer_behavior`.",
+    description="Scores inactive customers as of the latest order; writes to the topic `customer_behavior`.",
     pool=MODELS_POOL,
 )
 def rescoring(settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]):
@@ -56,9 +55,14 @@ def _model(name: Name) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{name}_training",
         specs=[
-            _spec(name, frame, [table_key(each) for each in SOURCES[name]], "Rows of features, and what came after."),
+            _spec(
+                name,
+                frame,
+                [table_key(each) for each in SOURCES[name]],
+                "Rows of features and outcomes.",
+            ),
             _spec(name, version, [frame], "The model trained from the frame, registered as a version."),
-            _spec(name, evaluation, [version], "How it does on the later window, beside the baselines."),
+            _spec(name, evaluation, [version], "Metrics on the later window, compared with the baselines."),
             _spec(name, champion, [evaluation], "Whether it became champion, and why."),
         ],
         check_specs=[
@@ -104,13 +108,13 @@ def _spec(name: Name, key: dg.AssetKey, deps: list[dg.AssetKey], description: st
 
 
 def end_of(day: str) -> datetime | None:
-    """The moment up to which a day's frame knows; None, which is now, for a day that is not over."""
+    """The cutoff of a day's frame; None, which means now, for a day that is not over."""
     end = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
     return end if end <= clock.now() else None
 
 
 def _last_seen(registry: "Registry", model: Name, tags: Mapping[str, str]) -> datetime | None:
-    """Where a run is for new data only: the time that the latest version knew up to."""
+    """The `as_of` of the latest version, if the run is for new data only."""
     versions = registry.versions(model) if NEW_DATA_ONLY in tags else []
     return registry.card(versions[0]).frame.as_of if versions else None
 

@@ -1,7 +1,7 @@
-"""Kafka's topics as external assets: what Dagster shows of the streams, and how it reports on them.
+"""Kafka's topics as external assets: what Dagster shows of the streams.
 
-Dagster neither makes nor polls topics. Their state comes from the lander's accounts in PostgreSQL, and arrives here as
-`TopicState`s that a sensor passes in.
+Dagster neither creates nor polls topics. A sensor reads their state from the landing positions in PostgreSQL and passes
+it in as `TopicState`s.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ LAYER = "topics"
 
 
 def topic_specs(topics: Iterable[Topic] = tuple(TOPICS.values())) -> list[dg.AssetSpec]:
-    """One external asset a topic, dead letters included."""
+    """One external asset per topic, dead-letter topics included."""
     return [_spec(topic) for topic in topics]
 
 
@@ -51,13 +51,13 @@ def _spec(topic: Topic) -> dg.AssetSpec:
 
 def _description(topic: Topic) -> str:
     if topic.contract is None:
-        meant_for = topic.name.removesuffix(DEAD_LETTER_SUFFIX)
-        return f"Records refused on their way into `{meant_for}`, with the reason in their headers."
+        intended = topic.name.removesuffix(DEAD_LETTER_SUFFIX)
+        return f"Records rejected on their way into `{intended}`, with the reason in their headers."
     return (topic.contract.__doc__ or topic.name).strip()
 
 
 def observation(state: TopicState) -> dg.AssetObservation:
-    """What is reported of a topic: how far its landing is and how far behind."""
+    """The observation of a topic: how far its landing has progressed, and its lag."""
     metadata: dict[str, dg.MetadataValue] = {
         "rows_landed": dg.MetadataValue.int(state.rows_landed),
         "quarantined": dg.MetadataValue.int(state.quarantined),

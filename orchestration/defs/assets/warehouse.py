@@ -1,7 +1,7 @@
 """The warehouse as assets: raw tables, what Connect delivers, core, marts, and the published file.
 
-Each asset is a few lines around a public function of `warehouse`; what is shown of a build is put together by the pure
-functions at the end.
+Each asset is a few lines around a public function of `warehouse`; `orchestration.metadata` composes what Dagster shows
+of a build.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from warehouse.tables import Table, all_tables
 
 
 def warehouse_assets() -> list[dg.AssetsDefinition]:
-    """Every asset that a build makes, in no particular order."""
+    """Every asset that a build materializes, in no particular order."""
     raw, tables = raw_tables(), all_tables()
     return [
         *(_raw_asset(each) for each in raw),
@@ -67,11 +67,11 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
         check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
-    def taken(builds: dg.ResourceParam[Ahead]):
+    def loaded(builds: dg.ResourceParam[Ahead]):
         with retried():
             return _materialization(table, builds.load(table.qualified))
 
-    return taken
+    return loaded
 
 
 def _table_asset(table: Table) -> dg.AssetsDefinition:

@@ -1,5 +1,6 @@
-"""Checks of the champions: whether the data has moved since they were judged, and whether the stream serves what they
-were trained on. They read a lot, so they are a job of their own; `sensors` looks at what they found.
+"""Checks of the champions: drift of the data since their evaluation, and skew between training and serving.
+
+They read a lot of data, so they have a job of their own. A sensor reads their results.
 """
 
 import dagster as dg
@@ -21,7 +22,7 @@ def _drift_check(name: Name) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=model_key(name, "champion"),
         name=DRIFT_CHECK,
-        description="Population stability of scores and features, against what chance gives for so many rows.",
+        description="Population stability index of scores and features; the threshold depends on the numbers of rows.",
     )
     def drifted(settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
         found = drift_of(settings, lake, name)
@@ -39,7 +40,7 @@ def _drift_check(name: Name) -> dg.AssetChecksDefinition:
 @dg.asset_check(
     asset=model_key("behavior", "champion"),
     name=SKEW_CHECK,
-    description="Features of the latest scores, recomputed in the warehouse as of the moments that they name.",
+    description="Features of the latest scores, recomputed in the warehouse as of the time of each score.",
 )
 def serves_what_was_trained_on(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     found = skew(lake)

@@ -1,8 +1,8 @@
-"""Asset checks: what the tables promise of themselves and of each other, and the reconciliation of the topics.
+"""Asset checks: each table's own checks, references between tables, and the reconciliation of the topics.
 
-A table's own checks are part of its build, so they are part of its step; blocking ones fail it, and undo what it wrote.
-References are checked once both ends are built. `verify` reads all that a topic retains, so it is a step and a job of
-its own; it stands on the topic, which no build makes.
+A table's own checks are part of its build, so they are part of its step. A failed blocking check fails the step and
+rolls the table back. References are checked after both tables are built. `verify` reads everything that a topic
+retains, so it has a step and a job of its own; its asset is the topic.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ def own_check_specs(table: Table) -> list[dg.AssetCheckSpec]:
 
 
 def reference_check_definitions(tables: Iterable[Table]) -> list[dg.AssetChecksDefinition]:
-    """The reference checks, one step a table that has any. They wait for the tables referred to, which may be later."""
+    """The reference checks, one step for each table that has any. They run after the tables that they refer to."""
     return [_references_of(table) for table in tables if table.references]
 
 
@@ -60,7 +60,7 @@ def _spec(table: Table, check: Check, additional_deps: list[dg.AssetKey] | None 
 
 
 def check_result(qualified: str, result: CheckResult, *, is_warning: bool = False) -> dg.AssetCheckResult:
-    """What Dagster is told of a check."""
+    """The result of a check, as a step reports it."""
     return dg.AssetCheckResult(
         asset_key=table_key(qualified),
         check_name=result.check.name,
@@ -72,15 +72,15 @@ def check_result(qualified: str, result: CheckResult, *, is_warning: bool = Fals
 
 
 def check_evaluation(qualified: str, result: CheckResult) -> dg.AssetCheckEvaluation:
-    """The same, told outside of a run."""
-    told = check_result(qualified, result)
+    """The result of a check, as it is reported outside of a run."""
+    reported = check_result(qualified, result)
     return dg.AssetCheckEvaluation(
         asset_key=table_key(qualified),
         check_name=result.check.name,
-        passed=told.passed,
-        severity=told.severity,
-        description=told.description,
-        metadata=told.metadata,
+        passed=reported.passed,
+        severity=reported.severity,
+        description=reported.description,
+        metadata=reported.metadata,
         blocking=result.check.is_blocking,
     )
 
@@ -91,7 +91,7 @@ def check_evaluation(qualified: str, result: CheckResult) -> dg.AssetCheckEvalua
         dg.AssetCheckSpec(
             VERIFY_CHECK,
             asset=topic_key(name),
-            description="By offsets: what the topic retains has landed once and is registered once.",
+            description="By offsets: every record that the topic retains has landed once and is registered once.",
         )
         for name in TOPICS
     ],
@@ -108,7 +108,7 @@ def verify_topics(
 
 
 def verification(topic: str, outcome: Reconciliation) -> dg.AssetCheckResult:
-    """How one topic adds up: an error when anything is lost, repeated or damaged, a warning when it is only behind."""
+    """The check result of one topic: an error if records are lost, duplicated or damaged, a warning if it only lags."""
     counts = ("held", "landed", "registered", "quarantined", "expired", "given_up", "pending", "unregistered")
     faults = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")
     behind = outcome.total("pending") + outcome.total("unregistered")
@@ -116,7 +116,7 @@ def verification(topic: str, outcome: Reconciliation) -> dg.AssetCheckResult:
         f"partition {each.partition}: {each.stopped_reason}" for each in outcome.partitions if each.stopped_reason
     ]
     if outcome.sound:
-        description = f"{behind} records are still on their way." if behind else "All adds up."
+        description = f"{behind} records are in transit." if behind else "All adds up."
     else:
         found = [f"{outcome.total(name)} {name}" for name in faults if outcome.total(name)]
         description = "; ".join([*found, *stopped])

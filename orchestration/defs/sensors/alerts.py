@@ -1,4 +1,4 @@
-"""Failed runs are posted to a webhook, where one is set. The payload suits chat services, which show `text`."""
+"""Posts failed runs to a webhook, if one is set. The payload suits chat services, which show `text`."""
 
 import re
 from typing import Any
@@ -24,35 +24,41 @@ def alert_on_failure(context: dg.RunFailureSensorContext, settings: dg.ResourceP
     if settings.alert_webhook is None:
         return dg.SkipReason("HEADRACE_ALERT_WEBHOOK is not set.")
     if context.dagster_run.tags.get(WILL_RETRY) == "true":
-        return dg.SkipReason("The run is tried again.")
+        return dg.SkipReason("The run will be retried.")
     failed = {event.step_key: _reason(event) for event in context.get_step_failure_events() if event.step_key}
     run_id, job = context.dagster_run.run_id, context.dagster_run.job_name
     payload = alert(settings, job, run_id, failed, context.failure_event.message or "")
     if problem := post(settings.alert_webhook, payload):
-        context.log.error(f"The webhook did not take the failure of run {run_id}: {problem}.")
+        context.log.error(f"Failed to post the failure of run {run_id} to the webhook: {problem}.")
     return None
 
 
 def alert(settings: Settings, job: str, run_id: str, failed: dict[str, str], message: str) -> dict[str, Any]:
-    """What is posted of a failed run: nothing of data, settings or environment, and no secret that an error repeats."""
+    """The payload for a failed run: no data, settings or environment, and no secret that an error message repeats."""
     steps = {step.replace("__", ".", 1): redacted(reason) for step, reason in failed.items()}
-    told = "; ".join(f"{step}: {reason}" for step, reason in steps.items()) or redacted(message)
+    reasons = "; ".join(f"{step}: {reason}" for step, reason in steps.items()) or redacted(message)
     url = f"http://{HOST}:{settings.port('dagster')}/runs/{run_id}"
-    return {"text": f"Headrace: {job} failed. {told} {url}", "job": job, "run_id": run_id, "steps": steps, "url": url}
+    return {
+        "text": f"Headrace: {job} failed. {reasons} {url}",
+        "job": job,
+        "run_id": run_id,
+        "steps": steps,
+        "url": url,
+    }
 
 
 def redacted(text: str) -> str:
-    """The first line of an error, of bounded length, without what looks like a credential."""
+    """The first line of an error, of bounded length, with anything that looks like a credential removed."""
     return _SECRET.sub("[…]", text.strip().split("\n", 1)[0])[:MAX_ERROR]
 
 
 def post(url: str, payload: dict[str, Any]) -> str | None:
-    """Post the payload; returns what went wrong, if anything. The address is a secret, so it is not repeated."""
+    """Post the payload; returns the error, if any. The URL is a secret, so the error does not contain it."""
     try:
-        answer = httpx.post(url, json=payload, timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        response = httpx.post(url, json=payload, timeout=TIMEOUT_SECONDS, follow_redirects=False)
     except httpx.HTTPError as error:
         return type(error).__name__
-    return None if answer.is_success else f"it answered {answer.status_code}"
+    return None if response.is_success else f"HTTP status {response.status_code}"
 
 
 def _reason(event: dg.DagsterEvent) -> str:

@@ -1,4 +1,4 @@
-"""The sensor that trains a model early where the drift check found that its data has moved."""
+"""The sensor that trains a model before its schedule if the drift check fails."""
 
 import dagster as dg
 
@@ -18,20 +18,20 @@ DRIFT_TICK_SECONDS = 60
     jobs=list(TRAIN.values()),
     minimum_interval_seconds=DRIFT_TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Trains a model before its day when the drift check finds that the data has moved, once a day at most.",
+    description="Trains a model before its schedule if the drift check fails, at most once a day.",
 )
 def drift_retrains(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     day = f"{clock.now():%Y-%m-%d}"
     moved = [model for model in SOURCES if drift_was_found(context.instance, model)]
-    # The key lets each day's request of a model through once, however often the check fails.
+    # The run key limits a model to one request a day, however often the check fails.
     requests = [
         dg.RunRequest(run_key=f"{model} {day}", job_name=TRAIN[model].name, partition_key=day) for model in moved
     ]
-    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "Nothing has moved.")
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "No drift.")
 
 
 def drift_was_found(instance: dg.DagsterInstance, model: Name) -> bool:
-    """Whether the last drift check of a model found any, and nothing was trained since."""
+    """Whether the latest drift check of a model failed and no version was trained since."""
     key = dg.AssetCheckKey(model_key(model, "champion"), DRIFT_CHECK)
     failed = failed_at(instance, key)
     if failed is None:

@@ -1,6 +1,6 @@
-"""What happens on new landing commits: topics are observed, and a build is started.
+"""The sensor on landing commits: it observes the topics and starts builds.
 
-The sensor reads the lander's accounts in PostgreSQL. It never polls Kafka.
+It reads the landing positions in PostgreSQL. It does not poll Kafka.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from warehouse.lake.lock import is_followed
 
 TICK_SECONDS = 5
 OBSERVE_EVERY_SECONDS = 60
-"""Observations stay in Dagster's log for good, so a busy topic gets one a minute, an idle one none."""
+"""Observations stay in Dagster's event log, so a busy topic gets one a minute, an idle one none."""
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """What the sensor remembers: the commit that the last build was started for, and what it last reported."""
+    """The sensor's cursor: the commit that the last build was started for, and the last observations."""
 
     commit_id: int = 0
     stored_at: str | None = None
@@ -55,17 +55,17 @@ def decide(
     states: Sequence[TopicState],
     now: float,
 ) -> Decision:
-    """Start a build when there are commits since the last one started for and none is in hand; report what changed.
+    """Start a build if there are new commits and no build is in hand; observe the topics that changed.
 
-    A build in hand may have read the accounts before the newest commit, so the cursor stays until one can be started.
+    A build in hand may have read the positions before the newest commit, so the cursor stays until one can be started.
     """
     build = (commit_id, stored_at) != (cursor.commit_id, cursor.stored_at) and not in_hand
     kept = msgspec.structs.replace(cursor, commit_id=commit_id, stored_at=stored_at) if build else cursor
     if now - cursor.observed_at < OBSERVE_EVERY_SECONDS:
         return Decision(build, (), kept)
-    prints = {state.topic: repr(state) for state in states}
-    changed = tuple(state for state in states if cursor.observed.get(state.topic) != prints[state.topic])
-    return Decision(build, changed, msgspec.structs.replace(kept, observed_at=now, observed=prints))
+    current = {state.topic: repr(state) for state in states}
+    changed = tuple(state for state in states if cursor.observed.get(state.topic) != current[state.topic])
+    return Decision(build, changed, msgspec.structs.replace(kept, observed_at=now, observed=current))
 
 
 @dg.sensor(
@@ -73,7 +73,7 @@ def decide(
     target=BUILD,
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts a build when micro-batches have landed since the last one, and observes the topics.",
+    description="Starts a build if micro-batches have landed since the last one, and observes the topics.",
 )
 def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]) -> dg.SensorResult:
     fail_abandoned_runs(context.instance)
@@ -88,7 +88,7 @@ def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourcePa
     )
     return dg.SensorResult(
         run_requests=[dg.RunRequest()] if decision.build else [],
-        skip_reason=None if decision.build else "Nothing new has landed, or a build is in hand, or a builder follows.",
+        skip_reason=None if decision.build else "Nothing new has landed, a build is in hand, or a builder is watching.",
         cursor=msgspec.json.encode(decision.cursor).decode(),
         asset_events=[observation(state) for state in decision.observe],
     )

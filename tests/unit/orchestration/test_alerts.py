@@ -56,6 +56,6 @@ def test_an_alert_is_posted_and_a_webhook_that_is_away_is_no_failure(hook: tuple
     url, taken = hook
     assert alerts.post(url, {"text": "hello"}) is None
     assert taken == [b'{"text":"hello"}']
-    assert alerts.post(f"{url}/broken", {}) == "it answered 500"
+    assert alerts.post(f"{url}/broken", {}) == "HTTP status 500"
     problem = alerts.post("http://127.0.0.1:9/secret-path", {})
     assert problem == "ConnectError"

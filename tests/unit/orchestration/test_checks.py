@@ -43,7 +43,7 @@ def test_what_adds_up_passes() -> None:
 def test_what_is_behind_is_a_warning() -> None:
     result = _verified(pending=2, unregistered=3)
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert result.description == "5 records are still on their way."
+    assert result.description == "5 records are in transit."
 
 
 def test_what_is_lost_or_repeated_or_stopped_is_an_error_that_says_so() -> None:

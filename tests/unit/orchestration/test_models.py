@@ -53,8 +53,8 @@ def test_a_day_that_is_over_knows_nothing_of_what_came_after_and_today_knows_all
 
 
 def test_figures_are_a_table_with_intervals_and_gaps_where_a_baseline_has_none() -> None:
-    said = {"model": {"auc": Measure(0.75, 0.7, 0.8), "ece": Measure(0.02, 0.01, 0.03)}, "recency": {}}
-    assert figures_table(said).splitlines() == [
+    measured = {"model": {"auc": Measure(0.75, 0.7, 0.8), "ece": Measure(0.02, 0.01, 0.03)}, "recency": {}}
+    assert figures_table(measured).splitlines() == [
         "|  | auc | ece |",
         "|---|---|---|",
         "| model | 0.750 (0.700 to 0.800) | 0.020 (0.010 to 0.030) |",
