@@ -106,8 +106,8 @@ def bomb(codec: int, megabytes: int) -> bytes:
 
 
 def odd_records(seed: int, count: int) -> Iterator[Record]:
-    """Records of the topic `orders` whose keys, values, headers and timestamps are drawn: valid ones, and the like of
-    what breaks readers."""
+    """Records of the topic `orders` with random keys, values, headers and timestamps: valid ones, and ones that are
+    known to break readers."""
     chance = random.Random(seed)
     bad = [case.value for case in CASES if len(case.value) < 10_000]
 

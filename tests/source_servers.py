@@ -13,12 +13,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 Feed = Callable[[], list[bytes]]
-"""What a server has to tell by now; it grows."""
+"""The messages that a server has by now; the list grows."""
 TICK_SECONDS = 0.02
 
 
 def released(messages: list[bytes], seconds: float) -> Feed:
-    """A feed that tells one message after another, evenly over some seconds from now on."""
+    """A feed that releases one message after another, evenly over some seconds from now on."""
     started = time.monotonic()
     return lambda: messages[: int(min(1.0, (time.monotonic() - started) / seconds) * len(messages))]
 
@@ -47,18 +47,18 @@ def jetstream(feed: Feed, *, messages_a_connection: int | None = None) -> Iterat
         asked.append(connection.request.path)
         query = parse_qs(urlparse(connection.request.path).query)
         cursor = int(query.get("cursor", ["0"])[0])
-        sent = told = 0
+        read = sent = 0
         try:
             while True:
                 messages = feed()
-                for message in messages[sent:]:
-                    # What has no readable time is told once the message before it is.
+                for message in messages[read:]:
+                    # A message without a readable time is sent right after the one before it.
                     if not 0 < _time_us(message) < cursor:
                         connection.send(message, text=_is_text(message))
-                        told += 1
-                        if told == messages_a_connection:
+                        sent += 1
+                        if sent == messages_a_connection:
                             return
-                sent = len(messages)
+                read = len(messages)
                 try:
                     connection.recv(TICK_SECONDS)
                 except TimeoutError:
@@ -163,14 +163,14 @@ class Mastodon:
 
     def _events(self) -> Iterator[bytes]:
         yield b":)\n\n"
-        sent = len(self._feed()) if self._events_a_connection is None else 0
-        told = 0
-        while self._events_a_connection is None or told < self._events_a_connection:
+        read = len(self._feed()) if self._events_a_connection is None else 0
+        sent = 0
+        while self._events_a_connection is None or sent < self._events_a_connection:
             posts = self._feed()
-            for post in posts[sent:]:
+            for post in posts[read:]:
                 yield b"event: update\ndata: " + post + b"\n\n"
-                told += 1
-            sent = len(posts)
+                sent += 1
+            read = len(posts)
             yield b":thump\n"
             time.sleep(TICK_SECONDS)
 

@@ -12,7 +12,7 @@ from streaming.runtime.processing import changelog
 from tests.integration.processor_slots import read_all, slot, wait_for_inputs
 from tests.integration.samples import at, post
 from tests.integration.slot_process import PINNED
-from tests.integration.stories import Told, send
+from tests.integration.stories import InputRecord, send
 
 SOON = {"segment.ms": "1000", "max.compaction.lag.ms": "1000", "min.cleanable.dirty.ratio": "0.01"}
 DEADLINE_SECONDS = 180.0
@@ -27,9 +27,9 @@ def test_nothing_of_a_deleted_post_but_its_id_stays_in_the_changelog(fresh: Sett
     for future in admin.incremental_alter_configs([resource]).values():
         future.result()
 
-    def tell(post_id: str, minutes: float, text: str | None) -> int:
+    def send_post(post_id: str, minutes: float, text: str | None) -> int:
         event = post(post_id, time=at(minutes), text=text, deleted=text is None)
-        return send(fresh, [Told("social_media", b"A", encode(event))])
+        return send(fresh, [InputRecord("social_media", b"A", encode(event))])
 
     def of_the_post() -> int:
         rows = read_all(fresh, topic.name, topic.partitions)
@@ -38,13 +38,13 @@ def test_nothing_of_a_deleted_post_but_its_id_stays_in_the_changelog(fresh: Sett
         )
 
     with slot(fresh, processor=processor.name):
-        count = tell("secret", 0, "Nobody may know that I love this shop so very much.")
+        count = send_post("secret", 0, "Nobody may know that I love this shop so very much.")
         wait_for_inputs(fresh, count, processor)
         assert of_the_post() == 2, "its hash by its id, and its id by its hash"
-        count += tell("secret", 1, None)
+        count += send_post("secret", 1, None)
         deadline = time.monotonic() + DEADLINE_SECONDS
         while of_the_post():
             assert time.monotonic() < deadline, "it is still in the changelog's past"
             # A changelog that is written to begins new segments, and only former ones are compacted.
-            count += tell(f"other-{count}", count, f"Another post, number {count}, as they come all day long.")
+            count += send_post(f"other-{count}", count, f"Another post, number {count}, as they come all day long.")
             time.sleep(2)

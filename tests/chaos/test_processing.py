@@ -84,8 +84,8 @@ class Fire:
 def test_both_chains_under_fire_do_what_undisturbed_ones_do(connected: Settings, server_control: ServerControl) -> None:
     chance = random.Random(SEED)
     processors = [PINNED[name]() for name in CHAINS]
-    # A tombstone names no source, so that in a topic with two writers nobody could tell whose it is.
-    stories = [(told for told in story(name, SEED) if told.value is not None) for name in CHAINS]
+    # A tombstone names no source: in a topic with two writers, its writer cannot be determined.
+    stories = [(record for record in story(name, SEED) if record.value is not None) for name in CHAINS]
     for each in processors:
         changelog.create(clients.admin(connected), each.name, each.inputs)
     fire, killed, count = Fire(connected, server_control), Counter[str](), 0
@@ -95,7 +95,7 @@ def test_both_chains_under_fire_do_what_undisturbed_ones_do(connected: Settings,
             while killed.total() < KILLS:
                 fire.start_what_has_ended()
                 for _ in range(chance.randrange(2, 12)):
-                    count += send(connected, [told for each in stories for told in islice(each, 20)])
+                    count += send(connected, [record for each in stories for record in islice(each, 20)])
                     time.sleep(chance.uniform(0.05, 0.4))
                 servers = chance.random() < SERVER_SHARE
                 name = chance.choice([each for each in fire.kill if (each in SERVERS) == servers])

@@ -46,7 +46,7 @@ OPEN_TRANSACTION_MS = 10_000
 
 
 class Feeder:
-    """Sends input until it is stopped. `failures` are what may not happen, whatever the input."""
+    """Sends input until it is stopped. `failures` are events that no input may cause."""
 
     pause_s = 1.0
 
@@ -71,7 +71,7 @@ class Feeder:
                 self.steps += 1
                 stop.wait(self.pause_s)
             self.close()
-        except Exception as error:  # noqa: BLE001  the soak goes on, and reports it at its end
+        except Exception as error:  # noqa: BLE001  the soak continues, and reports it at its end
             self.failures.append(f"{type(self).__name__}, step {self.steps}: {type(error).__name__}: {error}")
 
 

@@ -1,6 +1,6 @@
 """A whole stack under hostile input for a while: afterwards everything runs, adds up and builds.
 
-`HOSTILE_MINUTES` (20) says how long, `HOSTILE_SEED` repeats a run's input. What was wrong is told all at once.
+`HOSTILE_MINUTES` (20) says how long, `HOSTILE_SEED` repeats a run's input. All failures are reported together.
 """
 
 import json

@@ -106,7 +106,7 @@ def connected(fresh: Settings, connect_worker: Settings) -> Iterator[Settings]:
 
 
 def drop_database(settings: Settings, database: str) -> None:
-    """Drop a database of the session's server, if there is one, whoever is connected to it."""
+    """Drop a database of the session's server, if it exists, and close its connections."""
     with psycopg.connect(as_superuser(settings), autocommit=True) as db:
         db.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
 
@@ -135,7 +135,7 @@ def _empty_broker(client: AdminClient) -> None:
 
 
 def _wait_until_logs_are_gone(data: Path) -> None:
-    """A broker tells a topic's end before it closes the logs: they would take what is sent to the next of that name."""
+    """A broker reports a deletion before it closes the logs, which could take records of a new topic of that name."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while open_logs := [each.name for each in data.glob("[!_]*-[0-9]*") if not each.name.endswith("-delete")]:
         assert time.monotonic() < deadline, f"logs stay open: {open_logs}"
@@ -161,7 +161,7 @@ class ServerControl:
         os.kill(self.pid(server), signal.SIGSTOP)
 
     def resume(self, server: Server) -> None:
-        """Let a frozen server go on."""
+        """Resume a frozen server."""
         os.kill(self.pid(server), signal.SIGCONT)
 
     def stop(self, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Random events of every topic, small and full of trouble: told twice, late, corrected, moved, deleted."""
+"""Random events of every topic, few of them, many out of the ordinary: repeated, late, corrected, moved, deleted."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -19,7 +19,7 @@ LINES = st.lists(st.tuples(NAMES, st.integers(-3, 9), st.sampled_from(["0.125", 
 
 @st.composite
 def _order(draw: st.DrawFn) -> Event:
-    told = {
+    values = {
         "channel": draw(st.sampled_from(["web", "store"])),
         "kind": draw(st.sampled_from(["order", "order", "return", "adjustment"])),
         "customer_id": draw(CUSTOMERS),
@@ -27,8 +27,8 @@ def _order(draw: st.DrawFn) -> Event:
         "currency": draw(st.sampled_from(["GBP", "GBP", "EUR", "pounds"])),
     }
     number = draw(st.integers(1, 9))
-    sent = order(f"{number}", *draw(LINES), time=draw(TIMES), version=draw(st.integers(1, 2)), **told)
-    return msgspec.structs.replace(sent, session_id="s1") if told["channel"] == "web" else sent
+    sent = order(f"{number}", *draw(LINES), time=draw(TIMES), version=draw(st.integers(1, 2)), **values)
+    return msgspec.structs.replace(sent, session_id="s1") if values["channel"] == "web" else sent
 
 
 @st.composite
@@ -52,8 +52,8 @@ def _score(draw: st.DrawFn) -> Event:
 
 
 @st.composite
-def _told_in(draw: st.DrawFn) -> tuple[int, datetime]:
-    """Number and time of a feedback: few times for each number, so that what is said of it often meets it."""
+def _number_and_time(draw: st.DrawFn) -> tuple[int, datetime]:
+    """Number and time of a feedback. Each number has few times, so that a score often matches a feedback."""
     number = draw(st.integers(1, 6))
     return number, at(days=7 * number + draw(st.integers(0, 1)), minutes=draw(st.integers(0, 40)))
 
@@ -61,7 +61,7 @@ def _told_in(draw: st.DrawFn) -> tuple[int, datetime]:
 @st.composite
 def _sentiment(draw: st.DrawFn) -> Event:
     subject: Literal["post", "feedback"] = draw(st.sampled_from(["post", "feedback"]))
-    number, time = draw(_told_in() if subject == "feedback" else st.tuples(st.integers(1, 6), TIMES))
+    number, time = draw(_number_and_time() if subject == "feedback" else st.tuples(st.integers(1, 6), TIMES))
     labels: list[Label | None] = ["negative", "neutral", "positive", None]
     label = draw(st.sampled_from(labels))
     return CustomerSentiment(
@@ -81,12 +81,12 @@ def _sentiment(draw: st.DrawFn) -> Event:
 
 
 def _posts(number: int, time: datetime, deleted: bool) -> Event:
-    return post(f"p{number}", time=time, deleted=deleted, text=None if deleted else "said")
+    return post(f"p{number}", time=time, deleted=deleted, text=None if deleted else "a text")
 
 
 def _hits(number: int, time: datetime, client: str, session: str | None, pixel: str | None) -> Event:
-    told: dict[str, Any] = {"client_id": client, "session_id": session if pixel else None, "pixel_event": pixel}
-    return hit(f"e{number}-{time:%m%dT%H%M}", time=time, **told)
+    values: dict[str, Any] = {"client_id": client, "session_id": session if pixel else None, "pixel_event": pixel}
+    return hit(f"e{number}-{time:%m%dT%H%M}", time=time, **values)
 
 
 EVENTS: dict[str, st.SearchStrategy[Event]] = {
@@ -98,8 +98,8 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
     "customer_sentiment": _sentiment(),
     "social_media": st.builds(_posts, st.integers(1, 6), TIMES, st.booleans()),
     "customer_feedback": st.builds(
-        lambda place, **told: feedback(f"f{place[0]}", time=place[1], **told),
-        _told_in(),
+        lambda place, **values: feedback(f"f{place[0]}", time=place[1], **values),
+        _number_and_time(),
         rating=st.sampled_from([1, 4, None]),
         text=st.sampled_from(["the fabric is soft", "late delivery", ""]),
         customer_id=CUSTOMERS,

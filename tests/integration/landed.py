@@ -32,7 +32,7 @@ on conflict (topic_id, partition) do update set next_offset = excluded.next_offs
 
 
 class Landing:
-    """The landed topics of one test. Kafka times advance by a second with each record, whatever the clock says.
+    """The landed topics of one test. Kafka times advance by a second with each record, independent of the clock.
 
     With a `clock`, it gives the Kafka time of each record instead.
     """

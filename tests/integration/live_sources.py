@@ -75,7 +75,7 @@ def running(settings: Settings, name: str, **given: str) -> Iterator[SourceProce
 def killed_at_random(
     settings: Settings, name: str, given: Mapping[str, str], done: Callable[[], bool], *, seed: int = 1
 ) -> None:
-    """Kill the source again and again, then let it go on until `done` says that it has everything."""
+    """Kill the source again and again, then run it until `done` reports that it has everything."""
     chance = random.Random(f"{name}{seed}")
     for _ in range(KILLS):
         with running(settings, name, **given) as doomed:

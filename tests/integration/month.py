@@ -1,4 +1,4 @@
-"""A month of small batches by an accelerated clock: lands, builds and maintains, and tells what the lake takes."""
+"""A month of small batches by an accelerated clock: lands, builds and maintains, and measures files and bytes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

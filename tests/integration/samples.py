@@ -15,7 +15,7 @@ def at(minutes: float = 0, days: float = 0) -> datetime:
 
 
 def order(order_id: str, *lines: tuple[str, int, str], time: datetime = START, **fields: Any) -> Order:
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "channel": "store",
         "kind": "order",
         "customer_id": "C1",
@@ -23,55 +23,55 @@ def order(order_id: str, *lines: tuple[str, int, str], time: datetime = START, *
         "currency": "GBP",
     } | fields
     return Order(
-        event_id=f"{told['channel']}-{order_id}-{told.pop('version', 1)}",
+        event_id=f"{values['channel']}-{order_id}-{values.pop('version', 1)}",
         event_time=time,
         source="test",
         order_id=order_id,
         lines=[OrderLine(sku=sku, description=sku.lower(), quantity=n, unit_price=price) for sku, n, price in lines],
-        total=told.pop("total", "0"),
-        **told,
+        total=values.pop("total", "0"),
+        **values,
     )
 
 
 def customer(customer_id: str, *, time: datetime = START, **fields: Any) -> Customer:
-    told: dict[str, Any] = {"country": "France"} | fields
+    values: dict[str, Any] = {"country": "France"} | fields
     return Customer(
-        event_id=f"{customer_id}-{time:%m%dT%H%M%S}", event_time=time, source="test", customer_id=customer_id, **told
+        event_id=f"{customer_id}-{time:%m%dT%H%M%S}", event_time=time, source="test", customer_id=customer_id, **values
     )
 
 
 def post(post_id: str, *, time: datetime = START, **fields: Any) -> SocialPost:
-    told: dict[str, Any] = {"text": f"post {post_id}", "language": "en", "author": "A"} | fields
-    deleted = "-deleted" if told.get("deleted") else ""
+    values: dict[str, Any] = {"text": f"post {post_id}", "language": "en", "author": "A"} | fields
+    deleted = "-deleted" if values.get("deleted") else ""
     return SocialPost(
         event_id=f"{post_id}-{time:%m%dT%H%M%S}{deleted}",
         event_time=time,
         source="test",
         post_id=post_id,
         platform="bluesky",
-        **told,
+        **values,
     )
 
 
 def feedback(feedback_id: str, *, time: datetime = START, **fields: Any) -> CustomerFeedback:
-    told: dict[str, Any] = {"rating": 4, "text": "good"} | fields
+    values: dict[str, Any] = {"rating": 4, "text": "good"} | fields
     return CustomerFeedback(
         event_id=f"{feedback_id}-{time:%m%dT%H%M%S}",
         event_time=time,
         source="test",
         feedback_id=feedback_id,
         channel="form",
-        **told,
+        **values,
     )
 
 
 def weather(*, time: datetime = START, version: int = 1, **fields: Any) -> WeatherObservation:
-    told: dict[str, Any] = {"station": "EWR", "period_s": 3600, "temperature_c": 7.25} | fields
-    return WeatherObservation(event_id=f"{time:%m%dT%H%M%S}-{version}", event_time=time, source="test", **told)
+    values: dict[str, Any] = {"station": "EWR", "period_s": 3600, "temperature_c": 7.25} | fields
+    return WeatherObservation(event_id=f"{time:%m%dT%H%M%S}-{version}", event_time=time, source="test", **values)
 
 
 def hit(event_id: str, *, time: datetime = START, **fields: Any) -> WebLog:
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "visitor_id": "V1",
         "client_id": "c",
         "path": "/",
@@ -79,4 +79,4 @@ def hit(event_id: str, *, time: datetime = START, **fields: Any) -> WebLog:
         "device": "desktop",
         "is_bot": False,
     } | fields
-    return WebLog(event_id=event_id, event_time=time, source="test", **told)
+    return WebLog(event_id=event_id, event_time=time, source="test", **values)

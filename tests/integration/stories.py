@@ -1,4 +1,4 @@
-"""Inputs of the processors: small, the same in every run, and full of what makes processing hard."""
+"""Inputs of the processors: small, the same in every run, and rich in difficult cases."""
 
 import random
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ TEXTS = (
 )
 
 
-class Told(NamedTuple):
+class InputRecord(NamedTuple):
     """A record to send."""
 
     topic: str
@@ -32,33 +32,33 @@ class Told(NamedTuple):
     value: bytes | None
 
 
-def story(processor: str, seed: int = 1) -> Iterator[Told]:
-    """Endless input of a processor, bad records and tombstones among it."""
+def story(processor: str, seed: int = 1) -> Iterator[InputRecord]:
+    """Endless input of a processor, including bad records and tombstones."""
     chance = random.Random(seed)
-    tell = {OrderExtractor.name: _hits, BehaviorScorer.name: _orders, SentimentScorer.name: _posts}[processor]
-    for told in tell(chance):
+    generate = {OrderExtractor.name: _hits, BehaviorScorer.name: _orders, SentimentScorer.name: _posts}[processor]
+    for record in generate(chance):
         draw = chance.random()
         if draw < 0.02:
-            yield told._replace(value=chance.choice(BAD))
+            yield record._replace(value=chance.choice(BAD))
         elif draw < 0.03:
-            yield told._replace(value=None)
-        yield told
+            yield record._replace(value=None)
+        yield record
 
 
-def send(settings: Settings, records: list[Told]) -> int:
+def send(settings: Settings, records: list[InputRecord]) -> int:
     """Produce the records; returns how many there were."""
     producer = clients.producer(settings, **{"linger.ms": 1})
-    for told in records:
-        producer.produce(told.topic, told.value, told.key)
+    for record in records:
+        producer.produce(record.topic, record.value, record.key)
     assert producer.flush(30) == 0
     return len(records)
 
 
-def _hits(chance: random.Random) -> Iterator[Told]:
+def _hits(chance: random.Random) -> Iterator[InputRecord]:
     """Sessions that fill and empty carts, buy, load the page again, fall idle; bots and late hits among them."""
     minutes = 0.0
     for number in range(1_000_000):
-        # Now and then the time goes on far enough that carts are given up.
+        # Occasionally enough time passes for carts to be abandoned.
         minutes += 45 if chance.random() < 0.01 else 0.1
         session = f"S{chance.randrange(30)}"
         kind = chance.choice(("page_view", "add_to_cart", "add_to_cart", "remove_from_cart", "purchase", None))
@@ -70,11 +70,11 @@ def _hits(chance: random.Random) -> Iterator[Told]:
             fields |= {"order_id": str(chance.randrange(number + 1)), "order_total": "5.10", "customer_id": customer}
         fields["is_bot"] = chance.random() < 0.05
         time = _at(chance, minutes)
-        yield Told("web_logs", session.encode(), encode(hit(str(number), time=time, currency="GBP", **fields)))
+        yield InputRecord("web_logs", session.encode(), encode(hit(str(number), time=time, currency="GBP", **fields)))
 
 
-def _orders(chance: random.Random) -> Iterator[Told]:
-    """Orders out of order, told again, corrected, told by both channels, returned; guests and adjustments."""
+def _orders(chance: random.Random) -> Iterator[InputRecord]:
+    """Orders out of order, repeated, corrected, sent by both channels, returned; guests and adjustments."""
     for number in range(1_000_000):
         customer = None if chance.random() < 0.05 else f"C{chance.randrange(15)}"
         fields: dict[str, Any] = {
@@ -82,27 +82,27 @@ def _orders(chance: random.Random) -> Iterator[Told]:
             "kind": chance.choice(("order", "order", "order", "return", "adjustment")),
             "version": chance.randrange(1, 3),
         }
-        # Few numbers, so that most orders are told several times; each customer has their own.
+        # Few numbers, so that most orders are sent several times; each customer has their own.
         order_id = f"{customer}-{chance.randrange(number // 20 + 2)}"
         event = order(order_id, ("A", 2, "2.55"), customer_id=customer, time=_at(chance, number), **fields)
-        yield Told("orders", (customer or order_id).encode(), encode(event))
+        yield InputRecord("orders", (customer or order_id).encode(), encode(event))
 
 
-def _posts(chance: random.Random) -> Iterator[Told]:
+def _posts(chance: random.Random) -> Iterator[InputRecord]:
     """Posts that are edited, deleted, posted again and repeated, and feedback."""
     minutes = 0
     for number in range(1_000_000):
         minutes += chance.randrange(120)
         if chance.random() < 0.2:
             form = feedback(str(number), time=at(minutes), text=chance.choice(TEXTS))
-            yield Told("customer_feedback", form.feedback_id.encode(), encode(form))
+            yield InputRecord("customer_feedback", form.feedback_id.encode(), encode(form))
             continue
         author = f"A{chance.randrange(8)}"
         deleted = chance.random() < 0.2
         text = None if deleted else f"{chance.choice(TEXTS)} {chance.randrange(4)}"
         post_id = f"{author}-{chance.randrange(number // 10 + 2)}"
         event = post(post_id, time=_at(chance, minutes), author=author, text=text, deleted=deleted)
-        yield Told("social_media", author.encode(), encode(event))
+        yield InputRecord("social_media", author.encode(), encode(event))
 
 
 def _at(chance: random.Random, minutes: float) -> datetime:

@@ -1,4 +1,4 @@
-"""Kafka Connect between real topics and a real PostgreSQL: all arrives as the contracts say, whatever is killed."""
+"""Kafka Connect between real topics and a real PostgreSQL: nothing lost or repeated, even when processes are killed."""
 
 import json
 import threading
@@ -272,11 +272,11 @@ def test_existing_rows_come_first_and_changes_during_an_outage_follow_once(
 
 
 def test_an_order_from_log_and_order_database_counts_once_with_the_databases_values(connected: Settings) -> None:
-    told = msgspec.json.decode(
+    event = msgspec.json.decode(
         document("9", "A", event_id="web-9", channel="web", source="order-extractor", total="7.00")
     )
-    told["lines"] = [{"sku": "A", "quantity": 7, "unit_price": "1.00"}]
-    send(connected, "orders", [("A", json.dumps(told).encode())])
+    event["lines"] = [{"sku": "A", "quantity": 7, "unit_price": "1.00"}]
+    send(connected, "orders", [("A", json.dumps(event).encode())])
     with shop.connect(connected) as db:
         place(db, "9", "A")
     eventually(lambda: len(read_all(connected, "orders", TOPICS["orders"].partitions)), 2)

@@ -13,7 +13,7 @@ from tests.corpus import valid_order
 from tests.integration.landers import environment
 from tests.integration.processor_slots import read_all, slot, state, wait_for_inputs
 from tests.integration.slot_process import Numbering
-from tests.integration.stories import Told, send
+from tests.integration.stories import InputRecord, send
 
 LETTERS = 650
 """More than three portions of a replay."""
@@ -41,7 +41,7 @@ def refuse(settings: Settings, value: bytes, key: bytes, number: int, stage: str
 
 
 def test_dead_letters_are_replayed_once_however_often_a_replay_is_killed_or_run(fresh: Settings) -> None:
-    send(fresh, [Told("orders.dlq", b"C1", valid_order(number)) for number in range(LETTERS - 3)])
+    send(fresh, [InputRecord("orders.dlq", b"C1", valid_order(number)) for number in range(LETTERS - 3)])
     refuse(fresh, valid_order(LETTERS - 3), b"C1", LETTERS - 3)
     refuse(fresh, b"{no json", b"C1", LETTERS - 2)
     refuse(fresh, valid_order(LETTERS - 1), b"C1", LETTERS - 1, stage="connect:sink")
@@ -61,10 +61,10 @@ def test_dead_letters_are_replayed_once_however_often_a_replay_is_killed_or_run(
     assert (last["replayed"], last["left"]["replayed before"]) == (0, LETTERS - 1)
     assert [why for why in last["left"] if why.startswith("still invalid")]
 
-    told = [json.loads(value or b"{}")["order_id"] for _, _, value in read_all(fresh, "orders", 4)]
-    assert sorted(told, key=int) == [str(number) for number in range(LETTERS) if number != LETTERS - 2]
+    order_ids = [json.loads(value or b"{}")["order_id"] for _, _, value in read_all(fresh, "orders", 4)]
+    assert sorted(order_ids, key=int) == [str(number) for number in range(LETTERS) if number != LETTERS - 2]
     # Each is processed once, and a record that is refused again is a new letter, which says where it comes from.
-    send(fresh, [Told("orders", b"C1", valid_order(1))])
+    send(fresh, [InputRecord("orders", b"C1", valid_order(1))])
     with slot(fresh) as running:
         books = wait_for_inputs(fresh, LETTERS)
         running.finish()

@@ -1,4 +1,4 @@
-"""A builder that stays brings what lands into the marts in seconds, goes on after PostgreSQL died, tells Dagster."""
+"""A watching builder updates the marts within seconds, survives a PostgreSQL crash and reports to Dagster."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 150.0
 
 @pytest.fixture
 def follower(with_dagster: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Starts `headrace build --watch` on the test's stack; whatever still runs at the end is killed."""
+    """Starts `headrace build --watch` on the test's stack; processes that still run at the end are killed."""
     own = {f"HEADRACE_{name.upper()}": str(value) for name, value in with_dagster.model_dump(exclude_none=True).items()}
     started: list[subprocess.Popen[str]] = []
 
@@ -65,7 +65,7 @@ def orders(settings: Settings) -> int:
     try:
         with Lake.open(settings, read_only=True) as lake:
             return lake.value("select coalesce(sum(orders), 0)::bigint from marts.sales_daily")
-    except Exception:  # noqa: BLE001  not built yet, or PostgreSQL is away: both end
+    except Exception:  # noqa: BLE001  not built yet, or PostgreSQL is unavailable: both are temporary
         return -1
 
 
@@ -87,8 +87,8 @@ def test_landed_records_are_built_and_reported_also_after_postgresql_was_killed(
     landing.land("orders", [order("3", ("A", 1, "2.50"))])
     wait(lambda: orders(fresh) == 3, "the build after PostgreSQL came back", process)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
     assert not is_followed(fresh.conninfo())
     with dagster.opened(fresh) as instance:
         for key in (table_key("raw.orders"), table_key("marts.sales_daily"), FILE_KEY):
@@ -102,10 +102,10 @@ def test_landed_records_are_built_and_reported_also_after_postgresql_was_killed(
 
 @pytest.mark.timeout(500)
 def test_how_long_records_took_is_measured_and_is_a_mart(with_dagster: Settings) -> None:
-    stop, told = Event(), list[str]()
+    stop, printed = Event(), list[str]()
     landing = Landing(with_dagster)
     landing.land("orders", [order("1", ("A", 1, "2.50"))])
-    following = Thread(target=follow, args=(with_dagster, stop, told.append))
+    following = Thread(target=follow, args=(with_dagster, stop, printed.append))
     following.start()
     try:
         wait(lambda: orders(with_dagster) == 1, "the first build")
@@ -116,7 +116,7 @@ def test_how_long_records_took_is_measured_and_is_a_mart(with_dagster: Settings)
     finally:
         stop.set()
         following.join()
-    assert any("records" in line for line in told)
+    assert any("records" in line for line in printed)
 
 
 def test_reports_that_failed_on_a_lost_connection_to_dagster_are_sent_later(

@@ -1,4 +1,4 @@
-"""The lander on the real broker and PostgreSQL: whatever is killed, nothing is lost and nothing is repeated."""
+"""The lander on the real broker and PostgreSQL: a killed process causes no loss and no duplicates."""
 
 import random
 import signal

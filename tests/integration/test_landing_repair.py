@@ -1,4 +1,4 @@
-"""A damaged landed file is found by its hash and written anew from Kafka, whatever becomes of the process meanwhile."""
+"""A damaged landed file is found by its hash and written again from Kafka, even if the process is killed meanwhile."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ def landed_files(settings: Settings) -> list[Path]:
 
 
 def flip(file: Path) -> None:
-    """One byte of the content, so that neither name nor size tells."""
+    """Change one byte of the content; name and size stay the same."""
     content = bytearray(file.read_bytes())
     content[len(content) // 3] ^= 0xFF
     file.write_bytes(content)

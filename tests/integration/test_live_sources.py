@@ -45,7 +45,7 @@ def elastic_lines() -> list[bytes]:
 
 
 def lines_of(lines: list[bytes]) -> set[str]:
-    """The ids of the events of a log with these lines, whatever becomes of its files."""
+    """The ids of the events of a log with these lines, independent of how its files are rotated."""
     splitter = LineSplitter()
     pieces = [*splitter.feed(b"".join(lines)), *splitter.finish()]
     outcomes = LineParser(pseudonymizer(b"another key")).outcomes(pieces)
@@ -167,14 +167,16 @@ def weather(settings: Settings, folder: Path) -> None:
         }
 
         def done() -> bool:
-            last = {told["event_time"]: told["temperature_c"] for told in events(settings, "weather_data", "weather")}
+            last = {
+                event["event_time"]: event["temperature_c"] for event in events(settings, "weather_data", "weather")
+            }
             if len(last) == hours:
                 corrected.set()
             return len(last) == hours and sum(value == 11 for value in last.values()) == hours // 2
 
         killed_at_random(settings, "weather", given, done)
-    told = Counter(event["event_id"] for event in events(settings, "weather_data", "weather"))
-    assert (len(told), set(told.values())) == (hours * 3 // 2, {1})
+    deliveries = Counter(event["event_id"] for event in events(settings, "weather_data", "weather"))
+    assert (len(deliveries), set(deliveries.values())) == (hours * 3 // 2, {1})
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""Builds by Dagster, once in process, on the real PostgreSQL: what they make, what they tell, and how they fail."""
+"""Builds by Dagster, once in process, on the real PostgreSQL: their tables, their reports and their failures."""
 
 from collections.abc import Sequence
 
@@ -47,12 +47,12 @@ def _latest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, object]
 def test_a_build_makes_every_table_and_dagster_shows_its_rows_columns_and_checks(
     fresh: Settings, landing: Landing
 ) -> None:
-    told: list[str] = []
-    summary = build(fresh, echo=told.append)
+    printed: list[str] = []
+    summary = build(fresh, echo=printed.append)
     assert summary.success, summary
     assert set(summary.rows_by_table) == {t.qualified for t in (*raw_tables(), *all_tables())} | STAGED_TABLES.keys()
     assert (summary.rows_by_table["raw.orders"], summary.rows_by_table["core.order_lines"]) == (2, 2)
-    assert len(told) == len(summary.rows_by_table) + 1
+    assert len(printed) == len(summary.rows_by_table) + 1
     with opened(fresh) as instance:
         orders = _latest(instance, table_key("core.orders"))
         assert (orders["dagster/row_count"], orders["inserted"], orders["updated"], orders["deleted"]) == (2, 2, 0, 0)
@@ -99,15 +99,15 @@ def test_a_failed_build_names_every_table_that_failed_and_builds_the_others(fres
     for topic in ("orders", "social_media"):
         lost = landing.land(topic, [order("9", ("A", 1, "1"))] if topic == "orders" else [post("P9")])
         (fresh.landing_root / str(lost)).unlink()
-    told: list[str] = []
-    summary = build(fresh, echo=told.append)
+    printed: list[str] = []
+    summary = build(fresh, echo=printed.append)
     assert not summary.success
     assert summary.failed == ("raw.orders", "raw.social_media")
     assert {"core.orders", "marts.sales_daily", "core.posts"} <= set(summary.skipped)
     assert "warehouse_file" not in summary.skipped
     assert fresh.warehouse_file.is_file()
     assert summary.rows_by_table["core.feedback"] == 1
-    assert [line.split(":")[0] for line in told if "missing" in line] == ["raw.orders", "raw.social_media"]
+    assert [line.split(":")[0] for line in printed if "missing" in line] == ["raw.orders", "raw.social_media"]
 
 
 def test_a_build_in_which_a_mart_fails_publishes_the_others(
@@ -128,8 +128,8 @@ def test_a_build_in_which_a_mart_fails_publishes_the_others(
         ("marts.model_performance",),
     )
     with duckdb.connect(str(fresh.warehouse_file), read_only=True) as file:
-        told = "select table_name, reason from main.published_tables where not is_current order by all"
-        assert file.execute(told).fetchall() == [
+        query = "select table_name, reason from main.published_tables where not is_current order by all"
+        assert file.execute(query).fetchall() == [
             ("marts.model_performance", "reads marts.sales_daily"),
             ("marts.sales_daily", "Broken. Mend it."),
         ]

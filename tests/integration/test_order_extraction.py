@@ -1,4 +1,4 @@
-"""The known right answers: a real order book, told as an access log, comes back as the same orders; and of these, the
+"""The known right answers: a real order book, replayed as an access log, results in the same orders; and of these, the
 stream and the warehouse compute the same features of every customer, to the last digit.
 """
 
@@ -45,11 +45,11 @@ def test_a_real_order_book_told_as_an_access_log_gives_the_same_orders(fresh: Se
         extractor.wait(30)
     assert_orders_are(fresh, book=str(book), channel="web", orders=INVOICES)
 
-    # The order database tells of the same orders, and of others: it is believed, and each order counts once.
+    # The order database sends the same orders, and others. It takes precedence, and each order counts once.
     assert headrace(fresh, "ingest", "online-retail", str(book)).wait(SECONDS) == 0
     assert_orders_are(fresh, book=str(book), channel="store", orders=ALL_INVOICES)
 
-    tell_awkward_orders(fresh)
+    send_awkward_orders(fresh)
     scorer = headrace(fresh, "processor", "run", BehaviorScorer.name)
     try:
         assert wait_until_processed(fresh, BehaviorScorer(), timeout=SECONDS)
@@ -60,7 +60,7 @@ def test_a_real_order_book_told_as_an_access_log_gives_the_same_orders(fresh: Se
 
 
 def assert_orders_are(settings: Settings, *, book: str, channel: str, orders: int) -> None:
-    """The warehouse holds the book's orders, told by this channel."""
+    """The warehouse holds the book's orders, as sent by this channel."""
     with landing(settings):
         assert wait_until_landed(settings, committed_ends(settings, ["orders"]), timeout=SECONDS) == 0
     build_from(settings, "orders")
@@ -96,8 +96,8 @@ def assert_orders_are(settings: Settings, *, book: str, channel: str, orders: in
     assert len(totals) == INVOICES
 
 
-def tell_awkward_orders(settings: Settings) -> None:
-    """Orders that are repeated, corrected, told by both channels, returned alone or early, out of order, or empty."""
+def send_awkward_orders(settings: Settings) -> None:
+    """Orders that are repeated, corrected, sent by both channels, returned alone or early, out of order, or empty."""
     line = ("A", 3, "0.3333")
     events = [
         order("r1", ("A", -3, "0.3333"), customer_id="X1", kind="return", time=at(days=9)),
@@ -121,7 +121,7 @@ def tell_awkward_orders(settings: Settings) -> None:
 
 
 def assert_features_agree(settings: Settings) -> None:
-    """The last features that the stream told of each customer are those in the warehouse."""
+    """The last features that the stream computed for each customer equal those in the warehouse."""
     with landing(settings):
         assert wait_until_landed(settings, committed_ends(settings, ["orders"]), timeout=SECONDS) == 0
     build_from(settings, "orders")

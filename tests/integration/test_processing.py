@@ -34,7 +34,7 @@ from tests.integration.processor_slots import (
 )
 from tests.integration.samples import order
 from tests.integration.slot_process import PINNED, POISON, Numbering
-from tests.integration.stories import Told, send, story
+from tests.integration.stories import InputRecord, send, story
 from tests.integration.undisturbed import assert_as_undisturbed
 
 STEPS = ("gathered", "processed", "produced", "flushed", "offsets_sent", "committed", "stored")
@@ -79,7 +79,7 @@ def test_two_slots_killed_after_each_step_do_what_an_undisturbed_run_does(fresh:
     with reading_along(fresh, processor.output) as seen, slot(fresh, 1, processor=name):
         for step in STEPS:
             with slot(fresh, failpoints=f"processing.{step}=kill@2", processor=name) as doomed:
-                # Fed little by little, so that both slots have work whoever owns the partitions.
+                # Fed little by little, so that both slots have work, independent of which owns the partitions.
                 while not doomed.has_ended:
                     count += send(fresh, list(islice(records, 40)))
                     time.sleep(0.05)
@@ -102,7 +102,7 @@ def test_slots_that_come_and_go_in_order_hand_over_without_a_gap(fresh: Settings
             assert_each_input_had_its_effect_once(fresh, count)
             first.finish()
             second.finish()
-            # Half of the partitions moved, with the group's other half going on.
+            # Half of the partitions moved while the group's other half continued.
             assert 0 < second.log.read_text().count("state ready") < TOPICS["orders"].partitions
 
 
@@ -133,7 +133,7 @@ def test_a_second_process_in_the_same_slot_ends_the_first(fresh: Settings) -> No
             wait_for_inputs(fresh, count)
             former.send(signal.SIGCONT)
             assert former.wait_for_end() == 1
-            # Its consumer or its producer, whichever is told first.
+            # Its consumer or its producer, whichever receives the error first.
             assert "fenced by" in former.log.read_text()
             assert_each_input_had_its_effect_once(fresh, count)
 
@@ -173,8 +173,12 @@ def test_bad_input_becomes_dead_letters_with_its_reason_and_the_rest_goes_on(fre
     oversized = b'{"event_id":"' + b"x" * (largest - 15) + b'"}'
     count = 0
     for topic in processor.inputs:
-        bad = [Told(topic, b"bad", case.value) for case in refused] + [Told(topic, b"bad", oversized)]
-        bad += [Told(topic, None, b"no key"), Told(topic, b"k" * 20_000, b"long key"), Told(topic, b"bad", None)]
+        bad = [InputRecord(topic, b"bad", case.value) for case in refused] + [InputRecord(topic, b"bad", oversized)]
+        bad += [
+            InputRecord(topic, None, b"no key"),
+            InputRecord(topic, b"k" * 20_000, b"long key"),
+            InputRecord(topic, b"bad", None),
+        ]
         count += send(fresh, bad)
     count += send(fresh, list(islice(story(name), 300)))
     with reading_along(fresh, processor.output) as seen, slot(fresh, processor=name) as running:
@@ -193,7 +197,7 @@ def test_bad_input_becomes_dead_letters_with_its_reason_and_the_rest_goes_on(fre
 
 def test_a_record_that_a_processor_cannot_take_is_refused_alone(fresh: Settings) -> None:
     poison = order("p", ("A", 1, "1"), customer_id=POISON)
-    count = feed(fresh, 50) + send(fresh, [Told("orders", b"C1", encode(poison))])
+    count = feed(fresh, 50) + send(fresh, [InputRecord("orders", b"C1", encode(poison))])
     count += feed(fresh, 150, count)
     with slot(fresh) as running:
         books = wait_for_inputs(fresh, count)

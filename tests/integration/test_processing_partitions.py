@@ -56,9 +56,9 @@ def test_records_that_expired_unread_stop_a_processor_with_a_remedy(fresh: Setti
         future.result()
     with slot(fresh) as again:
         assert again.wait_for_end() == 1
-        told = again.log.read_text()
-    assert f"to {end - 1} of orders-1 expired before numbering had read them" in told
-    assert "headrace processor reset" in told
+        log = again.log.read_text()
+    assert f"to {end - 1} of orders-1 expired before numbering had read them" in log
+    assert "headrace processor reset" in log
 
 
 def test_a_deleted_changelog_stops_a_processor_with_a_remedy(fresh: Settings) -> None:
@@ -72,6 +72,6 @@ def test_a_deleted_changelog_stops_a_processor_with_a_remedy(fresh: Settings) ->
         assert running.wait_for_end() == 1
     with slot(fresh) as again:
         assert again.wait_for_end() == 1
-        told = again.log.read_text()
-    assert f"its changelog {STATE} holds no state of that: it was deleted or emptied" in told
-    assert "headrace processor reset" in told
+        log = again.log.read_text()
+    assert f"its changelog {STATE} holds no state of that: it was deleted or emptied" in log
+    assert "headrace processor reset" in log

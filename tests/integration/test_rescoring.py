@@ -1,4 +1,4 @@
-"""The daily rescoring: customers who went silent get a new score, once, whatever happens meanwhile."""
+"""The daily rescoring: inactive customers get one new score, even under concurrent changes."""
 
 import subprocess
 import sys
@@ -32,13 +32,13 @@ def _scores(settings: Settings) -> list[tuple[bytes | None, CustomerBehavior]]:
 def test_silent_customers_are_scored_as_of_the_latest_order_all_or_none_and_once(fresh: Settings) -> None:
     landing = Landing(fresh)
     line = ("A", 2, "2.50")
-    told = [
+    orders = [
         order("1", line, customer_id="silent", time=at(days=0)),
         order("2", line, line, customer_id="silent", time=at(days=10)),
         order("3", line, customer_id="active", time=at(days=40)),
         order("4", line, customer_id=None, time=at(days=5)),
     ]
-    landing.land("orders", told)
+    landing.land("orders", orders)
     build_from(fresh, "orders")
 
     killed = subprocess.run(
@@ -63,8 +63,8 @@ def test_silent_customers_are_scored_as_of_the_latest_order_all_or_none_and_once
 def test_what_the_stream_learnt_meanwhile_is_not_overwritten(fresh: Settings) -> None:
     landing = Landing(fresh)
     line = ("A", 2, "2.50")
-    told = [order(name, line, customer_id=name, time=at(days=0)) for name in ("same", "newer", "unknown")]
-    landing.land("orders", [*told, order("last", line, customer_id="active", time=at(days=40))])
+    orders = [order(name, line, customer_id=name, time=at(days=0)) for name in ("same", "newer", "unknown")]
+    landing.land("orders", [*orders, order("last", line, customer_id="active", time=at(days=40))])
     build_from(fresh, "orders")
     known = msgspec.structs.replace(BEHAVIOR, source="stream", orders=1, monetary_value="5.0000", currency="GBP")
     client = clients.producer(fresh)

@@ -253,22 +253,22 @@ def test_the_whole_stack_comes_up_small_and_ctrl_c_leaves_nothing(new_stack: Cal
     try:
         wait_for(lambda: up.poll() is not None or stack.status(settings).healthy, "not healthy", 120)
         assert up.stdout is not None
-        said = up.stdout.readline()
-        assert said == "The stack is up.\n", up.communicate()[1]
+        line = up.stdout.readline()
+        assert line == "The stack is up.\n", up.communicate()[1]
         again = headrace(settings, "up")
         assert (again.returncode, again.stdout.splitlines()[0]) == (0, "The stack is already up.")
 
         status = headrace(settings, "status", "--json")
         assert status.returncode == 0
-        told = json.loads(status.stdout)
-        names = {program["name"] for program in told["programs"]}
+        report = json.loads(status.stdout)
+        names = {program["name"] for program in report["programs"]}
         dagster = {"dagster-code", "dagster-webserver", "dagster-daemon"}
         connect = {"connect", "connect-watcher"}
         processors = {f"{name}-0" for name in PROCESSORS}
         assert names == {"kafka", "postgres", "lander-0", "sql"} | connect | processors | dagster
-        assert told["memory_bytes"] < 3_500_000_000
-        print(f"the idle stack takes {told['memory_bytes'] / 1e9:.2f} GB")
-        assert all(program["memory_bytes"] > 0 for program in told["programs"])
+        assert report["memory_bytes"] < 3_500_000_000
+        print(f"the idle stack takes {report['memory_bytes'] / 1e9:.2f} GB")
+        assert all(program["memory_bytes"] > 0 for program in report["programs"])
     finally:
         up.send_signal(signal.SIGINT)
         _, errors = up.communicate(timeout=90)

@@ -66,8 +66,8 @@ def answer(app: typer.Typer, *arguments: str) -> dict[str, Any]:
 def test_one_command_trains_a_champion_that_another_judges_on_later_data(
     fresh: Settings, command: typer.Typer, tmp_path: Path
 ) -> None:
-    told = outcomes(read_lines(book(tmp_path / "known.csv", DAYS_KNOWN)))
-    orders = [each.event for each in told if isinstance(each, Accepted) and isinstance(each.event, Order)]
+    parsed = outcomes(read_lines(book(tmp_path / "known.csv", DAYS_KNOWN)))
+    orders = [each.event for each in parsed if isinstance(each, Accepted) and isinstance(each.event, Order)]
     Landing(fresh).land("orders", orders)
     build_from(fresh, "orders")
 

@@ -1,4 +1,4 @@
-"""No event that is valid stops a build, whatever its values and its dates: what cannot be counted is kept apart."""
+"""No valid event stops a build, even with extreme values or dates: rows that cannot be counted are quarantined."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -83,8 +83,12 @@ def test_the_warehouse_answers_as_of_a_snapshot_and_as_of_a_time(fresh: Settings
     landing.land("orders", [order("2", ("A", 1, "7.50"))])
     build_from(fresh, "orders")
     assert [revenue(fresh), revenue(fresh, then), revenue(fresh, str(first))] == [10, Decimal("2.5"), Decimal("2.5")]
-    for moment, said in (("2020-01-01", "no snapshot of 2020-01-01"), ("999999", "no snapshot"), ("noon", "neither")):
-        with pytest.raises(Terminal, match=said):
+    for moment, message in (
+        ("2020-01-01", "no snapshot of 2020-01-01"),
+        ("999999", "no snapshot"),
+        ("noon", "neither"),
+    ):
+        with pytest.raises(Terminal, match=message):
             revenue(fresh, moment)
 
 
@@ -182,7 +186,7 @@ def test_a_rollback_restores_former_columns_partitions_and_comments(
     build_from(fresh, "orders")
     good, before = current(fresh), content(fresh)
     comments = "select column_name, comment from duckdb_columns() where table_name = 'product_trends' order by 1"
-    told = run(fresh, comments).rows
+    commented = run(fresh, comments).rows
     with monkeypatch.context() as edit:
         altered(
             edit, "marts.product_trends", "    orders,\n    units,", "    orders as orders,\n    units * 2.5 as units,"
@@ -190,7 +194,7 @@ def test_a_rollback_restores_former_columns_partitions_and_comments(
         altered_types = build_from(fresh, "orders")["marts.product_trends"].columns
         undo(fresh, good)
     assert content(fresh) == before
-    assert run(fresh, comments).rows == told
+    assert run(fresh, comments).rows == commented
     assert altered_types
     written = build_from(fresh, "orders", full=True)
     assert not any(each.inserted or each.updated or each.deleted for each in written.values())
@@ -242,15 +246,15 @@ def test_the_commands_list_compare_undo_and_release(fresh: Settings, monkeypatch
     landing.land("orders", [order("2", ("A", 1, "7.50"))])
     build_from(fresh, "orders")
 
-    def told(*arguments: str) -> str:
+    def output(*arguments: str) -> str:
         return CliRunner().invoke(app, ["warehouse", *arguments], catch_exceptions=False).stdout
 
-    assert "marts.sales_daily" in told("snapshots")
-    assert "marts.sales_daily" in told("diff", good)
-    assert "7.5000" in told("diff", good, "--table", "core.orders")
-    assert "marts.sales_daily: 1 rows put back, 1 taken away; held" in told("rollback", good)
+    assert "marts.sales_daily" in output("snapshots")
+    assert "marts.sales_daily" in output("diff", good)
+    assert "7.5000" in output("diff", good, "--table", "core.orders")
+    assert "marts.sales_daily: 1 rows put back, 1 taken away; held" in output("rollback", good)
     assert revenue(fresh) == Decimal("2.5")
-    assert "marts.sales_daily" in told("unhold")
-    assert told("unhold") == "Nothing was held.\n"
+    assert "marts.sales_daily" in output("unhold")
+    assert output("unhold") == "Nothing was held.\n"
     with Lake.open(fresh) as lake:
         assert build(lake, "core.orders").inserted == 1

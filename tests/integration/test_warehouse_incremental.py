@@ -1,4 +1,4 @@
-"""Builds are incremental, and nobody can tell: a full build gives the same rows, a replay gives none."""
+"""Incremental builds give the same rows as full builds, and a replay changes none."""
 
 import random
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 
 
 class _Story:
-    """What was told so far in one lake. An event id always stands for the same event."""
+    """The events landed so far in one lake. An event id always stands for the same event."""
 
     examples: ClassVar[int] = 2
 
@@ -57,18 +57,18 @@ class _Story:
         self.left = self.examples
         prepare(settings, STAGING)
 
-    def tell(self, batch: dict[str, list[Event]], chance: random.Random) -> None:
-        """Land what was drawn, and some of what was told before, on both partitions."""
+    def land(self, batch: dict[str, list[Event]], chance: random.Random) -> None:
+        """Land the drawn events and some earlier ones again, on both partitions."""
         for topic, drawn in batch.items():
             known = self._known.setdefault(topic, {})
             again = chance.sample(sorted(known), min(2, len(known)))
-            told = [known.setdefault(event.event_id, event) for event in drawn] + [known[each] for each in again]
-            half = len(told) // 2
-            self._landing.land(topic, told[:half], quarantined=chance.randint(0, 1), partition=0)
-            self._landing.land(topic, told[half:], partition=1)
+            events = [known.setdefault(event.event_id, event) for event in drawn] + [known[each] for each in again]
+            half = len(events) // 2
+            self._landing.land(topic, events[:half], quarantined=chance.randint(0, 1), partition=0)
+            self._landing.land(topic, events[half:], partition=1)
             if topic == STAGING.topic:
-                deliver(self._settings, STAGING, told, first=self._delivered)
-                self._delivered += len(told)
+                deliver(self._settings, STAGING, events, first=self._delivered)
+                self._delivered += len(events)
 
 
 _STORIES: dict[str, _Story] = {}
@@ -85,12 +85,12 @@ _STORIES: dict[str, _Story] = {}
 def test_incremental_builds_of_any_events_in_any_order_equal_a_full_one(
     fresh: Settings, batches: list[dict[str, list[Event]]], seed: int
 ) -> None:
-    # One lake for all examples: each goes on from what the ones before it left.
+    # One lake for all examples: each continues from the state that the previous ones left.
     story = _STORIES.setdefault(fresh.database, _Story(fresh))
     story.left -= 1
     with Lake.open(fresh) as lake:
         for number, batch in enumerate(batches):
-            story.tell(batch, random.Random(seed))
+            story.land(batch, random.Random(seed))
             if number % 2:
                 # As the builder that stays does: many tables in one transaction.
                 build_round(lake, done := Round())
@@ -146,8 +146,8 @@ def test_of_tables_built_together_one_that_fails_leaves_out_only_what_reads_it(
 
 def _ages(settings: Settings) -> dict[str, tuple[bool, datetime | None, str | None]]:
     with duckdb.connect(str(settings.warehouse_file), read_only=True) as file:
-        told = "select table_name, is_current, incomplete_since, reason from main.published_tables"
-        return {name: tuple(age) for name, *age in file.execute(told).fetchall()}  # pyright: ignore[reportReturnType]
+        query = "select table_name, is_current, incomplete_since, reason from main.published_tables"
+        return {name: tuple(age) for name, *age in file.execute(query).fetchall()}  # pyright: ignore[reportReturnType]
 
 
 def test_a_mart_that_fails_is_published_with_its_last_rows_and_their_age(
@@ -206,13 +206,13 @@ def differing(lake: Lake, table: Table) -> list[tuple[Any, ...]]:
 
 def test_replaying_a_source_changes_no_row_and_no_snapshot_of_core_or_marts(fresh: Settings) -> None:
     landing = Landing(fresh)
-    told = {"orders": [order("1", ("A", 2, "2.55"))], "web_logs": [hit("e1")], "social_media": [post("p")]}
-    for topic, events in told.items():
+    events_by_topic = {"orders": [order("1", ("A", 2, "2.55"))], "web_logs": [hit("e1")], "social_media": [post("p")]}
+    for topic, events in events_by_topic.items():
         landing.land(topic, events)
     build_from(fresh, "orders", "web_logs", "social_media")
     with Lake.open(fresh) as lake:
         before = lake.snapshot()
-    for topic, events in told.items():
+    for topic, events in events_by_topic.items():
         landing.land(topic, events)
     assert written(build_from(fresh, "orders", "web_logs", "social_media")) == {}
     changed = rows(
@@ -260,7 +260,7 @@ def test_what_a_change_touches_is_told_once_however_many_rows_changed(fresh: Set
         sales = table("marts.sales_daily")
         since = {name: mark.snapshot_id for name, mark in watermarks.read(lake, sales.qualified).items()}
         assert find_touched(lake, sales, since, lake.snapshot())
-        assert lake.value("select count(*) from scope") == 3, "rows told twice make the joins with them endless"
+        assert lake.value("select count(*) from scope") == 3, "duplicate rows multiply in joins"
 
 
 def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fresh: Settings) -> None:
@@ -268,7 +268,7 @@ def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fr
     landing.land("orders", [order("first", ("A", 1, "2.00"), time=at(days=0))])
     build_from(fresh, "orders")
     landing.land("orders", [order(str(n), ("A", n, "2.00"), time=at(days=1)) for n in range(1, 4)])
-    told = "select order_id, revenue from {} order by all"
+    query = "select order_id, revenue from {} order by all"
     asked = "(from ducklake_table_changes('lake', 'core', 'orders', {}, {}))"
     with Lake.open(fresh) as lake:
         read = lake.snapshot()
@@ -277,8 +277,8 @@ def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fr
         first = lake.snapshot()
         kept = change_cache.changes(lake, "core.orders", read, first)
         assert kept is not None
-        expected = lake.connection.execute(told.format(asked.format(read + 1, first))).fetchall()
-        assert lake.connection.execute(told.format(kept)).fetchall() == expected
+        expected = lake.connection.execute(query.format(asked.format(read + 1, first))).fetchall()
+        assert lake.connection.execute(query.format(kept)).fetchall() == expected
         assert len(expected) == 3
         assert change_cache.changes(lake, "core.orders", first, first) is None
         assert change_cache.changes(lake, "core.order_lines", read, first) is None
@@ -294,7 +294,7 @@ def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fr
         build(lake, "core.orders", full=True)
         assert lake.kept_changes
         with pytest.raises(duckdb.Error), lake.transaction():
-            lake.value("select error('whatever fails')")
+            lake.value("select error('any failure')")
         assert lake.kept_changes == {}
 
 
@@ -339,7 +339,7 @@ def test_how_late_a_topic_is_adds_up_over_its_minutes(fresh: Settings) -> None:
         )
         with Lake.open(fresh) as lake:
             build_round(lake, Round())
-    (told,) = rows(
+    (reported,) = rows(
         fresh,
         "select sum(records), sum(quarantined), sum(late_events), max(max_lateness_s),"
         " min(median_lateness_s) <= min(p95_lateness_s), min(p95_landing_s) >= 0"
@@ -351,7 +351,7 @@ def test_how_late_a_topic_is_adds_up_over_its_minutes(fresh: Settings) -> None:
         " count(*) filter (where event_time < _kafka_time - interval 1 hour),"
         " max(ceil((epoch_ms(_landed_at) - epoch_ms(event_time)) / 1000))::bigint, true, true from raw.orders",
     )
-    assert told == counted
+    assert reported == counted
     lateness = "ceil((epoch_ms(_landed_at) - epoch_ms(event_time)) / 1000)"
     by_hour = f"select quantile_disc({lateness}, 0.5)::bigint from raw.orders group by date_trunc('hour', _landed_at)"
     assert sorted(rows(fresh, by_hour)) == sorted(
@@ -453,8 +453,8 @@ def test_random_record_times_change_neither_orders_nor_customers_nor_observation
     for number in range(12):
         order_id, customer_id = f"O{number}", f"C{number}"
         corrected = order(order_id, ("A", 1, "20.00"), time=at(days=-30_000), version=2)
-        told = order(order_id, ("A", 1, "10.00"), time=at(days=-30_000))
-        landing.land("orders", [told, corrected, told])
+        original = order(order_id, ("A", 1, "10.00"), time=at(days=-30_000))
+        landing.land("orders", [original, corrected, original])
         born = customer(customer_id, time=at(days=-30_000))
         back = [customer(customer_id, time=at(days=-29_000))] * (number % 2 == 0)
         landing.land("customers", [born, None, *back], key=customer_id)

@@ -101,7 +101,7 @@ def test_only_a_landed_file_without_commit_is_deleted_an_hour_after_it_was_seen(
     orphan = fresh.landing_root / "orders" / "dt=2026-01-01" / "hr=00" / "killed.parquet"
     orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.write_bytes(b"half a fi")
-    os.utime(orphan, (0, 0))  # whatever the file system's clock says
+    os.utime(orphan, (0, 0))  # independent of the file system's clock
     with Lake.open(fresh) as lake:
         assert orphaned_files.delete_uncommitted(lake) == 0
         assert orphan.exists()

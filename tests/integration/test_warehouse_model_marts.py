@@ -1,4 +1,4 @@
-"""How the models' scores came true, as the marts tell it, against scikit-learn's own figures."""
+"""The marts' figures on the quality of scores equal those of scikit-learn."""
 
 import random
 from datetime import datetime, timedelta
@@ -61,34 +61,34 @@ def test_scores_are_held_against_the_orders_that_followed(fresh: Settings) -> No
     landing.land("customer_behavior", scores)
     build_from(fresh, "orders", "customers", "customer_behavior")
 
-    def told(where: str) -> list[tuple[object, ...]]:
+    def performance(where: str) -> list[tuple[object, ...]]:
         columns = "scores, repurchased, auc, brier, base_rate_brier, mean_probability_pct, calibration_error"
         return run(fresh, f"select {columns} from marts.model_performance where {where}").rows
 
     ordered = np.array([came for _, _, came in known])
-    said = np.array([probability for _, probability, _ in known])
-    tenths = np.minimum((said * 10 + 1e-9).astype(int), 9)
-    distance = sum(abs(said[tenths == each].sum() - ordered[tenths == each].sum()) for each in range(10))
+    predicted = np.array([probability for _, probability, _ in known])
+    tenths = np.minimum((predicted * 10 + 1e-9).astype(int), 9)
+    distance = sum(abs(predicted[tenths == each].sum() - ordered[tenths == each].sum()) for each in range(10))
 
     def rounded(value: float, digits: str = "0.0001") -> Decimal:
         return Decimal(float(value)).quantize(Decimal(digits))
 
-    assert told("not is_backtest") == [
+    assert performance("not is_backtest") == [
         (
             300,
             int(ordered.sum()),
-            rounded(roc_auc_score(ordered, said)),
-            rounded(brier_score_loss(ordered, said)),
+            rounded(roc_auc_score(ordered, predicted)),
+            rounded(brier_score_loss(ordered, predicted)),
             rounded(ordered.mean() * (1 - ordered.mean())),
-            rounded(100 * said.mean(), "0.01"),
+            rounded(100 * predicted.mean(), "0.01"),
             rounded(distance / 300),
         )
     ]
-    assert [row[0] for row in told("is_backtest")] == [1]
+    assert [row[0] for row in performance("is_backtest")] == [1]
     # Days end by what is sold: one order a month later, of anybody, and the last score counts.
     landing.land("orders", [order("later", ("A", 1, "1"), customer_id="C299", time=at(days=-25))])
     build_from(fresh, "orders", "customers", "customer_behavior")
-    assert sum(int(str(row[0])) for row in told("not is_backtest")) == 301
+    assert sum(int(str(row[0])) for row in performance("not is_backtest")) == 301
 
 
 def test_a_late_order_turns_its_customers_scores_into_hits(fresh: Settings) -> None:
@@ -116,11 +116,11 @@ def test_the_sentiment_of_feedback_is_held_against_labels_and_stars(fresh: Setti
     ]
     landing.land("customer_feedback", [feedback(name, rating=stars, label=label) for name, stars, label in judged])
     labels = ["negative", "negative", "neutral", "positive", "positive", None]
-    said = [
+    sentiments = [
         sentiment(number, event_time=at(), subject="feedback", subject_id=name, platform="form", label=label)
         for number, ((name, _, _), label) in enumerate(zip(judged, labels, strict=True))
     ]
-    deliver(fresh, STAGING, said, first=0)
+    deliver(fresh, STAGING, sentiments, first=0)
     build_from(fresh, "customer_feedback", "customer_sentiment")
     found = run(fresh, "from marts.sentiment_accuracy")
     assert dict(zip(found.columns[3:], found.rows[0][3:], strict=True)) == {

@@ -27,8 +27,8 @@ BASKET_MONTH = pd.Timestamp("2011-03-01")
 
 def test_every_mart_of_the_real_order_book_equals_pandas_and_a_replay_is_a_no_op(fresh: Settings) -> None:
     landing = Landing(fresh)
-    told = _events()
-    for topic, events in told.items():
+    events_by_topic = _events()
+    for topic, events in events_by_topic.items():
         landing.land(topic, events)
     build_from(fresh)
     lines = _lines()
@@ -36,7 +36,7 @@ def test_every_mart_of_the_real_order_book_equals_pandas_and_a_replay_is_a_no_op
         found = _found(fresh, mart, expected)
         pd.testing.assert_frame_equal(found, expected, check_dtype=False, obj=mart)
     _known_facts(fresh)
-    for topic, events in told.items():
+    for topic, events in events_by_topic.items():
         landing.land(topic, events)
     again = {name: result for name, result in build_from(fresh).items() if not name.startswith("raw.")}
     changed = {name for name, result in again.items() if result.inserted or result.updated or result.deleted}
@@ -221,7 +221,7 @@ def _customers(lines: Frame) -> Frame:
 
 
 def _residences(lines: Frame) -> Frame:
-    # The book tells of a customer's country with each invoice, so that of the invoice is the one that held then.
+    # The book has a customer's country with each invoice, so the invoice's country is the valid one at its time.
     known = lines[lines["customer"].notna() & lines["kind"].isin(["order", "return"])]
     orders = known[known["kind"] == "order"]
     keys = ["month", "country"]

@@ -88,8 +88,8 @@ def test_an_event_repeated_with_another_time_or_payload_is_found_and_the_first_s
     build_from(fresh, "web_logs", "orders")
     assert rows(fresh, "select event_time from core.web_events where event_id = 'e3'") == [(START,)]
     with Lake.open(fresh) as lake:
-        told = audit_topic(lake, "web_logs")
-        assert (told.passed, told.violations) == (False, 3)
+        verdict = audit_topic(lake, "web_logs")
+        assert (verdict.passed, verdict.violations) == (False, 3)
         found = audit_table(lake, table("core.web_events"))
         assert (found.passed, found.metadata["moved_to_quarantine"]) == (True, 1)
         assert audit_table(lake, table("core.web_events")).metadata.get("moved_to_quarantine") is None

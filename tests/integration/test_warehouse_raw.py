@@ -120,9 +120,9 @@ def test_the_rows_registered_last_are_those_of_the_lake_even_without_a_column(
         assert kept is not None
         assert change_cache.changes(lake, "raw.orders", before - 1, lake.snapshot()) is None
         columns = ", ".join(f'"{name}"' for name in lake.columns()["raw.orders"])
-        told = f"ducklake_table_insertions('lake', 'raw', 'orders', {since + 1}, {lake.snapshot()})"
+        insertions = f"ducklake_table_insertions('lake', 'raw', 'orders', {since + 1}, {lake.snapshot()})"
         query = "select {} from {} order by order_id"
-        expected = lake.connection.execute(query.format(columns, told))
+        expected = lake.connection.execute(query.format(columns, insertions))
         types, rows = expected.description, expected.fetchall()
         found = lake.connection.execute(query.format("*", kept))
         assert (found.description, found.fetchall()) == (types, rows)

@@ -63,7 +63,7 @@ def test_a_pivot_by_what_the_data_holds_is_answered(fresh: Settings, command: ty
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "message"),
     [
         ("insert into marts.sales_daily from marts.sales_daily", "read only here: INSERT is denied"),
         ("delete from core.orders", "read only here: DELETE is denied"),
@@ -76,10 +76,12 @@ def test_a_pivot_by_what_the_data_holds_is_answered(fresh: Settings, command: ty
         ("select 'x'::integer", "Could not convert string 'x'"),
     ],
 )
-def test_what_is_wrong_is_one_clear_message(fresh: Settings, command: typer.Typer, statement: str, said: str) -> None:
+def test_what_is_wrong_is_one_clear_message(
+    fresh: Settings, command: typer.Typer, statement: str, message: str
+) -> None:
     build_from(fresh, "orders")
     result = CliRunner().invoke(command, [statement])
     assert isinstance(result.exception, Terminal)
-    assert said in str(result.exception)
+    assert message in str(result.exception)
     assert "\n" not in str(result.exception)
     assert result.stdout == ""

@@ -1,4 +1,4 @@
-"""`core.sentiment`: what Connect delivered is taken once, whatever moves, comes again or is killed meanwhile."""
+"""`core.sentiment`: each delivered record is loaded once, despite rebalances, redeliveries and crashes."""
 
 import signal
 import subprocess

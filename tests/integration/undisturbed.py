@@ -75,11 +75,11 @@ def assert_as_undisturbed(
 
 
 def _assert_ledgers(books: dict[TopicAndPartition, Ledger], expected: dict[TopicAndPartition, PartitionResult]) -> None:
-    told = {
+    actual = {
         key: (each.next, each.inputs, each.used, each.outputs, each.drops, each.dead_letters, each.notes)
         for key, each in books.items()
     }
-    assert told == {
+    assert actual == {
         key: (result.next_offset, result.inputs, result.used, len(result.outputs), *_counts(result))
         for key, result in expected.items()
     }
@@ -97,9 +97,9 @@ def _assert_outputs(
     places: defaultdict[tuple[Any, ...], list[tuple[TopicAndPartition, int]]] = defaultdict(list)
     for source, result in expected.items():
         for number, (key, value) in enumerate(result.outputs):
-            places[key, _told_by(processor, value)].append((source, number))
-    found = [(key, told) for _, key, value in rows if (told := _told_by(processor, value)) is not None]
-    assert Counter(found) == Counter({told: len(them) for told, them in places.items()})
+            places[key, _output_of(processor, value)].append((source, number))
+    found = [(key, output) for _, key, value in rows if (output := _output_of(processor, value)) is not None]
+    assert Counter(found) == Counter({output: len(them) for output, them in places.items()})
     last: dict[tuple[bytes | None, TopicAndPartition], int] = {}
     for key, value in found:
         source, number = places[key, value].pop(0)
@@ -110,7 +110,7 @@ def _assert_outputs(
 TOMBSTONE = b"tombstone"
 
 
-def _told_by(processor: Processor, value: bytes | None) -> bytes | None:
+def _output_of(processor: Processor, value: bytes | None) -> bytes | None:
     """An output's value, with the time of scoring made the same. None where another source wrote it to the topic."""
     contract = TOPICS[processor.output].contract
     assert contract is not None

@@ -16,8 +16,8 @@ from tests.security.attacking import REBOUND, guarded_ports
 from tests.security.test_http_ports import MUTATION, assets
 
 ATTACK = """async ([port, path, query]) => {
-  const base = `http://127.0.0.1:${port}`, told = [];
-  const note = (name, work) => work().then((what) => told.push([name, what]), (error) => told.push([name, "failed"]));
+  const base = `http://127.0.0.1:${port}`, seen = [];
+  const note = (name, work) => work().then((what) => seen.push([name, what]), (error) => seen.push([name, "failed"]));
   const body = JSON.stringify({ query });
   const read = async (options, address = path) => {
     const answer = await fetch(base + address, { credentials: "include", ...options });
@@ -40,7 +40,7 @@ ATTACK = """async ([port, path, query]) => {
     frame.src = base + path;
     document.body.append(frame);
   }));
-  return told;
+  return seen;
 }"""
 
 
@@ -80,11 +80,11 @@ def test_a_page_of_another_origin_does_and_reads_nothing(
     ports = {name: port for name, (port, _) in guarded_ports(attacked).items()}
     for name, port in ports.items():
         query = MUTATION.format(name=f"attack_{name.replace('-', '_')}")
-        told = dict(page.evaluate(ATTACK, [port, "/graphql" if name == "dagster" else "/", query]))
-        # An opaque answer tells a page nothing; what was done is looked at below.
-        assert set(told.values()) <= {"opaque", "failed", "loaded"}, (name, told)
-        assert told["socket"] == "failed"
-        assert told["json"] == told["read"] == "failed"
+        seen = dict(page.evaluate(ATTACK, [port, "/graphql" if name == "dagster" else "/", query]))
+        # A page cannot read an opaque answer; the effects are checked below.
+        assert set(seen.values()) <= {"opaque", "failed", "loaded"}, (name, seen)
+        assert seen["socket"] == "failed"
+        assert seen["json"] == seen["read"] == "failed"
     framed = [frame for frame in page.frames[1:] if frame.url.startswith(f"http://{HOST}:{ports['dagster']}")]
     assert not any("Search" in (frame.content()) for frame in framed)
     page.set_content(

@@ -136,7 +136,7 @@ def test_a_program_makes_no_tables_where_others_look(connect_worker: Settings, r
 def test_the_password_that_connect_can_be_made_to_show_opens_two_tables_and_no_shell(connected: Settings) -> None:
     shown = validated(connected, connect_secrets(connected), SINK_ROLE, login(connected))
     password = connect_secrets(connected).read_text().partition(f"{SINK_ROLE}=")[2].split("\n")[0]
-    assert password in shown.text, "the attack of before: whoever has the login of the REST API sees this password"
+    assert password in shown.text, "the former attack: any user of the REST API sees this password"
     given = f"host={HOST} port={port(connected)} user={SINK_ROLE} password={password} dbname={connected.database}"
     with psycopg.connect(given, autocommit=True) as db:
         for statement in (ATTACKS["a program's output"], ATTACKS["a program on the server"]):

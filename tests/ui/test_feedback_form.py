@@ -1,4 +1,4 @@
-"""The feedback form as a person meets it: on a desk, on a phone, without scripts, and while the broker is away.
+"""The feedback form in a browser: on a desktop, on a phone, without scripts, and without a broker.
 
 The service is the real one, with its intake; only the broker is a list. Screenshots are left in pytest's temporary
 folder, to be looked at.
@@ -32,7 +32,7 @@ DESK = {"width": 1280, "height": 900}
 
 @dataclass
 class Broker:
-    """Takes records as Kafka would, or is away."""
+    """Accepts records as Kafka would, or is unavailable."""
 
     events: list[CustomerFeedback] = field(default_factory=list[CustomerFeedback])
     away: bool = False

@@ -10,7 +10,7 @@ LONGER = 4
 MOST = 8.0
 """A quadratic reader takes 16 times as long for a text 4 times as long; a linear one 4 times, and what load adds."""
 LITTLE_SECONDS = 0.02
-"""Too short to be told from noise."""
+"""Shorter times cannot be distinguished from noise."""
 
 
 def assert_linear(read: Callable[[T], object], text: Callable[[int], T], size: int) -> None:

@@ -1,4 +1,4 @@
-"""No module imports itself by way of others, in whatever place the import stands: type-only ones count too."""
+"""No import cycles between modules: imports for types alone and within functions count too."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter

@@ -50,7 +50,7 @@ def test_money_is_exact_and_times_are_times_in_postgresql() -> None:
     sql = table_sql(SERVING)
     assert "monetary_value numeric(38, 4) not null" in sql
     assert "event_time timestamptz not null" in sql
-    assert "recency_days double precision;" in sql, "what the contract lets be empty may be null"
+    assert "recency_days double precision;" in sql, "a field that is optional in the contract may be null"
 
 
 def test_no_configuration_holds_a_secret_or_reads_what_was_aborted() -> None:

@@ -1,4 +1,4 @@
-"""Dead letters as they are read, whoever wrote them, and which of them may be replayed."""
+"""How dead letters of any writer are read, and which of them may be replayed."""
 
 from datetime import UTC, datetime
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Whom a request counts for, whatever it says of itself."""
+"""Which client a request counts for, independent of its own headers."""
 
 import pytest
 from hypothesis import given

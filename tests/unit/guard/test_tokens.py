@@ -1,4 +1,4 @@
-"""Secrets in files: made once, whoever comes first."""
+"""Secrets in files: created once, even by concurrent processes."""
 
 import multiprocessing
 import stat

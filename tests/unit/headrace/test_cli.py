@@ -77,13 +77,13 @@ def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.Captur
     assert capsys.readouterr().out.splitlines()[1] == "a" * 100 + "  " + "b" * 100
 
 
-@pytest.mark.parametrize(("sources", "told"), [("access-log", False), ("weather,feedback", True)])
+@pytest.mark.parametrize(("sources", "printed"), [("access-log", False), ("weather,feedback", True)])
 def test_the_forms_address_is_told_where_there_is_one(
-    sources: str, told: bool, capsys: pytest.CaptureFixture[str]
+    sources: str, printed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(sources=sources, port_base=30_000)
     _print_addresses(settings, "The stack is up.")
-    assert ("  feedback    http://127.0.0.1:30096/" in capsys.readouterr().out) is told
+    assert ("  feedback    http://127.0.0.1:30096/" in capsys.readouterr().out) is printed
 
 
 def test_a_password_in_the_address_of_a_users_own_postgresql_is_not_printed(

@@ -1,4 +1,4 @@
-"""The lander's columnar decoder: the same verdicts and the same values as the strict decoder, whatever the company."""
+"""The lander's columnar decoder: the same verdicts and values as the strict decoder for a record in any batch."""
 
 from decimal import Decimal
 from typing import Any

@@ -14,7 +14,7 @@ from tests.unit.landing.test_batch import message
 
 
 class Passing:
-    """Gives these stretches for whatever partition is asked."""
+    """Returns these stretches for any partition."""
 
     def __init__(self, *stretches: Stretch) -> None:
         self._stretches = stretches

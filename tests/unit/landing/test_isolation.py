@@ -1,4 +1,4 @@
-"""Whatever decoding raises for a record costs that record alone."""
+"""An error while decoding a record affects that record alone."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""Where landing goes on."""
+"""Where landing resumes."""
 
 from typing import Any
 from uuid import UUID

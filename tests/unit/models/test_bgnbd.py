@@ -39,11 +39,11 @@ def test_parameters_are_recovered_and_what_is_said_comes_true() -> None:
     assert fitted.r == pytest.approx(CDNOW.r, rel=0.1)
     assert fitted.alpha == pytest.approx(CDNOW.alpha, rel=0.15)
     assert fitted.a / (fitted.a + fitted.b) == pytest.approx(CDNOW.a / (CDNOW.a + CDNOW.b), rel=0.1)
-    said = fitted.probability_of_order(x, t_x, t, AHEAD)
-    assert said.mean() == pytest.approx(comes.mean(), abs=0.01)
+    predicted = fitted.probability_of_order(x, t_x, t, AHEAD)
+    assert predicted.mean() == pytest.approx(comes.mean(), abs=0.01)
     for low in (0.0, 0.1, 0.3, 0.5):
-        inside = (said >= low) & (said < low + 0.2)
-        assert said[inside].mean() == pytest.approx(comes[inside].mean(), abs=0.03)
+        inside = (predicted >= low) & (predicted < low + 0.2)
+        assert predicted[inside].mean() == pytest.approx(comes[inside].mean(), abs=0.03)
 
 
 def test_the_fit_is_the_most_likely_and_keeps_customers_without_repeat_orders() -> None:

@@ -11,19 +11,19 @@ def test_what_is_too_sure_becomes_calibrated_without_changing_the_ranking() -> N
     logits = random.normal(0, 1.5, 20_000)
     labels = (random.random(20_000) < 1 / (1 + np.exp(-logits))).astype(np.int64)
     sure = 1 / (1 + np.exp(-2.5 * logits))
-    said = np.column_stack([1 - sure, sure])
-    found = temperature(labels, said)
+    predicted = np.column_stack([1 - sure, sure])
+    found = temperature(labels, predicted)
     assert abs(found - 2.5) < 0.15
-    calmer = tempered(said, found)
-    assert expected_calibration_error(labels, calmer) < 0.01 < expected_calibration_error(labels, said)
-    assert (np.argsort(calmer[:, 1]) == np.argsort(said[:, 1])).all()
+    calmer = tempered(predicted, found)
+    assert expected_calibration_error(labels, calmer) < 0.01 < expected_calibration_error(labels, predicted)
+    assert (np.argsort(calmer[:, 1]) == np.argsort(predicted[:, 1])).all()
     assert np.allclose(calmer.sum(axis=1), 1.0)
 
 
 def test_chance_alone_makes_an_error_that_falls_with_the_root_of_the_rows() -> None:
     random = np.random.default_rng(3)
     few, many = (random.uniform(0.05, 0.6, size) for size in (1_000, 16_000))
-    found = [error_if_calibrated(np.column_stack([1 - said, said]), 1) for said in (few, many)]
+    found = [error_if_calibrated(np.column_stack([1 - predicted, predicted]), 1) for predicted in (few, many)]
     assert found[0].low < found[0].value < found[0].high
     assert 3.0 < found[0].value / found[1].value < 5.5
     labels = (random.random(len(many)) < many).astype(np.int64)

@@ -51,8 +51,8 @@ def test_too_few_rows_say_nothing() -> None:
 @pytest.mark.parametrize("classes", [("no order", "order"), ("negative", "neutral", "positive")])
 def test_every_plot_that_fits_the_model_is_a_picture(classes: tuple[str, ...]) -> None:
     random = np.random.default_rng(15)
-    said = random.dirichlet([1.0] * len(classes), 300)
-    outcomes = Outcomes(classes, random.integers(0, len(classes), 300), said, np.arange(300).astype(np.str_))
+    probabilities = random.dirichlet([1.0] * len(classes), 300)
+    outcomes = Outcomes(classes, random.integers(0, len(classes), 300), probabilities, np.arange(300).astype(np.str_))
     bins = [Bin(0.2, 0.25, 150), Bin(0.7, 0.6, 150)]
     report = Report({"ece": Measure(0.05, 0.02, 0.08)}, {}, 300, 0.5, bins)
     found = plots.evaluation_plots(report, outcomes, {"recency": 0.02, "orders": 0.01})

@@ -21,7 +21,7 @@ HEADER = (
 
 
 def sessions(size: int = 1_500) -> list[str]:
-    """Sessions that buy the more readily, the more product pages they saw; page values tell it all but exactly."""
+    """Sessions whose purchase rate grows with their product pages; page values predict it almost exactly."""
     random = np.random.default_rng(5)
     lines: list[str] = []
     for number in range(size):
@@ -60,7 +60,7 @@ def test_the_latest_months_judge_the_earlier_ones_with_and_without_page_values(t
 
 
 @pytest.mark.parametrize(
-    ("lines", "header", "said"),
+    ("lines", "header", "message"),
     [
         (["x" * 3], "a,b,c", "has no column Administrative"),
         ([*sessions(5), sessions(1)[0].replace(",Feb,", ",Fnord,")], HEADER, "line 7: month"),
@@ -69,9 +69,9 @@ def test_the_latest_months_judge_the_earlier_ones_with_and_without_page_values(t
     ],
 )
 def test_a_file_of_another_form_is_refused_by_the_line(
-    tmp_path: Path, lines: list[str], header: str, said: str
+    tmp_path: Path, lines: list[str], header: str, message: str
 ) -> None:
-    with pytest.raises(Terminal, match=said):
+    with pytest.raises(Terminal, match=message):
         shoppers.read(written(tmp_path, lines, header))
 
 

@@ -30,8 +30,8 @@ def _sha256(path: Path) -> str:
 def test_what_is_loaded_says_the_same_to_the_last_bit(tmp_path: Path) -> None:
     path, model = tmp_path / "a" / "serving.skops", fitted()
     loaded = files.load(path, files.save(path, model))
-    said = [each["classifier"].predict_proba(ROWS).tobytes() for each in (model, loaded)]
-    assert said[0] == said[1]
+    predicted = [each["classifier"].predict_proba(ROWS).tobytes() for each in (model, loaded)]
+    assert predicted[0] == predicted[1]
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 

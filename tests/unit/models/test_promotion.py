@@ -43,10 +43,10 @@ def outcomes(rows: int = 600, noise: float = 0.5, seed: int = 1) -> Outcomes:
     random = np.random.default_rng(seed)
     logit = random.normal(0, 1.5, rows)
     labels = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int64)
-    return Outcomes(("no order", "order"), labels, said(logit, noise, seed), np.arange(rows).astype(np.str_))
+    return Outcomes(("no order", "order"), labels, predicted(logit, noise, seed), np.arange(rows).astype(np.str_))
 
 
-def said(logit: NDArray[np.float64], noise: float, seed: int) -> NDArray[np.float64]:
+def predicted(logit: NDArray[np.float64], noise: float, seed: int) -> NDArray[np.float64]:
     blurred = logit + np.random.default_rng(seed + 1).normal(0, noise, len(logit))
     probability = 1 / (1 + np.exp(-blurred))
     return np.column_stack([1 - probability, probability])
@@ -85,8 +85,8 @@ def test_better_probabilities_do_not_buy_a_worse_ranking() -> None:
     logit = np.random.default_rng(3).normal(0, 1.5, 1_500)
     labels = (np.random.default_rng(4).random(1_500) < 1 / (1 + np.exp(-logit))).astype(np.int64)
     keys = np.arange(1_500).astype(np.str_)
-    overconfident = said(logit * 6, 0.0, 1)
-    challenger = Outcomes(("no order", "order"), labels, said(logit, 0.6, 1), keys)
+    overconfident = predicted(logit * 6, 0.0, 1)
+    challenger = Outcomes(("no order", "order"), labels, predicted(logit, 0.6, 1), keys)
     verdict = compare(card(), challenger, overconfident, "behavior-1")
     assert verdict.differences["brier"].low > 0 > verdict.differences["auc"].high
     assert not verdict.promoted

@@ -51,8 +51,8 @@ def test_it_learns_is_reported_by_source_and_survives_its_file(tmp_path: Path) -
     loaded = files.load(path, files.save(path, trained.serving))
     assert len(ZipFile(path).namelist()) < 100, "a file for each word would take a scorer too long to load"
     window = training.split(frame).evaluation
-    said = [training.score("sentiment", fitted, window) for fitted in (trained.serving, loaded)]
-    assert said[0].tobytes() == said[1].tobytes()
+    scores = [training.score("sentiment", fitted, window) for fitted in (trained.serving, loaded)]
+    assert scores[0].tobytes() == scores[1].tobytes()
     scorer = Champion("sentiment-1", loaded)
     texts = ["i love this, it is great in house 7"] * 2
     subjects: tuple[Subject, Subject] = ("post", "feedback")

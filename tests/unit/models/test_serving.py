@@ -1,4 +1,4 @@
-"""The scorer in force: swapped as a whole, kept when the registry is away or a file is damaged."""
+"""The current scorer: replaced atomically, kept when the registry is unavailable or a file is damaged."""
 
 from datetime import UTC, datetime
 from pathlib import Path

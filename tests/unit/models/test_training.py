@@ -67,8 +67,8 @@ def test_two_trainings_from_one_frame_agree_to_the_last_bit_even_if_read_back(
     assert again.card == first.card
     window = training.split(frame).evaluation
     for part in ("serving", "judged"):
-        said = [training.score("behavior", getattr(model, part), window) for model in (first, again)]
-        assert said[0].tobytes() == said[1].tobytes()
+        scores = [training.score("behavior", getattr(model, part), window) for model in (first, again)]
+        assert scores[0].tobytes() == scores[1].tobytes()
 
 
 def test_the_window_is_later_than_what_was_learned_from_by_the_length_of_the_label(
@@ -84,8 +84,8 @@ def test_a_model_survives_its_file_to_the_last_bit(trained: tuple[Frame, Trained
     window = training.split(frame).evaluation
     for part in (model.serving, model.judged):
         loaded = files.load(tmp_path / "model.skops", files.save(tmp_path / "model.skops", part))
-        said = [training.score("behavior", fitted, window) for fitted in (part, loaded)]
-        assert said[0].tobytes() == said[1].tobytes()
+        scores = [training.score("behavior", fitted, window) for fitted in (part, loaded)]
+        assert scores[0].tobytes() == scores[1].tobytes()
 
 
 def test_the_stream_scores_features_as_the_report_judged_them(trained: tuple[Frame, Trained]) -> None:
@@ -111,8 +111,8 @@ def test_cutoffs_with_little_past_are_not_learned_from_where_enough_others_remai
         training.learner("behavior").fit(each.with_columns(spend=pl.lit(None, pl.Float64)), 1)
         for each in (table, spoilt)
     ]
-    said = [training.score("behavior", each, window).tolist() for each in fitted]
-    assert said[0] == said[1]
+    scores = [training.score("behavior", each, window).tolist() for each in fitted]
+    assert scores[0] == scores[1]
     fewer = [each.filter(number < 4) for each in (table, spoilt)]
     fitted = [training.learner("behavior").fit(each.with_columns(spend=pl.lit(None, pl.Float64)), 1) for each in fewer]
     assert (

@@ -32,14 +32,14 @@ def hook() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def test_an_alert_names_the_steps_their_reasons_and_the_run() -> None:
-    told = alerts.alert(Settings(), "build", "r1", {"core__orders": "The file is missing.\nline 2"}, "")
-    assert told["steps"] == {"core.orders": "The file is missing."}
-    assert told["url"] == "http://127.0.0.1:19093/runs/r1"
-    assert "build failed. core.orders: The file is missing." in told["text"]
+    posted = alerts.alert(Settings(), "build", "r1", {"core__orders": "The file is missing.\nline 2"}, "")
+    assert posted["steps"] == {"core.orders": "The file is missing."}
+    assert posted["url"] == "http://127.0.0.1:19093/runs/r1"
+    assert "build failed. core.orders: The file is missing." in posted["text"]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "cannot connect: password=hunter2 host=x",
         "cannot connect to postgresql://headrace:hunter2@db/x",
@@ -47,8 +47,8 @@ def test_an_alert_names_the_steps_their_reasons_and_the_run() -> None:
         "api_key=hunter2",
     ],
 )
-def test_credentials_that_an_error_repeats_are_left_out(said: str) -> None:
-    assert "hunter2" not in alerts.redacted(said)
+def test_credentials_that_an_error_repeats_are_left_out(message: str) -> None:
+    assert "hunter2" not in alerts.redacted(message)
     assert len(alerts.redacted("x" * 10_000)) == alerts.MAX_ERROR
 
 

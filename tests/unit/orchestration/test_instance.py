@@ -84,7 +84,7 @@ def test_runs_are_forked_from_a_process_without_threads_pools_or_connections() -
         "names = {open(f'/proc/self/task/{task.id}/comm').read().strip() for task in me.threads()}\n"
         "print(threading.active_count(), len(me.net_connections('all')), *sorted(names))\n"
     )
-    told = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, check=True).stdout.split()
-    assert told[:2] == ["1", "0"]
+    printed = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, check=True).stdout.split()
+    assert printed[:2] == ["1", "0"]
     # Polars' workers would be missed in a fork: they come, as `polars-0` and so on, with the first query.
-    assert not [name for name in told[2:] if re.fullmatch(r"polars-\d+|rayon.*", name)]
+    assert not [name for name in printed[2:] if re.fullmatch(r"polars-\d+|rayon.*", name)]

@@ -1,4 +1,4 @@
-"""What a build tells of itself, and how runs of dead processes are found."""
+"""What a build reports, and how runs of dead processes are found."""
 
 import subprocess
 import sys
@@ -76,7 +76,7 @@ def test_a_process_is_gone_when_it_died_or_its_pid_is_anothers(dead_process: str
     assert is_gone(dead_process)
     assert is_gone(f"{host} {pid} 12.00")
     assert not is_gone(_own_process())
-    assert not is_gone(f"another-host {pid} 12.00"), "it cannot be told from here"
+    assert not is_gone(f"another-host {pid} 12.00"), "it cannot be determined from here"
 
 
 @dg.job(name="build")

@@ -1,4 +1,4 @@
-"""A partition's share of a batch: every record is accounted for, whatever it is and whatever the processor does."""
+"""A partition's records of a batch: each one is accounted for, for any record and any behavior of the processor."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ class Moody:
             match event.order_id:
                 case "raise":
                     raise RuntimeError("a secret of the record")
-                case "model is away":
+                case "model unavailable":
                     raise Transient("The registry does not answer.")
                 case "large state":
                     state.put(b"k", b"x" * (MAX_RECORD_BYTES + 1))
@@ -108,9 +108,9 @@ def test_a_record_that_cannot_be_taken_is_refused_alone_and_in_its_place(what: s
 
 def test_a_processor_that_cannot_work_now_refuses_nothing() -> None:
     with pytest.raises(Transient):
-        batch(valid_order(1), asked("model is away"))
+        batch(valid_order(1), asked("model unavailable"))
     with pytest.raises(Transient):
-        batch(asked("raise"), asked("model is away"))
+        batch(asked("raise"), asked("model unavailable"))
 
 
 def test_a_dead_letter_carries_the_records_own_headers_and_why_it_was_refused() -> None:

@@ -1,4 +1,4 @@
-"""What ends a consumer is noticed, however it is told."""
+"""Errors that end a consumer are detected, whether raised or passed to a callback."""
 
 import pytest
 from confluent_kafka import KafkaError
@@ -17,7 +17,7 @@ from streaming.runtime.clients import FatalErrors
 )
 def test_an_error_that_ends_a_consumer_ends_its_process(error: KafkaError) -> None:
     noticed = FatalErrors()
-    noticed.noticed(KafkaError(KafkaError._TRANSPORT, "the broker is away"))
+    noticed.noticed(KafkaError(KafkaError._TRANSPORT, "the broker is unavailable"))
     noticed.check()
     noticed.noticed(error)
     with pytest.raises(Terminal, match="supervisor starts it again"):

@@ -1,4 +1,4 @@
-"""Stores: what is written is there after a restart, and a store that could tell wrong things is not used."""
+"""Stores: data survives a restart, and a store that may be wrong is not used."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -52,10 +52,10 @@ def test_all_of_a_batch_is_in_one_transaction_and_the_ledger_ends_it(monkeypatch
 def test_what_can_be_aborted_is_aborted(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     error = KafkaError(KafkaError.ILLEGAL_GENERATION, "left behind", txn_requires_abort=True)
     producer = Scripted(failing, error)
-    with capture_logs() as told, pytest.raises(Aborted):
+    with capture_logs() as logged, pytest.raises(Aborted):
         commit(monkeypatch, producer)
     assert producer.calls[-2:] == [failing, "abort_transaction"]
-    assert [(each["event"], each["code"]) for each in told] == [("transaction aborted", "ILLEGAL_GENERATION")]
+    assert [(each["event"], each["code"]) for each in logged] == [("transaction aborted", "ILLEGAL_GENERATION")]
 
 
 @pytest.mark.parametrize("failing", CALLS)

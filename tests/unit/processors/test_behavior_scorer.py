@@ -35,18 +35,18 @@ class Nothing:
 
 
 def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 1, **fields: Any) -> Order:
-    told: dict[str, Any] = {"channel": "store", "kind": "order", "customer_id": "C", "currency": "GBP"} | fields
-    if told["channel"] == "store":
-        told["quality_flag"] = None
-    sign = -1 if told["kind"] == "return" else 1
+    values: dict[str, Any] = {"channel": "store", "kind": "order", "customer_id": "C", "currency": "GBP"} | fields
+    if values["channel"] == "store":
+        values["quality_flag"] = None
+    sign = -1 if values["kind"] == "return" else 1
     return Order(
-        event_id=f"{told['channel']}-{order_id}-{version}",
+        event_id=f"{values['channel']}-{order_id}-{version}",
         event_time=START + timedelta(days=days),
         source="test",
         order_id=order_id,
         lines=[OrderLine(sku="A", quantity=2 * sign, unit_price=price)],
-        total=told.pop("total", "0"),
-        **told,
+        total=values.pop("total", "0"),
+        **values,
     )
 
 
@@ -241,7 +241,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
 def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digit(
     warehouse: duckdb.DuckDBPyConnection, orders: list[Order], data: st.DataObject
 ) -> None:
-    """Whatever is late, repeated, corrected, told by both channels, returned or taken back; whatever times say."""
+    """For orders that are late, repeated, corrected, sent by both channels, returned or taken back, at any times."""
     times = data.draw(st.lists(st.integers(-3, 3), min_size=len(orders), max_size=len(orders)))
     warehouse.execute("delete from raw.orders")
     warehouse.executemany(

@@ -1,4 +1,4 @@
-"""Order days kept step by step are what they would be if counted anew."""
+"""Order days that are updated step by step equal those counted from scratch."""
 
 from itertools import pairwise
 from statistics import median

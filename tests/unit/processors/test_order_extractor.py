@@ -28,19 +28,19 @@ class Nothing:
 
 
 def hit(event: str | None, minutes: float = 0.0, **fields: Any) -> WebLog:
-    told: dict[str, Any] = {"visitor_id": "V", "session_id": "S", "device": "desktop", "is_bot": False} | fields
+    values: dict[str, Any] = {"visitor_id": "V", "session_id": "S", "device": "desktop", "is_bot": False} | fields
     if event in ("add_to_cart", "remove_from_cart"):
-        told = {"sku": "A", "quantity": 2, "unit_price": "2.55", "currency": "GBP"} | told
+        values = {"sku": "A", "quantity": 2, "unit_price": "2.55", "currency": "GBP"} | values
     if event == "purchase":
-        told = {"order_id": "1", "order_total": "5.10"} | told
+        values = {"order_id": "1", "order_total": "5.10"} | values
     return WebLog(
         event_id=f"{event}-{minutes}",
         event_time=START + timedelta(minutes=minutes),
         source="test",
-        client_id=told.pop("client_id", "c"),
+        client_id=values.pop("client_id", "c"),
         status=200,
         pixel_event=event,  # pyright: ignore[reportArgumentType]
-        **told,
+        **values,
     )
 
 

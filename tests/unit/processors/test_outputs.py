@@ -1,4 +1,4 @@
-"""What processors write is as the contracts of their outputs say, whatever their inputs' contracts let through."""
+"""The outputs of processors are valid by their contracts for any input that is valid by its contract."""
 
 from datetime import UTC, datetime
 

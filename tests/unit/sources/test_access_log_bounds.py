@@ -1,4 +1,4 @@
-"""Time of everything that reads foreign text in access logs: by the byte, whatever a visitor puts into a request."""
+"""Everything that reads foreign text in access logs takes time proportional to its length, for any request."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Followed access logs: whatever happens to their files, each line is read once."""
+"""Followed access logs: each line is read once, even if files are rotated, truncated or replaced."""
 
 import bz2
 import gzip
@@ -295,9 +295,9 @@ def test_addresses_are_pseudonyms_wherever_they_stand() -> None:
         '"Bot/1.2.3.4 (+bot@x.example)"'
     )
     event = one(written.encode())
-    told = msgspec.json.encode(event).decode()
+    encoded = msgspec.json.encode(event).decode()
     for personal in ("198.51.100.7", "joe", "Joe", "b.example", "192.0.2.1", "db8", "bot@"):
-        assert personal not in told
+        assert personal not in encoded
     # The same address is the same pseudonym wherever it stands, and versions are no addresses.
     assert PSEUDONYMIZE("email", "joe@x.example") in event.path
     assert PSEUDONYMIZE("email", "joe@x.example") in event.referrer

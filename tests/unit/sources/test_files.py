@@ -188,7 +188,7 @@ def following(path: Path) -> Iterator[Callable[[int], list[bytes]]]:
     def run() -> None:
         try:
             found.extend(follow_pieces(path, stop))
-        except Exception as error:  # noqa: BLE001  told to the test below
+        except Exception as error:  # noqa: BLE001  reported by wait_for below
             failed.append(error)
 
     def wait_for(count: int) -> list[bytes]:

@@ -63,7 +63,7 @@ def test_words_in_use_are_normalized_as_ever() -> None:
 
 
 CSV: dict[str, Callable[[int], bytes]] = {
-    "every row goes on for ever": lambda parts: b'a",b,"\n' * parts,
+    "every row is unterminated": lambda parts: b'a",b,"\n' * parts,
     "a quotation mark that is not closed": lambda parts: b'1,"\n' + b"1,2,t,t,3,Tops\n" * parts,
     "a quotation mark in each line": lambda parts: b'1,2,t,"t,3,Tops\n' * parts,
     "rows of the wrong length that span lines": lambda parts: b'1,"\n",' * parts,

@@ -1,4 +1,4 @@
-"""Personal data in texts: in whatever form an address stands there, it becomes the pseudonym of its one form."""
+"""Personal data in texts: an address in any form becomes the pseudonym of its canonical form."""
 
 from collections.abc import Callable
 from urllib.parse import quote

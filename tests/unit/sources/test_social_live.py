@@ -298,6 +298,6 @@ def test_settings_that_do_not_do_are_refused_with_the_remedy(tmp_path: Path) -> 
         ({"mastodon_url": "https://x", "mastodon_timelines": "home"}, "no time line home"),
         ({"mastodon_url": "https://x", "mastodon_token_file": tmp_path / "none"}, "TOKEN_FILE"),
     ]
-    for given, said in cases:
-        with pytest.raises(Terminal, match=said):
+    for given, reason in cases:
+        with pytest.raises(Terminal, match=reason):
             mastodon.open_sources(Settings(home=tmp_path, **given))

@@ -77,7 +77,7 @@ def test_the_recorded_response_of_met_no_gives_the_past_hour_and_no_forecast() -
     assert reading.ignored == ["still to come, or not measured"] * 81
     later = read(MET_NO, 82, "met.no")
     assert (len(later.events), later.rejected) == (82, [])
-    # The precipitation that was told with the hour before.
+    # The precipitation that was sent with the hour before.
     assert later.events[1].precipitation_mm == 0.0
 
 
@@ -129,8 +129,8 @@ def test_a_correction_never_replaces_a_value_by_nothing(clock: str) -> None:
         again = Reading(place(url, "met.no", now), reading.position).wait_for(2)
     (event,) = [event for event in again.events if event.event_time.hour == 10]
     assert (event.temperature_c, event.precipitation_mm, event.relative_humidity_pct) == (8.5, 0.5, 80.0)
-    told = [event.precipitation_mm for event in reading.events if event.event_time.hour == 10]
-    assert told == ([0.5] if clock == "10:05" else [])
+    precipitation = [event.precipitation_mm for event in reading.events if event.event_time.hour == 10]
+    assert precipitation == ([0.5] if clock == "10:05" else [])
 
 
 def test_hours_that_cannot_be_decoded_are_rejected_once() -> None:
@@ -241,8 +241,8 @@ def test_settings_that_do_not_do_are_refused_with_the_remedy(tmp_path: Path) -> 
         ({"weather_places": "oslo=99,10.7"}, "is no place"),
         ({"weather_places": "oslo"}, "is no place"),
     ]
-    for given, said in cases:
-        with pytest.raises(Terminal, match=said):
+    for given, message in cases:
+        with pytest.raises(Terminal, match=message):
             open_sources(Settings(home=tmp_path, **given))
     assert places_of("a=1,2; b c=-3.5,4;") == {"a": (1.0, 2.0), "b c": (-3.5, 4.0)}
     both = Settings(weather_places="a=1,2", weather_providers="open-meteo,met.no", weather_contact="me@x.example")

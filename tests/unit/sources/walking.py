@@ -1,4 +1,4 @@
-"""Helps the tests of sources: outcomes sorted into what became of them, and lines as pieces."""
+"""Helpers for the tests of sources: outcomes grouped by result, and lines as pieces."""
 
 from collections import Counter
 from collections.abc import Iterable

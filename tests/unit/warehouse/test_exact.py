@@ -1,4 +1,4 @@
-"""Values are printed as DuckDB holds them, whatever Python would make of them."""
+"""Values are printed as DuckDB stores them, not as Python would convert them."""
 
 import json
 from collections.abc import Iterator

@@ -146,8 +146,8 @@ def test_labels_are_of_the_days_after_the_cutoff() -> None:
         document(8, "D", 19, "return", "-1"),
     ]
     frame = frames.behavior_at(documents(rows), CUTOFFS[:2])
-    told = {(row["customer_id"], row["cutoff"].day): (row["ordered"], row["spend"]) for row in frame.to_dicts()}
-    assert told == {
+    labels = {(row["customer_id"], row["cutoff"].day): (row["ordered"], row["spend"]) for row in frame.to_dicts()}
+    assert labels == {
         ("A", 21): (True, 5.0),
         ("B", 21): (False, 3.0),  # one second too late for 30 days; the order at the cutoff is in the features
         ("A", 20): (False, None),  # not all of the 90 days are known yet

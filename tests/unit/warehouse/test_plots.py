@@ -1,4 +1,4 @@
-"""Plots are drawn from rows alone, whatever the rows are."""
+"""Plots are drawn from any rows, and from rows alone."""
 
 from datetime import date, timedelta
 from decimal import Decimal

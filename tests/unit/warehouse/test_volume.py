@@ -1,4 +1,4 @@
-"""Whether a day is usual is learned from the days before it, and is not said of too few."""
+"""A day is judged by the days before it, and not judged when these are too few."""
 
 from datetime import date, timedelta
 
