@@ -1,7 +1,7 @@
 """The warehouse: DuckLake tables built incrementally from the landed files, their checks, publication and queries.
 
-No Kafka and no Dagster here. Whoever runs a build (Dagster, a command, a test) calls `warehouse.build`; whoever only
-wants to ask, in a notebook or a script, calls `warehouse.connect`.
+Nothing here imports Kafka or Dagster. Builds (from Dagster, a command or a test) call `warehouse.build`; notebooks and
+scripts that only query call `warehouse.connect`.
 """
 
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def connect(at: str | None = None) -> "duckdb.DuckDBPyConnection":
-    """The lake for reading, as it is now or was `at` a time (UTC) or snapshot, by the `HEADRACE_…` settings.
+    """A read-only connection to the lake, now or `at` a time (UTC) or snapshot, by the `HEADRACE_…` settings.
 
     Raises:
-        Transient: PostgreSQL is away: the stack is not up.
-        Terminal: nothing was built yet, or is kept of then.
+        Transient: PostgreSQL is unavailable: the stack is not running.
+        Terminal: nothing has been built yet, or no snapshot of that time is kept.
     """
     from contracts.settings import Settings
     from warehouse.lake import Lake

@@ -1,7 +1,7 @@
-"""One round of a build without Dagster: everything that landed is registered, everything that reads it is built.
+"""One build cycle without Dagster: registers everything that landed and builds everything that reads it.
 
-For a builder that stays. Which tables are built, and in which order, is as in Dagster: what reads a failed table is
-left out, the others are built.
+Used by the long-running builder. Tables and their order are the same as in Dagster: tables that read a failed table
+are skipped, the others are built.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +19,9 @@ from warehouse.tables import Table, all_tables
 
 @dataclass
 class Round:
-    """What came of a round: the tables that changed, the reasons of those that failed, and what was left out.
+    """The result of a cycle: the tables that changed, the reasons of those that failed, and the tables skipped.
 
-    `stale` tells that the published file may lack something: at the start nobody knows what the last process left.
+    `stale` is true while the published file may be out of date, as it may be when the process starts.
     """
 
     changed: list[BuildResult] = field(default_factory=list[BuildResult])
@@ -32,12 +32,12 @@ class Round:
 
 
 def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: False) -> None:
-    """Build everything once from what changed, and publish where something did. Ends early, published, on `stopping`.
+    """Build everything once from what changed, and publish the changes. On `stopping` it ends early, after publishing.
 
-    What comes of it is added to `done`, step by step, so a round that was cut short is gone on with by another call.
+    Results are added to `done` step by step, so another call resumes a cycle that was interrupted.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     failed_before = set(done.failed)
     done.failed.clear()
@@ -50,7 +50,7 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
         if stopping():
             break
         _build_level(lake, done, level)
-    # Of what fails, too: the file says which tables' rows are older than the rest, and since when.
+    # After failures too: the file lists the tables whose rows are older than the rest, and since when.
     if done.stale or failed_before != set(done.failed):
         done.published = publish(lake.settings, lake)
         done.stale = False
@@ -58,7 +58,7 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
 
 @cache
 def levels() -> list[list[Table]]:
-    """The tables, those first that read none of the others, then those that read the ones before them, and so on."""
+    """The tables by depth: first those that read no other table, then those that read only earlier levels."""
     depths: dict[str, int] = {}
     found: list[list[Table]] = []
     for table in all_tables():
@@ -70,7 +70,7 @@ def levels() -> list[list[Table]]:
 
 
 def _build_level(lake: Lake, done: Round, level: Sequence[Table]) -> None:
-    """Build tables that do not read each other, at once."""
+    """Build tables that do not read each other in one transaction."""
     due = [table.qualified for table in level if not _leave_out(done, [table.qualified], table.inputs)]
     if due:
         _together(done, {name: [name] for name in due}, partial(build_together, lake), partial(build, lake))
@@ -82,7 +82,7 @@ def _together(
     together: Callable[[Sequence[str]], list[BuildResult]],
     alone: Callable[[str], BuildResult],
 ) -> None:
-    """Do steps in one transaction; one by one where that fails. `tables` has what each step makes, by its name."""
+    """Run the steps in one transaction, or one by one if that fails. `tables` has the tables of each step, by name."""
     try:
         results = together(list(tables))
     except Transient:
@@ -109,7 +109,7 @@ def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callab
 
 
 def _leave_out(done: Round, names: Sequence[str], inputs: Sequence[str]) -> bool:
-    """Skip these if something that they read was not built; returns whether that is so."""
+    """Skip these tables if one of their inputs was not built; returns whether they were skipped."""
     if any(name in done.failed or name in done.skipped for name in inputs):
         done.skipped += names
         return True

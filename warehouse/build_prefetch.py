@@ -1,8 +1,8 @@
-"""Builds what a run is about to ask for: of the tables that it wants, all that can be built now, in one transaction.
+"""Prefetches the builds of a run: builds all requested tables that are ready in one transaction.
 
-A run asks for one table after the other, each in its time. Most of what a small build costs is the same for one table
-as for ten; so the first that is asked for has those built with it whose inputs are up to date, and these are handed out
-when their turn comes. What fails together is built alone, when it is asked for, to know which it is.
+A run builds one table after the other. Most of the cost of a small build is the same for one table as for ten, so the
+first request also builds every wanted table whose inputs are up to date; later requests return those results. If the
+joint build fails, each table is built alone when it is requested, to find the one that fails.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,19 +15,19 @@ from warehouse.tables import all_tables
 
 
 class Ahead:
-    """The builds of one run, in this process. `wanted` are the names of all tables that the run is to build."""
+    """The builds of one run, in this process. `wanted` are the names of all tables that the run builds."""
 
     def __init__(self, lake: Lake, wanted: Collection[str]) -> None:
         self._lake = lake
         self._topics = [raw.topic for raw in raw_tables() if raw.qualified in wanted]
         self._quarantines = {raw.qualified: raw.quarantine for raw in raw_tables() if raw.qualified in wanted}
         self._waiting: set[str | None] = {*wanted, *self._quarantines.values()}
-        """What is not up to date yet; a topic's quarantine comes with its records."""
+        """Tables that are not up to date yet; a topic's quarantine is registered with its records."""
         self._ready: dict[str, BuildResult] = {}
-        """What is built and was not asked for yet."""
+        """Results of tables that are built but not requested yet."""
 
     def register(self, topic: str) -> BuildResult:
-        """As `warehouse.build.register`."""
+        """Same as `warehouse.build.register`."""
         name = raw_table(topic).qualified
         if name not in self._ready:
             found = self._together(topic, self._topics, register_together, register)
@@ -37,13 +37,13 @@ class Ahead:
         return self._ready.pop(name)
 
     def load(self, name: str) -> BuildResult:
-        """As `warehouse.build.load`."""
+        """Same as `warehouse.build.load`."""
         result = load(self._lake, name)
         self._waiting -= {name}
         return result
 
     def build(self, name: str, *, full: bool) -> BuildResult:
-        """As `warehouse.build.build`. A full build is long, so each is a transaction of its own."""
+        """Same as `warehouse.build.build`. A full build takes long, so each one has its own transaction."""
         if full:
             return build(self._lake, name, full=True)
         if name not in self._ready:
@@ -62,16 +62,16 @@ class Ahead:
 
     def _together(
         self,
-        asked: str,
+        requested: str,
         due: Sequence[str],
         together: Callable[[Lake, Sequence[str]], list[BuildResult]],
         alone: Callable[[Lake, str], BuildResult],
     ) -> list[BuildResult]:
-        if asked in due and len(due) > 1:
+        if requested in due and len(due) > 1:
             try:
                 return together(self._lake, due)
             except Transient:
                 raise
             except HeadraceError:
                 pass
-        return [alone(self._lake, asked)]
+        return [alone(self._lake, requested)]

@@ -1,8 +1,8 @@
 """The SQL of the tables' files, read and rewritten by sqlglot. Only this module parses it. Pure.
 
-A statement is never rendered from its tree, since sqlglot may not know every construct of DuckDB's. The tree only shows
-where the names of tables are, and they are replaced in the text: literals, comments and all else stay the same. Queries
-of users are checked by DuckDB's own parser instead (`warehouse.query.read_only`).
+A statement is never rendered from its tree, since sqlglot may not know every construct of DuckDB's. The tree only gives
+the positions of table names, which are replaced in the text; literals, comments and everything else stay the same.
+Queries of users are checked by DuckDB's own parser instead (`warehouse.query.read_only`).
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ class InvalidStatement(ValueError):  # noqa: N818
 
 @dataclass(frozen=True)
 class TableReference:
-    """A table with a schema that a statement reads: its name in lower case, and where it stands in the text.
+    """A schema-qualified table that a statement reads: its name in lower case, and its position in the text.
 
-    `alias` is what its columns may be qualified with, where the statement names no alias itself.
+    `alias` is the name that may qualify its columns if the statement gives no alias.
     """
 
     table: str
@@ -45,7 +45,7 @@ def tables_read(sql: str) -> tuple[str, ...]:
 
 
 def reading(sql: str, sources: Mapping[str, str]) -> str:
-    """The statement with each table replaced by the source given for it; the columns keep the names they have."""
+    """The statement with each table replaced by its source; columns keep their names."""
     parts: list[str] = []
     place = 0
     for each in _references(sql):
@@ -77,7 +77,7 @@ def items(text: str) -> tuple[str, ...]:
 
 @cache
 def truncated_column(expression: str) -> tuple[str, str | None] | None:
-    """The column that an expression is, or is cut to a unit of time from, with that unit; None where it is neither."""
+    """The column of an expression that is a column, or a column truncated to a unit, with the unit; else None."""
     tree = exp.maybe_parse(expression, dialect=DIALECT)
     unit: str | None = None
     if isinstance(tree, exp.Cast) and tree.to.is_type("date"):
@@ -110,7 +110,7 @@ def column_origins(sql: str, types: Mapping[str, Mapping[str, str]]) -> dict[str
 
 
 def with_cte(sql: str, name: str, query: str) -> str:
-    """The statement with another query in the place of one of its CTEs.
+    """The statement with one of its CTEs replaced by another query.
 
     Raises:
         KeyError: it has no such CTE.
@@ -169,6 +169,6 @@ def _select(sql: str) -> exp.Query:
 
 
 def _message(error: SqlglotError) -> str:
-    """What sqlglot says, without the statement, in which it marks the place with escape sequences."""
+    """The message of sqlglot, without the statement, in which it marks the position with escape sequences."""
     first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
     return f"{first['description']} in line {first['line']}." if first.get("description") else str(error)

@@ -7,7 +7,7 @@ with `--     ` continues the one before it:
     -- key: columns that identify a row
     -- domain: ecommerce | data_science | operations
     -- description: what the table is for
-    -- dimension: true, if the table is published although it is no mart
+    -- dimension: true, if the table is published although it is not a mart
     -- partition: DuckLake partition expressions
     -- foreign_key COLUMNS: TABLE (COLUMNS) that every row with these columns set must refer to
     -- column NAME: description, for every column
@@ -27,7 +27,7 @@ and how it is built, in one of two ways:
        affects several groups, as in a window of days, the expression says so: `order_date for 28 days` is the groups of
        that day and the 27 after it. Rows of other groups in the result of the SELECT are ignored.
 
-What its rows must be like:
+Checks of its rows:
 
     -- row_check NAME: an expression over a row; rows of which it is false go to `quarantine.<schema>_<table>` instead
     -- audit NAME: an expression over the whole table; where it is false the build is rolled back
@@ -35,7 +35,7 @@ What its rows must be like:
 
 The key must be set: in a table that has a quarantine, a row without it goes there too.
 
-Adding a table is adding a file. What the engine does with these is in `warehouse.incremental.engine`.
+To add a table, add a file. `warehouse.incremental.engine` builds the tables from these headers.
 """
 
 import difflib
@@ -72,7 +72,7 @@ _RENAMED = {
     "reference": "foreign_key",
     "volume": "anomaly_check",
 }
-"""Headers of files written before the first release, by the words of today."""
+"""Current names of the headers of files written before the first release."""
 _HEADER = re.compile(r"-- (?P<kind>\w+)(?: (?P<subject>[^:]+))?: (?P<value>.+)")
 _AFFECTS = " affects"
 _DOCUMENTING = re.compile(r"-- (?:grain|domain|description|dimension|column|foreign_key|audit|anomaly_check)\b")
@@ -84,7 +84,7 @@ _REFERENCE = re.compile(r"(?P<table>\S+) \((?P<columns>.+)\)")
 
 
 class InvalidTable(HeadraceError):  # noqa: N818
-    """A table's file does not follow the form above: a mistake of its author."""
+    """A table's file does not follow the format above: a mistake of its author."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class Grouping:
-    """The value, in one column of the scope, of the groups that a row of an input counts in.
+    """The values, in one column of `group_by`, of the groups that a row of an input affects.
 
-    That is the value of `expression`, and where `span` is more than 1 the `span - 1` days or months after it too.
+    These are the value of `expression` and, if `span` is more than 1, the `span - 1` days or months after it.
     """
 
     expression: str
@@ -143,12 +143,12 @@ class Table:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The columns by which the engine tells rows apart."""
+        """The columns that identify a row for the engine."""
         return self.append or self.key
 
     @property
     def quarantine(self) -> str | None:
-        """The table of the rejected rows, where there can be any: there are row checks, or an event may come twice."""
+        """The table of rejected rows, if there are row checks, or an event may arrive twice; otherwise None."""
         return f"{QUARANTINE}.{self.schema}_{self.name}" if self.rules or self.append else None
 
     @property
@@ -171,7 +171,7 @@ def comes_apart(referring: Table, reference: Reference) -> bool:
 
 
 def _raw_inputs(of: Table) -> set[str]:
-    """The raw tables that a table is made from in the end."""
+    """The raw tables that a table is derived from, directly or through others."""
     known = {each.qualified: each for each in all_tables()}
     return {raw for name in of.inputs for raw in (_raw_inputs(known[name]) if name in known else {name})}
 
@@ -274,7 +274,7 @@ def _check_materialized(where: str, plain: dict[str, str]) -> None:
 
 
 def _split(text: str) -> tuple[list[str], str]:
-    """The lines of the comment that a file begins with, continued ones put together, and the statement after it."""
+    """The lines of the header, with continuation lines joined, and the statement after it."""
     lines = text.splitlines()
     end = next((number for number, line in enumerate(lines) if not line.startswith("-- ")), len(lines))
     header = "\n".join(lines[:end]).replace(_CONTINUED, " ").splitlines()

@@ -1,7 +1,7 @@
 """SQL files as Jinja templates: `event_topics`, the topics of events, and the macros of `sql/macros.jinja`.
 
-What is the same in many tables is written once, and a table of every topic has a new one without an edit. Templates are
-rendered before anything else reads the file, so the engine, lineage and DuckDB see plain SQL.
+Templates let tables share SQL, and a table over all topics includes a new topic without an edit. They are rendered
+before anything else reads the file, so the engine, lineage and DuckDB see plain SQL.
 """
 
 from functools import cache
@@ -16,10 +16,10 @@ _MACROS = "macros.jinja"
 
 
 def rendered(text: str) -> str:
-    """The SQL that a template stands for; text without `{{` and `{%` comes back as it is.
+    """Render a template to SQL; text without `{{` and `{%` is returned unchanged.
 
     Raises:
-        jinja2.TemplateError: it is not a template, or uses a name that there is not.
+        jinja2.TemplateError: it is not a template, or uses an undefined name.
     """
     environment = _environment()
     macros: Template = environment.get_template(_MACROS)
@@ -29,7 +29,7 @@ def rendered(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    # Nothing here comes from outside, and SQL is no HTML.
+    # The templates are our own, and SQL is not HTML.
     return Environment(  # noqa: S701
         loader=FileSystemLoader(SQL_FOLDER),
         undefined=StrictUndefined,

@@ -1,7 +1,7 @@
-"""Which columns a column is made from, read from the SQL by sqlglot: of one table, and through all of them.
+"""Column lineage, read from the SQL by sqlglot: within one table and across all of them.
 
-A column that only counts rows is made from none. What filters, joins or groups rows is not told: only what a value is
-computed from.
+Lineage covers the columns that a value is computed from, not those that filter, join or group rows. A column that only
+counts rows has none.
 """
 
 # ruff: noqa: S608  names come from the tables' own files, all quoted
@@ -32,13 +32,13 @@ def column_lineage(table: Table, types: Mapping[str, Mapping[str, str]]) -> dict
 
 
 def ensure(lake: Lake) -> None:
-    """Create the table of lineage where it does not exist."""
+    """Create the lineage table if it does not exist."""
     if "meta.lineage" not in lake.columns():
         lake.write(lambda: _create(lake))
 
 
 def keep(lake: Lake, table: Table) -> None:
-    """Keep the lineage of a table whose file is new, in the transaction that builds it: reading SQL takes a while."""
+    """Store the lineage of a table whose file changed, in the transaction that builds it, since parsing SQL is slow."""
     lake.connection.execute(f"delete from meta.lineage where table_name = {quoted(table.qualified)}")
     rows = [
         f"({quoted(table.qualified)}, {quoted(column)}, {quoted(source)}, {quoted(name)})"
@@ -50,7 +50,7 @@ def keep(lake: Lake, table: Table) -> None:
 
 
 def kept(lake: Lake, table: Table) -> dict[str, tuple[Column, ...]]:
-    """The lineage of a table as it was kept."""
+    """The stored lineage of a table."""
     return lake.remembered("lineage", lambda: _read(lake), of="meta.lineage").get(table.qualified, {})
 
 
@@ -73,7 +73,7 @@ def _create(lake: Lake) -> None:
 
 @dataclass(frozen=True)
 class Node:
-    """A column, and those that it is made from, or that are made from it."""
+    """A column with its upstream or downstream columns."""
 
     table: str
     column: str

@@ -1,7 +1,7 @@
 """Training frames: rows of features as they were at a cutoff, and of what came after it, read from the lake.
 
-What a frame holds is in the SQL beside this; the models say what they make of it. The customers' features are those of
-`core.customer_features`, by the very statement that builds it, at other moments: there is no second definition.
+The SQL files in this folder define the columns; the models interpret them. Customer features come from the statement
+that builds `core.customer_features`, run for other moments, so there is only one definition.
 """
 
 # ruff: noqa: S608  names and expressions are those of this package
@@ -23,11 +23,11 @@ from warehouse.tables import table
 
 FOLDER = Path(__file__).parent
 LABEL = timedelta(days=30)
-"""How far ahead of a cutoff an order counts. Two cutoffs that far apart share no day."""
+"""Orders up to this long after a cutoff count for its label."""
 STEP = timedelta(days=15)
 MAX_CUTOFFS = 50
 HISTORY = timedelta(days=28)
-"""The least that must be known before a cutoff: before that every customer is new."""
+"""The minimum history before a cutoff: with less, every customer is new."""
 _TIMES = {
     "core.orders": "ordered_at",
     "core.web_events": "event_time",
@@ -35,13 +35,13 @@ _TIMES = {
     "core.posts": "posted_at",
     "core.feedback": "submitted_at",
 }
-"""The column that says when a row of a table was so."""
+"""The event-time column of each table."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A frame's rows, in their order; the latest time that anything they were read from is of; and the snapshot."""
+    """The rows of a frame in order, the latest event time in the tables they come from, and the snapshot."""
 
     table: pl.DataFrame
     as_of: datetime
@@ -51,11 +51,11 @@ class Rows:
 def behavior(lake: Lake, until: datetime | None = None) -> Rows:
     """Customers at cutoffs `STEP` apart, the last being `LABEL` before the latest order.
 
-    `until` leaves out what came after it, here and in the other frames: the frame as it could have been made then.
+    `until` leaves out later events, here and in the other frames: the frame as it could have been built then.
 
     Raises:
         Terminal: there are no orders.
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with _reading(lake, "core.orders"):
         first, as_of = _range(lake, "core.orders", until)
@@ -64,7 +64,7 @@ def behavior(lake: Lake, until: datetime | None = None) -> Rows:
 
 
 def behavior_at(documents: pl.DataFrame, cutoffs: Sequence[datetime]) -> pl.DataFrame:
-    """The same rows from documents in memory, in the columns of `core.orders`, at cutoffs of one's own."""
+    """The same rows from documents in memory, with the columns of `core.orders`, at the given cutoffs."""
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.register("documents", documents)
@@ -74,15 +74,15 @@ def behavior_at(documents: pl.DataFrame, cutoffs: Sequence[datetime]) -> pl.Data
 
 
 def behavior_cutoffs(first: datetime, as_of: datetime) -> list[datetime]:
-    """Midnights, the latest first whose label was complete at `as_of`, then back to where too little was known."""
+    """Midnights, sorted: back from the latest whose label was complete at `as_of`, while the history is long enough."""
     last = datetime.combine((as_of - LABEL).date(), time(), UTC)
     cutoffs = (last - STEP * number for number in range(MAX_CUTOFFS))
-    # Without any cutoff the frame is empty, not wrong: the latest one then has no customers before it.
+    # With too little history the frame is empty: no customer ordered before the latest cutoff.
     return sorted(cutoff for cutoff in cutoffs if cutoff >= first + HISTORY) or [last]
 
 
 def behavior_sql(cutoffs: Sequence[datetime]) -> str:
-    """The SELECT of a frame of the behaviour model."""
+    """The SELECT of a frame of the behavior model."""
     values = ", ".join(f"(timestamptz {quoted(cutoff.isoformat())})" for cutoff in cutoffs)
     features = features_sql(_sql("behavior_moments"))
     return f"with cutoffs(cutoff) as (values {values}), features as ({features}\n), {_sql('behavior')}"
@@ -94,11 +94,11 @@ def features_sql(moments: str) -> str:
 
 
 def behavior_now(lake: Lake) -> Rows:
-    """Every customer at the latest order's time, with nothing known of what comes after: to be scored.
+    """Every customer at the time of the latest order, without labels, for scoring.
 
     Raises:
         Terminal: there are no orders.
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with _reading(lake, "core.orders"):
         _, as_of = _range(lake, "core.orders", None)
@@ -107,11 +107,11 @@ def behavior_now(lake: Lake) -> Rows:
 
 
 def silent_customers(lake: Lake, days: float) -> list[tuple[str, CustomerFeatures]]:
-    """The features, as of the latest order of all, of customers who have not ordered for so many days.
+    """The features, as of the latest order of all customers, of those who have not ordered for `days` days.
 
     Raises:
         Terminal: there are no orders.
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     rows = behavior_now(lake)
     names = [name for name in CustomerFeatures.__dataclass_fields__ if name in rows.table.columns]
@@ -131,7 +131,7 @@ def silent_customers(lake: Lake, days: float) -> list[tuple[str, CustomerFeature
 
 
 def latest(lake: Lake, tables: Iterable[str]) -> datetime:
-    """The latest time that anything in these tables is of."""
+    """The latest event time in these tables."""
     with _reading(lake, *tables):
         return max(_range(lake, name, None, required=False)[1] for name in tables)
 
@@ -141,7 +141,7 @@ def intent(lake: Lake, until: datetime | None = None) -> Rows:
 
     Raises:
         Terminal: there are no visits.
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with _reading(lake, "core.web_sessions"):
         _, as_of = _range(lake, "core.web_events", until)
@@ -153,7 +153,7 @@ def sentiment(lake: Lake, until: datetime | None = None) -> Rows:
 
     Raises:
         Terminal: there are no posts and no feedback.
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with _reading(lake, "core.posts", "core.feedback"):
         table = lake.connection.execute(_before(_sql("sentiment"), until)).pl()
@@ -164,7 +164,7 @@ def sentiment(lake: Lake, until: datetime | None = None) -> Rows:
 
 @contextmanager
 def _reading(lake: Lake, *tables: str) -> Iterator[None]:
-    """One transaction, so that all of a frame is of one snapshot."""
+    """One transaction, so that a frame reads one snapshot."""
     with lake.transaction():
         if missing := [name for name in tables if name not in lake.columns()]:
             raise Terminal(f"{', '.join(missing)} was not built yet.", remedy="Run `headrace build` first.")
@@ -172,7 +172,7 @@ def _reading(lake: Lake, *tables: str) -> Iterator[None]:
 
 
 def _before(sql: str, until: datetime | None) -> str:
-    """The statement over those rows alone that were there by `until`."""
+    """The statement restricted to rows with an event time up to `until`."""
     if until is None:
         return sql
     moment = quoted(until.isoformat())

@@ -1,4 +1,4 @@
--- One row per visit of a person that went on to a third page without having bought, as it was at that page.
+-- One row per visit of a person that reached a third page before any purchase, as of that page.
 with in_visits as (
     select
         visits.visitor_id,
@@ -16,7 +16,7 @@ with in_visits as (
         and events.event_time between visits.started_at and visits.ended_at
         and (events.session_id is null or events.session_id = visits.session_key)
     where not visits.is_bot
-    -- A line between two sessions of one browser belongs to the later begun.
+    -- A line between two sessions of one browser belongs to the session that began last.
     qualify row_number() over (
         partition by visits.browser_id, events.event_id, events.event_time order by visits.started_at desc
     ) = 1
@@ -82,7 +82,7 @@ firsts as (
     where event_time <= cutoff
     group by visitor_id, session_key, cutoff
 ),
--- Of earlier visits, what was known when this one began.
+-- Earlier visits, as known when this one began.
 earlier as (
     select
         firsts.visitor_id,

@@ -1,4 +1,4 @@
--- One row per post or feedback that a person has judged: by a label, or by stars.
+-- One row per post or feedback with a label or stars given by a person.
 select
     'post' as subject,
     platform || '/' || post_id as subject_id,

@@ -1,7 +1,7 @@
-"""Tables that are taken from PostgreSQL's staging schema, where Kafka Connect delivers: exactly once, by offsets.
+"""Tables loaded from PostgreSQL's staging schema, where Kafka Connect delivers: exactly once, by offsets.
 
-Each remembers, per topic id and partition, the offset it has read up to, and moves it in the transaction that writes
-the rows. Why the greatest offset seen is a safe place to go on from is in `docs/decisions/0009-staging-by-offset.md`.
+Each table stores the next offset per topic id and partition, and moves it in the transaction that writes the rows.
+`docs/decisions/0009-staging-by-offset.md` explains why it is safe to continue from the greatest offset seen.
 """
 
 # ruff: noqa: S608  names are those of the deliveries declared in `contracts`, offsets are numbers
@@ -41,7 +41,7 @@ _POSITION_TYPES = {TOPIC_ID: "VARCHAR", PARTITION: "INTEGER", OFFSET: "BIGINT"}
 
 @dataclass(frozen=True)
 class StagedTable:
-    """A table of the lake and the delivery that it is taken from."""
+    """A table of the lake and the delivery that it is loaded from."""
 
     table: Table
     delivery: Delivery
@@ -55,7 +55,7 @@ def _sentiment() -> StagedTable:
             schema="core",
             name="sentiment",
             grain="One row per scored event: a version of a post or feedback, or a deletion.",
-            description="What the sentiment model said, as Connect delivered it; of a subject the last offset counts.",
+            description="The sentiment model's scores, as Connect delivered them; the last offset of a subject counts.",
             domain=TOPICS[STAGING.topic].case,
             key=(STAGING.key,),
             inputs=(),
@@ -75,17 +75,17 @@ STAGED_TABLES: dict[str, StagedTable] = {each.table.qualified: each for each in 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Rows that were new to the table, and rows that a later record of the same event replaced."""
+    """Numbers of rows inserted, and of rows replaced by a later record of the same event."""
 
     inserted: int = 0
     updated: int = 0
 
 
 def last_stored_at(conninfo: str) -> str | None:
-    """When Connect last stored a row for the warehouse, as text to compare; None where it never did.
+    """When Connect last stored a row for the warehouse, as text to compare; None if it never did.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     latest: list[str] = []
     try:
@@ -102,17 +102,17 @@ def last_stored_at(conninfo: str) -> str | None:
 
 
 def ensure(lake: Lake) -> None:
-    """Create the tables that do not exist, empty, and add the columns they lack."""
+    """Create missing tables, empty, and add missing columns."""
     watermarks.ensure(lake)
     if any(_lacking(lake, staged) for staged in STAGED_TABLES.values()):
         lake.write(lambda: _create(lake))
 
 
 def load(lake: Lake, staged: StagedTable) -> Loaded:
-    """Take the rows past the watermark into the table. Nothing where Connect has never delivered.
+    """Load the rows past the watermark into the table. Does nothing if Connect has never delivered.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     ensure(lake)
     if not _waiting(lake, staged):
@@ -124,10 +124,10 @@ def load(lake: Lake, staged: StagedTable) -> Loaded:
 def staged_accounts(
     lake: Lake, unreadable: Collection[str] = (), rejected: Mapping[str, Mapping[Place, datetime]] | None = None
 ) -> list[StagedAccount]:
-    """Each table held against the landed copy of its topic; of one snapshot.
+    """Compares each table with the landed copy of its topic, in one snapshot.
 
-    `rejected` is, by topic, what Connect rejected and when. Tables never built are left out, and those for which an
-    `unreadable` table would be read.
+    `rejected` has, by topic, the records that Connect rejected and when. Tables that were never built are left out, and
+    those that would need one of the `unreadable` tables.
     """
     present = [
         staged
@@ -149,12 +149,12 @@ def _account(lake: Lake, staged: StagedTable, rejected: Mapping[Place, datetime]
     counted = lake.connection.execute(
         f"""
         with taken as ({taken}), landed as ({landed}),
-        -- A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is
-        -- open, so the latest record of each partition is as good as the others; one of a topic deleted since is not.
+        -- Two events with one id may be in two partitions, and Connect may write either of them last. So the latest
+        -- record of each partition is accepted; a record of a topic deleted since is not.
         rejected as (
             select landed.{TOPIC_ID}, landed.{PARTITION}, landed.{OFFSET} from raw.{topic} landed semi join rejections
             on landed.{PARTITION} = rejections.partition and landed.{OFFSET} = rejections."offset"
-                -- An older one is of a record that stood there before the topic was created again.
+                -- An older rejection is of a record at this offset before the topic was created again.
                 and landed._kafka_time <= rejections.rejected_at
             union
             select landed.{TOPIC_ID}, landed.{PARTITION}, landed.{OFFSET} from raw.{topic} landed semi join ranges
@@ -206,7 +206,7 @@ def _rejections(rejected: Mapping[Place, datetime]) -> pa.Table:
 
 
 def _ranges_set_apart(lake: Lake, delivery: Delivery) -> pa.Table:
-    """What Connect passed over because it cannot read it, which a reader with more memory may have landed."""
+    """Ranges that Connect skipped because it cannot read them; the lander, with more memory, may have landed them."""
     kinds = {"topic_id": pa.string(), "partition": pa.int32(), "first_offset": pa.int64(), "next_offset": pa.int64()}
     postgres = lake.postgres()
     if postgres.execute("select to_regclass('landing.set_apart')").fetchone() == (None,):
@@ -232,7 +232,7 @@ def _offsets_sql(offsets: dict[tuple[str, int], int]) -> str:
 
 
 def _load(lake: Lake, staged: StagedTable) -> Loaded:
-    # 1. One statement, so one snapshot of PostgreSQL: every record below the greatest offset seen is in it or replaced.
+    # 1. One statement reads one snapshot of PostgreSQL: every record below the greatest offset is in it or replaced.
     selected = f"{_selected(lake, staged)}, {EARLIEST}, {LATEST}"
     query = _past_watermark(lake, staged.delivery, selected)
     lake.connection.execute(
@@ -243,7 +243,7 @@ def _load(lake: Lake, staged: StagedTable) -> Loaded:
     ).fetchall()
     if not found:
         return Loaded()
-    # 2. Merge by event, looking only where these events can be: an earlier record of one may have had another time.
+    # 2. Merge by event, within the times of these events: an earlier record of an event may have had another time.
     table = staged.table.qualified
     low, high = lake.connection.execute(
         f"select min(least(event_time, {EARLIEST}))::text, max(greatest(event_time, {LATEST}))::text from taken"
@@ -289,7 +289,7 @@ def _past_watermark(lake: Lake, delivery: Delivery, selected: str) -> str:
 
 
 def _waiting(lake: Lake, staged: StagedTable) -> bool:
-    """Whether there is anything to take. A quick look from outside, without the lock."""
+    """Whether there is anything to load. A quick check without the lock."""
     postgres = lake.postgres()
     try:
         if not _delivered(postgres, staged.delivery):
@@ -310,7 +310,7 @@ def _delivered(postgres: psycopg.Connection, delivery: Delivery) -> bool:
 
 @contextmanager
 def _attached(lake: Lake) -> Iterator[None]:
-    """PostgreSQL itself, to read from in the transaction that writes to the lake."""
+    """Attaches PostgreSQL for reading in the transaction that writes to the lake."""
     source = quoted(lake.settings.conninfo())
     with lake.translated_errors():
         lake.connection.execute(f"attach if not exists {source} as {_ATTACHED} (type postgres, read_only)")

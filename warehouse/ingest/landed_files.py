@@ -1,4 +1,4 @@
-"""The lander's accounts in PostgreSQL, as the warehouse reads them: which files were committed since an offset."""
+"""The lander's commits in PostgreSQL, as the warehouse reads them: which files were committed since an offset."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -39,7 +39,7 @@ class CommittedFile:
     sha256: str
 
     def damage(self, root: Path) -> str | None:
-        """What is wrong with the file, in words that go on from its name; None where nothing is."""
+        """What is wrong with the file, as a phrase that follows its name; None if it is intact."""
         path = root / self.path
         if not path.is_file():
             return "is missing"
@@ -53,7 +53,7 @@ class CommittedFile:
 
 @dataclass(frozen=True)
 class Landed:
-    """What was landed of a topic beyond some offsets, and the offsets that follow it, by log id and partition."""
+    """Files of a topic landed beyond given offsets, and the next offsets, by log id and partition."""
 
     files: tuple[CommittedFile, ...]
     quarantine_files: tuple[CommittedFile, ...]
@@ -64,11 +64,11 @@ def landed_since(postgres: psycopg.Connection, topic: str, registered: Mapping[t
     """Files of a topic that were committed beyond the `registered` offsets, in order of commit.
 
     A flush commits all its partitions in one transaction, and this is one statement, so a file is seen with all its
-    ranges or not at all. Each partition's chain of ranges has no gaps, so offsets are an exact place to go on from,
-    which commit ids, visible out of order, are not.
+    ranges or not at all. The ranges of each partition have no gaps, so reading resumes exactly by offsets; commit ids
+    become visible out of order.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     parameters: dict[str, Any] = {
         "topic": topic,

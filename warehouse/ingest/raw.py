@@ -27,7 +27,7 @@ SCHEMA = "raw"
 
 @dataclass(frozen=True)
 class RawTable:
-    """The raw table of a topic. `quarantine` is the table of its records that are no valid events."""
+    """The raw table of a topic. `quarantine` is the table of its records that are not valid events."""
 
     topic: str
     qualified: str
@@ -54,7 +54,7 @@ def raw_table(topic: str) -> RawTable:
 
 
 def ensure(lake: Lake) -> None:
-    """Create the raw tables that do not exist and add the columns they lack."""
+    """Create missing raw tables and add missing columns."""
     if lake.is_prepared:
         return
     watermarks.ensure(lake)
@@ -64,10 +64,10 @@ def ensure(lake: Lake) -> None:
 
 
 def register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
-    """Register all files of topics committed since the last time; returns the numbers of records that are new.
+    """Register all files of topics committed since the last call; returns the numbers of new records.
 
-    Files and watermark are written in one transaction, so a file is registered once whatever happens. A file that is
-    missing or not as committed is listed in `meta.damaged_files` in its place, and the rest is registered.
+    Files and watermark are written in one transaction, so every file is registered exactly once. A file that is missing
+    or not as committed is listed in `meta.damaged_files` instead, and the rest is registered.
 
     Raises:
         Transient: PostgreSQL is unavailable.
@@ -79,9 +79,9 @@ def register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
 
 
 def registered_offsets(lake: Lake, topic: str, without: Collection[str] = ()) -> pa.Table:
-    """Every record registered: columns `topic_id`, `partition`, `offset`, and `quarantined`, which says where it is.
+    """Every registered record: columns `topic_id`, `partition`, `offset`, and `quarantined`, true for the quarantine.
 
-    What is in the files `without` is left out.
+    Records in the files `without` are left out.
     """
     table = raw_table(topic)
     sources = [(_without(lake, table.qualified, without), False)]
@@ -97,7 +97,7 @@ def registered_offsets(lake: Lake, topic: str, without: Collection[str] = ()) ->
 
 
 def _without(lake: Lake, qualified: str, without: Collection[str]) -> str:
-    """What to select from: the table, or its files that are left."""
+    """What to select from: the table, or its remaining files."""
     if not without:
         return qualified
     left = [path for path, _ in _files(lake, qualified) if path not in without]
@@ -107,7 +107,7 @@ def _without(lake: Lake, qualified: str, without: Collection[str]) -> str:
 
 
 def damaged_files(lake: Lake, topic: str) -> list[str]:
-    """The registered files of a topic that are missing, not as long as they were, or not what was landed."""
+    """The registered files of a topic that are missing, of another size, or of other content than was landed."""
     files = _registered_files(lake, topic)
     found = {path for path, size in files if not Path(path).is_file() or Path(path).stat().st_size != size}
     root = lake.settings.landing_root
@@ -117,7 +117,7 @@ def damaged_files(lake: Lake, topic: str) -> list[str]:
 
 
 def damaged_landed_files(lake: Lake, topic: str) -> list[CommittedFile]:
-    """The files of a topic, as they were landed, that are damaged: registered ones and those that are not yet."""
+    """The damaged landed files of a topic, whether they are registered yet or not."""
     ensure(lake)
     root, landed = lake.settings.landing_root, _landed(lake, topic)
     registered = files_named(lake.postgres(), topic, _below(root, damaged_files(lake, topic)))
@@ -125,9 +125,9 @@ def damaged_landed_files(lake: Lake, topic: str) -> list[CommittedFile]:
 
 
 def refit(lake: Lake, path: Path, size: int) -> None:
-    """Tell DuckLake, where it knows the file, that another of so many bytes with the same rows is in its place.
+    """Update the sizes in DuckLake's catalog of a file that was replaced by one of `size` bytes with the same rows.
 
-    DuckLake finds a file's end by the sizes it keeps, and has no call to change them: its tables are written here.
+    DuckLake finds a file's footer by the stored sizes and has no call to change them, so its tables are updated here.
     """
     with path.open("rb") as file:
         file.seek(-8, os.SEEK_END)  # Parquet ends with the length of its footer, and "PAR1"
@@ -140,9 +140,9 @@ def refit(lake: Lake, path: Path, size: int) -> None:
 
 
 def put_entries_back(lake: Lake, path: Path) -> None:
-    """Register a file again that was missing and is there now; nothing where the catalog did not miss it.
+    """Register a file again that was missing and is back; does nothing if the catalog still has it.
 
-    The tables that read its table are built in full the next time: to them its rows are not new.
+    The tables that read its table are built in full the next time, since its rows may be older than their watermarks.
     """
     table = missing_files.put_back(lake.postgres(), path)
     if table is not None:
@@ -156,7 +156,7 @@ def _registered_files(lake: Lake, topic: str) -> list[tuple[str, int]]:
 
 
 def _below(root: Path, paths: Iterable[str]) -> list[str]:
-    """The paths of those that lie below this folder, from there; files that maintenance wrote are elsewhere."""
+    """The paths relative to `root` of the files below it; files that maintenance wrote are elsewhere."""
     return [str(Path(path).relative_to(root)) for path in paths if Path(path).is_relative_to(root)]
 
 
@@ -168,7 +168,7 @@ def _files(lake: Lake, qualified: str) -> list[tuple[str, int]]:
 
 
 def registered_accounts(lake: Lake, topic: str) -> list[RegisteredAccount]:
-    """What is registered of each partition of a topic, for reconciliation. Accounts and offsets are of one snapshot."""
+    """The registered offsets of each partition of a topic, for reconciliation, in one snapshot."""
     ensure(lake)
     accounts: list[RegisteredAccount] = []
     with lake.transaction():
@@ -187,7 +187,7 @@ def registered_accounts(lake: Lake, topic: str) -> list[RegisteredAccount]:
 
 
 def described(field: pa.Field) -> str:
-    """What the contract says of a landed column."""
+    """The description of a landed column in its contract."""
     return (field.metadata or {}).get(b"description", b"").decode()
 
 
@@ -220,9 +220,9 @@ def _register_files(lake: Lake, qualified: str, committed: Sequence[CommittedFil
 
 
 def put_back(lake: Lake, file: CommittedFile) -> bool:
-    """Register a file that was damaged and is whole again; False where it is not listed as damaged.
+    """Register a damaged file that was repaired; False if it is not listed as damaged.
 
-    The tables that read its table are built in full the next time: to them its rows may not be new.
+    The tables that read its table are built in full the next time, since its rows may be older than their watermarks.
     """
 
     def work() -> bool:
@@ -238,7 +238,7 @@ def put_back(lake: Lake, file: CommittedFile) -> bool:
 def _add_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> None:
     paths = ", ".join(quoted(str(lake.settings.landing_root / file.path)) for file in committed)
     if paths:
-        # A file may lack columns that its contract gained later. One it has beyond the table's would be lost: an error.
+        # A file may lack columns that its contract gained later. A column that the table lacks is an error.
         lake.connection.execute(
             f"call ducklake_add_data_files('{CATALOG}', {quoted(qualified.removeprefix(f'{SCHEMA}.'))}, [{paths}],"
             f" schema => '{SCHEMA}', allow_missing => true, hive_partitioning => false)"
@@ -266,7 +266,7 @@ def declared_schemas() -> list[tuple[str, pa.Schema, str]]:
         table = raw_table(topic.name)
         declared.append((table.qualified, landing_schema(topic), table.description))
         if table.quarantine is not None:
-            about = f"One row per record of the topic {topic.name} that is no valid event."
+            about = f"One row per record of the topic {topic.name} that is not a valid event."
             declared.append((table.quarantine, QUARANTINE_SCHEMA, about))
     return declared
 
@@ -282,7 +282,7 @@ def _lacks(columns: dict[str, str], schema: pa.Schema) -> bool:
 
 
 def _widened(columns: dict[str, str], schema: pa.Schema) -> dict[str, str]:
-    """Amounts that may have more digits now than their columns hold, with the type that does."""
+    """Decimal columns whose contract now allows more digits, with the wider type."""
     kinds = {field.name: field.type for field in schema if pa.types.is_decimal(field.type)}
     wanted = {name: f"DECIMAL({kind.precision},{kind.scale})" for name, kind in kinds.items() if name in columns}
     return {name: kind for name, kind in wanted.items() if columns[name] != kind}

@@ -1,4 +1,4 @@
-"""What Connect rejected of a topic that it delivers, by its dead letters that landed: these stay, Kafka's expire."""
+"""The records of a topic that Connect rejected, from the landed dead letters: unlike Kafka's, these do not expire."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from warehouse.lake import Lake, quoted
 
 
 def landed_rejections(lake: Lake, delivery: Delivery) -> dict[Place, datetime]:
-    """The places of the records, and when each was rejected; none where no dead letter was registered yet."""
+    """Partition and offset of each record, and when it was rejected; empty if no dead letter was registered yet."""
     table = letters_table(delivery)
     if table not in lake.columns():
         return {}
@@ -36,5 +36,5 @@ def letters_table(delivery: Delivery) -> str:
 
 
 def _header(name: str) -> str:
-    # As text, a blob has its bytes that are not ASCII escaped: whatever they are, it is read.
+    # A blob cast to text has its non-ASCII bytes escaped, so any header can be read.
     return f"list_filter(_headers, lambda each: each.key = {quoted(name)})[1].value::varchar"

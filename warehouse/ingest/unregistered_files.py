@@ -1,7 +1,7 @@
 """Landed files that could not be registered, because they are missing or not as committed: `meta.damaged_files`.
 
-A file is listed in the transaction that moves the watermark past it, so it costs its own rows and a name. It is removed
-in the transaction that registers it, once `headrace landing repair` has it whole again (`warehouse.ingest.raw`).
+A file is listed in the transaction that moves the watermark past it. It is removed in the transaction that registers
+it, after `headrace landing repair` has rewritten it (`warehouse.ingest.raw`).
 """
 
 # ruff: noqa: S608  paths and names are quoted
@@ -15,7 +15,7 @@ _TABLE = "meta.damaged_files"
 
 
 def add(lake: Lake, file: CommittedFile, table: str, reason: str) -> None:
-    """List a file, in the transaction that is open, with a line in the log."""
+    """List a file in the open transaction, and log it."""
     values = ", ".join((quoted(file.path), quoted(table), str(file.rows), quoted(reason), "now()"))
     lake.connection.execute(f"insert into {_TABLE} values ({values})")
     structlog.get_logger(part="warehouse").error(
@@ -29,7 +29,7 @@ def add(lake: Lake, file: CommittedFile, table: str, reason: str) -> None:
 
 
 def remove(lake: Lake, file: CommittedFile) -> str | None:
-    """Take a file off the list, in the transaction that is open; returns its table, None where it is not listed."""
+    """Remove a file from the list in the open transaction; returns its table, None if it is not listed."""
     row = lake.connection.execute(f"select table_name from {_TABLE} where path = {quoted(file.path)}").fetchone()
     if row is None:
         return None

@@ -1,6 +1,6 @@
 """The lake itself: the connection, the builder's lock, snapshots, watermarks and the cache of the latest changes.
 
-Nothing here knows what a table holds. Other packages import `Lake` and the names below from here.
+Nothing here depends on the content of a table. Other packages import `Lake` and the names below from here.
 """
 
 from warehouse.lake.connection import CATALOG, METADATA, METADATA_SCHEMA, Lake

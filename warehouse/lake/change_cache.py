@@ -1,20 +1,20 @@
-"""The rows that this process changed last in a table, at hand for the tables that read it.
+"""A cache of the rows that this process changed last in each table, for the tables that read it.
 
-A builder writes a table and then brings its readers up to date. What changed it has just computed; to ask the lake for
-it, reader by reader, takes ten times as long. What is kept is used only where it is all that changed since a reader's
-watermark; else the lake is asked.
+A builder writes a table and then updates its readers. Reading the changes from the lake, reader by reader, takes ten
+times as long as reusing them. The cache is used only if it holds all changes since a reader's watermark; otherwise the
+lake is queried.
 """
 
 from warehouse.lake.connection import CATALOG, Lake
 
 MOST_ROWS = 100_000
-"""Of more changes than these none are kept: they would take memory, and asking the lake is cheap beside the rest."""
+"""More changes than these are not cached: they would take memory, and querying the lake is then relatively cheap."""
 
 
 def keep(lake: Lake, table: str, changed: str, count: int, *, only_added: bool = True) -> None:
-    """Keep the rows that a query gives as those that the transaction that is open adds to `table` or, else, removes.
+    """Cache the rows of a query as those that the open transaction adds to `table` or, without `only_added`, removes.
 
-    It is the transaction that fences off other writers, so it becomes the snapshot after the one it reads.
+    The transaction fences off other writers, so it becomes the snapshot after the one it reads.
     """
     base = lake.snapshot()
     lake.kept_changes.pop(table, None)
@@ -24,10 +24,9 @@ def keep(lake: Lake, table: str, changed: str, count: int, *, only_added: bool =
 
 
 def changes(lake: Lake, table: str, since: int, until: int) -> str | None:
-    """The temporary table of all rows that were added or removed after one snapshot, up to another; None if not kept.
+    """The temporary table of all rows added or removed after one snapshot, up to another; None if not cached.
 
-    A rollback drops all that is kept. Whatever else was done to the table, such as merging its files, shows as a later
-    change.
+    A rollback clears the cache. Any other change to the table, such as merging its files, shows as a later change.
     """
     before, at, _ = lake.kept_changes.get(table, (0, 0, True))
     is_all = before <= since < at <= until and lake.last_changes().get(table) == at

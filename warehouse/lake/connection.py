@@ -1,7 +1,7 @@
 """A DuckDB connection with the lake attached, and the one way to write to it.
 
-Nothing here knows of a table's content. The catalog is in PostgreSQL (schema `ducklake` of the stack's database), the
-data files are in the stack's folder.
+Nothing here depends on the content of a table. The catalog is in PostgreSQL (schema `ducklake` of the stack's
+database), the data files are in the stack's folder.
 """
 
 import os
@@ -31,7 +31,7 @@ METADATA = f"__ducklake_metadata_{CATALOG}.{METADATA_SCHEMA}"
 """DuckLake's own tables in PostgreSQL, as DuckDB sees them."""
 EXTENSIONS = ("postgres_scanner", "ducklake")
 MEMORY_LIMIT = "2GB"
-"""What a build may hold before it spills to disk; a stack is small, and its broker and Dagster run beside it."""
+"""A build's memory before it spills to disk; the broker and Dagster run on the same machine."""
 THREADS = min(os.cpu_count() or 1, 4)
 MANY_ROWS = 200_000
 """New rows from which a build is worth more than one thread."""
@@ -51,7 +51,7 @@ left join counted using (table_id)
 """  # noqa: S608  names of this module
 
 INDEX = "headrace_file_column_stats"
-"""By it DuckLake finds the statistics of a table's files; else it reads those of all tables, for each statement."""
+"""Index by which DuckLake finds a table's file statistics; without it each statement reads those of all tables."""
 _CREATE_INDEX = f"""
 create index if not exists {INDEX} on {METADATA_SCHEMA}.ducklake_file_column_stats (table_id, column_id)
 """
@@ -73,22 +73,22 @@ class Lake:
         self._in_transaction = False
         self._snapshot: int | None = None
         self.kept_changes: dict[str, tuple[int, int, bool]] = {}
-        """What `warehouse.lake.change_cache` keeps of the tables written last."""
+        """The entries of `warehouse.lake.change_cache`, by table."""
         self.is_fenced = False
-        """Whether the transaction that is open has passed `fence`."""
+        """Whether the open transaction has called `fence`."""
         self.is_prepared = False
-        """Whether this process has made sure that the tables every build needs exist."""
+        """Whether this process has created the tables that every build needs."""
 
     @classmethod
     def open(cls, settings: Settings, read_only: bool = False, at: str | None = None) -> "Lake":
         """Attach the lake, creating it first where it does not exist and `read_only` is false.
 
-        `select … from marts.sales_daily` then works as it stands; times are shown in UTC. With `at`, a time or the
-        number of a snapshot, everything is as it was then, and read only.
+        Queries such as `select … from marts.sales_daily` then work; times are shown in UTC. With `at`, a time or the
+        number of a snapshot, the lake is read-only and as of then.
 
         Raises:
-            Transient: PostgreSQL is away.
-            Terminal: `read_only`, and nothing was ever built; or nothing is kept of the moment `at`.
+            Transient: PostgreSQL is unavailable.
+            Terminal: `read_only`, and nothing was ever built; or no snapshot of the time `at` is kept.
         """
         read_only = read_only or at is not None
         lake = cls(settings, _duckdb(settings))
@@ -117,23 +117,23 @@ class Lake:
         self.close()
 
     def close(self) -> None:
-        """Detach and let go of the connections to PostgreSQL."""
+        """Detach the lake and close the connections to PostgreSQL."""
         self.connection.close()
         if self._postgres is not None:
             self._postgres.close()
 
     def postgres(self) -> psycopg.Connection:
-        """A connection to PostgreSQL itself, in autocommit mode: for the builder's lock and the landing accounts.
+        """A connection to PostgreSQL itself, in autocommit mode: for the builder's lock and the landing positions.
 
         Raises:
-            Transient: PostgreSQL is away.
+            Transient: PostgreSQL is unavailable.
         """
         if self._postgres is None or self._postgres.closed:
             self._postgres = _connect(self.settings.conninfo())
         return self._postgres
 
     def snapshot(self) -> int:
-        """Id of the snapshot that statements see now; within a transaction it stays the same, and is asked for once."""
+        """Id of the snapshot that statements see now; within a transaction it is constant and read once."""
         if self._snapshot is not None:
             return self._snapshot
         snapshot: int = self.value("select id from ducklake_current_snapshot('lake') as current(id)")
@@ -142,16 +142,16 @@ class Lake:
         return snapshot
 
     def expect(self, rows: int) -> None:
-        """Use one thread from now on where what comes is about few new rows, else all.
+        """Use one thread from now on for few new rows, otherwise all threads.
 
-        Such a build is a thousand small statements, and DuckDB's threads wait for each other in every one: two take a
-        third more processor time than one, and are slower where the processors have other work.
+        A small build is a thousand small statements, and DuckDB's threads wait for each other in every one: two take a
+        third more CPU time than one, and are slower on busy processors.
         """
         self._use(THREADS if rows >= MANY_ROWS else 1)
 
     @contextmanager
     def all_threads(self) -> Iterator[None]:
-        """Use all threads for the length of the block, for work on whole tables."""
+        """Use all threads within the block, for work on whole tables."""
         before = self._threads
         self._use(THREADS)
         yield
@@ -169,7 +169,7 @@ class Lake:
         return value
 
     def remembered(self, name: str, read: Callable[[], T], of: str | None = None) -> T:
-        """What `read` returns, kept while the snapshot is the same or, where it is `of` one table, that table is.
+        """The result of `read`, cached until the snapshot changes or, with `of`, until that table changes.
 
         Not for use after a transaction's own writes.
         """
@@ -186,7 +186,7 @@ class Lake:
     def columns(self) -> dict[str, dict[str, str]]:
         """Names and types of the columns of every table in the lake, by the table's name with schema; `remembered`.
 
-        Not from `duckdb_tables()`: that reads the statistics of each table from the catalog, some 3 ms a table.
+        Not from `duckdb_tables()`, which reads the statistics of each table from the catalog: about 3 ms per table.
         """
         return self.remembered("columns", self._columns)
 
@@ -201,9 +201,9 @@ class Lake:
         return columns
 
     def rows(self) -> dict[str, int]:
-        """How many rows every table whose rows are in files has; `remembered`.
+        """The number of rows of every table whose rows are in files; `remembered`.
 
-        Told by the catalog for all tables at once, in 4 ms: to count those of one takes 20 ms.
+        Read from the catalog for all tables at once, in 4 ms: counting the rows of one table takes 20 ms.
         """
         return self.remembered("rows", self._rows)
 
@@ -215,11 +215,11 @@ class Lake:
         return dict(self.postgres().execute(_ROWS, {"snapshot": self.snapshot()}).fetchall())
 
     def changed_since(self, snapshot: int) -> set[str]:
-        """Names of the tables that anything was done to after a snapshot, even if their content is the same."""
+        """Names of the tables that were changed after a snapshot, even if their content is the same."""
         return {name for name, changed in self.last_changes().items() if changed > snapshot}
 
     def last_changes(self) -> dict[str, int]:
-        """The last snapshot that did anything to a table, by its name, of those that are kept."""
+        """The last snapshot that changed each table, by name, among the snapshots that are kept."""
         seen, last = self._last_changes
         current = self.snapshot()
         if seen != current:
@@ -228,7 +228,7 @@ class Lake:
         return last
 
     def _changes_after(self, snapshot: int) -> dict[str, int]:
-        """The last snapshot that did anything to a table, by its name, of the snapshots after this one."""
+        """The last snapshot that changed each table, by name, among the snapshots after this one."""
         rows = self.connection.execute(
             f"""
             select schemas.schema_name || '.' || tables.table_name, max(changes.snapshot_id)
@@ -244,7 +244,7 @@ class Lake:
         return dict(rows)
 
     def remembers_all_since(self, snapshot: int) -> bool:
-        """Whether no snapshot after this one has expired, so that the changes since can be told."""
+        """Whether no snapshot after this one has expired, so that all changes since can be read."""
         kept = self.remembered("snapshots", self._snapshots)
         return sum(each > snapshot for each in kept) == self.snapshot() - snapshot
 
@@ -255,11 +255,11 @@ class Lake:
     def write(self, work: Callable[[], T]) -> T:
         """Run `work` as one transaction under the builder's lock and return what it returns.
 
-        Work that writes must end with `fence`, whose row every writer updates: where two ran at once all
-        the same, the later one fails, is rolled back and runs again from what it reads then.
+        Work that writes must end with `fence`, whose row every writer updates: if two writers ran concurrently, the
+        later one fails, is rolled back and runs again.
 
         Raises:
-            Transient: conflicts or an absent PostgreSQL outlasted the attempts.
+            Transient: conflicts or an unavailable PostgreSQL outlasted the attempts.
         """
         for attempt in stamina.retry_context(on=Transient, attempts=ATTEMPTS, wait_initial=0.2, wait_max=5.0):
             with attempt, self.lock.held():
@@ -272,16 +272,16 @@ class Lake:
         raise AssertionError("unreachable: the last attempt raises")
 
     def fence(self) -> None:
-        """Make the transaction that is open fail to commit if another writer commits first."""
+        """Make the open transaction fail to commit if another writer commits first."""
         if not self.is_fenced:
             self.connection.execute("update meta.fence set writes = writes + 1")
             self.is_fenced = True
 
     def take_out_missing_files(self) -> None:
-        """Take the files that are gone out of the catalog; the tables that lost rows are built in full next time.
+        """Remove missing files from the catalog; the tables that lost rows are built in full next time.
 
         Raises:
-            Terminal: what is missing says how far the warehouse has read.
+            Terminal: a missing file held watermarks.
         """
         missing = missing_files.take_out(self.postgres())
         self.forget()
@@ -305,7 +305,7 @@ class Lake:
                 self._in_transaction, self._snapshot = False, None
 
     def forget(self) -> None:
-        """Drop what is remembered of the catalog, after it was changed in other ways than by DuckLake."""
+        """Clear the caches, after the catalog was changed by other means than DuckLake."""
         self._remembered.clear()
         self._last_changes = (-1, {})
         self.kept_changes.clear()
@@ -314,13 +314,13 @@ class Lake:
         try:
             self.connection.execute("rollback")
         except duckdb.Error as error:
-            # A failed commit has ended the transaction itself; the error that matters is already on its way.
+            # A failed commit has ended the transaction itself; the original error is being raised already.
             if "no transaction is active" not in str(error) and not self._has_lost_server(error):
                 raise
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Tell conflicts and a lost PostgreSQL, which a retry may cure, from errors that it cannot."""
+        """Translate conflicts and a lost PostgreSQL, which may succeed on a retry, to `Transient`."""
         try:
             yield
         except duckdb.Error as error:
@@ -333,7 +333,7 @@ class Lake:
             raise
 
     def _has_lost_server(self, error: duckdb.Error) -> bool:
-        """Whether an error came of a lost PostgreSQL. Not all of them say so; then its own connection tells."""
+        """Whether an error was caused by a lost PostgreSQL, by its text or else by a query on another connection."""
         if self._postgres is None or says_lost_server(error):
             return says_lost_server(error)
         try:
@@ -362,7 +362,7 @@ def _duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
             "threads": THREADS,
             "memory_limit": MEMORY_LIMIT,
             "temp_directory": str(settings.root / "spill"),
-            # Nothing is fetched behind one's back: what is needed is loaded below.
+            # DuckDB downloads nothing on its own: required extensions are loaded below.
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
@@ -377,21 +377,21 @@ def _duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def _extension(name: str) -> Path | None:
-    """The extension's file from its Python package, signed by DuckDB; None on platforms that lack the package."""
+    """The extension's file in its Python package, signed by DuckDB; None on platforms without the package."""
     package = f"duckdb_extension_{name}"
     if find_spec(package) is None:
         return None
     path = Path(str(files(package))) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
     if not path.is_file():
         raise Terminal(
-            f"{package} holds no extension for DuckDB {duckdb.__version__}.",
+            f"{package} has no extension for DuckDB {duckdb.__version__}.",
             remedy="Install the versions in the lock file, with `make setup`.",
         )
     return path
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool, version: int | None) -> None:
-    # Small writes go to files like all others: only the watermarks, written by every build, are kept in the catalog.
+    # Small writes go to files too: only the watermarks, written by every build, are inlined in the catalog.
     options = f"data_path {quoted(f'{settings.lake_root}/')}, metadata_schema '{METADATA_SCHEMA}', "
     options += "data_inlining_row_limit 0" + (", read_only" if read_only else "")
     options += f", snapshot_version {version}" if version is not None else ""

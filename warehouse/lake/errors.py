@@ -1,4 +1,4 @@
-"""What DuckDB's errors mean: a lost PostgreSQL and a missing file are told from all others by their text."""
+"""Classifies DuckDB's errors: a lost PostgreSQL and a missing file are recognized by the text of the error."""
 
 import duckdb
 
@@ -14,7 +14,7 @@ _SIGNS_OF_A_LOST_SERVER = (
     "the database system is",
     "SSL connection has been closed",
     "Connection pool",
-    # What DuckDB says from then on where the server was lost in the middle of something.
+    # DuckDB's error for every statement after the server was lost during one.
     "database has been invalidated",
 )
 
@@ -22,14 +22,14 @@ _SIGNS_OF_A_MISSING_FILE = ("No such file or directory", "No files found")
 
 
 class FilesMissing(Transient):
-    """A file that is to be read is gone. Once it is out of the catalog, another attempt does without it."""
+    """A file to be read is missing. Once it is removed from the catalog, a retry succeeds without it."""
 
 
 def says_lost_server(error: duckdb.Error) -> bool:
-    """Whether the error itself says that PostgreSQL was lost."""
+    """Whether the error's text says that PostgreSQL was lost."""
     return any(sign in str(error) for sign in _SIGNS_OF_A_LOST_SERVER)
 
 
 def says_missing_file(error: duckdb.Error) -> bool:
-    """Whether the error says that a file that is to be read does not exist."""
+    """Whether the error says that a file to be read does not exist."""
     return isinstance(error, duckdb.IOException) and any(sign in str(error) for sign in _SIGNS_OF_A_MISSING_FILE)

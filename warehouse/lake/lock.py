@@ -1,8 +1,8 @@
-"""The builder's lock: one process at a time registers, builds or maintains, whoever started it.
+"""The builder's lock: only one process at a time registers, builds or maintains.
 
-DuckLake has no unique keys and lets concurrent inserts through, so writers take turns. The lock lives in PostgreSQL and
-ends with the connection that holds it, so it cannot outlive its process. A writer that lost it unnoticed is fenced by
-the watermarks (`warehouse.lake.watermarks`).
+DuckLake has no unique keys and allows concurrent inserts, so writers take turns. The lock is an advisory lock in
+PostgreSQL and ends with the connection that holds it, so it cannot outlive its process. A writer that lost it without
+noticing is fenced by the watermarks (`warehouse.lake.watermarks`).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from contracts.errors import Transient
 LOCK_ID = 0x6865_6164_7261_6365
 """The bytes of `headrace`; advisory locks are numbers."""
 FOLLOWER_ID = LOCK_ID + 1
-"""Held by the builder that stays, for as long as it lives (`headrace build --watch`)."""
+"""Held by the long-running builder (`headrace build --watch`) while it runs."""
 
 _HOLDER = """
 select activity.pid
@@ -30,19 +30,19 @@ log = structlog.get_logger(part="warehouse")
 
 
 class BuilderLock:
-    """The lock as held by this process. Taking it again while it is held does nothing."""
+    """The lock of this process. It is reentrant."""
 
     def __init__(self, connected: Callable[[], psycopg.Connection]) -> None:
-        """`connected` gives a connection in autocommit mode, the same one for as long as it lives."""
+        """`connected` returns a connection in autocommit mode, the same one until it is closed."""
         self._connected = connected
         self._depth = 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock within the block; wait for it first, saying so.
+        """Hold the lock within the block; waiting for it is logged.
 
         Raises:
-            Transient: PostgreSQL is away.
+            Transient: PostgreSQL is unavailable.
         """
         if self._depth:
             yield
@@ -66,24 +66,26 @@ def _acquire(connection: psycopg.Connection) -> None:
         log.info("waiting for another build to finish", postgres_pid=holder[0] if holder else None)
         connection.execute("select pg_advisory_lock(%s)", [LOCK_ID])
     except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL went away while waiting for the builder's lock: {str(error).strip()}") from error
+        raise Transient(
+            f"The connection to PostgreSQL was lost while waiting for the builder's lock: {str(error).strip()}"
+        ) from error
 
 
 def _release(connection: psycopg.Connection) -> None:
     try:
         connection.execute("select pg_advisory_unlock(%s)", [LOCK_ID])
     except psycopg.OperationalError:
-        # The connection is lost, and the lock went with it.
+        # The connection is lost, and the lock with it.
         log.warning("lost the connection that held the builder's lock")
         connection.close()
 
 
 @contextmanager
 def following(conninfo: str) -> Iterator[bool]:
-    """Hold the follower's lock within the block; False where another process has it.
+    """Hold the follower's lock within the block; yields False if another process holds it.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     try:
         with psycopg.connect(conninfo, autocommit=True, application_name="headrace follower") as connection:
@@ -94,10 +96,10 @@ def following(conninfo: str) -> Iterator[bool]:
 
 
 def is_followed(conninfo: str) -> bool:
-    """Whether a builder that stays is at work.
+    """Whether a long-running builder is running.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with following(conninfo) as free:
         return not free

@@ -1,7 +1,7 @@
-"""Registered files that are gone: what they held is taken out of the catalog by name, so that everything else builds.
+"""Missing registered files: their entries are removed from the catalog, so that all other files can be read.
 
-A landed file is kept in mind in `landing.missing_files`, with its entries in the catalog: `headrace landing repair`
-writes it again from Kafka and puts it back. A table of `core` or `marts` is built in full the next time.
+A landed file is listed in `landing.missing_files` with its catalog entries: `headrace landing repair` rewrites it from
+Kafka and restores them. A table of `core` or `marts` is built in full the next time.
 """
 
 # ruff: noqa: S608  names of DuckLake's own tables, in the schema that this package names
@@ -59,7 +59,7 @@ _ENTRIES = ("ducklake_data_file", "ducklake_file_column_stats", "ducklake_file_p
 
 @dataclass(frozen=True)
 class MissingFile:
-    """A file that the catalog names and that is not there. `rows` counts those registered in it."""
+    """A file that is in the catalog but does not exist. `rows` is the registered number of rows."""
 
     path: str
     table: str
@@ -69,7 +69,7 @@ class MissingFile:
 
 
 def find(postgres: psycopg.Connection) -> list[MissingFile]:
-    """The files of all tables that are gone: of rows, and of what was deleted of them."""
+    """The missing data files and delete files of all tables."""
     if not _has_catalog(postgres):
         return []
     found = postgres.execute(_FILES).fetchall()
@@ -81,15 +81,15 @@ def find(postgres: psycopg.Connection) -> list[MissingFile]:
 
 
 def take_out(postgres: psycopg.Connection) -> list[MissingFile]:
-    """Take the missing files out of the catalog, each with a line in the log; returns them.
+    """Remove the missing files from the catalog and log each of them; returns them.
 
     Raises:
-        Terminal: what is missing says how far the warehouse has read.
+        Terminal: a missing file held watermarks.
     """
     missing = find(postgres)
     if lost := [file for file in missing if file.table.startswith("meta.")]:
         raise Terminal(
-            f"The file {lost[0].path} is missing, which says how far the warehouse has read ({lost[0].table}).",
+            f"The file {lost[0].path} is missing, which holds the warehouse's watermarks ({lost[0].table}).",
             remedy="Restore the home and PostgreSQL from backups of the same time.",
         )
     with postgres.transaction():
@@ -108,14 +108,14 @@ def take_out(postgres: psycopg.Connection) -> list[MissingFile]:
 
 
 def taken_out(postgres: psycopg.Connection) -> list[tuple[str, str, int]]:
-    """Path, table and rows of the landed files that are out of the catalog."""
+    """Path, table and rows of the landed files that were removed from the catalog."""
     if postgres.execute("select to_regclass('landing.missing_files')").fetchone() == (None,):
         return []
     return postgres.execute("select path, table_name, rows from landing.missing_files order by path").fetchall()
 
 
 def put_back(postgres: psycopg.Connection, path: Path) -> str | None:
-    """Enter a file again that was taken out and is there now; returns its table, None where it was not taken out."""
+    """Restore the entries of a removed file that exists again; returns its table, None if it was not removed."""
     if postgres.execute("select to_regclass('landing.missing_files')").fetchone() == (None,):
         return None
     with postgres.transaction():
@@ -155,7 +155,7 @@ def _take_out(postgres: psycopg.Connection, file: MissingFile) -> None:
 
 
 def forgetting(missing: Sequence[MissingFile]) -> list[str]:
-    """The statements after which the tables that lost rows, or whose quarantines did, are built in full."""
+    """Statements that make the tables that lost rows, or whose quarantines did, be built in full."""
     tables = {_table_of(file.table) for file in missing if not file.table.startswith("raw.")}
     if not tables:
         return []

@@ -1,4 +1,4 @@
-"""By what the files of the lake's tables are partitioned, read from DuckLake's catalog."""
+"""The partition expressions of the lake's tables, read from DuckLake's catalog."""
 
 # ruff: noqa: S608  names come from the tables' own files, versions are numbers
 
@@ -12,7 +12,7 @@ with former as (
     where s.schema_name || '.' || t.table_name = {{name}} and {THEN.format(of="t")}
 )
 """
-"""The table of some name at the snapshot `to`, for a query that goes on."""
+"""A CTE with the id of the table `name` at the snapshot `to`; a query follows it."""
 _PARTITIONS = f"""{TABLE}
 select '"' || c.column_name || '"', p.transform
 from former join {METADATA}.ducklake_partition_info i using (table_id)
@@ -23,14 +23,14 @@ where {THEN.format(of="i")} and {THEN.format(of="c")} order by p.partition_key_i
 
 
 def partition_of(lake: Lake, name: str, at: int) -> str | None:
-    """The expressions by which a table was partitioned at a snapshot, in DuckLake's form; None where it was not."""
+    """The partition expressions of a table at a snapshot, in DuckLake's form; None if it was not partitioned."""
     keys = lake.connection.execute(_PARTITIONS.format(name=quoted(name), to=at)).fetchall()
     parts = [column if transform == "identity" else f"{transform}({column})" for column, transform in keys]
     return ", ".join(parts) or None
 
 
 def adopt(lake: Lake, name: str, partition: str | None) -> None:
-    """Partition a table that is there as its file says now, for what is written from here on."""
+    """Set the partitioning of an existing table to that of its file; it applies to rows written from now on."""
     present = partition_of(lake, name, lake.snapshot())
     if partition is not None and (present or "").replace('"', "") != partition:
         lake.connection.execute(f"alter table {name} set partitioned by ({partition})")

@@ -1,4 +1,4 @@
-"""A home that was moved to another folder: the catalog's paths are brought after it when the lake is opened."""
+"""Relocation of a home that was moved to another folder: opening the lake updates the catalog's paths."""
 
 from pathlib import Path
 
@@ -21,10 +21,10 @@ log = structlog.get_logger(part="warehouse")
 
 
 def follow(settings: Settings, postgres: psycopg.Connection, schema: str) -> None:
-    """Give the catalog in this schema the paths of the home as it is now, in one transaction.
+    """Update the paths in the catalog of this schema to the home's current folder, in one transaction.
 
     Raises:
-        Terminal: the catalog is of another home, which is still there.
+        Terminal: the catalog belongs to another home, which still exists.
     """
     row = postgres.execute(
         sql.SQL("select value from {} where key = 'data_path'").format(sql.Identifier(schema, "ducklake_metadata"))
@@ -53,4 +53,6 @@ def follow(settings: Settings, postgres: psycopg.Connection, schema: str) -> Non
                 ).format(sql.Identifier(schema, table)),
                 (new_root, len(old_root) + 1, old_root),
             )
-    log.warning("the home was moved: the catalog's paths follow it", old=str(Path(old).parent), new=str(settings.root))
+    log.warning(
+        "the home was moved: the catalog's paths were updated", old=str(Path(old).parent), new=str(settings.root)
+    )

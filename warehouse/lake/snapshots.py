@@ -1,4 +1,4 @@
-"""Moments of the warehouse: what a person writes for one, and the snapshot of the lake that it means."""
+"""Points in time of the warehouse: parses a time or snapshot number and finds the snapshot of the lake."""
 
 from datetime import UTC, datetime
 
@@ -10,12 +10,12 @@ _REMEDY = "`headrace warehouse snapshots` lists what there is."
 
 
 def snapshot_at(postgres: psycopg.Connection, moment: str) -> int:
-    """The snapshot that `moment` means: a snapshot's number, or a time, of which it is the last one before.
+    """The snapshot for `moment`: a snapshot number, or a time, for which it is the last snapshot up to then.
 
     Times are in UTC unless they carry an offset.
 
     Raises:
-        Terminal: it is neither, or no such snapshot is kept.
+        Terminal: `moment` is neither, or no such snapshot is kept.
     """
     if moment.isdecimal():
         condition, value = "snapshot_id = %s", int(moment)
@@ -32,7 +32,7 @@ def parse_time(text: str) -> datetime:
     """A date or a time in ISO 8601, in UTC where it has no offset.
 
     Raises:
-        Terminal: it is none.
+        Terminal: the text is neither.
     """
     try:
         parsed = datetime.fromisoformat(text)

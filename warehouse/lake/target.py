@@ -1,4 +1,4 @@
-"""A table that is written to, and how rows are inserted into it, however many partitions they belong to."""
+"""Inserting rows into a table, for any number of partitions."""
 
 # ruff: noqa: S608  names come from the tables' own files
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from warehouse.lake.connection import Lake
 
 ORDERED = ("DATE", "TIMESTAMP WITH TIME ZONE")
-"""Types of columns by whose range files are left unopened."""
+"""Types of columns whose value ranges let queries skip files."""
 
 
 class Changes(NamedTuple):
@@ -23,12 +23,12 @@ NOTHING = Changes()
 
 
 PARTITIONS_AT_ONCE = 100
-"""Into so many partitions rows are written by one statement: DuckDB keeps a writer open for each, 0.9 MB and more."""
+"""Maximum number of partitions per INSERT: DuckDB keeps a writer open for each, with at least 0.9 MB."""
 
 
 class Target(NamedTuple):
-    """A table that is written to: its name, the columns that tell rows apart, all its columns with their types, and the
-    expressions by which its files are partitioned.
+    """A table to write to: its name, the columns that identify a row, all columns with their types, and the partition
+    expressions of its files.
     """
 
     qualified: str
@@ -37,7 +37,7 @@ class Target(NamedTuple):
     partition: str | None = None
 
     def insert(self, lake: Lake, rows: str) -> Changes:
-        """Insert the rows of a temporary table, however many partitions they are of."""
+        """Insert the rows of a temporary table, in any number of partitions."""
         count = lake.value(f"select count(*) from {rows}")
         if count and self.is_scattered(lake, rows, count):
             lake.connection.execute(
@@ -53,7 +53,7 @@ class Target(NamedTuple):
         return Changes(inserted=count)
 
     def _insert(self, lake: Lake, rows: str) -> None:
-        # By time first, so that what is read of a few days is not spread over a whole file.
+        # Times first, so that the rows of a day are close together within a file.
         order = names_of(sorted(self.identity, key=lambda name: self.columns[name] not in ORDERED))
         names = names_of(self.columns)
         lake.connection.execute(
@@ -61,14 +61,14 @@ class Target(NamedTuple):
         )
 
     def is_scattered(self, lake: Lake, rows: str, count: int) -> bool:
-        """Whether so many rows of a temporary table are of more partitions than one statement may write to."""
+        """Whether the `count` rows of a temporary table have more partitions than one statement may write to."""
         if self.partition is None or count <= PARTITIONS_AT_ONCE:
             return False
         return lake.value(f"select count(*) from (select distinct {self.partition} from {rows})") > PARTITIONS_AT_ONCE
 
 
 def same_identity(left: str, right: str, columns: Iterable[str]) -> str:
-    """A condition: two rows agree in the columns, empty ones included."""
+    """A condition that two rows have equal values in the columns; NULLs are equal."""
     return " and ".join(f'{left}."{name}" is not distinct from {right}."{name}"' for name in columns)
 
 

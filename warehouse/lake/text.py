@@ -1,15 +1,15 @@
-"""Text that goes into SQL or comes out of an error."""
+"""String helpers for SQL and error messages."""
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the lines that repeat the statement."""
+    """The message of an error, without the lines that repeat the statement."""
     return str(error).strip().split("\n", 1)[0]
 
 
 def quoted(text: str) -> str:
     """A string literal.
 
-    Statements of this package carry literals and no parameters: to look at a parameter, DuckDB's Python client first
-    imports pandas, which takes 2 s.
+    Statements of this package use literals, not parameters: for parameters DuckDB's Python client imports pandas, which
+    takes 2 s.
     """
     return "'" + text.replace("'", "''") + "'"

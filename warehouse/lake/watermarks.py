@@ -1,10 +1,10 @@
-"""How far each table has read, kept in the lake and moved in the transaction that writes what was read.
+"""The watermarks of each table, stored in the lake and moved in the transaction that writes the rows.
 
-Every transaction that writes to the lake moves a watermark, and each move updates the one row of `meta.fence`. Of two
-writers at once the later one then fails to commit, whatever else they wrote.
+Every transaction that writes to the lake moves a watermark, and each move updates the one row of `meta.fence`. So of
+two concurrent writers the later one always fails to commit.
 """
 
-# ruff: noqa: S608  names come from the tables' own files, ids and offsets from the landing accounts, all quoted
+# ruff: noqa: S608  names come from the tables' own files, ids and offsets from the landing positions, all quoted
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from warehouse.lake.text import quoted
 FRESHNESS = "meta.freshness"
 FRESHNESS_COLUMNS = "topic varchar, available_hour timestamptz, seconds integer, records bigint"
 _FORMER_HOUR = "visible_hour"
-"""What homes of before the first release call `available_hour`."""
+"""The name of `available_hour` in homes created before the first release."""
 _CREATE = f"""
 call lake.set_option('data_inlining_row_limit', 10000, schema => 'meta');
 create table if not exists meta.watermarks
@@ -31,17 +31,17 @@ create table if not exists meta.fence (writes bigint);
 insert into meta.fence select 0 where not exists (from meta.fence);
 comment on table meta.watermarks is 'The snapshot up to which a table has read each of its inputs.';
 comment on table meta.landing_offsets is 'The offset up to which landed files are registered, per partition.';
-comment on table meta.staging_offsets is 'The offset up to which delivered rows are taken, per partition.';
+comment on table meta.staging_offsets is 'The offset up to which delivered rows are loaded, per partition.';
 comment on table meta.freshness is 'Records by the seconds from Kafka to the marts, counted at each publication.';
 comment on table meta.damaged_files is 'Landed files that could not be registered: missing, or not as committed.';
 comment on table meta.fence is 'One row that every writer updates, so that two at once cannot both commit.';
 """
-# The option: watermarks are a few rows that change with every build; kept in the catalog, they leave no small files.
+# Watermarks are a few rows that change with every build; inlined in the catalog, they leave no small files.
 
 
 @dataclass(frozen=True)
 class Watermark:
-    """What a table remembers of one input. `definition` is the hash of the table's file when it was built."""
+    """How far a table has read one input. `definition` is the hash of the table's file when it was built."""
 
     input: str
     snapshot_id: int
@@ -49,7 +49,7 @@ class Watermark:
 
 
 def ensure(lake: Lake) -> None:
-    """Create the tables of this module where they do not exist."""
+    """Create the tables of this module if they do not exist."""
     if not _exists(lake):
         # An option cannot be set for a schema that is not committed yet.
         lake.write(lambda: lake.connection.execute("create schema if not exists meta"))
@@ -72,7 +72,7 @@ def move(lake: Lake, table: str, inputs: Iterable[str], snapshot_id: int, defini
 
 
 def move_all(lake: Lake, marks: Mapping[str, Iterable[Watermark]]) -> None:
-    """Record how far tables have read, each by all its watermarks."""
+    """Replace all watermarks of the given tables."""
     rows = ", ".join(
         f"({quoted(table)}, {quoted(mark.input)}, {mark.snapshot_id}, {quoted(mark.definition)}, now())"
         for table, of_table in marks.items()
@@ -84,7 +84,7 @@ def move_all(lake: Lake, marks: Mapping[str, Iterable[Watermark]]) -> None:
 
 
 def forget_readers(lake: Lake, table: str) -> None:
-    """Make every table that reads `table` read it in full next time; for a table that was created anew."""
+    """Make every reader of `table` read it in full next time, after the table was recreated."""
     lake.connection.execute(f"delete from meta.watermarks where input = {quoted(table)}")
     lake.fence()
 
@@ -100,12 +100,12 @@ def move_landing_offsets(lake: Lake, offsets: Mapping[str, Mapping[tuple[str, in
 
 
 def staging_offsets(lake: Lake, topic: str) -> dict[tuple[str, int], int]:
-    """Next offset to take from what Connect delivered, by topic id and partition."""
+    """Next offset to load from the rows that Connect delivered, by topic id and partition."""
     return _offsets(lake, "staging_offsets", topic)
 
 
 def move_staging_offsets(lake: Lake, topic: str, offsets: dict[tuple[str, int], int]) -> None:
-    """Record that the delivered rows of a topic are taken up to these offsets."""
+    """Record that the delivered rows of a topic are loaded up to these offsets."""
     _move_offsets(lake, "staging_offsets", {topic: offsets})
 
 

@@ -1,1 +1,1 @@
-"""Housekeeping of the lake: small files, old snapshots, and files that nothing refers to."""
+"""Maintenance of the lake: small files, old snapshots, and unreferenced files."""

@@ -1,7 +1,7 @@
-"""Upkeep of the lake: small files merged, old snapshots expired, files that nobody needs deleted, statistics fresh.
+"""Maintenance of the lake: merges small files, expires snapshots, deletes unused files, refreshes statistics.
 
-All under the builder's lock. Nothing here changes a row of any table, and every step may be killed: what it left is
-done by the next run.
+All under the builder's lock. Nothing here changes a row of any table, and every step may be killed: the next run
+completes it.
 """
 
 # ruff: noqa: S608  names come from the lake's catalog, versions are numbers
@@ -20,20 +20,20 @@ from warehouse.lake import CATALOG, METADATA, METADATA_SCHEMA, Lake, quoted, wat
 from warehouse.maintenance import orphaned_files
 
 ALL_SNAPSHOTS_FOR = timedelta(hours=24)
-"""How long every snapshot is kept; after that the last one of each hour, until the setting's days have passed."""
+"""How long every snapshot is kept; after that the last one of each hour, for `warehouse_history_days`."""
 GRACE = timedelta(hours=1)
-"""How long a file that is no longer needed stays for queries that are still reading it."""
+"""How long an unused file is kept for queries that are still reading it."""
 SMALL_FILE_BYTES = 32_000_000
 """Files below this are merged, so a row is rewritten a few times at most, however long its table grows."""
 REWRITE_SHARE = 0.3
-"""Share of deleted rows from which a file is written anew without them."""
+"""A file with at least this fraction of deleted rows is rewritten without them."""
 
 log = structlog.get_logger(part="maintenance")
 
 
 @dataclass(frozen=True)
 class Storage:
-    """What the lake's tables take: files in DuckLake's list as it is now, files on disk, and bytes on disk."""
+    """Storage of the lake's tables: files in DuckLake's current list, files on disk, bytes on disk, and snapshots."""
 
     live_files: int
     files: int
@@ -43,7 +43,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Maintenance:
-    """What a maintenance did. `rebuilt` are the tables that lagged beyond the cap: their next build is a full one."""
+    """The result of a maintenance run. `rebuilt` are the tables that lagged too far: their next build is a full one."""
 
     rebuilt: tuple[str, ...]
     merged_files: int
@@ -59,18 +59,18 @@ def maintain(lake: Lake, now: datetime | None = None) -> Maintenance:
     """Run every step once, with `now` (the clock's time, when None) for the age of snapshots and files.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     started, now = time.monotonic(), now or clock.now()
     watermarks.ensure(lake)
     with lake.lock.held(), lake.translated_errors():
         before = storage(lake)
-        # 1. A table that has not read for too long would keep every snapshot alive: it is read in full next time.
-        rebuilt = _give_up_laggards(lake, timedelta(days=lake.settings.warehouse_history_days))
-        # 2. Watermarks live in the catalog, where their former rows stay until they are flushed to files.
+        # 1. A table that has not been built for too long would keep every snapshot: it is built in full next time.
+        rebuilt = _reset_laggards(lake, timedelta(days=lake.settings.warehouse_history_days))
+        # 2. Watermarks are inlined in the catalog, where their former rows stay until they are flushed to files.
         lake.connection.execute(f"call ducklake_flush_inlined_data('{CATALOG}', schema_name => 'meta')")
         merged = _merge(lake)
-        # 3. Then what only old snapshots refer to, then what no snapshot refers to.
+        # 3. Expire old snapshots, then delete the files that no snapshot refers to.
         expired = _expire(lake, now)
         deleted = _delete_files(lake, now)
         uncommitted = orphaned_files.delete_uncommitted(lake)
@@ -82,7 +82,7 @@ def maintain(lake: Lake, now: datetime | None = None) -> Maintenance:
 
 
 def storage(lake: Lake) -> Storage:
-    """What there is now, of the lake's own files and the landed ones."""
+    """The current storage of the lake's own files and the landed ones."""
     roots = (lake.settings.lake_root, lake.settings.landing_root)
     sizes = [path.stat().st_size for root in roots for path in root.rglob("*.parquet")]
     live = lake.value(
@@ -93,7 +93,7 @@ def storage(lake: Lake) -> Storage:
     return Storage(live, len(sizes), sum(sizes), kept)
 
 
-def _give_up_laggards(lake: Lake, cap: timedelta) -> tuple[str, ...]:
+def _reset_laggards(lake: Lake, cap: timedelta) -> tuple[str, ...]:
     rows = lake.connection.execute(
         f"""
         select distinct table_name from meta.watermarks
@@ -118,7 +118,7 @@ def _give_up_laggards(lake: Lake, cap: timedelta) -> tuple[str, ...]:
 
 
 def _merge(lake: Lake) -> int:
-    """Merge small files, and write those anew of which many rows are deleted; returns the number of files replaced."""
+    """Merge small files, and rewrite those with many deleted rows; returns the number of files replaced."""
     rows = lake.connection.execute(
         f"call ducklake_merge_adjacent_files('{CATALOG}', max_file_size => {SMALL_FILE_BYTES})"
     ).fetchall()
@@ -126,7 +126,7 @@ def _merge(lake: Lake) -> int:
 
 
 def _worn(lake: Lake) -> list[str]:
-    """Tables with a file of which many rows are deleted."""
+    """Tables with a file that has many deleted rows."""
     rows = lake.connection.execute(
         f"""
         select distinct schema_name || '.' || table_name
@@ -142,9 +142,10 @@ def _worn(lake: Lake) -> list[str]:
 
 
 def _rewrite(lake: Lake, name: str) -> int:
-    """Write a table's worn files anew. To the change feed all their rows change, so whoever has read it goes on after.
+    """Rewrite the files of a table that have many deleted rows.
 
-    A table that some reader has not read to its end is left for another time.
+    In the change feed all their rows change, so the watermarks of all readers are moved past it. A table that some
+    reader has not read completely is skipped.
     """
     schema, table = name.split(".")
     marks = lake.connection.execute(
@@ -171,7 +172,7 @@ def _rewrite(lake: Lake, name: str) -> int:
 
 
 def _expire(lake: Lake, now: datetime) -> int:
-    """Expire by policy, but none that a table's next build starts from or reads past."""
+    """Expire snapshots by policy, except those that a table's next build starts from or reads past."""
     kept_for = timedelta(days=lake.settings.warehouse_history_days)
     rows = lake.connection.execute(
         f"""
@@ -200,7 +201,7 @@ def _expire(lake: Lake, now: datetime) -> int:
 
 
 def _delete_files(lake: Lake, now: datetime) -> int:
-    """Delete the files that no snapshot needs, and those below the lake's folder that it does not know."""
+    """Delete the files that no snapshot needs, and those in the lake's folder that the catalog does not list."""
     before = f"timestamptz '{(now - GRACE).isoformat()}'"
     count = 0
     for function in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
@@ -209,7 +210,7 @@ def _delete_files(lake: Lake, now: datetime) -> int:
 
 
 def _refresh_statistics(lake: Lake) -> None:
-    """Vacuum and analyse the catalog and the landing accounts: rows come and go there with every build."""
+    """Vacuum and analyze the catalog and the landing tables: every build inserts and deletes rows there."""
     try:
         schemas = "select schemaname, tablename from pg_tables where schemaname in (%s, 'landing')"
         for name in lake.postgres().execute(schemas, [METADATA_SCHEMA]).fetchall():
@@ -218,5 +219,6 @@ def _refresh_statistics(lake: Lake) -> None:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise Terminal(
-            f"The catalog's tables cannot be analysed: {error}.", remedy="Let the stack's user own its schemas."
+            f"The catalog's tables cannot be analyzed: {error}.",
+            remedy="Make the stack's user the owner of its schemas.",
         ) from error

@@ -1,8 +1,8 @@
-"""Landed files that no commit names: what a lander that was killed or overtaken left. Found, and deleted an hour later.
+"""Landed files without a commit, left by a lander that was killed or fenced: deleted an hour after they are found.
 
-The lander never deletes a file; this is the only place that does, besides DuckLake with those registered. A file's age
-counts from when PostgreSQL's clock first saw it here without a commit, so that no clock of a file system can make a
-young file look old; and a commit refuses files older than a quarter of an hour, so none is committed after that.
+The lander never deletes a file; only this module and, for registered files, DuckLake do. A file's age counts from when
+it was first found here without a commit, by PostgreSQL's clock, so that no file-system clock can make a new file look
+old. A commit rejects files older than a quarter of an hour, so none is committed after that.
 """
 
 from pathlib import Path
@@ -28,12 +28,12 @@ union select substr(path, %(prefix)s) from {METADATA_SCHEMA}.ducklake_files_sche
 
 
 def delete_uncommitted(lake: Lake, grace: str = GRACE) -> int:
-    """Delete the landed files that were without a commit `grace` ago and still are; returns their number.
+    """Delete the landed files that have been without a commit for `grace`; returns their number.
 
-    Empty folders of hours long past go as well.
+    Empty folders of past hours are removed as well.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     root = lake.settings.landing_root
     try:
@@ -41,10 +41,10 @@ def delete_uncommitted(lake: Lake, grace: str = GRACE) -> int:
         if postgres.execute("select to_regclass('landing.commits')").fetchone() == (None,):
             return 0
         postgres.execute(_SEEN)
-        # 1. The folder first: a file that is committed after this line is found committed below, not the reverse.
+        # 1. List the folder first: a file that is committed after this line is found committed below.
         found = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
         uncommitted = _without_commit(postgres, root, found)
-        # 2. What was committed or is gone is forgotten; the clock starts for what is new.
+        # 2. Remove files that were committed or no longer exist; add the new ones.
         postgres.execute("delete from landing.uncommitted_files where path <> all(%s)", [uncommitted])
         postgres.execute(
             "insert into landing.uncommitted_files (path) select unnest(%s::text[]) on conflict do nothing",
@@ -66,14 +66,14 @@ def _without_commit(postgres: psycopg.Connection, root: Path, found: list[str]) 
     parameters = {
         "paths": found,
         "absolute": [str(root / path) for path in found],
-        "prefix": len(str(root)) + 2,  # SQL counts from 1, and the slash
+        "prefix": len(str(root)) + 2,  # SQL positions start at 1, plus the slash
     }
     named = {path for (path,) in postgres.execute(_NAMED, parameters).fetchall()}
     return [path for path in found if path not in named]
 
 
 def _remove_empty_folders(root: Path, postgres: psycopg.Connection) -> None:
-    """Remove the folders left empty of days before yesterday: the lander writes to the hour's own folder alone."""
+    """Remove empty folders of days before yesterday: the lander only writes to the folder of the current hour."""
     ((until,),) = postgres.execute("select (clock_timestamp() at time zone 'UTC')::date - 2").fetchall()
     for folder in (*root.glob("*/dt=*/hr=*"), *root.glob("*/dt=*")):
         day = next(part for part in folder.parts if part.startswith("dt="))

@@ -1,1 +1,1 @@
-"""The published file: its tables, how old their rows are, and how long records took to get there."""
+"""The published file: its tables, the age of their rows, and the time records take to get there."""

@@ -1,6 +1,6 @@
-"""Which tables could not be built when it was last tried, since when, and why: kept in the lake until a build succeeds.
+"""Tables whose last build failed, since when, and why: stored in the lake until a build succeeds.
 
-Their rows are those of the last build that succeeded, while others are current: readers need to know their age, so
+Their rows are those of the last successful build, while other tables are current. Readers need to know this age, so
 `warehouse.publication.publish` writes it into the published file.
 """
 
@@ -27,7 +27,7 @@ comment on table {TABLE} is 'Tables whose last build failed, since when, and why
 
 @dataclass(frozen=True)
 class Age:
-    """How old a table's rows are. `since` and `reason` are set where it lacks what has landed since then."""
+    """The age of a table's rows. `since` and `reason` are set if it lacks records that landed after `since`."""
 
     built_at: datetime | None
     since: datetime | None = None
@@ -39,7 +39,7 @@ class Age:
 
 
 def published_reason(error: BaseException) -> str:
-    """The reason for readers of the published file: DuckDB's words may quote paths, and rows that it does not hold."""
+    """The reason as published. DuckDB's messages are left out: they may quote paths, and rows not published."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, duckdb.Error):
@@ -49,7 +49,7 @@ def published_reason(error: BaseException) -> str:
 
 
 def note(lake: Lake, table: str, reason: str) -> None:
-    """Keep that a table's build failed; of builds that fail one after the other, the time of the first stays.
+    """Record that a table's build failed; the time of the first of several consecutive failures is kept.
 
     Raises:
         Transient: PostgreSQL is unavailable.
@@ -59,7 +59,7 @@ def note(lake: Lake, table: str, reason: str) -> None:
 
 
 def clear(lake: Lake, tables: Collection[str]) -> None:
-    """Keep that these were built.
+    """Record that these tables were built.
 
     Raises:
         Transient: PostgreSQL is unavailable.
@@ -75,7 +75,7 @@ def clear(lake: Lake, tables: Collection[str]) -> None:
 
 
 def ages(lake: Lake, tables: Iterable[Table]) -> dict[str, Age]:
-    """How old the rows of tables are, by name; each table comes after those that it reads, as in `all_tables`."""
+    """The age of each table's rows, by name. `tables` are in the order of `all_tables`, inputs first."""
     failing, held = _failing(lake), holds.held(lake)
     rows = lake.connection.execute("select table_name, max(updated_at) from meta.watermarks group by all").fetchall()
     built: dict[str, datetime] = dict(rows)
@@ -100,7 +100,7 @@ def ages(lake: Lake, tables: Iterable[Table]) -> dict[str, Age]:
 
 
 def _apart(lake: Lake) -> dict[str, tuple[int, datetime]]:
-    """How many groups of a table cannot be computed, and since when."""
+    """The number of groups of each table that cannot be computed, and since when."""
     if GROUPS not in lake.columns():
         return {}
     rows = lake.connection.execute(f"select table_name, count(*), min(since) from {GROUPS} group by all").fetchall()

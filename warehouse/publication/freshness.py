@@ -1,7 +1,7 @@
-"""How long records take from Kafka to the marts, measured at each publication and kept as counts by seconds.
+"""The latency of records from Kafka to the marts, measured at each publication and stored as counts by seconds.
 
-Kafka's time of a record is when it came in; it can be asked for once the build that registered it has ended. Counts
-add up over builds, so that quantiles of hours and days are exact to the second (to two digits above 100 s).
+It is measured from Kafka's timestamp until the build that registered the record has been published. Counts add up over
+builds, so quantiles of hours and days are exact to the second (to two digits above 100 s).
 """
 
 # ruff: noqa: S608  names of the topics' tables, and numbers
@@ -11,7 +11,7 @@ from warehouse.lake import Lake, change_cache, quoted, watermarks
 
 TABLE = "meta.freshness"
 READER = "meta.freshness"
-"""The reader under whose name the watermarks of the measurement are kept."""
+"""The reader name of the measurement's watermarks."""
 _DEFINITION = "measured"
 _SECONDS = """
 case when waited <= 100 then ceil(waited)
@@ -21,12 +21,12 @@ end::integer
 
 
 def measure(lake: Lake) -> int:
-    """Count the records that came in sight since the last time, by topic and seconds; returns how many there were.
+    """Count the records that became available since the last call, by topic and seconds; returns their number.
 
-    The first time only sets the place to go on from: how long older records took is not known.
+    The first call only sets the watermark, since the latency of older records is unknown.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     marks = watermarks.read(lake, READER)
     present = lake.columns()

@@ -1,4 +1,4 @@
-"""`warehouse.duckdb`: the marts and dimensions as a plain DuckDB file, replaced as a whole, for any DuckDB client."""
+"""`warehouse.duckdb`: the marts and dimensions as a plain DuckDB file for any DuckDB client, replaced atomically."""
 
 import os
 import uuid
@@ -16,9 +16,9 @@ from warehouse.tables import Table, all_tables
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What was published: the file, its tables, its size, and the snapshot of the lake that all of them are from.
+    """The published file, its tables, its size, and the snapshot of the lake that they are from.
 
-    `behind` has, by table, why its rows are older than the rest.
+    `behind` has, by table, the reason why its rows are older than the rest.
     """
 
     path: Path
@@ -29,18 +29,18 @@ class PublishResult:
 
 
 def publish(settings: Settings, lake: Lake) -> PublishResult:
-    """Write the published tables as they are at one snapshot to a file aside, and put it in the place of the old one.
+    """Write the published tables, at one snapshot, to a temporary file and replace the published file with it.
 
-    Whoever has the old file open goes on reading it undisturbed. Tables not built yet are left out; one whose build
-    fails has the rows of its last build, and `main.published_tables` says how old they are and why.
+    Clients that have the old file open can still read it. Tables not built yet are left out. A table whose build fails
+    keeps the rows of its last build; `main.published_tables` has their age and the reason.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     target = settings.warehouse_file
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     watermarks.ensure(lake)
-    # Under the builder's lock, so that of two publications the one with the later snapshot is the one that stays.
+    # Under the builder's lock, so that of two concurrent publications the one with the later snapshot remains.
     with lake.lock.held():
         try:
             names, snapshot, behind = _write(lake, aside)
@@ -50,7 +50,7 @@ def publish(settings: Settings, lake: Lake) -> PublishResult:
         finally:
             aside.unlink(missing_ok=True)
             aside.with_name(aside.name + ".wal").unlink(missing_ok=True)
-        # What was published just now is in sight from this moment on.
+        # The published records are available from now on.
         freshness.measure(lake)
     return PublishResult(target, names, target.stat().st_size, snapshot, behind)
 
@@ -67,7 +67,7 @@ def _write(lake: Lake, aside: Path) -> tuple[tuple[str, ...], int, dict[str, str
             ages = failures.ages(lake, all_tables())
             for table in tables:
                 _copy(lake, table, present[table.qualified], ages[table.qualified])
-            _tell_ages(lake, {table.qualified: ages[table.qualified] for table in tables})
+            _write_ages(lake, {table.qualified: ages[table.qualified] for table in tables})
             connection.execute(
                 "create table published.main.published as"
                 f" select {snapshot}::bigint as snapshot_id, now() as published_at"
@@ -82,7 +82,7 @@ def _write(lake: Lake, aside: Path) -> tuple[tuple[str, ...], int, dict[str, str
     return tuple(table.qualified for table in tables), snapshot, behind
 
 
-def _tell_ages(lake: Lake, ages: Mapping[str, Age]) -> None:
+def _write_ages(lake: Lake, ages: Mapping[str, Age]) -> None:
     rows = ", ".join(
         f"({quoted(name)}, {_time(age.built_at)}, {age.is_current}, {_time(age.since)},"
         f" {'null' if age.reason is None else quoted(age.reason)})"

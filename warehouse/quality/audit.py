@@ -1,8 +1,8 @@
-"""The checks over all rows, whatever changed: too much for every build, so they have a time of their own.
+"""Checks over all rows, not only the changed ones: too slow for every build, so they are scheduled separately.
 
-An event table looks for an event only around its time, so a duplicate id with a time far from the first is found here:
-the first to arrive stays, the other goes to quarantine. A duplicate id with the same time but another payload is
-ignored by all tables, and reported here.
+An event table looks for an event only around its time, so a duplicate id with a distant time is found here: the first
+to arrive stays, the other goes to quarantine. A duplicate id with the same time but another payload is ignored by all
+tables, and reported here.
 """
 
 # ruff: noqa: S608  the only names put into SQL are those of the tables and topics declared in this package
@@ -20,9 +20,9 @@ from warehouse.lake.target import Target, names_of, same_identity
 from warehouse.tables import Table
 
 NO_CONFLICTS = Check(
-    "no_conflicting_duplicate_ids", "No event id stands for two events, by time or by payload.", is_warning=True
+    "no_conflicting_duplicate_ids", "No event id has two events that differ in time or payload.", is_warning=True
 )
-ALL_KEYS = Check("all_keys_are_unique", "No two rows of the whole table have the same key, none lacks it.")
+ALL_KEYS = Check("all_keys_are_unique", "No two rows of the whole table have the same key, and no key is missing.")
 CONFLICTS = "quarantine.conflicts"
 """Every record whose event differs from the first record with the same event id."""
 _CREATE = f"""
@@ -42,10 +42,10 @@ class _Found:
 
 
 def audit_topic(lake: Lake, topic: str) -> CheckResult:
-    """Find the event ids of a topic that stand for two events, and list their records in `quarantine.conflicts`.
+    """Find the event ids of a topic with two different events, and list their records in `quarantine.conflicts`.
 
     Raises:
-        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
+        Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
     """
     found = lake.write(lambda: _find_conflicts(lake, topic))
     about = f"{found.conflicts} of {found.records} records differ from the first record with the same event id"
@@ -57,7 +57,7 @@ def audit_table(lake: Lake, table: Table) -> CheckResult:
     """Check the keys of a whole table. Of two rows with one event id, the later one goes to quarantine.
 
     Raises:
-        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
+        Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
     """
     moved = lake.write(lambda: _quarantine_repeated(lake, table)) if table.append else 0
     with lake.transaction():

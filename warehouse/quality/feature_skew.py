@@ -1,7 +1,7 @@
-"""Training/serving skew: the features that the stream served, beside those that the warehouse computes offline.
+"""Training/serving skew: compares the features that the stream served with those that the warehouse computes offline.
 
-The latest scores are taken, and the statement of `core.customer_features` is run at the very moments that they name.
-What arrived after a score but is of before its cutoff was not known to it: customers with such documents are left out.
+The statement of `core.customer_features` is run for the cutoffs of the latest scores. Documents from before a cutoff
+that arrived after the score were not known to it: customers with such documents are left out.
 """
 
 # ruff: noqa: S608  names are this package's, the limit is a number
@@ -28,12 +28,12 @@ FEATURES = {
     "median_gap_days": "median_gap_days",
     "longest_gap_days": "longest_gap_days",
 }
-"""Columns of the raw topic, in the type that `core.customer_features` has."""
+"""Columns of the raw topic, cast to the types of `core.customer_features`."""
 
 
 @dataclass(frozen=True)
 class Skew:
-    """Scores compared, and of how many each feature differs offline."""
+    """The number of scores compared and, for each feature, how many of them differ offline."""
 
     rows: int
     differing: dict[str, int]
@@ -48,7 +48,7 @@ def skew(lake: Lake, scores: int = SCORES) -> Skew:
 
     Raises:
         Terminal: orders or scores were not built yet.
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     differing = ", ".join(f"count(*) filter (where served.{name} is distinct from offline.{name})" for name in FEATURES)
     with lake.transaction():
@@ -65,7 +65,7 @@ def skew(lake: Lake, scores: int = SCORES) -> Skew:
             ),
             served as (
                 select * from latest
-                -- Of two documents at one moment the later score knows both.
+                -- Of two documents with the same time, the later score includes both.
                 qualify row_number() over (
                     partition by customer_id, feature_cutoff order by _kafka_time desc, _offset desc
                 ) = 1

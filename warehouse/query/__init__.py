@@ -1,4 +1,4 @@
-"""SQL queries on the lake and their results as text or JSON, exactly as stored. Read only."""
+"""SQL queries on the lake and their results as text or JSON, exactly as stored. Read-only."""
 
 from warehouse.query.run import as_cell, as_json, as_text, ask, reading, run
 

@@ -1,7 +1,7 @@
-"""Answers that hold what DuckDB holds: values that Python or Arrow would change, or cannot hold, come as DuckDB's text.
+"""Exact query results: values that Python or Arrow would change, or cannot represent, are returned as DuckDB's text.
 
-Python has no months (an INTERVAL of two comes as 60 days), no infinite dates and no year beyond 9999; Arrow wraps large
-numbers. The types of an answer are asked for first, and where one of these is among them, the columns are cast.
+Python has no months (an INTERVAL of two becomes 60 days), no infinite dates and no year beyond 9999; Arrow wraps large
+numbers. The types of a result are described first, and columns of such types are cast to text.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +15,9 @@ from warehouse.query.read_only import is_explain
 _ZONED = frozenset({"timestamp with time zone"})
 _TIMES = frozenset({"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"})
 IN_PYTHON = frozenset({"interval", "date"}) | _TIMES | _ZONED
-"""Kinds of types that Python does not hold as they are."""
+"""Types that Python cannot represent exactly."""
 IN_ARROW = frozenset({"interval", "uhugeint", "bit", "variant", "geometry", "time with time zone"})
-"""Kinds of types that Arrow does not hold as they are, or does not have."""
+"""Types that Arrow cannot represent exactly, or lacks."""
 _MICROSECOND_DIGITS = 6
 _UTC = "+00"
 
@@ -26,7 +26,7 @@ Shown = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Question:
-    """A statement to run, and what its columns are called and are, before anything was cast."""
+    """A statement to run, with the names and types of its columns before any cast."""
 
     sql: str
     columns: tuple[str, ...]
@@ -34,7 +34,7 @@ class Question:
     _shown: tuple[Shown, ...]
 
     def rows(self, fetched: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """Rows as they were fetched, with times as `warehouse.query` prints them."""
+        """The fetched rows, with times as `warehouse.query` prints them."""
         if all(shown is _as_it_is for shown in self._shown):
             yield from fetched
             return
@@ -43,10 +43,10 @@ class Question:
 
 
 def question(connection: duckdb.DuckDBPyConnection, statement: str, kinds: frozenset[str] = IN_PYTHON) -> Question:
-    """The statement with the columns cast whose types have one of the kinds in them.
+    """The statement with every column cast to text whose type contains one of `kinds`.
 
     Raises:
-        duckdb.Error: as the statement would.
+        duckdb.Error: any error of the statement.
     """
     if is_explain(statement):
         return Question(statement, ("explain_key", "explain_value"), ("VARCHAR", "VARCHAR"), (_as_it_is, _as_it_is))
@@ -58,7 +58,7 @@ def question(connection: duckdb.DuckDBPyConnection, statement: str, kinds: froze
     selected = ", ".join(
         f"cast(#{place} as {target})" if target else f"#{place}" for place, (target, _) in enumerate(cast, 1)
     )
-    # The order of the rows stays: DuckDB keeps that of a subquery.
+    # DuckDB preserves the row order of the subquery.
     sql = f"select {selected} from ({statement}\n)"  # noqa: S608  the statement is a SELECT by DuckDB's own parser
     return Question(sql, columns, types, tuple(shown for _, shown in cast))
 
@@ -68,7 +68,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _cast(kind: Any, kinds: frozenset[str]) -> tuple[str | None, Shown]:
-    """The type to cast to, None for none, and how a value of it is shown."""
+    """The type to cast to, None for no cast, and the function that formats a value of it."""
     if kind.id in kinds:
         return "VARCHAR", _zoned if kind.id in _ZONED else _time if kind.id in _TIMES else _as_it_is
     match kind.id:
@@ -114,7 +114,7 @@ def _pairs(key: Shown, shown: Shown) -> Shown:
 
 
 def _time(value: str | None) -> str | None:
-    """A fraction has six digits, as many as the type."""
+    """Pads a fraction of a second to six digits, the precision of the type."""
     if value is None or "." not in value:
         return value
     whole, _, fraction = value.partition(".")
@@ -122,7 +122,7 @@ def _time(value: str | None) -> str | None:
 
 
 def _zoned(value: str | None) -> str | None:
-    """A time in UTC as RFC 3339; what that cannot write, such as infinity, as DuckDB does."""
+    """A time in UTC as RFC 3339; values that RFC 3339 cannot express, such as infinity, as DuckDB writes them."""
     if value is None or not value.endswith(_UTC) or "(BC)" in value:
         return value
     return f"{_time(value.removesuffix(_UTC))}Z".replace(" ", "T", 1)

@@ -1,8 +1,7 @@
-"""Which statements only read: exactly one SELECT as DuckDB's own parser has it, or EXPLAIN of one. Nothing runs here.
+"""Accepts only statements that read: exactly one SELECT by DuckDB's own parser, or EXPLAIN of one. Nothing runs here.
 
-The text is parsed by `json_serialize_sql`, which parses and does no more. Python's `extract_statements` would do more:
-it replaces `PRAGMA import_database(…)` and `IMPORT DATABASE` by the statements of a file, which it reads, and an error
-in them quotes the file.
+The text is parsed by `json_serialize_sql`, which only parses. Python's `extract_statements` would do more: for
+`PRAGMA import_database(…)` and `IMPORT DATABASE` it reads the statements of a file, and their errors quote the file.
 """
 
 import json
@@ -13,23 +12,23 @@ import duckdb
 
 from contracts.errors import Terminal
 
-# Words only, so that no comment or quote can begin here that ends within the statement that is explained.
+# Words only, so that no comment or quote can begin here and end within the explained statement.
 _EXPLAINS = re.compile(r"explain\b\s*(?:analyze\b|\([\w\s,]*\)(?=\s*[\w(]))?", re.IGNORECASE)
 _BEFORE_A_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _WORD = re.compile(r"\w+")
-# A string in JSON holds no quote that is not escaped, so this matches keys and nothing else.
+# Quotes within a JSON string are escaped, so this matches only keys.
 _NAMES = re.compile(r'"(?:table_name|function_name)":"((?:[^"\\]|\\.)*)"')
 _ENDS = re.compile(r"(?<![;\s])[;\s]+\Z")
 DENIED = frozenset(
     {
-        # They run a text as a statement, so that what it names is not seen here.
+        # They run a text as a statement, so its names cannot be checked here.
         *("query", "query_table", "json_execute_serialized_sql"),
-        # They show the machine: environment, paths, settings, secrets, logs.
+        # They reveal the machine: environment, paths, settings, secrets, logs.
         *("getenv", "duckdb_secrets", "which_secret", "duckdb_databases", "pragma_database_list"),
         *("duckdb_settings", "pg_settings", "current_setting", "duckdb_extensions", "duckdb_temporary_files"),
         *("duckdb_external_file_cache", "duckdb_logs", "duckdb_log_contexts", "duckdb_logs_parsed"),
         *("duckdb_prepared_statements", "pg_prepared_statements", "duckdb_profiling_settings"),
-        # They change something, or take addresses of memory.
+        # They change state, or take memory addresses.
         *("enable_logging", "disable_logging", "enable_profiling", "disable_profiling"),  # these write any file
         *("checkpoint", "force_checkpoint", "truncate_duckdb_logs", "write_log", "copy_database"),
         *("arrow_scan", "arrow_scan_dumb", "pandas_scan", "python_map_function", "seq_scan"),
@@ -40,18 +39,18 @@ DENIED = frozenset(
         *("ducklake_settings", "ducklake_commit"),
     }
 )
-"""Functions and views that a question may not name, although a SELECT can."""
+"""Functions and views that a SELECT can name but a query here may not."""
 _DENIED_WORD = re.compile(rf"\b({'|'.join(sorted(DENIED, key=len, reverse=True))})\b", re.IGNORECASE)
 _PIVOT = re.compile(r"\bpivot", re.IGNORECASE)
 _BEGINS_SELECT = frozenset({"SELECT", "FROM", "WITH", "PIVOT", "PIVOT_WIDER", "VALUES", "TABLE", "("})
 
 
 def only_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """The statement without the semicolon at its end, when it is one and only reads.
+    """The statement without its final semicolon, if it is a single statement that only reads.
 
     Raises:
-        Terminal: it is more than one, or does something else, or names what is `DENIED`.
-        duckdb.ParserException: it is no SQL. The message quotes nothing but the statement.
+        Terminal: it is more than one statement, does more than read, or uses a name in `DENIED`.
+        duckdb.ParserException: it is not SQL. The message quotes only the statement.
     """
     statement = _trimmed(sql)
     explains = _EXPLAINS.match(statement)
@@ -59,23 +58,23 @@ def only_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
         _require_select(connection, statement)
         return statement
     prefix, rest = explains.group(), _trimmed(statement[explains.end() :])
-    # `(` may begin options or the SELECT itself: that which parses.
+    # `(` may begin options or the SELECT itself: the one that parses.
     if prefix.endswith(")") and _is_select(connection, short := _trimmed(statement[len("explain") :])):
         prefix, rest = "explain", short
     _require_select(connection, rest)
-    # Put together of what was looked at: between the two there may be a comment that DuckDB ends elsewhere.
+    # Joined from the checked parts: between them there may be a comment that DuckDB would end elsewhere.
     return f"{prefix} {rest}"
 
 
 def is_explain(statement: str) -> bool:
-    """Whether a statement that `only_reading` has let through explains another."""
+    """Whether a statement that `only_reading` accepted is an EXPLAIN."""
     return _EXPLAINS.match(statement) is not None
 
 
 def _trimmed(sql: str) -> str:
     """Without comments and spaces before the statement, and without semicolons after it."""
     if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
-        raise Terminal("The statement is not text: it holds NUL or bytes that are not UTF-8.", remedy="Send UTF-8.")
+        raise Terminal("The statement is not text: it contains NUL or bytes that are not UTF-8.", remedy="Send UTF-8.")
     start = _BEFORE_A_WORD.match(sql)
     return _ENDS.sub("", sql[start.end() if start else 0 :])
 
@@ -84,7 +83,7 @@ def _require_select(connection: duckdb.DuckDBPyConnection, statement: str) -> No
     parsed, count = _parsed(connection, statement)
     if parsed.startswith('{"error":false'):
         if count != 1:
-            raise Terminal(f"That is {count} statements.", remedy="Give exactly one.")
+            raise Terminal(f"That is {count} statements.", remedy="Send exactly one statement.")
         _require_allowed(name.lower() for name in _NAMES.findall(parsed))
         return
     error = json.loads(parsed)
@@ -92,8 +91,8 @@ def _require_select(connection: duckdb.DuckDBPyConnection, statement: str) -> No
         raise duckdb.ParserException(f"Parser Error: {error['error_message']}")
     if not _is_pivot(connection, statement):
         raise Terminal(
-            f"The warehouse is read only here: {_first_word(statement)} is denied.",
-            remedy="Its tables are written by `headrace build` alone; ask with one SELECT.",
+            f"The warehouse is read-only here: {_first_word(statement)} is denied.",
+            remedy="Only `headrace build` writes its tables; send one SELECT.",
         )
     _require_allowed(name.lower() for name in _DENIED_WORD.findall(statement))
 
@@ -101,9 +100,7 @@ def _require_select(connection: duckdb.DuckDBPyConnection, statement: str) -> No
 def _require_allowed(names: Iterable[str]) -> None:
     for name in names:
         if name in DENIED:
-            raise Terminal(
-                f"{name} is denied here.", remedy="Ask for the warehouse's tables; `show tables` lists them."
-            )
+            raise Terminal(f"{name} is denied here.", remedy="Query the warehouse's tables; `show tables` lists them.")
 
 
 def _is_select(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
@@ -112,7 +109,7 @@ def _is_select(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[str, int]:
-    """The syntax tree in JSON, or the error; and how many statements there are. Only SELECT has such a tree."""
+    """The syntax tree in JSON, or the error; and the number of statements. Only SELECT has such a tree."""
     literal = "'" + statement.replace("'", "''") + "'"
     asked = f"select tree, json_array_length(tree, '$.statements') from (select json_serialize_sql({literal}) as tree)"  # noqa: S608
     ((tree, count),) = connection.execute(asked).fetchall()
@@ -120,10 +117,10 @@ def _parsed(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[str,
 
 
 def _is_pivot(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
-    """Whether it is a SELECT with a PIVOT whose columns follow from the data.
+    """Whether it is a SELECT with a PIVOT whose columns depend on the data.
 
-    DuckDB makes two statements of it, of which the first creates a temporary type, and has no tree of them. Of a text
-    that begins like a SELECT nothing is replaced by a file's content.
+    DuckDB splits it into two statements, the first of which creates a temporary type, and has no syntax tree for them.
+    In a text that begins like a SELECT, DuckDB replaces nothing by a file's content.
     """
     if _first_word(statement) not in _BEGINS_SELECT or not _PIVOT.search(statement) or _separates(statement):
         return False
@@ -132,7 +129,7 @@ def _is_pivot(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
 
 
 def _separates(statement: str) -> bool:
-    """Whether a semicolon separates statements, by DuckDB's own tokens."""
+    """Whether the text has a semicolon token, by DuckDB's tokenizer."""
     tokens = duckdb.tokenize(statement)
     return any(kind == duckdb.token_type.operator and statement.encode()[at : at + 1] == b";" for at, kind in tokens)
 

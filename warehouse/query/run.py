@@ -1,4 +1,4 @@
-"""Questions to the warehouse in SQL, and their answers as text or JSON, exactly as stored. Read only."""
+"""SQL queries on the warehouse, and their results as text or JSON, exactly as stored. Read-only."""
 
 import json
 import math
@@ -19,10 +19,10 @@ from warehouse.query.read_only import only_reading
 
 BATCH_ROWS = 2_048
 PYTHON_VALUES: frozenset[str] = frozenset()
-"""For callers that compute with dates and times: no type comes as text."""
+"""For callers that compute with dates and times: no type is returned as text."""
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a formula begins (OWASP, CSV injection); the last four are wide forms of the first."""
-# DuckDB's own looks into one schema only, and there is no table in the first.
+"""First characters of a formula (OWASP, CSV injection); the last four are full-width forms of the first four."""
+# DuckDB's own `show tables` lists one schema only, and the default schema has no tables.
 _SHOW_TABLES = re.compile(r"\s*show\s+tables\s*;?\s*", re.IGNORECASE)
 _TABLES = """
 select schema_name as "schema", table_name as "table", comment from duckdb_tables()
@@ -40,11 +40,11 @@ class Answer:
 
 
 def run(settings: Settings, sql: str, at: str | None = None) -> Answer:
-    """Answer one SQL statement from the lake as it is now, or was `at` a moment. All rows are held in memory.
+    """Run one SQL statement on the lake as it is now, or was `at` a time. All rows are held in memory.
 
     Raises:
-        Transient: PostgreSQL is away.
-        Terminal: nothing was built yet, or is kept of then, or the statement is wrong or does more than read.
+        Transient: PostgreSQL is unavailable.
+        Terminal: nothing has been built yet, no snapshot of then is kept, or the statement is wrong or not read-only.
     """
     with Lake.open(settings, read_only=True, at=at) as lake:
         columns, types, rows = ask(lake, sql, PYTHON_VALUES)
@@ -54,7 +54,7 @@ def run(settings: Settings, sql: str, at: str | None = None) -> Answer:
 def ask(
     lake: Lake, sql: str, as_text_kinds: frozenset[str] = IN_PYTHON
 ) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[tuple[Any, ...]]]:
-    """As `run`, with the rows as they come, for answers of any size; they end when the lake asks something else."""
+    """Same as `run`, but streams the rows, for results of any size, until the lake runs another statement."""
     with lake.translated_errors():
         try:
             asked = question(lake.connection, reading(lake.connection, sql), as_text_kinds)
@@ -65,11 +65,11 @@ def ask(
 
 
 def reading(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """The statement to run, when it is one that only reads. `show tables` shows the tables of every schema.
+    """The statement to run, if it is a single one that only reads. `show tables` lists the tables of every schema.
 
     Raises:
-        Terminal: it is more than one, or does something else.
-        duckdb.ParserException: it is no SQL.
+        Terminal: it is more than one statement, or does more than read.
+        duckdb.ParserException: it is not SQL.
     """
     return only_reading(connection, _TABLES if _SHOW_TABLES.fullmatch(sql) else sql)
 
@@ -83,18 +83,18 @@ def _rows(lake: Lake, answered: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any
 
 
 def _explained(lake: Lake, error: duckdb.Error) -> Exception:
-    """The error as one message; a lost server stays what it is."""
+    """The error with a one-line message; an error of a lost server is returned as `Transient`."""
     try:
         with lake.translated_errors():
             raise error
     except duckdb.Error:
         # Without the excerpt of the statement that DuckDB adds.
-        said = " ".join(str(error).split("\n\nLINE ", 1)[0].split())
+        message = " ".join(str(error).split("\n\nLINE ", 1)[0].split())
         return Terminal(
-            f"{said.rstrip('.!?')}.",
+            f"{message.rstrip('.!?')}.",
             remedy="`show tables` lists the tables, `describe marts.sales_daily` a table's columns.",
         )
-    except Exception as translated:  # noqa: BLE001  it is returned, to be raised
+    except Exception as translated:  # noqa: BLE001  the caller raises it
         return translated
 
 
@@ -119,7 +119,7 @@ def as_text(value: Any) -> str:
 
 
 def as_cell(value: Any) -> str:
-    """As `as_text`, for a spreadsheet: text that it would take for a formula has an apostrophe in front."""
+    """Same as `as_text`, for a spreadsheet: text that would be read as a formula gets a leading apostrophe."""
     text = as_text(value)
     is_number = isinstance(value, bool | int | float | Decimal)
     return f"'{text}" if not is_number and text.lstrip(" ").startswith(_FORMULAS) else text
@@ -128,8 +128,8 @@ def as_cell(value: Any) -> str:
 def as_json(value: Any) -> str:
     """A value as JSON (RFC 8259).
 
-    Decimals are strings, as in the events, since a reader of JSON numbers would round them; whole ones are numbers. So
-    are all integers, however large. Times are strings, and so are NaN and infinities, which JSON lacks.
+    Decimals are strings, as in the events, since many JSON parsers would round them; whole decimals and all integers
+    are numbers. Times are strings, and so are NaN and infinities, which JSON lacks.
     """
     return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
 

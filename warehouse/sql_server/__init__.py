@@ -1,6 +1,6 @@
-"""SQL over HTTP, for reading: the endpoint, the page to ask in, and the processes that answer.
+"""Read-only SQL over HTTP: the endpoint, the query page, and the worker processes.
 
-Questions are answered from the published file, never from the lake: so an answering process needs no network, no
-secrets, and no file but this one, and DuckDB's access to anything else is switched off. Nothing here imports the rest
-of `warehouse` but `warehouse.query`, which says what reads and how values are printed.
+Queries run on the published file, never on the lake, so a worker needs no network, no secrets, and no file but this
+one, and DuckDB's access to anything else is disabled. Of the rest of `warehouse`, this package only imports
+`warehouse.query`, which checks statements and formats values.
 """

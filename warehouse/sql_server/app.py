@@ -1,12 +1,12 @@
-"""The HTTP application: a page to ask in, and the endpoint that it and anybody else with the token asks.
+"""The HTTP application: a query page, and the endpoint for it and for any other client with the token.
 
     POST /api/sql?format=json|csv|arrow&rows=N    the statement is the body; spreadsheet=true marks formulas in CSV
     GET  /api/tables                              tables and columns with their descriptions
-    GET  /api/examples                            the saved questions
+    GET  /api/examples                            the saved queries
     GET  /plots/TABLE.png                         the table's plot, for Dagster's pages
 
-Everything needs `Authorization: Bearer TOKEN` or a session (`guard`). An error is JSON: `error` says which kind,
-`message` what happened and what to do.
+Everything needs `Authorization: Bearer TOKEN` or a session (`guard`). An error is JSON: `error` is its kind,
+`message` says what happened and what to do.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,7 +47,7 @@ MAX_SQL_BYTES = 100_000
 MAX_ANSWER_BYTES = 64_000_000
 STATUS: dict[Kind, int] = {"refused": 403, "invalid": 400, "memory": 413, "size": 413}
 PAGE = Path(str(files("warehouse.sql_server").joinpath("page")))
-# The viewer styles its own elements; its WebAssembly is in data URLs, its modules and workers are blobs.
+# The viewer sets inline styles; its WebAssembly is in data URLs, its modules and workers are blobs.
 CONTENT_SECURITY = (
     "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "connect-src 'self' data:; worker-src 'self' blob:; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -74,7 +74,7 @@ def build_app(settings: Settings, token: str) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         view.prepare()
         if not sandbox.version():
-            log.warning("this kernel has no Landlock: answering processes are confined by DuckDB's settings alone")
+            log.warning("this kernel has no Landlock: worker processes are confined by DuckDB's settings alone")
         yield
         await workers.close()
         view.clear()
@@ -87,7 +87,7 @@ def build_app(settings: Settings, token: str) -> Starlette:
             Route("/api/examples", lambda _: JSONResponse([example.as_json() for example in examples()])),
             Mount("/page", StaticFiles(directory=PAGE)),
             Mount("/viewer", StaticFiles(directory=viewer_folder())),
-            # Dagster's pages show these, by Dagster's session.
+            # Shown on Dagster's pages, by Dagster's session.
             Route("/plots/{table}.png", endpoint.plot),
         ],
         middleware=[Middleware(Guard, door=sql_door(settings, token)), Middleware(_Headers)],
@@ -96,12 +96,12 @@ def build_app(settings: Settings, token: str) -> Starlette:
 
 
 def viewer_folder() -> Path:
-    """Perspective's viewer, as its Python package brings it.
+    """Perspective's viewer, from its Python package.
 
     Raises:
-        Terminal: the package is not there.
+        Terminal: the package is not installed.
     """
-    # Looked up, not imported: importing it would load its engine, which runs in the browser here.
+    # Found without importing it: an import would load its engine, which runs in the browser here.
     found = find_spec("perspective")
     if found is None or not found.submodule_search_locations:
         raise Terminal("The package perspective-python is missing.", remedy="Run `make setup`.")
@@ -109,14 +109,14 @@ def viewer_folder() -> Path:
 
 
 class _Headers:
-    """Adds the headers that keep the page to itself."""
+    """Adds the headers that isolate the page."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self._app = app
 
     async def __call__(self, scope: dict[str, object], receive: object, send: Callable[..., Awaitable[None]]) -> None:
-        # Dagster's page is of another port; "same-site" would do for names, but browsers know no site of an address.
-        reach = b"cross-origin" if str(scope.get("path", "")).startswith("/plots/") else b"same-origin"
+        # Dagster's page has another port. "same-site" works for host names, but browsers know no site of an IP address.
+        policy = b"cross-origin" if str(scope.get("path", "")).startswith("/plots/") else b"same-origin"
 
         async def sending(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
@@ -128,7 +128,7 @@ class _Headers:
                     (b"x-content-type-options", b"nosniff"),
                     (b"referrer-policy", b"no-referrer"),
                     (b"cross-origin-opener-policy", b"same-origin"),
-                    (b"cross-origin-resource-policy", reach),
+                    (b"cross-origin-resource-policy", policy),
                 ]
             await send(message)
 
@@ -136,20 +136,20 @@ class _Headers:
 
 
 class _Endpoint:
-    """The routes that ask the warehouse."""
+    """The routes that query the warehouse."""
 
     def __init__(self, settings: Settings, workers: Workers, view: View) -> None:
         self._settings = settings
         self._workers = workers
         self._view = view
         self._plots: dict[str, tuple[str | None, bytes]] = {}
-        """The last picture of each plot, with the version of the file that it was drawn from."""
+        """The last image of each plot, with the version of the file that it was drawn from."""
 
     async def sql(self, request: Request) -> Response:
         form = request.query_params.get("format", "json")
         rows = request.query_params.get("rows", str(self._settings.serve_rows))
         if form not in get_args(Form):
-            return _error(400, "invalid", f"There is no format {form}. Ask for json, csv or arrow.")
+            return _error(400, "invalid", f"There is no format {form}. Use json, csv or arrow.")
         if not rows.isdecimal() or not 1 <= int(rows) <= self._settings.serve_rows:
             return _error(400, "invalid", f"rows is a number from 1 to {self._settings.serve_rows}.")
         body = bytearray()
@@ -170,7 +170,7 @@ class _Endpoint:
         return await self._answer(TABLES_SQL, "json", self._settings.serve_rows)
 
     async def plot(self, request: Request) -> Response:
-        """A table's plot as the published file has it, drawn when it is first asked for after each build."""
+        """A table's plot from the published file, drawn on the first request after each build."""
         declared = PLOTS.get(table := request.path_params["table"])
         if declared is None:
             return _error(404, "invalid", f"There is no plot of {table}.")
@@ -197,19 +197,17 @@ class _Endpoint:
         try:
             header, body = await self._workers.ask(question)
         except Busy:
-            return _error(429, "busy", "All answering processes are busy. Try again in a moment.")
+            return _error(429, "busy", "All worker processes are busy. Try again in a moment.")
         except TooSlow:
             seconds = f"{self._workers.limits.seconds:g} s"
-            return _error(
-                504, "time", f"The question was stopped after {seconds}. Ask for less, or for a part at a time."
-            )
+            return _error(504, "time", f"The query was stopped after {seconds}. Select less, or one part at a time.")
         except Died:
-            return _error(413, "memory", "The question ended its process, most likely by the memory that it took.")
+            return _error(413, "memory", "The query ended its process, most likely because it used too much memory.")
         return _response(header, body, form)
 
 
 def _version(file: Path) -> str | None:
-    """What tells one published file from the next, which takes its name; None where there is none."""
+    """Identifies a published file, since the next one has the same name; None if there is none."""
     try:
         found = file.stat()
     except FileNotFoundError:
@@ -225,7 +223,7 @@ def _response(header: Header, body: bytes, form: str) -> Response:
     log.info("answered", kind=header.kind or "ok", rows=header.rows, elapsed_ms=header.elapsed_ms)
     if header.kind is not None:
         return _error(STATUS[header.kind], header.kind, header.message)
-    said = {
+    headers = {
         "x-rows": str(header.rows),
         "x-truncated": str(header.truncated).lower(),
         "x-elapsed-ms": str(header.elapsed_ms),
@@ -233,8 +231,8 @@ def _response(header: Header, body: bytes, form: str) -> Response:
         "cache-control": "no-store",
     }
     if form == "csv":
-        said["content-disposition"] = 'attachment; filename="headrace.csv"'
-    return Response(body, media_type=FORMS[form], headers=said)
+        headers["content-disposition"] = 'attachment; filename="headrace.csv"'
+    return Response(body, media_type=FORMS[form], headers=headers)
 
 
 def _error(status: int, kind: str, message: str) -> JSONResponse:

@@ -1,6 +1,6 @@
-"""Plots of the marts that people look at: rows to a PNG.
+"""Plots of the marts, as PNG.
 
-What is drawn is a pure function of the rows. `matplotlib` is imported when something is drawn, and not before.
+A plot is a pure function of the rows. `matplotlib` is imported only when a plot is drawn.
 """
 
 import io
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 Rows = Sequence[tuple[Any, ...]]
 DAYS = 90
-"""How far back a plot over time goes, from the table's last day."""
+"""Days that a plot over time covers, up to the table's last day."""
 SERIES = 6
-"""Series that a plot tells apart; the rest is `other`."""
+"""Maximum number of series in a plot; the rest is `other`."""
 COLOURS = ("#1d6f8f", "#e08e45", "#5b8c5a", "#a34e6b", "#7a6fb0", "#c2a83e", "#8b97a3")
 SIZE_INCHES, DOTS_PER_INCH = (8.0, 3.4), 110
 
@@ -63,8 +63,8 @@ def _dates(axes: "Axes") -> None:
 def by_series(rows: Rows, *, adds_up: bool) -> dict[str, tuple[list[Any], list[float]]]:
     """Rows of x, series and value, as the x and the values of each series.
 
-    Of many series the largest are kept. Where values add up, the rest is `other`; of means it would mean nothing. Rows
-    without a value are left out.
+    The largest series are kept. If values add up, the rest is `other`; means do not add up, so the rest is left out, as
+    are rows without a value.
     """
     rows = [row for row in rows if row[2] is not None]
     sizes: dict[str, float] = {}
@@ -81,7 +81,7 @@ def by_series(rows: Rows, *, adds_up: bool) -> dict[str, tuple[list[Any], list[f
 
 
 def stacked_bars(axes: "Axes", rows: Rows) -> None:
-    """Rows of day, series and value, as bars above each other."""
+    """Rows of day, series and value, as stacked bars."""
     total: dict[Any, float] = {}
     for (name, (days, values)), colour in zip(by_series(rows, adds_up=True).items(), COLOURS, strict=False):
         axes.bar(days, values, bottom=[total.get(day, 0.0) for day in days], label=name, color=colour, width=0.85)
@@ -191,7 +191,7 @@ PLOTS: dict[str, Plot] = {
         lines_over_time,
     ),
     "marts.model_performance": Plot(
-        "AUC of the behaviour model's scores by month of the cutoff, once it is known what followed",
+        "AUC of the behavior model's scores by month of the cutoff, once the outcome is known",
         """
         select cutoff_month, model_version || case when is_backtest then ', backtest' else '' end, auc::double
         from marts.model_performance where auc is not null order by all

@@ -1,6 +1,6 @@
-"""Landlock: an answering process gives up, for good, every file but those it names, and the network.
+"""Landlock: a worker process irrevocably drops access to the network and to all files but those it names.
 
-The kernel's own interface by `ctypes`, since no kept library has it: https://docs.kernel.org/userspace-api/landlock.html.
+Calls the kernel by `ctypes`, for want of a maintained library: https://docs.kernel.org/userspace-api/landlock.html.
 The numbers of the system calls are the same on every architecture.
 """
 
@@ -16,7 +16,7 @@ _RULE_PATH_BENEATH = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _READ_FILE, _READ_FOLDER = 1 << 2, 1 << 3
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""Every right to files that a version of the interface knows, from that version on."""
+"""All file rights that each version of the interface supports, by the first version that has them."""
 _NETWORK_RIGHTS = {4: 0b11}
 _SCOPES = {6: 0b11}
 """No abstract sockets and no signals to processes outside."""
@@ -32,19 +32,19 @@ class _PathBeneath(ctypes.Structure):
 
 
 def version() -> int:
-    """The version of Landlock that the kernel has; 0 where it has none."""
+    """The Landlock version of the kernel; 0 if it has none."""
     if sys.platform != "linux":
         return 0
     return max(0, _call(_CREATE_RULESET, None, 0, _GET_VERSION))
 
 
 def confine(readable: Iterable[Path]) -> bool:
-    """Let this process, and every thread it starts from now on, read nothing but these files and folders.
+    """Restrict this process, and every thread it starts from now on, to reading these files and folders.
 
-    Returns whether it is so: False where the kernel has no Landlock. Call it before there are other threads.
+    Returns whether the restriction is active: False if the kernel has no Landlock. Call it before starting threads.
 
     Raises:
-        OSError: the kernel has it, and refuses.
+        OSError: the kernel has Landlock but rejects the call.
     """
     known = version()
     if not known:
@@ -63,7 +63,7 @@ def confine(readable: Iterable[Path]) -> bool:
 
 def _allow(ruleset: int, path: Path) -> None:
     try:
-        # It stays open: a rule is of an inode, and those of /proc are made again when nobody holds them.
+        # The descriptor stays open: a rule refers to an inode, and unused inodes of /proc are recreated.
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return

@@ -1,7 +1,7 @@
-"""The folder that answering processes may read: the published file under a second name, and nothing else.
+"""The folder that workers may read: a hard link to the published file, and nothing else.
 
-A build puts a new file in the place of the old one, so no right to the file itself would last, and its folder holds
-the stack's secrets.
+A build replaces the published file, so access to the file itself would not last, and its folder holds the stack's
+secrets.
 """
 
 import os
@@ -13,7 +13,7 @@ FOLDER = "serving"
 
 
 class View:
-    """The published file, in a folder of its own beside it."""
+    """The published file, linked into a folder of its own."""
 
     def __init__(self, published: Path) -> None:
         self._published = published
@@ -21,16 +21,16 @@ class View:
         self._file = self.folder / published.name
 
     def prepare(self) -> None:
-        """Make the folder, empty."""
+        """Create the folder, or empty it."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in self.folder.iterdir():
             left.unlink()
 
     def current(self) -> Path:
-        """The file as it was published last.
+        """The path of the latest published file.
 
         Raises:
-            FileNotFoundError: none was.
+            FileNotFoundError: nothing has been published yet.
         """
         if not _same(self._published, self._file):
             aside = self.folder / uuid.uuid4().hex
@@ -38,12 +38,12 @@ class View:
                 _link(self._published, aside)
                 aside.replace(self._file)
             finally:
-                # Two names of one file are not replaced by each other.
+                # Renaming one link of a file to another link of it does nothing, so the temporary one is removed.
                 aside.unlink(missing_ok=True)
         return self._file
 
     def clear(self) -> None:
-        """Keep no outdated file while nobody asks."""
+        """Remove the link, so that an outdated file does not take disk space."""
         self._file.unlink(missing_ok=True)
 
 
@@ -61,5 +61,5 @@ def _link(published: Path, aside: Path) -> None:
     except FileNotFoundError:  # before the first build
         raise
     except OSError:
-        # A file system without links. The copy is never taken for the file, so it is made for each question.
+        # A file system without hard links. A copy never equals the published file, so each query makes one.
         shutil.copyfile(published, aside)

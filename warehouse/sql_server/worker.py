@@ -1,8 +1,8 @@
-"""One answering process: reads questions from standard input and writes answers to standard output, one at a time.
+"""A worker process: reads queries from standard input and writes answers to standard output, one at a time.
 
-It may be killed at any moment, and is when a question takes too long. What it may do is limited three times over: by
-the kind of statement, by DuckDB's settings, which are locked, and by the operating system: Landlock, where the kernel
-has it, leaves it the folder with the published file and Python's own, and no network.
+It may be killed at any time, and is killed when a query takes too long. Three layers restrict it: the check of the
+statement, DuckDB's locked settings, and the operating system: Landlock, if the kernel has it, only allows the folder
+with the published file and Python's own folders, and no network.
 """
 
 import csv
@@ -30,15 +30,15 @@ Kind = Literal["refused", "invalid", "memory", "size"]
 
 BATCH_ROWS = 2_048
 ROOM_BYTES = 2_000_000_000
-"""Address space beyond what DuckDB may hold: code, threads' stacks, the answer."""
+"""Address space in addition to DuckDB's memory limit: code, thread stacks, the answer."""
 LENGTH_BYTES = 8
-"""Every part that is told begins with its length."""
+"""Every part of an answer begins with its length."""
 READY = b"ready"
-"""Told once, before the first answer, so that starting takes nothing of a question's time."""
+"""Sent once, before the first answer, so that starting does not count toward a query's time."""
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked, and within which limits."""
+    """A query and its limits."""
 
     file: str
     sql: str
@@ -49,7 +49,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What precedes an answer's body. With `kind` there is no answer but `message`, which says why."""
+    """Precedes the body of an answer. If `kind` is set there is no body, and `message` says why."""
 
     kind: Kind | None = None
     message: str = ""
@@ -67,28 +67,28 @@ class _Refused(Exception):  # noqa: N818  an outcome
 
 
 def main(memory_mb: int, folder: Path) -> None:
-    """Answer questions to files in the folder until standard input ends."""
+    """Answer queries on files in the folder until standard input ends."""
     limit_process(memory_mb * 1_000_000)
     confine([folder, *needed()])
     questions: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, questions), daemon=True).start()
-    _tell(READY)
+    _write(READY)
     while True:
         header, body = answer(msgspec.json.decode(questions.get(), type=Question), memory_mb)
-        _tell(msgspec.json.encode(header), body)
+        _write(msgspec.json.encode(header), body)
 
 
 def needed() -> list[Path]:
-    """What else DuckDB and Python read: none of it is the stack's."""
-    # Loaded now, since they need the system's libraries. DuckDB makes times with a zone by pytz.
+    """Other folders and files that DuckDB and Python read, none of which belong to the stack."""
+    # Imported now, since they need the system's libraries. DuckDB uses pytz for times with a zone.
     for module in ("pyarrow.ipc", "pytz"):
         import_module(module)
     python = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    # Without its control group DuckDB ends the process.
+    # DuckDB ends the process if it cannot read its control group.
     return [*map(Path, python), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")]
 
 
-def _tell(*parts: bytes) -> None:
+def _write(*parts: bytes) -> None:
     out = sys.stdout.buffer
     for part in parts:
         out.write(len(part).to_bytes(LENGTH_BYTES))
@@ -97,14 +97,14 @@ def _tell(*parts: bytes) -> None:
 
 
 def _listen(source: IO[bytes], questions: queue.Queue[bytes]) -> None:
-    """Pass the questions on; when whoever asks is gone, so is this process, whatever it is doing."""
+    """Queue the queries; when the server closes the pipe, end this process at once, even during a query."""
     for line in source:
         questions.put(line)
     os._exit(0)
 
 
 def limit_process(memory_bytes: int) -> None:
-    """Let this process write no file, leave no core, and take no more address space than it needs."""
+    """Limit this process: no file writes, no core dump, and no more address space than it needs."""
     for limit, value in (
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
@@ -114,7 +114,7 @@ def limit_process(memory_bytes: int) -> None:
 
 
 def answer(question: Question, memory_mb: int) -> tuple[Header, bytes]:
-    """Answer one question, on a connection of its own."""
+    """Answer one query, on a connection of its own."""
     started = time.monotonic()
     try:
         with connect(question.file, memory_mb) as connection:
@@ -123,14 +123,14 @@ def answer(question: Question, memory_mb: int) -> tuple[Header, bytes]:
             asked = exact_values.question(connection, reading(connection, question.sql), kinds)
             answered = connection.execute(asked.sql)
             body, rows, truncated = _FORMS[question.form](answered, asked, question)
-    except Exception as error:  # noqa: BLE001  whatever a question does to DuckDB or Arrow, it is told of its own question
+    except Exception as error:  # noqa: BLE001  every error of a query is its answer
         return _explained(error, question), b""
     elapsed = int(1_000 * (time.monotonic() - started))
     return Header(rows=rows, truncated=truncated, elapsed_ms=elapsed, snapshot=snapshot), body
 
 
 def connect(file: str, memory_mb: int) -> duckdb.DuckDBPyConnection:
-    """The published file, for reading, with access to nothing else and no way to change that."""
+    """The published file, read-only, without access to anything else; the settings are locked."""
     connection = duckdb.connect(
         file,
         read_only=True,
@@ -214,7 +214,7 @@ def _rows(answered: duckdb.DuckDBPyConnection) -> Any:
 
 
 class _Limited(io.StringIO):
-    """Text of at most so many characters."""
+    """Text of at most `limit` characters."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -230,7 +230,7 @@ class _Limited(io.StringIO):
 
 
 def _too_large(limit: int) -> _Refused:
-    return _Refused("size", f"The answer is larger than {limit // 1_000_000} MB. Ask for fewer rows or columns.")
+    return _Refused("size", f"The answer is larger than {limit // 1_000_000} MB. Select fewer rows or columns.")
 
 
 def _explained(error: Exception, question: Question) -> Header:
@@ -241,18 +241,18 @@ def _explained(error: Exception, question: Question) -> Header:
         case Terminal():
             kind, message = "refused", str(error)
         case duckdb.OutOfMemoryException() | MemoryError():
-            kind, message = "memory", "The question takes more memory than is given to one. Ask for less at a time."
+            kind, message = "memory", "The query takes more memory than one query may use. Select less at a time."
         case duckdb.PermissionException():
             kind, message = "refused", "Only the warehouse's own tables can be read here: no files, no network."
         case duckdb.IOException() | duckdb.HTTPException() | duckdb.InternalException() | duckdb.FatalException():
-            # What these say may come from elsewhere: a file's content, a path, the machine.
+            # Their messages may reveal a file's content, a path, or the machine.
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
-            message = "DuckDB could not answer this question. The service's log says why."
+            message = "DuckDB could not run this query. The service's log has the reason."
         case duckdb.Error():
-            said = str(error).split("\n\nLINE ", 1)[0].replace(str(Path(question.file).parent), "…")
-            message = " ".join(said.split())
+            text = str(error).split("\n\nLINE ", 1)[0].replace(str(Path(question.file).parent), "…")
+            message = " ".join(text.split())
         case _:
-            message = "The answer holds a value that this format cannot. Cast it to VARCHAR."
+            message = "The answer has a value that this format cannot represent. Cast it to VARCHAR."
     return Header(kind, message)
 
 

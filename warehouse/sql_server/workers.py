@@ -1,4 +1,4 @@
-"""The answering processes: started when there is something to answer, killed when it takes too long."""
+"""The pool of worker processes: started on demand, killed when a query takes too long."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import structlog
 from warehouse.sql_server.worker import LENGTH_BYTES, READY, Header, Question
 
 IDLE_SECONDS = 60.0
-"""How long a process that has nothing to do stays."""
+"""How long an idle process is kept."""
 QUEUE_SECONDS = 10.0
 START_SECONDS = 60.0
 
@@ -22,27 +22,27 @@ log = structlog.get_logger(part="serve")
 
 
 class Busy(Exception):  # noqa: N818  an outcome
-    """All processes have been busy for a while."""
+    """All processes were busy for `QUEUE_SECONDS`."""
 
 
 class TooSlow(Exception):  # noqa: N818  an outcome
-    """The question took too long, and its process was killed."""
+    """The query took too long, and its process was killed."""
 
 
 class Died(Exception):  # noqa: N818  an outcome
-    """The process ended in the middle of the question."""
+    """The process ended during the query."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one question may take."""
+    """The limits of one query."""
 
     seconds: float
     memory_mb: int
 
 
 class Workers:
-    """At most `most` processes, each answering one question at a time, to files in one folder."""
+    """At most `most` processes, each answering one query at a time, on files in one folder."""
 
     def __init__(self, limits: Limits, most: int, folder: Path) -> None:
         self.limits = limits
@@ -50,13 +50,13 @@ class Workers:
         self._slots = asyncio.Semaphore(most)
         self._idle: list[tuple[Process, asyncio.TimerHandle]] = []
         self._alive: set[Process] = set()
-        self._ending: asyncio.Task[None] | None = None  # a task that nobody holds may be collected
+        self._ending: asyncio.Task[None] | None = None  # a task without a reference may be garbage-collected
 
     async def ask(self, question: Question) -> tuple[Header, bytes]:
-        """Have a question answered.
+        """Answer a query.
 
         Raises:
-            Busy, TooSlow, Died: there is no answer, and the next question is not affected.
+            Busy, TooSlow, Died: there is no answer; the next query is not affected.
         """
         try:
             await asyncio.wait_for(self._slots.acquire(), QUEUE_SECONDS)
@@ -83,7 +83,7 @@ class Workers:
             self._slots.release()
 
     async def close(self) -> None:
-        """Kill all of them."""
+        """Kill all processes."""
         for _, timer in self._idle:
             timer.cancel()
         self._idle.clear()
@@ -97,7 +97,7 @@ class Workers:
             if process.returncode is None:
                 return process
             await self._end(process)
-        # Of this process's environment it needs nothing: the stack's secrets and settings stay here.
+        # The worker does not inherit the environment, which has the stack's secrets and settings.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "warehouse.sql_server.worker", str(self.limits.memory_mb), str(self._folder)),
             stdin=PIPE,
@@ -107,7 +107,7 @@ class Workers:
         )
         self._alive.add(process)
         if process.stdout is None or await asyncio.wait_for(_part(process.stdout), START_SECONDS) != READY:
-            raise ConnectionError("the process did not say that it is ready")
+            raise ConnectionError("the process did not report that it is ready")
         return process
 
     def _put_back(self, process: Process) -> None:
@@ -125,13 +125,13 @@ class Workers:
 
 
 async def _answered(process: Process, question: Question) -> tuple[Header, bytes]:
-    asked, told = process.stdin, process.stdout
-    if asked is None or told is None:
+    stdin, stdout = process.stdin, process.stdout
+    if stdin is None or stdout is None:
         raise ConnectionError("the process has no pipes")
-    asked.write(msgspec.json.encode(question) + b"\n")
-    await asked.drain()
-    header = msgspec.json.decode(await _part(told), type=Header)
-    return header, await _part(told)
+    stdin.write(msgspec.json.encode(question) + b"\n")
+    await stdin.drain()
+    header = msgspec.json.decode(await _part(stdout), type=Header)
+    return header, await _part(stdout)
 
 
 async def _part(source: asyncio.StreamReader) -> bytes:

@@ -57,7 +57,7 @@ class TableDiff:
 
 
 def snapshots(lake: Lake, limit: int = 20, table: str | None = None) -> list[Snapshot]:
-    """The latest snapshots that wrote to a table (to this one), newest first."""
+    """The latest snapshots that wrote to any table, or to `table`, newest first."""
     condition = (
         f"snapshot_id in (select snapshot_id from change join named using (table_id)\
  where name = {quoted(table)})"
@@ -70,7 +70,7 @@ def snapshots(lake: Lake, limit: int = 20, table: str | None = None) -> list[Sna
 
 
 def tables_at(lake: Lake, version: int) -> set[str]:
-    """Names of the tables that there were at a snapshot, with their schema."""
+    """Names of the tables that existed at a snapshot, with their schema."""
     rows = lake.connection.execute(
         f"""
         select schemas.schema_name || '.' || tables.table_name
@@ -82,17 +82,17 @@ def tables_at(lake: Lake, version: int) -> set[str]:
 
 
 def diff(lake: Lake, start: int, end: int, only: Sequence[str] | None = None) -> list[TableDiff]:
-    """How the tables (all but those in `meta`) differ between two snapshots. Those that do not are left out.
+    """How the tables (all but those in `meta`) differ between two snapshots. Tables without differences are left out.
 
     Raises:
-        Terminal: a table of `only` was there at neither.
+        Terminal: a table of `only` existed at neither snapshot.
     """
     with lake.translated_errors():
         before, after = tables_at(lake, start), tables_at(lake, end)
         known = {name for name in before | after if not name.startswith("meta.")}
         if unknown := sorted(set(only or ()) - known):
             raise Terminal(
-                f"At neither moment was there a table {', '.join(unknown)}.", remedy="`show all tables` lists them."
+                f"Neither snapshot has a table {', '.join(unknown)}.", remedy="`show all tables` lists them."
             )
         names = sorted(only or known)
         found = [_table_diff(lake, name, start if name in before else None, end if name in after else None)
@@ -102,18 +102,18 @@ def diff(lake: Lake, start: int, end: int, only: Sequence[str] | None = None) ->
 
 
 def differing_rows(lake: Lake, table: str, start: int, end: int) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """The first rows that are on one side only, with `-` (gone) or `+` (new) before them; columns and rows.
+    """The columns and the first rows that are in one snapshot only, marked `-` (removed) or `+` (added).
 
     Raises:
-        Terminal: the table was not there at both, or with other columns.
+        Terminal: the table does not exist in both snapshots with the same columns.
     """
     with lake.translated_errors():
         if not (table in tables_at(lake, start) and table in tables_at(lake, end)) or (
             columns_at(lake, table, start) != columns_at(lake, table, end)
         ):
             raise Terminal(
-                f"{table} was not there at both moments, or with other columns.",
-                remedy="`headrace sql --at` shows it as it was.",
+                f"{table} does not exist in both snapshots with the same columns.",
+                remedy="`headrace sql --at` queries it as of a snapshot.",
             )
         identity = ", ".join(f'"{column}"' for column in _key(table) or tuple(columns_at(lake, table, end)))
         answered = lake.connection.execute(
@@ -128,7 +128,7 @@ def differing_rows(lake: Lake, table: str, start: int, end: int) -> tuple[tuple[
 
 
 def as_of(table: str, version: int) -> str:
-    """A table as it was, for a FROM."""
+    """A table as of a snapshot, for a FROM clause."""
     return f"{CATALOG}.{table} at (version => {version})"
 
 
@@ -148,9 +148,7 @@ def _table_diff(lake: Lake, table: str, start: int | None, end: int | None) -> T
               for version in (start, end)]  # fmt: skip
     before, after = counts
     if table.startswith("raw.") and before is not None and after is not None:
-        return TableDiff(
-            table, before, after, after - before, 0, 0
-        )  # files are added to raw tables, never rows changed
+        return TableDiff(table, before, after, after - before, 0, 0)  # rows of raw tables never change
     if start is None or end is None or columns_at(lake, table, start) != columns_at(lake, table, end):
         return TableDiff(table, before, after, after or 0, 0, before or 0)
     old, new = as_of(table, start), as_of(table, end)

@@ -1,7 +1,7 @@
-"""Holds: tables that are not built because what their file says was rolled back.
+"""Holds: tables that are not built because their definition was rolled back.
 
-Without a hold the next build, seconds later, would repeat what was undone. A hold is on a table's file as it is: it
-ends when the file is corrected, or by `release`.
+Without a hold the next build, seconds later, would repeat what was undone. A hold applies to one version of a table's
+file: it ends when the file changes, or by `release`.
 """
 
 # ruff: noqa: S608  names and hashes of the tables' own files, quoted
@@ -15,12 +15,12 @@ TABLE = "meta.holds"
 
 
 def is_held(lake: Lake, table: Table) -> bool:
-    """Whether the table as its file has it now must not be built."""
+    """Whether the table's current definition is held."""
     return held(lake).get(table.qualified) == table.definition
 
 
 def held(lake: Lake) -> dict[str, str]:
-    """The definition that is held, by table."""
+    """The held definition, by table."""
     if TABLE not in lake.columns():
         return {}
     return lake.remembered("holds", lambda: _read(lake), of=TABLE)
@@ -31,7 +31,7 @@ def _read(lake: Lake) -> dict[str, str]:
 
 
 def place(lake: Lake, tables: Iterable[Table]) -> None:
-    """Hold these tables, within the transaction that is open. Whether there is anything to hold is the caller's."""
+    """Hold these tables, of which there is at least one, in the open transaction."""
     found = list(tables)
     if TABLE not in lake.columns():
         lake.connection.execute(f"create table {TABLE} (table_name varchar, definition varchar, held_at timestamptz)")
@@ -45,7 +45,7 @@ def release(lake: Lake, only: Sequence[str] | None = None) -> list[str]:
     """End the holds (on these tables); returns the tables that were held.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with lake.translated_errors():
         names = sorted(name for name in held(lake) if only is None or name in only)

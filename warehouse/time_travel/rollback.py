@@ -1,8 +1,8 @@
-"""Undoing builds: the built tables get the rows again that they had at a snapshot, in one new snapshot.
+"""Rollback of builds: restores the rows that the built tables had at a snapshot, in one new snapshot.
 
-`raw` is not touched: it is the record of what landed, and its files belong to DuckLake once registered. Nor are the
-tables taken from the staging schema. So the landing and staging offsets stay as well, nothing is taken twice, and a
-build after a rollback reads what the restored tables have not read yet. Why, and what holds are for: docs/decisions.
+`raw` is not changed: it is the record of what landed, and its files belong to DuckLake once registered. Nor are the
+tables loaded from the staging schema. So the landing and staging offsets stay as well, nothing is loaded twice, and a
+build after a rollback reads what the restored tables have not read yet. See docs/decisions for the reasons and holds.
 """
 
 # ruff: noqa: S608  names come from the lake's catalog and the tables' own files, versions are numbers
@@ -20,12 +20,12 @@ from warehouse.time_travel import holds
 from warehouse.time_travel.history import as_of, columns_at, tables_at
 
 _KEPT = ("raw.", "meta.")
-"""Schemas that a rollback leaves as they are, with the staged tables: what is in them came from outside."""
+"""Schemas that a rollback does not change, like the staged tables: their rows come from outside."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a rollback did to one table. `held`: it is not built again until its file changes or it is released."""
+    """The result of a rollback for one table. A `held` table is not built until its file changes or it is released."""
 
     table: str
     inserted: int
@@ -36,18 +36,18 @@ class Restored:
 
 @dataclass(frozen=True)
 class Rollback:
-    """The snapshot that the tables are as of again, and what was done to each that differed or is held."""
+    """The snapshot that was restored, and the result for each table that differed or is held."""
 
     to: int
     tables: tuple[Restored, ...]
 
 
 def rollback(lake: Lake, to: int, only: Sequence[str] | None = None) -> Rollback:
-    """Give the built tables (or only these) the rows that they had at snapshot `to`, and their watermarks of then.
+    """Restore the rows and watermarks that the built tables, or only these, had at snapshot `to`.
 
     Raises:
-        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
-        Terminal: one of the tables is none that is built, or was not there at `to`.
+        Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
+        Terminal: one of the tables is not a built table, or did not exist at `to`.
     """
     return lake.write(lambda: _rollback(lake, to, only))
 
@@ -56,11 +56,11 @@ def _rollback(lake: Lake, to: int, only: Sequence[str] | None) -> Rollback:
     then, now = _built(tables_at(lake, to)), _built(lake.columns())
     names = sorted(_required(only, then) if only is not None else then | now)
     lake.connection.execute(f"call lake.set_commit_message('headrace', 'rollback to {to}')")
-    # 1. The rows. Tables made since are dropped; others are only written where they differ.
+    # 1. The rows. Tables created since are dropped; others are only written where they differ.
     changes = {name: _restore(lake, name, to, then, now) for name in names}
-    # 2. How far each had read: as then, or nothing, where that place cannot be gone on from.
+    # 2. The watermarks: as of then, or none where a build cannot resume from there.
     _restore_watermarks(lake, to, names, remade={name for name in names if name not in now or changes[name] is None})
-    # 3. What must not be built again at once.
+    # 3. The holds, so that the next build does not repeat what was undone.
     undone = _to_hold(lake, to, names)
     if undone:
         holds.place(lake, undone)
@@ -79,15 +79,15 @@ def _built(names: Sequence[str] | set[str] | dict[str, dict[str, str]]) -> set[s
 def _required(only: Sequence[str], then: set[str]) -> set[str]:
     if unknown := sorted(set(only) - then):
         raise Terminal(
-            f"There was no built table {', '.join(unknown)} at that moment.",
+            f"There was no built table {', '.join(unknown)} at that snapshot.",
             remedy="`headrace warehouse snapshots` lists which tables were written when; `raw` is never rolled back.",
         )
-    # What a table's rules refused was built with it.
+    # The quarantine of a table is built with it.
     return set(only) | {each.quarantine for each in all_tables() if each.qualified in only and each.quarantine in then}
 
 
 def _restore(lake: Lake, name: str, to: int, then: set[str], now: set[str]) -> tuple[int, int] | None:
-    """Rows inserted and deleted; None where the table was dropped or made anew."""
+    """Rows inserted and deleted; None if the table was dropped or recreated."""
     if name not in then:
         lake.connection.execute(f"drop table {name}")
         return None
@@ -106,7 +106,7 @@ def _restore(lake: Lake, name: str, to: int, then: set[str], now: set[str]) -> t
 
 
 def _remake(lake: Lake, name: str, to: int, *, existing: bool) -> None:
-    """Make a table again with the columns, partitions and comments that it had."""
+    """Recreate a table with its former columns, partitions and comments."""
     run = lake.connection.execute
     run(f"create or replace temp table former as from {as_of(name, to)}")
     if existing:
@@ -133,9 +133,9 @@ where key = 'comment' and {THEN.format(of="g")} and {THEN.format(of="c")}
 
 
 def _restore_watermarks(lake: Lake, to: int, names: Sequence[str], remade: set[str]) -> None:
-    """The watermarks of these tables as of `to`, but for those below what can still be read of their input.
+    """Restore the watermarks of these tables as of `to`, except those from which their input can no longer be read.
 
-    Without its watermark a table is built in full the next time, which gives the same rows.
+    A table without a watermark is built in full the next time, which gives the same rows.
     """
     here = f"table_name in ({', '.join(map(quoted, names)) or 'null'})"
     lake.connection.execute(f"create or replace temp table former as from {as_of('meta.watermarks', to)} where {here}")
@@ -155,7 +155,7 @@ def _restore_watermarks(lake: Lake, to: int, names: Sequence[str], remade: set[s
             and table_name not in ({", ".join(map(quoted, appends)) or "null"})
         """
     )
-    # A table made anew has no history that a reader could go on in.
+    # A recreated table has no history that a reader could resume from.
     if remade:
         lake.connection.execute(
             f"delete from meta.watermarks where input in ({', '.join(map(quoted, sorted(remade)))})"
@@ -163,8 +163,9 @@ def _restore_watermarks(lake: Lake, to: int, names: Sequence[str], remade: set[s
 
 
 def _to_hold(lake: Lake, to: int, names: Sequence[str]) -> list[Table]:
-    """The tables whose file is not the one they were built by at `to`; where there is none, the cause is in the data,
-    and all are held."""
+    """The tables whose file has changed since they were built at `to`. If there are none, the cause is in the data, and
+    all tables are held.
+    """
     tables = [each for each in all_tables() if each.qualified in names]
     former = dict(
         lake.connection.execute(f"select table_name, max(definition) from {as_of('meta.watermarks', to)} group by all")

@@ -44,7 +44,7 @@ def prepare_worker(settings: Settings) -> None:
     """Write the worker's settings, and the passwords where its connectors may read them. PostgreSQL must be up.
 
     Raises:
-        Transient: PostgreSQL is away, or does not let a connector's role in.
+        Transient: PostgreSQL is unavailable, or does not let a connector's role in.
     """
     databases: dict[RoleName, str] = {SINK_ROLE: settings.database, CAPTURE_ROLE: settings.shop_database}
     lines = [f"{role}={_password(settings, database, role)}\n" for role, database in databases.items()]

@@ -1,7 +1,7 @@
--- grain: One row per score that the behaviour model gave.
+-- grain: One row per score of the behavior model.
 -- key: event_id
 -- domain: ecommerce
--- description: Every score with the segment it puts the customer into; the features it saw are in the raw topic.
+-- description: Every score with the customer's segment; the features of the score are in the raw topic.
 -- partition: year(cutoff_date), month(cutoff_date)
 -- materialized: incremental_append
 -- event_time: feature_cutoff

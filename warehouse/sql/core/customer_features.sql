@@ -1,7 +1,7 @@
 -- grain: One row per customer with an order or a return.
 -- key: customer_id
 -- domain: ecommerce
--- description: What the behaviour model looks at, as `contracts/features.py` defines it and the stream computes it too.
+-- description: The features of the behavior model, as defined in `contracts/features.py`; the stream computes the same.
 -- materialized: incremental_by_group
 -- group_by: customer_id
 -- input core.orders affects: customer_id
@@ -9,7 +9,7 @@
 -- column feature_cutoff: Latest time of any order or return; nothing later is in the features.
 -- column orders: Orders placed, returns not counted.
 -- column returns: Returns made.
--- column currency: ISO 4217 code of most of the orders and returns; the first by alphabet of several.
+-- column currency: ISO 4217 code of most of the orders and returns; the alphabetically first on a tie.
 -- column monetary_value: Revenue so far in this currency, exact, returns deducted.
 -- column orders_in_other_currencies: Orders and returns that this leaves out.
 -- column recency_days: Days from the last order to the cutoff; empty without an order.
@@ -21,7 +21,7 @@
 -- column median_gap_days: Median of the whole days from one to the next; empty before the second one.
 -- column longest_gap_days: Most whole days from one to the next; empty before the second one.
 with
--- When the features are of. A training frame puts other moments in the place of these (`warehouse/frames`).
+-- The times of the features. Training frames replace this CTE by other times (`warehouse/frames`).
 moments as (
     select customer_id, max(ordered_at) as feature_cutoff
     from core.orders

@@ -1,8 +1,8 @@
 -- grain: One row per order or return of a customer, with the customer as they were then.
 -- key: order_id
 -- domain: ecommerce
--- description: Each order in the sequence of its customer's orders, joined to the row of core.customers that held when
---     it was placed. Guests are left out.
+-- description: Each order in the sequence of its customer's orders, joined to the row of core.customers that was valid
+--     when it was placed. Guests are left out.
 -- partition: year(order_date), month(order_date)
 -- materialized: incremental_by_group
 -- group_by: customer_id

@@ -11,9 +11,9 @@
 -- column customer_id: The shop's own id.
 -- column country: Country of residence.
 -- column registered_at: When the account was opened, or the first order was seen.
--- column valid_from: From when on the row holds.
--- column valid_to: Until when the row holds, exclusive; empty while it is current.
--- column is_current: Whether the row holds now.
+-- column valid_from: Start of the row's validity.
+-- column valid_to: End of the row's validity, exclusive; empty while it is current.
+-- column is_current: Whether the row is valid now.
 -- column received_at: When Kafka took the row.
 with states as (
     select
@@ -21,7 +21,7 @@ with states as (
         country,
         registered_at,
         _is_tombstone or deleted as is_deleted,
-        -- A tombstone has no time of its own: it closes what came before it in its partition, and nothing after it.
+        -- A tombstone has no time of its own: it closes the rows before it in its partition, not those after it.
         coalesce(
             event_time,
             greatest(

@@ -1,8 +1,8 @@
 -- grain: One row per form or review with a text, and topic that it is about.
 -- key: source, feedback_id, topic
 -- domain: data_science
--- description: What people write about: a text is about a topic when it holds one of its words, so it may be about several;
---     `other` are those about none.
+-- description: What people write about: a text is about a topic if it contains one of its words, so it may have several
+--     topics; `other` marks texts with none.
 -- materialized: incremental_by_group
 -- group_by: source, feedback_id
 -- input core.feedback affects: source, feedback_id

@@ -1,7 +1,7 @@
 -- grain: One row per topic, minute in which any of its records landed, latency type, and number of seconds.
 -- key: topic, landed_minute, latency_type, seconds
 -- domain: operations
--- description: How long records took to land, as counts by seconds, from which quantiles of hours add up.
+-- description: How long records took to land, as counts by seconds, which add up to quantiles of longer periods.
 --     Invalid records are counted too.
 -- materialized: incremental_by_group
 -- group_by: topic, landed_minute
@@ -16,7 +16,7 @@
 -- column seconds: How long it took, rounded up to the second, above 100 s to two digits.
 -- column records: Records that took so long, tombstones included.
 -- column invalid: Those of them that are not a valid event.
--- column late_events: Those of them that are of an event more than an hour older than Kafka's time.
+-- column late_events: Those of them whose event is more than an hour older than Kafka's timestamp.
 -- column first_event_time: Earliest event among them; empty without any.
 -- column last_event_time: Latest event among them; empty without any.
 with landed as (

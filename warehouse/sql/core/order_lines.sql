@@ -1,7 +1,7 @@
 -- grain: One row per line of an order, return or adjustment.
 -- key: order_id, line_number
 -- domain: ecommerce
--- description: The lines of exactly the documents in core.orders, with what the marts ask about the order beside them.
+-- description: The lines of exactly the documents in core.orders, with the columns of the order that the marts need.
 -- partition: year(order_date), month(order_date)
 -- materialized: incremental_by_group
 -- group_by: order_id
@@ -57,7 +57,7 @@ lines as (
         event_id,
         unnest(lines) as line,
         generate_subscripts(lines, 1) as line_number,
-        -- Nobody signs lines: together they bring in no more than the signed total (docs/decisions/0027).
+        -- Lines are not signed: their revenue is capped at the signed total (docs/decisions/0027).
         case when unsigned_amount > total then total::double / unsigned_amount::double end as share
     from documents
 )

@@ -1,8 +1,8 @@
--- grain: One row per order, return or adjustment, whichever channels reported it.
+-- grain: One row per order, return or adjustment, from all channels that reported it.
 -- key: order_id
 -- domain: ecommerce
 -- description: Where the order database and the web log both report an order, the order database takes precedence; of
---     conflicting web orders, one that bears the shop's signature. Unverified ones are here, and in no mart's revenue.
+--     conflicting web orders, one with the shop's signature. Unverified orders are included, but in no mart's revenue.
 -- partition: year(order_date), month(order_date)
 -- row_check currency is an ISO 4217 code: regexp_full_match(currency, '[A-Z]{3}')
 -- row_check not from the future: ordered_at - interval 1 day <= received_at

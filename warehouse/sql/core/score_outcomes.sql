@@ -1,8 +1,8 @@
--- grain: One row per customer, version of the behaviour model and day on which it scored the customer.
+-- grain: One row per customer, version of the behavior model and day on which it scored the customer.
 -- key: customer_id, model_version, cutoff_date
 -- domain: ecommerce
--- description: The last score of the day, and when the customer ordered next. Whether a score came true is known 30 days
---     after its cutoff.
+-- description: The last score of the day, and when the customer ordered next. The outcome is known 30 days
+--     after the cutoff.
 -- partition: year(cutoff_date), month(cutoff_date)
 -- materialized: incremental_by_group
 -- group_by: customer_id

@@ -20,12 +20,12 @@
 -- column temperature_max_c: Highest of the period, degrees Celsius.
 -- column dew_point_c: Dew point, degrees Celsius.
 -- column relative_humidity_pct: Relative humidity, percent.
--- column wind_speed_ms: Wind speed, metres per second.
--- column wind_gust_ms: Strongest gust, metres per second.
+-- column wind_speed_ms: Wind speed, meters per second.
+-- column wind_gust_ms: Strongest gust, meters per second.
 -- column wind_direction_deg: Where the wind comes from, degrees from north.
--- column precipitation_mm: Precipitation over the period, millimetres.
--- column pressure_hpa: Sea-level pressure, hectopascal.
--- column visibility_m: Visibility, metres.
+-- column precipitation_mm: Precipitation over the period, millimeters.
+-- column pressure_hpa: Sea-level pressure, hectopascals.
+-- column visibility_m: Visibility, meters.
 -- column condition: The source's own word for the weather.
 -- column source: The source that sent it.
 select

@@ -1,7 +1,7 @@
 -- grain: One row per line of the access log.
 -- key: event_id
 -- domain: ecommerce
--- description: Requests and tracking-pixel hits, each once however often it was sent.
+-- description: Requests and tracking-pixel hits, each one once even if it was sent several times.
 -- partition: year(event_date), month(event_date)
 -- materialized: incremental_append
 -- event_time: event_time
@@ -9,7 +9,7 @@
 -- row_check not from the future: event_time - interval 1 day <= received_at
 -- row_check quantity is within bounds: quantity between -100000000 and 100000000
 -- anomaly_check: event_date
--- column event_id: Stable under re-sending: derived from the line's own position and content.
+-- column event_id: The same when sent again: derived from the line's position and content.
 -- column event_time: When the request was made.
 -- column event_date: Day of the request, in UTC.
 -- column visitor_id: Tracking id of the visitor, or a hash of client and agent without one.

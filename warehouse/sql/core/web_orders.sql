@@ -1,7 +1,7 @@
--- grain: One row per order in the web log; two where one is unverified and one bears the shop's signature.
+-- grain: One row per order in the web log; two if one is unverified and one has the shop's signature.
 -- key: order_id, is_unverified
 -- domain: ecommerce
--- description: Orders as they were extracted from the visits, whether or not another channel reports them too.
+-- description: Orders as extracted from the visits, including those that another channel also reports.
 --     `core.orders` resolves conflicts.
 -- partition: year(order_date), month(order_date)
 -- materialized: incremental_append

@@ -1,7 +1,7 @@
 -- grain: One row per visit of a browser to the shop.
 -- key: browser_id, session_date, session_key
 -- domain: ecommerce
--- description: By the pixel's session id where a visit has one; else a visit ends with 30 minutes without a request.
+-- description: By the pixel's session id where a visit has one; else a visit ends after 30 minutes without a request.
 --     All visits end at midnight, UTC, so that a late event concerns one day.
 -- partition: year(session_date), month(session_date)
 -- materialized: incremental_by_group
@@ -45,7 +45,7 @@ numbered as (
         ) as visit
     from gaps
 ),
--- A log line carries no session id: it is in the session of the pixel hit before it, or else of the one after it.
+-- A log line has no session id: it belongs to the session of the pixel hit before it, or else of the one after it.
 keyed as (
     select
         *,

@@ -1,7 +1,7 @@
 -- grain: One row per month and pair of products often ordered together.
 -- key: sale_month, sku_a, sku_b
 -- domain: ecommerce
--- description: What is bought together, by the measures of association rules (Agrawal, Imieliński, Swami 1993). Pairs
+-- description: Products bought together, with the measures of association rules (Agrawal, Imieliński, Swami 1993). Pairs
 --     in at least 3 orders and 0.5% of the month's are here; an order with more than 300 products makes no pairs.
 -- materialized: incremental_by_group
 -- group_by: sale_month
@@ -16,7 +16,7 @@
 -- column support_pct: Orders with both, percent of all.
 -- column confidence_a_to_b_pct: Orders with both, percent of those with the one.
 -- column confidence_b_to_a_pct: Orders with both, percent of those with the other.
--- column lift: How many times as often as if the two had nothing to do with each other.
+-- column lift: Orders with both, relative to the number expected if the two were independent.
 with baskets as (
     select distinct date_trunc('month', order_date)::date as sale_month, order_id, sku
     from core.order_lines

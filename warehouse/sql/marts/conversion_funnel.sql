@@ -1,15 +1,15 @@
 -- grain: One row per day, traffic source and kind of device.
 -- key: session_date, traffic_source, device
 -- domain: ecommerce
--- description: How many visits get how far, from looking to buying, and the orders extracted from them. Bots are left
---     out. Unverified purchases and orders in another currency than most are counted apart.
+-- description: How many visits reach each step from viewing to buying, and the orders extracted from them. Bots are left
+--     out. Unverified purchases and orders in a minority currency are counted separately.
 -- materialized: incremental_by_group
 -- group_by: session_date
 -- input core.web_sessions affects: session_date
 -- input core.web_orders affects: order_date
 -- column session_date: Day of the visits, in UTC.
 -- column traffic_source: What led to the visit: `direct`, `search`, `social`, `email`, `internal` or `referral`;
---     `unknown` for orders whose visit is not there.
+--     `unknown` for orders without a known visit.
 -- column device: Kind of device.
 -- column sessions: Visits.
 -- column sessions_with_cart: Visits in which something was put into the cart.

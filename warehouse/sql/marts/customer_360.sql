@@ -1,7 +1,7 @@
 -- grain: One row per customer with an account, an order or a return.
 -- key: customer_id
 -- domain: ecommerce
--- description: What is known of a customer. Amounts are in the currency of their orders; those of a customer with orders
+-- description: A profile of each customer. Amounts are in the currency of their orders; those of a customer with orders
 --     in several currencies are empty, since they do not add up.
 -- materialized: incremental_by_group
 -- group_by: customer_id
@@ -11,7 +11,7 @@
 -- input core.behavior_scores affects: customer_id
 -- input core.feedback affects: customer_id
 -- column customer_id: The customer.
--- column country_of_residence: Country of residence, as known last; empty where the customer database does not
+-- column country_of_residence: Country of residence, the latest known; empty where the customer database does not
 --     know them.
 -- column registered_at: When the account was opened, or the first order was seen.
 -- column has_account: Whether the account is open.
@@ -28,8 +28,8 @@
 --     currencies.
 -- column mean_gap_days: Mean days between orders; empty before the second one.
 -- column mean_basket_lines: Mean number of lines an order; empty without an order.
--- column repurchase_probability: Probability of another order within 30 days of the latest one, as scored last.
--- column segment: Segment, as scored last; empty where never scored.
+-- column repurchase_probability: Probability of another order within 30 days of the latest one, by the latest score.
+-- column segment: Segment by the latest score; empty if never scored.
 -- column model_version: Version of the model that made the score.
 -- column scored_at: When it was scored.
 -- column feedback_submissions: Forms and reviews with the customer's id.

@@ -9,10 +9,10 @@
 -- input raw.{{ topic }}_dlq affects: '{{ topic }}', _kafka_time::date
 -- input raw.{{ topic }}_quarantine affects: '{{ topic }}', _kafka_time::date
 {% endfor %}
--- column topic: The topic of which the record was to be an event.
+-- column topic: The topic for which the record was intended.
 -- column rejected_date: Day on which Kafka took the record, in UTC.
--- column stage: What rejected it, such as `source:access-log` or `processor:order-extractor`; `landing` for what is no
---     valid event of its own topic.
+-- column stage: What rejected it, such as `source:access-log` or `processor:order-extractor`; `landing` for records that
+--     are not a valid event of their topic.
 -- column reason: Why.
 -- column records: Records.
 -- column first_at: The first of them.

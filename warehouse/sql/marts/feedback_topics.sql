@@ -1,8 +1,8 @@
 -- grain: One row per month, channel and topic that feedback is about.
 -- key: submitted_month, channel, topic
 -- domain: data_science
--- description: What people write about and how they rate when they do. A text is about a topic when it holds one of its
---     words, so it may be about several; `other` are those about none.
+-- description: What people write about, and their ratings. A text is about a topic if it contains one of its words, so
+--     it may have several topics; `other` marks texts with none.
 -- materialized: incremental_by_group
 -- group_by: submitted_month
 -- input core.feedback_topics affects: date_trunc('month', submitted_date)::date

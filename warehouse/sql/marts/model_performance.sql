@@ -1,9 +1,9 @@
--- grain: One row per version of the behaviour model, month of the cutoff, and whether it was scored afterwards.
+-- grain: One row per version of the behavior model, month of the cutoff, and whether it was scored afterwards.
 -- key: model_version, cutoff_month, is_backtest
 -- domain: operations
 -- description: How accurate the scores were, for each day whose following 30 days are over. A sale on a later day (at
---     most a month later) shows that they are. `is_backtest` separates scores of a past that the model may have learned
---     from.
+--     most a month later) shows that they are. `is_backtest` marks scores of a period that the model may have been
+--     trained on.
 -- materialized: incremental_by_group
 -- group_by: cutoff_month
 -- input core.score_outcomes affects: date_trunc('month', cutoff_date)::date
@@ -18,7 +18,7 @@
 -- column mean_probability_pct: Mean of the predicted probability, in percent.
 -- column auc: Probability that of two scores, one followed by an order and one not, the first is higher (Mann and
 --     Whitney 1947); empty where all or none were.
--- column brier: Mean squared distance of the probability from what happened; less is better.
+-- column brier: Mean squared distance of the probability from the outcome; lower is better.
 -- column base_rate_brier: The same for a model that predicts `repurchase_rate_pct` for every customer.
 -- column calibration_error: Mean distance of probability and observed share over the ten tenths of probability, weighted
 --     by scores; 0 where each share equals its probability.
@@ -37,7 +37,7 @@ ranked as (
         ordered_within_30_days::integer as repurchased,
         repurchase_probability as probability,
         least(floor(repurchase_probability * 10), 9)::integer as tenth,
-        -- The mean of the ranks that equal probabilities share, twice, to stay with whole numbers.
+        -- Twice the mean rank of equal probabilities, to use integers only.
         2 * rank() over (likes order by repurchase_probability)
         + count(*) over (partition by model_version, cutoff_month, is_backtest, repurchase_probability) - 1 as rank_twice
     from core.score_outcomes

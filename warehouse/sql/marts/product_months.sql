@@ -1,7 +1,7 @@
 -- grain: One row per month, currency and product that was sold or returned in it.
 -- key: sale_month, currency, sku
 -- domain: ecommerce
--- description: Products ranked by what they brought in a month, against the month before.
+-- description: Products ranked by monthly revenue, compared with the month before.
 -- materialized: incremental_by_group
 -- group_by: sale_month
 -- input core.order_lines affects: date_trunc('month', order_date)::date for 2 months
@@ -15,7 +15,7 @@
 -- column units_returned: Units returned, a positive number.
 -- column revenue: Revenue of orders, returns and adjustments together, exact.
 -- column revenue_rank: Place by revenue, 1 the highest; equal revenue shares a place.
--- column revenue_share_pct: Percent of the month's revenue; empty where that is nothing or negative, or where returns of
+-- column revenue_share_pct: Percent of the month's revenue; empty where that is zero or negative, or where returns of
 --     other products leave so little of it that the percent has more than 14 digits.
 -- column previous_revenue: Revenue of the month before; empty without any.
 -- column previous_rank: Place in the month before; empty without any sale.

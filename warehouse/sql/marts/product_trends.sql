@@ -1,7 +1,7 @@
 -- grain: One row per product, currency and day on which it was sold or returned.
 -- key: sku, currency, sale_date
 -- domain: ecommerce
--- description: How each product moves: what was sold on the day, and over the weeks that end with it.
+-- description: Sales trend of each product: units and revenue of the day, and of the 7 and 28 days that end with it.
 -- partition: year(sale_date), month(sale_date)
 -- materialized: incremental_by_group
 -- group_by: sku, sale_date
@@ -15,7 +15,7 @@
 -- column revenue: Revenue of orders, returns and adjustments together, exact.
 -- column units_7d: Units of the 7 days that end with this one.
 -- column units_previous_7d: Units of the 7 days before those.
--- column units_change_7d_pct: How much more these are than those, percent; empty where those are nothing or negative.
+-- column units_change_7d_pct: Change against the 7 days before, percent; empty where those are zero or negative.
 -- column units_28d: Units of the 28 days that end with this one.
 -- column revenue_28d: Revenue of the 28 days that end with this one.
 -- column days_since_last_sale: Days since the product was last sold or returned; empty where that is 28 days or more.

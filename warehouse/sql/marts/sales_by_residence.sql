@@ -1,13 +1,12 @@
 -- grain: One row per month, country of residence and currency.
 -- key: sale_month, country_of_residence, currency
 -- domain: ecommerce
--- description: Sales by where customers lived when they ordered: the customer's row of that moment, not of today,
---     counts. Guests are left out.
+-- description: Sales by country of residence at the time of the order, not today's. Guests are left out.
 -- materialized: incremental_by_group
 -- group_by: sale_month
 -- input core.customer_orders affects: date_trunc('month', order_date)::date
 -- column sale_month: The month, by its first day.
--- column country_of_residence: Country of residence then; `Unspecified` where the customer was not known then.
+-- column country_of_residence: Country of residence at that time; `Unspecified` where the customer was not known yet.
 -- column currency: ISO 4217 code of the amounts.
 -- column customers: Customers who ordered.
 -- column new_customers: Those who ordered for the first time.

@@ -1,9 +1,9 @@
 -- grain: One row per station, subject and kind of weather.
 -- key: station, subject, weather
 -- domain: data_science
--- description: Whether people write more gladly on some days than on others. Days are what is compared, not texts:
---     those of one day share all else that happened on it. So intervals are over the days, and below 5 days there are
---     none. Weather goes with the season, so a difference here says nothing of its cause.
+-- description: Whether sentiment differs with the weather. Days are compared, not texts, since the texts of one day are
+--     not independent. Intervals are over days, and empty below 5 days. Weather correlates with the season, so a
+--     difference does not show a cause.
 -- materialized: incremental_by_group
 -- group_by: station, subject
 -- input marts.sentiment_weather_daily affects: station, subject
@@ -21,7 +21,7 @@ with kinds as (
     select *, unnest([precipitation, temperature]) as weather
     from marts.sentiment_weather_daily
 ),
--- By exact sums: a running variance would depend on the order of the days.
+-- Exact sums: a running variance would depend on the order of the days.
 summed as (
     select
         station,

@@ -2,7 +2,7 @@
 -- key: authored_date, platform, subject
 -- domain: data_science
 -- description: How posts and feedback feel, with 95% intervals (Wilson 1927, "Probable Inference, the Law of
---     Succession, and Statistical Inference"): of few texts one cannot say much. Deleted ones are left out.
+--     Succession, and Statistical Inference"): with few texts they are wide. Deleted ones are left out.
 -- materialized: incremental_by_group
 -- group_by: authored_date
 -- input core.subject_sentiment affects: authored_date

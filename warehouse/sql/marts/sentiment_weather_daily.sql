@@ -1,8 +1,8 @@
 -- grain: One row per day, station and subject, where both the weather and texts of the day are known.
 -- key: authored_date, station, subject
 -- domain: data_science
--- description: The sentiment of each day beside its weather. Texts carry no place, so each station is held against all
---     of them: choose the station where the people are.
+-- description: The sentiment of each day together with its weather. Texts have no location, so each station is compared
+--     with all texts: choose the station where the people are.
 -- materialized: incremental_by_group
 -- group_by: authored_date
 -- input core.subject_sentiment affects: authored_date
@@ -16,8 +16,8 @@
 -- column positive_pct: Positive, percent of those read.
 -- column negative_pct: Negative, percent of those read.
 -- column mean_temperature_c: Mean air temperature, degrees Celsius.
--- column precipitation_mm: Precipitation, millimetres; empty where none was measured at all.
--- column mean_wind_speed_ms: Mean wind speed, metres per second.
+-- column precipitation_mm: Precipitation, millimeters; empty where none was measured at all.
+-- column mean_wind_speed_ms: Mean wind speed, meters per second.
 -- column precipitation: `wet` from 1 mm on, `dry` below it; empty where not measured.
 -- column temperature: `freezing` below 0 degrees, `cool` below 15, `warm` from there on; empty where not measured.
 with texts as (
@@ -31,7 +31,7 @@ with texts as (
     where label is not null and not is_deleted
     group by all
 ),
--- Hourly observations of a station say more about a day than daily ones, where it has both.
+-- If a station has hourly and daily observations of a day, the hourly ones are used.
 weather as (
     select *
     from marts.weather_daily

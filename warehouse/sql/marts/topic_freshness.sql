@@ -1,15 +1,15 @@
 -- grain: One row per topic and hour in which anything of it landed.
 -- key: topic, landed_hour
 -- domain: operations
--- description: How fresh the landed data is and how late events come, in seconds, above 100 s to two digits. Records that
---     are no valid event are counted too.
+-- description: Landing latency and lateness of events, in seconds, above 100 s to two digits. Records that are not a
+--     valid event are counted too.
 -- materialized: incremental_by_group
 -- group_by: topic, landed_hour
 -- input core.landing_latency_histogram affects: topic, date_trunc('hour', landed_minute)
 -- column topic: The topic.
 -- column landed_hour: The hour in which it landed, in UTC, by its beginning.
 -- column records: Records landed, tombstones included.
--- column quarantined: Records besides these that are no valid event.
+-- column quarantined: Further records that are not a valid event.
 -- column first_event_time: Earliest event among them; empty without any.
 -- column last_event_time: Latest event among them; empty without any.
 -- column late_events: Events that were more than an hour old when Kafka took them.

@@ -12,11 +12,11 @@
 -- column mean_temperature_c: Mean air temperature, degrees Celsius.
 -- column min_temperature_c: Lowest temperature, degrees Celsius.
 -- column max_temperature_c: Highest temperature, degrees Celsius.
--- column precipitation_mm: Precipitation, millimetres; empty where none was measured at all.
--- column mean_wind_speed_ms: Mean wind speed, metres per second.
--- column max_wind_ms: Strongest wind or gust, metres per second.
+-- column precipitation_mm: Precipitation, millimeters; empty where none was measured at all.
+-- column mean_wind_speed_ms: Mean wind speed, meters per second.
+-- column max_wind_ms: Strongest wind or gust, meters per second.
 -- column mean_relative_humidity_pct: Mean relative humidity, percent.
--- column mean_pressure_hpa: Mean sea-level pressure, hectopascal.
+-- column mean_pressure_hpa: Mean sea-level pressure, hectopascals.
 with rounded as (
     -- A mean of doubles depends on the order of adding; of decimals it is the same in every build.
     select

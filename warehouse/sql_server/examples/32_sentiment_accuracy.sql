@@ -1,4 +1,4 @@
--- title: What the sentiment model makes of feedback, against its stars
+-- title: Accuracy of the sentiment model on feedback, compared with its stars
 -- domain: operations
 -- chart: {"plugin": "Y Bar", "group_by": ["model_version"], "columns": ["accuracy_pct", "macro_recall_pct"], "aggregates": {"accuracy_pct": "avg", "macro_recall_pct": "avg"}}
 select

@@ -1,8 +1,8 @@
-"""The saved questions of the page: one SQL file each, with its title and chart in the comment that it begins with.
+"""The saved queries of the page: one SQL file each, with title, domain and chart in its leading comment.
 
--- title: what the question answers
+-- title: what the query answers
 -- domain: ecommerce | data_science | operations
--- chart: how the viewer shows the answer at first, in its own configuration (JSON)
+-- chart: the initial configuration of the viewer (JSON)
 """
 
 import json
@@ -17,7 +17,7 @@ _HEADER = re.compile(r"-- (title|domain|chart): (.+)\n")
 
 @dataclass(frozen=True)
 class Example:
-    """One saved question. `chart` is a configuration of Perspective's viewer."""
+    """One saved query. `chart` is a configuration of Perspective's viewer."""
 
     name: str
     title: str
@@ -31,7 +31,7 @@ class Example:
 
 @cache
 def examples() -> tuple[Example, ...]:
-    """All of them, in the order of their files' names."""
+    """All saved queries, in the order of their file names."""
     return tuple(map(_read, sorted(Path(__file__).parent.glob("*.sql"))))
 
 

@@ -1,4 +1,4 @@
-// The page: asks the endpoint and gives the answer, as Arrow, to Perspective's viewer, which shows it as table or chart.
+// The page: sends queries to the endpoint and passes the Arrow answer to Perspective's viewer, as a table or chart.
 import { ready, worker } from "/viewer/perspective-anywidget.js";
 
 const ROWS = 100_000;
@@ -6,15 +6,15 @@ const element = (id) => document.getElementById(id);
 const [sql, run, stop, csv, problem, outcome, status] =
   ["sql", "run", "stop", "csv", "problem", "outcome", "status"].map(element);
 
-// A link that opens a session bears a token after `#`; with a session there is nothing to do with it.
+// A link that opens a session has a token after `#`; with a session it is not needed.
 if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname);
 
 async function ask(path, options = {}) {
   const answer = await fetch(path, options);
   if (answer.ok) return answer;
-  const said = await answer.json().catch(() => ({ message: answer.statusText }));
-  if (answer.status === 401) location.reload(); // the session has ended: the page to log in comes instead
-  throw new Error(said.message);
+  const body = await answer.json().catch(() => ({ message: answer.statusText }));
+  if (answer.status === 401) location.reload(); // the session has ended: show the login page
+  throw new Error(body.message);
 }
 
 function askSql(statement, format, signal) {
@@ -36,7 +36,7 @@ async function show(statement, chart, title = "Answer") {
     const former = { viewer, table };
     const name = `answer_${asked++}`;
     table = await client.table(await answer.arrayBuffer(), { name });
-    // A viewer for each answer: a chart that stays would look for the columns of the answer before.
+    // A new viewer for each answer: a reused chart would look for the columns of the previous answer.
     viewer = document.createElement("perspective-viewer");
     element("answer").replaceChildren(viewer);
     await viewer.load(client);
