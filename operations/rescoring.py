@@ -15,11 +15,11 @@ def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
         Transient: PostgreSQL or Kafka is away.
         Terminal: there are no orders.
     """
-    from models.behavior.scorer import SERVING
+    from models.behavior.scorer import SCORER
     from streaming.rescoring import Customer, publish
     from warehouse.frames import silent_customers
 
-    SERVING.follow(settings)
-    scorer = SERVING.current()
+    SCORER.follow(settings)
+    scorer = SCORER.current()
     customers = [Customer(*each) for each in silent_customers(lake, SILENT_DAYS)]
     return scorer.version, publish(settings, customers, scorer, clock.now())

@@ -15,9 +15,9 @@ from models.artifact import NAMES, Name, Trained
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
+    from models.comparison import Verdict
     from models.drift import Drift
     from models.frames import Frame
-    from models.promotion import Verdict
     from models.registry.store import Registry, Version
     from warehouse.frames import Rows
 
@@ -80,7 +80,7 @@ def train_on_sessions(settings: Settings, path: Path) -> Training:
     """
     from models import frames, training
     from models.intent import shoppers
-    from models.registry import succession
+    from models.registry import promotion
     from models.registry.store import Registry
 
     table = shoppers.read(path)
@@ -88,16 +88,16 @@ def train_on_sessions(settings: Settings, path: Path) -> Training:
     trained = training.train(frame)
     registry = Registry.open(settings)
     version = registry.register(trained)
-    verdict = succession.consider(registry, version, frame)
+    verdict = promotion.consider(registry, version, frame)
     return Training(frame, trained, registry.version(version.model, version.number), verdict)
 
 
 def enrol(registry: "Registry", lake: Lake, frame: "Frame", trained: Trained) -> Training:
     """Register what was trained, and let it challenge the champion."""
-    from models.registry import succession
+    from models.registry import promotion
 
     version = registry.register(trained)
-    verdict = succession.consider(registry, version, frame, newest(lake, frame.name))
+    verdict = promotion.consider(registry, version, frame, newest(lake, frame.name))
     return Training(frame, trained, registry.version(version.model, version.number), verdict)
 
 

@@ -13,9 +13,9 @@ from warehouse.publication.publish import PublishResult
 from warehouse.sql_server.plots import PLOTS
 
 if TYPE_CHECKING:
+    from models.comparison import Verdict
     from models.drift import Drift
     from models.frames import Frame
-    from models.promotion import Verdict
     from models.registry.store import Version
 
 

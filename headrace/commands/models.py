@@ -60,18 +60,18 @@ def show(model: Model, version: Number = None, as_json: Json = False) -> None:
     with _registry() as registry:
         shown = _chosen(registry, model, version)
         card = registry.card(shown)
-        history = champions.reigns(registry.settings.conninfo(role=champions.ROLE), model)
+        history = champions.alias_changes(registry.settings.conninfo(role=champions.ROLE), model)
     if as_json:
-        reigns = [{"version": reign.version, "since": reign.since.isoformat()} for reign in history]
-        typer.echo(json.dumps({**_version(shown), "card": _plain(card), "champions": reigns}))
+        changes = [{"version": change.version, "since": change.since.isoformat()} for change in history]
+        typer.echo(json.dumps({**_version(shown), "card": _plain(card), "champions": changes}))
         return
     print_table(("", ""), [(name, value) for name, value in _facts(shown, card)])
     measures = {"model": card.report.model, **card.report.baselines}
     names = list(card.report.model)
     print_table(("", *names), [(who, *(_measure(said.get(name)) for name in names)) for who, said in measures.items()])
-    for reign in history:
+    for change in history:
         typer.echo(
-            f"{reign.since:%Y-%m-%d %H:%M:%S}  {f'{model}-{reign.version}' if reign.version else 'none'} champion"
+            f"{change.since:%Y-%m-%d %H:%M:%S}  {f'{model}-{change.version}' if change.version else 'none'} champion"
         )
 
 
@@ -84,17 +84,17 @@ def promote(
 ) -> None:
     """Promote a version if it beats the champion. By more than chance; exit 1 if it does not."""
     from models import frames
-    from models.registry import succession
+    from models.registry import promotion
 
     with _registry() as registry:
         wanted = registry.version(model, version)
         if force:
-            succession.promote(registry, wanted, reason)
+            promotion.promote(registry, wanted, reason)
             promoted, said = True, f"by hand: {reason}"
         else:
             card = registry.card(wanted)
             frame = frames.load(Path(card.frame.path), card.name, card.frame.sha256)
-            verdict = succession.consider(registry, wanted, frame)
+            verdict = promotion.consider(registry, wanted, frame)
             promoted, said = verdict.promoted, verdict.reason
     outcome = {"version": wanted.name, "promoted": promoted, "reason": said}
     _tell(outcome, f"{wanted.name} {'is the champion' if promoted else 'was not promoted'}: {said}", as_json)
@@ -103,10 +103,10 @@ def promote(
 
 def rollback(model: Model, reason: Reason = "by the command line", as_json: Json = False) -> None:
     """Make the former champion the champion again. Scorers take it within half a minute."""
-    from models.registry import succession
+    from models.registry import promotion
 
     with _registry() as registry:
-        restored = succession.rollback(registry, model, reason)
+        restored = promotion.rollback(registry, model, reason)
     _tell({"champion": restored.name, "reason": reason}, f"{restored.name} is the champion again.", as_json)
 
 

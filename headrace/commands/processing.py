@@ -29,7 +29,7 @@ def run(
     from streaming.runtime import process as tuning
 
     tuning.keep_memory()
-    from streaming.processors.registry import PROCESSORS, SERVING
+    from streaming.processors.registry import PROCESSORS, SCORERS
     from streaming.runtime import metrics
     from streaming.runtime.champions import Follower
     from streaming.runtime.processing.worker import Worker
@@ -41,8 +41,8 @@ def run(
     worker = Worker(settings, processor, index=instance)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    if name in SERVING:
-        Follower(settings, SERVING[name]).start()
+    if name in SCORERS:
+        Follower(settings, SCORERS[name]).start()
     tuning.tune()
     worker.run()
 

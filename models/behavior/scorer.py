@@ -6,7 +6,7 @@ from typing import Protocol
 from contracts.features import CustomerFeatures
 from models.artifact import Fitted
 from models.behavior.rule import DIGITS, RfmRule, Score, segment_of
-from models.registry.serving import Serving
+from models.registry.current_scorer import CurrentScorer
 
 
 class Scorer(Protocol):
@@ -42,5 +42,5 @@ class Champion:
         ]
 
 
-SERVING: Serving[Scorer] = Serving("behavior", RfmRule, Champion)
-current = SERVING.current
+SCORER: CurrentScorer[Scorer] = CurrentScorer("behavior", RfmRule, Champion)
+current = SCORER.current

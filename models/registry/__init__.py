@@ -1,10 +1,10 @@
-"""The model registry: versions in MLflow on the stack's PostgreSQL, their files as skops, and who is champion.
+"""The model registry: versions in MLflow on the stack's PostgreSQL, their files in skops format, and the champions.
 
 | module | what belongs there |
 |---|---|
-| `files` | what a model file is, and what is refused as one |
+| `files` | model files: written, checked and loaded |
 | `store` | versions, their records and aliases, in MLflow |
-| `champions` | who is champion and who was, asked of PostgreSQL without importing MLflow |
-| `succession` | considering a challenger, promotion, rollback |
-| `serving` | the scorer in force within a process that scores |
+| `champions` | current and former champions, read from PostgreSQL without importing MLflow |
+| `promotion` | evaluation of a challenger, promotion, rollback |
+| `current_scorer` | the scorer that a process uses: the champion, or the cold start |
 """

@@ -1,7 +1,7 @@
-"""Who is champion, and who was: asked of PostgreSQL in one statement, without MLflow.
+"""Current and former champions, read from PostgreSQL in one statement, without MLflow.
 
-Importing MLflow takes seconds and 100 MB, too much for a process that streams. The tables read here are MLflow's; a
-test holds what they say against what its client says.
+Importing MLflow takes seconds and 100 MB, too much for a stream processor. The tables read here are MLflow's; a test
+compares them with what MLflow's client returns.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ where aliases.name = %s and aliases.alias = '{CHAMPION}' and folder.key = '{FOLD
 
 @dataclass(frozen=True)
 class Champion:
-    """A version in force: its number, its folder below the stack's models, the SHA-256 of the file that scores."""
+    """The champion: its version number, its folder in the stack's models, the SHA-256 of its serving file."""
 
     model: str
     version: int
@@ -46,62 +46,62 @@ class Champion:
 
     @property
     def name(self) -> str:
-        """What scores call it."""
+        """The model version in scores."""
         return f"{self.model}-{self.version}"
 
 
 @dataclass(frozen=True)
-class Reign:
-    """A change of champion; `version` is None when there was none any more."""
+class AliasChange:
+    """A change of the champion alias; `version` is None if the alias was removed."""
 
     version: int | None
     since: datetime
 
 
 def champion(conninfo: str, model: str) -> Champion | None:
-    """The model's champion, or None while there is none.
+    """The model's champion, or None if there is none.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with _connected(conninfo) as db:
         try:
             row = db.execute(_CHAMPION, [model]).fetchone()
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            return None  # nothing was ever registered
+            return None  # no model is registered yet
     return None if row is None else Champion(model, *row)
 
 
-def reigns(conninfo: str, model: str) -> list[Reign]:
-    """Every change of the model's champion, the oldest first."""
+def alias_changes(conninfo: str, model: str) -> list[AliasChange]:
+    """Every change of the model's champion, oldest first."""
     with _connected(conninfo) as db:
         rows = db.execute("select version, since from models.champions where model = %s order by number", [model])
-        return [Reign(*row) for row in rows]
+        return [AliasChange(*row) for row in rows]
 
 
-def former(history: list[Reign]) -> int | None:
-    """The version that the present champion took over from, or None where it was the first.
+def former(history: list[AliasChange]) -> int | None:
+    """The version that the current champion replaced, or None if it is the first.
 
-    Going back is no succession: after it, the former is the one before that, and a second rollback goes further back.
+    A rollback undoes a promotion: the former champion is then the one before, so a second rollback goes further back.
     """
     line: list[int | None] = []
-    for reign in history:
-        if len(line) > 1 and line[-2] == reign.version:
+    for change in history:
+        if len(line) > 1 and line[-2] == change.version:
             line.pop()
         else:
-            line.append(reign.version)
+            line.append(change.version)
     return line[-2] if len(line) > 1 else None
 
 
 def ensure_schemas(db: psycopg.Connection) -> None:
-    """Make the schemas that are missing. Where the stack's set-up made them, the role needs no right to."""
+    """Create missing schemas. If the stack's setup has created them, the role needs no right to."""
     for schema in (SCHEMA, "models"):
         if db.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone() is None:
             db.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
 
 
 def prepare(conninfo: str) -> None:
-    """Keep the history of champions, once MLflow's tables are there. A second call changes nothing."""
+    """Create the history of champions, after MLflow's tables. Idempotent."""
     with _connected(conninfo) as db:
         db.execute(files("models.registry").joinpath("champions.sql").read_bytes())
         grant(db, SCHEMA)
@@ -109,10 +109,10 @@ def prepare(conninfo: str) -> None:
 
 @contextmanager
 def held(conninfo: str, model: str) -> Iterator[None]:
-    """One process at a time decides about a model's champion. The lock ends with the process that holds it.
+    """Hold the lock on a model's champion: one process decides at a time. The lock ends with its process.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
     """
     with _connected(conninfo) as db:
         db.execute("select pg_advisory_lock(%s, hashtext(%s))", [_LOCK_SPACE, model])
@@ -130,4 +130,4 @@ def _connected(conninfo: str) -> Iterator[psycopg.Connection]:
         ):
             yield db
     except psycopg.OperationalError as error:
-        raise Transient(f"The model registry in PostgreSQL does not answer: {str(error).strip()}") from error
+        raise Transient(f"The model registry in PostgreSQL is unavailable: {str(error).strip()}") from error

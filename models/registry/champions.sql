@@ -1,4 +1,4 @@
--- Who is champion is told by MLflow's alias alone; this keeps who was, in the transaction that moves the alias.
+-- MLflow's alias alone determines the champion. This table keeps the history, in the transaction that moves the alias.
 create table if not exists models.champions (
     number bigint generated always as identity primary key,
     model text not null,
@@ -6,7 +6,7 @@ create table if not exists models.champions (
     since timestamptz not null default clock_timestamp()
 );
 
-comment on table models.champions is 'Every change of a champion; no version means that there was none any more.';
+comment on table models.champions is 'Every change of a champion; version is null if the model no longer had one.';
 
 create or replace function models.note_champion() returns trigger language plpgsql as $$
 begin

@@ -1,7 +1,7 @@
-"""Model files: skops, written once, loaded only when they are what was registered and hold nothing but trusted types.
+"""Model files in skops format: written once, loaded only if they are unchanged and hold only trusted types.
 
-A pickle runs whatever its author wrote as it is read. skops builds objects of named types alone, and these must be in
-`TRUSTED`. The SHA-256 comes first all the same: skops is young, and types it trusts by itself have had holes.
+Loading a pickle executes arbitrary code. skops builds only objects of named types, which must be in `TRUSTED`. The
+SHA-256 is checked first: skops is young, and types that it trusts by default have had vulnerabilities.
 """
 
 import hashlib
@@ -17,20 +17,20 @@ TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
-"""Types a model may hold beside those that skops trusts by itself (numpy's arrays, scikit-learn's estimators)."""
+"""Types that a model may hold, besides those that skops trusts by default (of numpy and scikit-learn)."""
 SERVING, JUDGED, CARD = "serving.skops", "judged.skops", "card.json"
 """Names of a version's files."""
 
 
 class RefusedFile(Terminal):
-    """A model file that is not loaded, and why."""
+    """A model file that is rejected, with the reason."""
 
 
 def save(path: Path, fitted: Fitted) -> str:
-    """Write the estimators so that the file is whole or not there; returns its SHA-256.
+    """Write the estimators atomically; returns the SHA-256 of the file.
 
     Raises:
-        RefusedFile: they hold a type that loading would refuse.
+        RefusedFile: they hold a type that loading would reject.
     """
     import skops.io
 
@@ -40,7 +40,7 @@ def save(path: Path, fitted: Fitted) -> str:
 
 
 def write(path: Path, content: bytes) -> str:
-    """Write a file aside and rename it; returns its SHA-256."""
+    """Write a temporary file and rename it; returns its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{uuid.uuid4().hex}")
     try:
@@ -58,7 +58,7 @@ def load(path: Path, sha256: str) -> Fitted:
     """The estimators of a file whose SHA-256 was recorded when it was registered.
 
     Raises:
-        RefusedFile: it is gone, was changed, is no skops file, or holds a type that is not trusted.
+        RefusedFile: it is missing, was changed, is not a skops file, or holds a type that is not trusted.
     """
     content = read(path, sha256)
     _require_trusted(path, content)
@@ -71,14 +71,14 @@ def read(path: Path, sha256: str) -> bytes:
     """The content of a registered file.
 
     Raises:
-        RefusedFile: it is gone, or was changed.
+        RefusedFile: it is missing, or was changed.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise _refused(path, f"cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise _refused(path, "was changed since it was registered")
+        raise _refused(path, "has changed since it was registered")
     return content
 
 
@@ -88,7 +88,7 @@ def _require_trusted(path: Path, content: bytes) -> None:
     try:
         found = skops.io.get_untrusted_types(data=content)
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise _refused(path, "is no skops file; pickles are never read") from error
+        raise _refused(path, "is not a skops file; pickles are never read") from error
     if strange := sorted(set(found) - set(TRUSTED)):
         raise _refused(path, f"holds types that are not trusted: {', '.join(strange)}")
 
@@ -96,5 +96,5 @@ def _require_trusted(path: Path, content: bytes) -> None:
 def _refused(path: Path, reason: str) -> RefusedFile:
     return RefusedFile(
         f"The model file {path} {reason}.",
-        remedy="Restore it from a backup, go back to another version (`headrace models rollback`), or train anew.",
+        remedy="Restore it from a backup, go back to another version (`headrace models rollback`), or train again.",
     )

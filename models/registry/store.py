@@ -1,13 +1,13 @@
-"""Versions of the models in MLflow: one run a training, one registered version a run, on the stack's PostgreSQL.
+"""Versions of the models in MLflow: one run per training, one registered version per run, in the stack's PostgreSQL.
 
     HEADRACE_HOME/models/<model>/<run>/artifacts/card.json        the model's card (`models.artifact`)
-                                                /serving.skops    what scores
-                                                /judged.skops     what the report is about
+                                                /serving.skops    the estimators that score
+                                                /judged.skops     the estimators that the report evaluates
 
-The version's tags hold the SHA-256 of each file, and the decision that was made about the version with its reason. The
-run has parameters, metrics with their intervals, and where the data came from, for whoever looks with MLflow's own UI.
+The version's tags hold the SHA-256 of each file, and the decision about the version with its reason. The run has the
+parameters, the metrics with their intervals, and the origin of the data, as MLflow's own UI shows them.
 
-MLflow is imported when a registry is opened, and not before: it takes seconds.
+MLflow is imported only when a registry is opened: the import takes seconds.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ _QUIET = ("mlflow", "alembic")
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version. `verdict` is the comparison behind the decision, as JSON; empty where there was none."""
+    """A registered version. `verdict` is the comparison behind the decision, as JSON; empty if there was none."""
 
     model: str
     number: int
@@ -62,12 +62,12 @@ class Version:
 
     @property
     def name(self) -> str:
-        """What scores call it."""
+        """The model version in scores."""
         return f"{self.model}-{self.number}"
 
 
 class Registry:
-    """The stack's registry. `open` gives one."""
+    """The stack's registry. Create it with `open`."""
 
     def __init__(self, settings: Settings, client: "MlflowClient") -> None:
         self.settings = settings
@@ -75,13 +75,13 @@ class Registry:
 
     @classmethod
     def open(cls, settings: Settings) -> "Registry":
-        """The registry, made on first use.
+        """Open the registry; the first call creates it.
 
         Raises:
-            Transient: PostgreSQL is away.
+            Transient: PostgreSQL is unavailable.
         """
         conninfo = settings.conninfo(role=ROLE)
-        # MLflow makes its tables by migrations, which two processes must not run at once.
+        # MLflow creates its tables by migrations, which must not run in two processes at once.
         with champions.held(conninfo, _OPENING), _translated():
             with rights_needed(), psycopg.connect(conninfo, autocommit=True) as db:
                 champions.ensure_schemas(db)
@@ -91,14 +91,14 @@ class Registry:
         return cls(settings, client)
 
     def register(self, trained: Trained) -> Version:
-        """Keep a model as a new version, undecided, and call it the challenger.
+        """Register a model as a new version, undecided, with the challenger alias.
 
         1. the run, with parameters and metrics
-        2. the files, each whole or not there
+        2. the files, each written atomically
         3. the version, with the hashes of its files, in one transaction
         4. the alias
 
-        Killed before 3, a run without a version is left, which nobody reads.
+        If the process is killed before 3, an unused run without a version is left.
         """
         card = trained.card
         with _translated():
@@ -129,7 +129,7 @@ class Registry:
         return run_id, f"{name}/{run_id}/artifacts"
 
     def versions(self, model: str) -> list[Version]:
-        """All versions of a model, the latest first; none where it was never trained."""
+        """All versions of a model, latest first; none if it was never trained."""
         with _translated():
             found = self._client.search_model_versions(f"name = '{artifact.named(model)}'", max_results=10_000)
         aliases = self._aliases(model)
@@ -139,14 +139,12 @@ class Registry:
         """One version.
 
         Raises:
-            Terminal: there is none of that number.
+            Terminal: there is no such version.
         """
         for each in self.versions(model):
             if each.number == number:
                 return each
-        raise Terminal(
-            f"There is no version {number} of {model}.", remedy="`headrace models list` shows those there are."
-        )
+        raise Terminal(f"There is no version {number} of {model}.", remedy="`headrace models list` shows the versions.")
 
     def champion(self, model: str) -> Version | None:
         return self._aliased(model, CHAMPION)
@@ -155,21 +153,21 @@ class Registry:
         return self._aliased(model, CHALLENGER)
 
     def card(self, version: Version) -> Card:
-        """The version's card. Raises `files.RefusedFile` where it was changed."""
+        """The version's card. Raises `files.RefusedFile` if it was changed."""
         return artifact.decode(files.read(self._path(version, "card"), version.sha256["card"]))
 
     def load(self, version: Version, part: Literal["serving", "judged"]) -> Fitted:
-        """The version's estimators. Raises `files.RefusedFile` where the file is not what was registered."""
+        """The version's estimators. Raises `files.RefusedFile` if the file was changed."""
         return files.load(self._path(version, part), version.sha256[part])
 
     def note(self, version: Version, decision: Decision, reason: str, verdict: str = "") -> None:
-        """Write down what was decided about a version, and why."""
+        """Record the decision about a version, and the reason."""
         with _translated():
             for tag, value in ((REASON_TAG, reason), (VERDICT_TAG, verdict), (DECISION_TAG, decision)):
                 self._client.set_model_version_tag(version.model, str(version.number), tag, value)
 
-    def crown(self, version: Version) -> None:
-        """Make a version the champion: one row in one transaction, with its place in the history."""
+    def set_champion(self, version: Version) -> None:
+        """Set the champion alias: one row in one transaction, together with its entry in the history."""
         with _translated():
             self._client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
 
@@ -187,7 +185,7 @@ class Registry:
 
 
 def _client(settings: Settings) -> "MlflowClient":
-    # Before the import, which reads it.
+    # Set before the import, which reads it.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -200,7 +198,7 @@ def _client(settings: Settings) -> "MlflowClient":
 
 
 def storage_url(settings: Settings) -> str:
-    """Where MLflow stores, as SQLAlchemy wants it: a schema of its own in the stack's database."""
+    """MLflow's storage as a SQLAlchemy URL: a schema of its own in the stack's database."""
     parameters = {name: str(value) for name, value in conninfo_to_dict(settings.conninfo(role=ROLE)).items()}
     parameters["options"] = f"{parameters.get('options', '')} -csearch_path={SCHEMA}".strip()
     return f"postgresql+psycopg:///?{urlencode(parameters)}"
@@ -249,14 +247,14 @@ def _parameters(card: Card) -> list[Any]:
 
 
 def _metrics(card: Card) -> list[Any]:
-    """Each figure, and the ends of its interval; those of a baseline under its name."""
+    """Each metric and the bounds of its interval; a baseline's metrics have its name as a prefix."""
     from mlflow.entities import Metric
 
     now = clock.milliseconds()
-    said = {"": card.report.model} | {f"{name}/": each for name, each in card.report.baselines.items()}
+    reported = {"": card.report.model} | {f"{name}/": each for name, each in card.report.baselines.items()}
     figures = {
         f"{prefix}{name}{suffix}": value
-        for prefix, measures in said.items()
+        for prefix, measures in reported.items()
         for name, measure in measures.items()
         for suffix, value in (("", measure.value), ("/low", measure.low), ("/high", measure.high))
     }
@@ -271,15 +269,15 @@ def _already_exists() -> type[Exception]:
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """Tell a lost PostgreSQL, which a retry may cure, from what it cannot."""
+    """Translate errors: a lost connection to PostgreSQL is `Transient`, any other error of MLflow `Terminal`."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import OperationalError
 
     try:
         yield
     except (OperationalError, psycopg.OperationalError) as error:
-        raise Transient("The model registry in PostgreSQL does not answer.") from error
+        raise Transient("The model registry in PostgreSQL is unavailable.") from error
     except MlflowException as error:
         if "OperationalError" in str(error) or "connection" in str(error):
-            raise Transient("The model registry in PostgreSQL does not answer.") from error
-        raise Terminal(f"MLflow refuses: {error.message}", remedy="See docs/explanation/models.md.") from error
+            raise Transient("The model registry in PostgreSQL is unavailable.") from error
+        raise Terminal(f"MLflow failed: {error.message}", remedy="See docs/explanation/models.md.") from error

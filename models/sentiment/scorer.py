@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from models.artifact import Fitted
-from models.registry.serving import Serving
+from models.registry.current_scorer import CurrentScorer
 from models.sentiment.vader import DIGITS, Scores, Subject, Vader
 
 
@@ -34,5 +34,5 @@ class Champion:
         return [Scores(*row) for row in said.round(DIGITS).tolist()]
 
 
-SERVING: Serving[Scorer] = Serving("sentiment", Vader, Champion)
-current = SERVING.current
+SCORER: CurrentScorer[Scorer] = CurrentScorer("sentiment", Vader, Champion)
+current = SCORER.current

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from models.behavior import scorer as behavior
-from models.registry.serving import Serving
+from models.registry.current_scorer import CurrentScorer
 from models.sentiment import scorer as sentiment
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
@@ -15,8 +15,8 @@ PROCESSORS: dict[str, Callable[[], Processor]] = {
     each.name: each for each in (OrderExtractor, BehaviorScorer, SentimentScorer)
 }
 
-SERVING: dict[str, Serving[Any]] = {
-    BehaviorScorer.name: behavior.SERVING,
-    SentimentScorer.name: sentiment.SERVING,
+SCORERS: dict[str, CurrentScorer[Any]] = {
+    BehaviorScorer.name: behavior.SCORER,
+    SentimentScorer.name: sentiment.SCORER,
 }
 """The model that each scorer serves."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
-from models.registry.serving import Serving
+from models.registry.current_scorer import CurrentScorer
 from streaming.runtime import logs, metrics
 
 POLL_SECONDS = 5.0
@@ -18,11 +18,11 @@ POLL_SECONDS = 5.0
 class Follower:
     """Follows the champion of one model."""
 
-    def __init__(self, settings: Settings, serving: Serving[Any], poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, settings: Settings, scorer: CurrentScorer[Any], poll_seconds: float = POLL_SECONDS) -> None:
         self._settings = settings
-        self._serving = serving
+        self._scorer = scorer
         self._poll_seconds = poll_seconds
-        self._log = logs.logger(part="champions", model=serving.name)
+        self._log = logs.logger(part="champions", model=scorer.name)
         self._failing = ""
 
     def start(self) -> None:
@@ -32,7 +32,7 @@ class Follower:
         """
         if not self.look():
             self._attempt("recalled")
-        threading.Thread(target=self._follow, name=f"champion-{self._serving.name}", daemon=True).start()
+        threading.Thread(target=self._follow, name=f"champion-{self._scorer.name}", daemon=True).start()
 
     def look(self) -> bool:
         """Ask once, and take another champion if there is one; returns whether that went well."""
@@ -44,7 +44,7 @@ class Follower:
             self.look()
 
     def _attempt(self, how: str) -> bool:
-        name, take = self._serving.name, self._serving.recall if how == "recalled" else self._serving.follow
+        name, take = self._scorer.name, self._scorer.recall if how == "recalled" else self._scorer.follow
         try:
             swapped = take(self._settings)
         except (Transient, Terminal) as error:
@@ -54,14 +54,14 @@ class Follower:
             self._fail("model error", error)
             return False
         self._failing = ""
-        champion = self._serving.champion
+        champion = self._scorer.champion
         metrics.CHAMPION.labels(name).set(champion.version if champion else 0)
         if swapped:
             self._log.info(f"champion {how}", version=champion.name if champion else None)
         return True
 
     def _fail(self, reason: str, error: Exception) -> None:
-        metrics.CHAMPION_FAILURES.labels(self._serving.name, reason).inc()
+        metrics.CHAMPION_FAILURES.labels(self._scorer.name, reason).inc()
         # Once for each reason, not every few seconds.
         if str(error) != self._failing:
             self._failing = str(error)

@@ -14,7 +14,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from models import frames, training
-from models.registry import champions, files, succession
+from models.registry import champions, files, promotion
 from models.registry.store import Registry
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.runtime import clients
@@ -52,6 +52,11 @@ class Scores:
         raise AssertionError(f"no score by {version} in {seconds:.0f} s, the latest is by {latest}")
 
 
+def _past_champions(settings: Settings) -> list[int | None]:
+    changes = champions.alias_changes(settings.conninfo(role=champions.ROLE), "behavior")
+    return [change.version for change in changes]
+
+
 def test_a_running_scorer_follows_promotion_and_rollback_and_refuses_a_worse_one(fresh: Settings) -> None:
     command = [sys.executable, "-m", "headrace", "processor", "run", BehaviorScorer.name]
     scorer = subprocess.Popen(command, env=environment(fresh))
@@ -61,22 +66,22 @@ def test_a_running_scorer_follows_promotion_and_rollback_and_refuses_a_worse_one
         registry = Registry.open(fresh)
 
         first, frame = registered(registry, honest=0.35)
-        assert succession.consider(registry, first, frame).promoted, "better than the rule"
+        assert promotion.consider(registry, first, frame).promoted, "better than the rule"
         scored = scores.wait_for("behavior-1")
         assert scored.feature_cutoff == scored.event_time
 
         worse, frame = registered(registry, honest=0.0)
-        verdict = succession.consider(registry, worse, frame)
+        verdict = promotion.consider(registry, worse, frame)
         assert not verdict.promoted
         assert verdict.reason.startswith("not better than behavior-1 by more than chance")
 
         better, frame = registered(registry, honest=1.0)
-        verdict = succession.consider(registry, better, frame)
+        verdict = promotion.consider(registry, better, frame)
         assert verdict.promoted
         assert verdict.rival == "behavior-1"
         scores.wait_for("behavior-3")
 
-        assert succession.rollback(registry, "behavior", "a test").number == 1
+        assert promotion.rollback(registry, "behavior", "a test").number == 1
         scores.wait_for("behavior-1")
         assert scorer.poll() is None, "without a restart"
     finally:
@@ -87,7 +92,7 @@ def test_a_running_scorer_follows_promotion_and_rollback_and_refuses_a_worse_one
         (2, "refused"),
         (1, "promoted"),
     ]
-    assert [reign.version for reign in champions.reigns(fresh.conninfo(role=champions.ROLE), "behavior")] == [1, 3, 1]
+    assert _past_champions(fresh) == [1, 3, 1]
 
 
 def test_a_version_keeps_its_record_and_is_reproduced_from_its_frame_to_the_last_bit(fresh: Settings) -> None:
@@ -110,7 +115,7 @@ def test_the_alias_alone_names_the_champion_and_a_damaged_version_never_becomes_
     registry = Registry.open(fresh)
     first, _ = registered(registry, honest=1.0)
     second, frame = registered(registry, honest=0.9)
-    succession.promote(registry, first, "a test")
+    promotion.promote(registry, first, "a test")
     found = champions.champion(fresh.conninfo(role="headrace_scorer"), "behavior")
     assert found is not None
     assert (found.version, found.folder, found.sha256) == (1, first.folder, first.sha256["serving"])
@@ -118,19 +123,19 @@ def test_the_alias_alone_names_the_champion_and_a_damaged_version_never_becomes_
 
     damaged = fresh.models_root / second.folder / files.SERVING
     damaged.write_bytes(damaged.read_bytes() + b"\0")
-    with pytest.raises(files.RefusedFile, match="was changed since it was registered"):
-        succession.promote(registry, second, "a test")
+    with pytest.raises(files.RefusedFile, match="has changed since it was registered"):
+        promotion.promote(registry, second, "a test")
     with pytest.raises(Terminal, match="There is no former champion"):
-        succession.rollback(registry, "behavior", "a test")
+        promotion.rollback(registry, "behavior", "a test")
     assert registry.champion("behavior") == registry.version("behavior", 1)
 
     with psycopg.connect(fresh.conninfo(role=champions.ROLE)) as db:  # as MLflow's own UI would
         db.execute("update mlflow.registered_model_aliases set version = 2 where alias = 'champion'")
-    assert [reign.version for reign in champions.reigns(fresh.conninfo(role=champions.ROLE), "behavior")] == [1, 2]
-    assert succession.rollback(registry, "behavior", "a test").number == 1
+    assert _past_champions(fresh) == [1, 2]
+    assert promotion.rollback(registry, "behavior", "a test").number == 1
 
     older, frame = registered(registry, honest=1.0, later=-2)
-    verdict = succession.consider(registry, older, frame)
+    verdict = promotion.consider(registry, older, frame)
     assert (verdict.promoted, verdict.reason) == (
         False,
         "stale data: its window ends 2026-03-02, the champion's 2026-05-01",

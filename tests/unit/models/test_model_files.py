@@ -41,7 +41,7 @@ def test_a_file_that_was_changed_is_refused_before_it_is_looked_into(tmp_path: P
     with path.open("r+b") as handle:
         handle.seek(100)
         handle.write(b"\0")
-    with pytest.raises(RefusedFile, match=r"was changed since it was registered\. Restore it from a backup"):
+    with pytest.raises(RefusedFile, match=r"has changed since it was registered\. Restore it from a backup"):
         files.load(path, recorded)
 
 
@@ -53,7 +53,7 @@ class _Ran:
 def test_a_pickle_is_refused_though_its_hash_is_the_recorded_one(tmp_path: Path) -> None:
     path = tmp_path / "serving.skops"
     path.write_bytes(pickle.dumps(_Ran()))
-    with pytest.raises(RefusedFile, match=r"is no skops file; pickles are never read"):
+    with pytest.raises(RefusedFile, match=r"is not a skops file; pickles are never read"):
         files.load(path, _sha256(path))
 
 
@@ -61,7 +61,7 @@ def test_an_archive_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "serving.skops"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("schema.json", "{}")
-    with pytest.raises(RefusedFile, match="is no skops file"):
+    with pytest.raises(RefusedFile, match="is not a skops file"):
         files.load(path, _sha256(path))
 
 

@@ -9,8 +9,8 @@ from contracts.errors import Transient
 from contracts.settings import Settings
 from models.artifact import Fitted
 from models.registry import champions, files
-from models.registry.champions import Champion, Reign, former
-from models.registry.serving import Serving
+from models.registry.champions import AliasChange, Champion, former
+from models.registry.current_scorer import CurrentScorer
 from streaming.runtime.champions import Follower
 
 
@@ -22,7 +22,7 @@ class Registry:
         self.champion: Champion | None = None
         self.away = False
 
-    def crown(self, version: int) -> Path:
+    def set_champion(self, version: int) -> Path:
         folder = f"behavior/{version}"
         path = self._settings.models_root / folder / files.SERVING
         self.champion = Champion("behavior", version, folder, files.save(path, {"weights": [version]}))
@@ -50,70 +50,70 @@ def _made(version: str, fitted: Fitted) -> str:
     return f"{version} {fitted['weights']}"
 
 
-def _serving() -> Serving[str]:
-    return Serving("behavior", lambda: "cold start", _made)
+def _scorer() -> CurrentScorer[str]:
+    return CurrentScorer("behavior", lambda: "cold start", _made)
 
 
 def test_the_cold_start_scores_until_there_is_a_champion(settings: Settings, registry: Registry) -> None:
-    serving = _serving()
-    follower = Follower(settings, serving)
+    scorer = _scorer()
+    follower = Follower(settings, scorer)
     assert follower.look()
-    assert serving.current() == "cold start"
-    registry.crown(1)
+    assert scorer.current() == "cold start"
+    registry.set_champion(1)
     assert follower.look()
-    assert serving.current() == "behavior-1 [1]"
+    assert scorer.current() == "behavior-1 [1]"
 
 
 def test_a_new_champion_replaces_the_old_one_and_a_rollback_brings_it_back(
     settings: Settings, registry: Registry
 ) -> None:
-    serving = _serving()
-    follower = Follower(settings, serving)
-    registry.crown(1)
+    scorer = _scorer()
+    follower = Follower(settings, scorer)
+    registry.set_champion(1)
     first = registry.champion
     follower.look()
-    registry.crown(2)
+    registry.set_champion(2)
     follower.look()
-    assert serving.current() == "behavior-2 [2]"
+    assert scorer.current() == "behavior-2 [2]"
     registry.champion = first
     follower.look()
-    assert serving.current() == "behavior-1 [1]"
+    assert scorer.current() == "behavior-1 [1]"
 
 
 def test_the_scorer_stays_when_the_registry_is_away_or_the_new_file_is_damaged(
     settings: Settings, registry: Registry
 ) -> None:
-    serving = _serving()
-    follower = Follower(settings, serving)
-    registry.crown(1)
+    scorer = _scorer()
+    follower = Follower(settings, scorer)
+    registry.set_champion(1)
     follower.look()
     registry.away = True
     assert not follower.look()
     registry.away = False
-    registry.crown(2).write_bytes(b"damaged")
+    registry.set_champion(2).write_bytes(b"damaged")
     assert not follower.look()
-    assert serving.current() == "behavior-1 [1]"
-    registry.crown(3)
+    assert scorer.current() == "behavior-1 [1]"
+    registry.set_champion(3)
     assert follower.look()
-    assert serving.current() == "behavior-3 [3]"
+    assert scorer.current() == "behavior-3 [3]"
 
 
 def test_a_scorer_that_starts_without_the_registry_uses_its_last_champion(
     settings: Settings, registry: Registry
 ) -> None:
-    registry.crown(1)
-    Follower(settings, _serving()).look()
+    registry.set_champion(1)
+    Follower(settings, _scorer()).look()
     registry.away = True
-    serving = _serving()
-    Follower(settings, serving, poll_seconds=60).start()
-    assert serving.current() == "behavior-1 [1]"
+    scorer = _scorer()
+    Follower(settings, scorer, poll_seconds=60).start()
+    assert scorer.current() == "behavior-1 [1]"
 
 
 def test_a_scorer_that_never_had_a_champion_starts_without_one(settings: Settings, registry: Registry) -> None:
     registry.away = True
-    serving = _serving()
-    Follower(settings, serving, poll_seconds=60).start()
-    assert serving.current() == "cold start"
+    scorer = _scorer()
+    Follower(settings, scorer, poll_seconds=60).start()
+    assert scorer.current() == "cold start"
 
 
 @pytest.mark.parametrize(
@@ -130,4 +130,4 @@ def test_a_scorer_that_never_had_a_champion_starts_without_one(settings: Setting
     ],
 )
 def test_the_former_champion_is_the_one_taken_over_from(line: list[int | None], expected: int | None) -> None:
-    assert former([Reign(version, datetime(2026, 1, 1, tzinfo=UTC)) for version in line]) == expected
+    assert former([AliasChange(version, datetime(2026, 1, 1, tzinfo=UTC)) for version in line]) == expected

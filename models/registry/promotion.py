@@ -1,9 +1,9 @@
-"""Who becomes champion: a challenger that is better, one promoted by hand, or the former one again.
+"""Promotion: of a better challenger, of a version by hand, or of the former champion by a rollback.
 
-Each decision is made under the model's lock in PostgreSQL, from reading the champion to moving the alias, so that no
-two overlap. Moving the alias is the one commit point: killed before it, the champion is the old one, and killed after
-it the new one, with its place in the history. A reason is written before the promotion that it explains, so that no
-champion is without one; written for a promotion that did not happen, it is replaced by the next decision.
+Each decision holds the model's lock in PostgreSQL, from reading the champion to moving the alias, so decisions do not
+overlap. Moving the alias is the one commit point: before it, the old version is champion; after it, the new one, with
+its entry in the history. The reason is recorded before the promotion, so every champion has one. If the process is
+killed in between, the next decision replaces the reason.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from datetime import datetime
 import msgspec
 
 from contracts.errors import Terminal
-from models import promotion, training
+from models import comparison, training
 from models.artifact import Card, Name, Refused
+from models.comparison import Verdict
 from models.frames import Frame
-from models.promotion import Verdict
 from models.registry import champions
 from models.registry.store import Registry, Version
 
@@ -25,20 +25,20 @@ COLD_START: Mapping[Name, str] = {
     "intent-shoppers": "base_rate",
     "sentiment": "vader",
 }
-"""What scores until there is a champion, by its name among the baselines: the first champion has to beat it."""
+"""The scorer until there is a champion, by its name among the baselines: the first champion has to beat it."""
 
 
 def consider(registry: Registry, version: Version, frame: Frame, newest: datetime | None = None) -> Verdict:
-    """Compare a version with the champion on its own frame's latest window; promote or refuse it, and write down why.
+    """Compare a version with the champion on its own frame's latest window; promote or refuse it, and record why.
 
-    `newest` is the time of the newest event that the warehouse holds.
+    `newest` is the time of the latest event in the warehouse.
 
     Raises:
         Terminal: the version is the champion, the frame is not its own, or a model file is damaged.
     """
     card = registry.card(version)
     if frame.record.sha256 != card.frame.sha256:
-        raise Terminal(f"That is not the frame of {version.name}.", remedy=f"Give {card.frame.path}.")
+        raise Terminal(f"This is not the training frame of {version.name}.", remedy=f"Use {card.frame.path}.")
     with champions.held(registry.settings.conninfo(role=champions.ROLE), version.model):
         champion = registry.champion(version.model)
         if champion is not None and champion.number == version.number:
@@ -48,7 +48,7 @@ def consider(registry: Registry, version: Version, frame: Frame, newest: datetim
         registry.note(version, "promoted" if verdict.promoted else "refused", verdict.reason, encoded)
         if verdict.promoted:
             _require_whole(registry, version)
-            registry.crown(version)
+            registry.set_champion(version)
     return verdict
 
 
@@ -64,7 +64,7 @@ def promote(registry: Registry, version: Version, reason: str) -> None:
             raise Terminal(f"{version.name} is the champion already.", remedy="There is nothing to do.")
         _require_whole(registry, version)
         registry.note(version, "promoted", f"by hand: {reason}")
-        registry.crown(version)
+        registry.set_champion(version)
 
 
 def rollback(registry: Registry, model: str, reason: str) -> Version:
@@ -75,8 +75,8 @@ def rollback(registry: Registry, model: str, reason: str) -> Version:
     """
     conninfo = registry.settings.conninfo(role=champions.ROLE)
     with champions.held(conninfo, model):
-        left = registry.champion(model)
-        number = champions.former(champions.reigns(conninfo, model))
+        replaced = registry.champion(model)
+        number = champions.former(champions.alias_changes(conninfo, model))
         if number is None:
             raise Terminal(
                 f"There is no former champion of {model} to go back to.",
@@ -84,9 +84,9 @@ def rollback(registry: Registry, model: str, reason: str) -> Version:
             )
         restored = registry.version(model, number)
         _require_whole(registry, restored)
-        registry.crown(restored)
-        if left is not None:
-            registry.note(left, "refused", f"rolled back: {reason}")
+        registry.set_champion(restored)
+        if replaced is not None:
+            registry.note(replaced, "refused", f"rolled back: {reason}")
     return registry.version(model, number)
 
 
@@ -108,16 +108,16 @@ def _verdict(
     if rival_card is not None and rival_card.columns != card.columns:
         reason = f"cannot be compared: {rival_name} reads other features; promote by hand, or not"
         return Verdict(False, reason, rival_name)
-    objection = promotion.objection(card, rival_card, judged, newest)
+    objection = comparison.objection(card, rival_card, judged, newest)
     if objection is not None:
         return Verdict(False, objection, rival_name, len(judged.labels), card.evaluation)
     if champion is not None:
         rival = training.score(card.name, registry.load(champion, "judged"), parts.evaluation)
-        return promotion.compare(card, judged, rival, rival_name)
+        return comparison.compare(card, judged, rival, rival_name)
     others = training.learner(card.name).baselines(parts.training, parts.evaluation, card.seed)
-    return promotion.compare(card, judged, others[rival_name], rival_name)
+    return comparison.compare(card, judged, others[rival_name], rival_name)
 
 
 def _require_whole(registry: Registry, version: Version) -> None:
-    """A version whose file cannot be loaded must not be what scorers are told to take."""
+    """Raise `files.RefusedFile` if the version cannot be loaded: it must not become champion."""
     registry.load(version, "serving")

@@ -1,7 +1,7 @@
-"""The scorer in force within a process: the champion, or what scores until there is one.
+"""The current scorer of a process: the champion, or the cold start until there is one.
 
-`current` costs the reading of an attribute, so a batch asks for it once and is scored by one model as a whole; `follow`
-may run beside it, in another thread. Nothing here imports MLflow, and scikit-learn comes with the first champion.
+Call `current` once per batch, so that the whole batch is scored by one model; it only reads an attribute. `follow` may
+run in another thread. MLflow is not imported, and scikit-learn only with the first champion.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from models.registry import champions, files
 from models.registry.champions import Champion
 
 REMEMBERED = "in-force.json"
-"""The champion that was last taken here, for a start while the registry is away."""
+"""The champion that was last loaded here, for a start while the registry is unavailable."""
 
 S = TypeVar("S")
 
 
-class Serving(Generic[S]):
-    """The scorer in force of one model. `made` turns a champion's version name and estimators into a scorer."""
+class CurrentScorer(Generic[S]):
+    """The current scorer of one model. `made` turns a champion's version name and estimators into a scorer."""
 
     def __init__(self, name: Name, cold_start: Callable[[], S], made: Callable[[str, Fitted], S]) -> None:
         self.name: Name = name
@@ -39,26 +39,26 @@ class Serving(Generic[S]):
 
     @property
     def champion(self) -> Champion | None:
-        """The champion that scores; None while the cold start does."""
+        """The champion that scores; None while the cold start scores."""
         return self._champion
 
     def follow(self, settings: Settings) -> bool:
-        """Ask who is champion and take that one; returns whether the scorer is another now.
+        """Look up the champion and load it; returns whether the scorer has changed.
 
         Raises:
-            Transient: the registry is away.
-            Terminal: the champion's file is damaged or not to be trusted. The scorer stays as it was.
+            Transient: the registry is unavailable.
+            Terminal: the champion's file is damaged or not trusted. The scorer stays unchanged.
         """
-        return self._take(settings, champions.champion(settings.conninfo(role="headrace_scorer"), self.name))
+        return self._load(settings, champions.champion(settings.conninfo(role="headrace_scorer"), self.name))
 
     def recall(self, settings: Settings) -> bool:
-        """Take the champion that was last taken on this machine, without asking. As `follow` otherwise."""
+        """Load the champion that was last loaded on this machine, without the registry. Otherwise like `follow`."""
         path = _remembered(settings, self.name)
         if not path.is_file():
             return False
-        return self._take(settings, msgspec.json.decode(path.read_bytes(), type=Champion))
+        return self._load(settings, msgspec.json.decode(path.read_bytes(), type=Champion))
 
-    def _take(self, settings: Settings, champion: Champion | None) -> bool:
+    def _load(self, settings: Settings, champion: Champion | None) -> bool:
         if champion == self._champion:
             return False
         if champion is None:
@@ -72,7 +72,7 @@ class Serving(Generic[S]):
 
 
 def load(settings: Settings, champion: Champion) -> Fitted:
-    """The estimators of a champion that score. Raises `files.RefusedFile`."""
+    """The serving estimators of a champion. Raises `files.RefusedFile`."""
     return files.load(settings.models_root / champion.folder / files.SERVING, champion.sha256)
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.artifact import Card, FrameRecord, Report, Span
-from models.promotion import MAX_LAG, compare, objection
+from models.comparison import MAX_LAG, compare, objection
 from models.training import Outcomes
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
