@@ -81,7 +81,9 @@ class Fire:
         self._lander.kill9()
 
 
-def test_both_chains_under_fire_do_what_undisturbed_ones_do(connected: Settings, server_control: ServerControl) -> None:
+def test_both_chains_under_random_kills_give_the_output_of_an_undisturbed_run(
+    connected: Settings, server_control: ServerControl
+) -> None:
     chance = random.Random(SEED)
     processors = [PINNED[name]() for name in CHAINS]
     # A tombstone names no source: in a topic with two writers, its writer cannot be determined.

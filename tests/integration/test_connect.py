@@ -438,7 +438,7 @@ def test_a_batch_that_does_not_fit_into_connects_memory_is_set_apart_and_passed(
     assert deliveries(connected)["staging.customer_sentiment"].sound
 
 
-def test_a_record_is_delivered_whatever_its_headers_and_foreign_key_are(connected: Settings) -> None:
+def test_a_record_with_any_headers_and_foreign_key_is_delivered(connected: Settings) -> None:
     odd: list[Headers] = [
         [(b"empty", None)],
         [(b"twice", b"1"), (b"twice", b"x")],
@@ -472,7 +472,7 @@ create index wide on serving.customer_behavior (too_wide(segment)) where segment
 """
 
 
-def test_what_postgresql_refuses_is_a_dead_letter_and_all_else_is_delivered(connected: Settings) -> None:
+def test_a_record_that_postgresql_rejects_is_a_dead_letter_and_others_are_delivered(connected: Settings) -> None:
     with psycopg.connect(connected.conninfo(), autocommit=True) as db:
         db.execute(_CONSTRAINTS)
     refusals = {"no room": "23514", "alone": "23505", "divided": "22012", "too wide": "54000"}

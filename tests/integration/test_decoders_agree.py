@@ -34,7 +34,7 @@ def test_all_decoders_agree_on_the_values_that_are_known_to_be_odd(connect: Conv
     assert_agreed(connect, [value for _, value in VALUES])
 
 
-def test_all_decoders_agree_on_whatever_is_nearly_json(connect: Converter) -> None:
+def test_all_decoders_agree_on_values_that_are_nearly_json(connect: Converter) -> None:
     assert_agreed(connect, list(odd_objects("integration", GOOD, FIELDS, 3_000)))
 
 

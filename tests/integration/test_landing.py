@@ -229,7 +229,7 @@ def landed_rows(settings: Settings, topic_id: object) -> int:
     return row[0]
 
 
-def test_a_recreated_topic_stops_loudly_and_goes_on_after_the_gap_is_accepted(fresh: Settings) -> None:
+def test_a_recreated_topic_stops_with_an_error_and_resumes_once_the_gap_is_accepted(fresh: Settings) -> None:
     admin = clients.admin(fresh)
     old_id = topic_ids(admin, [TOPIC])[TOPIC]
     with landing(fresh) as lander:

@@ -45,7 +45,7 @@ def events_landed(settings: Settings) -> int:
 
 
 @pytest.mark.parametrize("lander_lives", [True, False])
-def test_records_at_offsets_that_the_broker_lost_land_beside_those_it_lost(
+def test_records_at_reused_offsets_land_beside_those_that_the_broker_lost(
     fresh: Settings, server_control: ServerControl, lander_lives: bool
 ) -> None:
     send(fresh, 0, LANDED)
@@ -95,7 +95,7 @@ def wait_for_ledger(
     return book, running
 
 
-def test_inputs_at_offsets_that_the_broker_lost_are_processed_beside_those_it_lost(
+def test_inputs_at_reused_offsets_are_processed_beside_those_that_the_broker_lost(
     fresh: Settings, server_control: ServerControl
 ) -> None:
     with slot(fresh) as first:

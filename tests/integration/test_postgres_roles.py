@@ -141,7 +141,7 @@ def killed_after(statements: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         yield
 
 
-def test_a_home_from_before_there_were_roles_opens_whatever_was_killed_on_the_way(
+def test_a_home_from_before_roles_opens_even_if_its_migration_is_killed_at_any_step(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_former_home(settings)

@@ -165,7 +165,7 @@ def recreate_topic(settings: Settings, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PINNED if name != Numbering.name])
-def test_bad_input_becomes_dead_letters_with_its_reason_and_the_rest_goes_on(fresh: Settings, name: str) -> None:
+def test_bad_input_becomes_dead_letters_with_a_reason_and_the_rest_is_processed(fresh: Settings, name: str) -> None:
     processor = PINNED[name]()
     changelog.create(clients.admin(fresh), name, processor.inputs)
     refused = [case for case in CASES if case.refused_as]
@@ -211,7 +211,9 @@ def test_a_record_that_a_processor_cannot_take_is_refused_alone(fresh: Settings)
     )
 
 
-def test_a_broker_that_dies_under_a_slot_costs_nothing(fresh: Settings, server_control: ServerControl) -> None:
+def test_a_broker_crash_under_a_running_slot_loses_and_repeats_nothing(
+    fresh: Settings, server_control: ServerControl
+) -> None:
     count = feed(fresh, 500)
     with slot(fresh):
         wait_for_inputs(fresh, count)

@@ -17,7 +17,7 @@ from tests.integration.test_processing import feed
 STATE = changelog.changelog_topic(Numbering.name, "orders").name
 
 
-def test_a_processor_goes_on_when_its_input_gets_more_partitions(fresh: Settings) -> None:
+def test_a_processor_continues_when_its_input_gets_more_partitions(fresh: Settings) -> None:
     admin, before = clients.admin(fresh), TOPICS["orders"].partitions
     count = feed(fresh, 200)
     with slot(fresh) as running:

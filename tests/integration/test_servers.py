@@ -34,7 +34,7 @@ def test_recreated_topics_have_new_ids(servers: Settings, fresh: Settings) -> No
 
 
 @pytest.mark.parametrize("clients_time", [-1, -6_795_364_578_871, 1, 32_503_680_000_000])
-def test_records_bear_the_brokers_time_whatever_their_clients_say(fresh: Settings, clients_time: int) -> None:
+def test_records_have_the_brokers_time_and_not_their_clients(fresh: Settings, clients_time: int) -> None:
     client, topic = admin(fresh), TOPICS["orders"]
     kept = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[kept])
@@ -66,7 +66,7 @@ def test_killed_servers_come_back_with_what_they_held(fresh: Settings, server_co
     assert topic_ids(admin(fresh), ["orders"])
 
 
-def test_a_stopped_server_stays_away_until_it_is_started(fresh: Settings, server_control: ServerControl) -> None:
+def test_a_stopped_server_stays_down_until_it_is_started(fresh: Settings, server_control: ServerControl) -> None:
     from headrace.stack.postgres import server_answers
 
     server_control.stop("postgres")

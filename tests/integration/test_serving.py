@@ -112,7 +112,7 @@ def test_an_answer_is_exact_as_json_csv_and_arrow(settings: Settings) -> None:
     talk(settings, check)
 
 
-def test_what_python_and_arrow_cannot_hold_is_answered_all_the_same(settings: Settings) -> None:
+def test_values_that_python_or_arrow_cannot_hold_are_answered_too(settings: Settings) -> None:
     async def check(client: httpx.AsyncClient) -> None:
         for expression, text in (
             ("interval '1000000000 days'", "1000000000 days"),
@@ -136,7 +136,7 @@ def test_what_python_and_arrow_cannot_hold_is_answered_all_the_same(settings: Se
     talk(settings, check)
 
 
-def test_rows_beyond_the_limit_are_left_out_and_that_is_said(settings: Settings) -> None:
+def test_rows_beyond_the_limit_are_left_out_and_the_answer_reports_it(settings: Settings) -> None:
     async def check(client: httpx.AsyncClient) -> None:
         for form in ("json", "csv", "arrow"):
             answer = await client.post(f"/api/sql?format={form}&rows=10", content="from range(5000)")
@@ -243,7 +243,7 @@ def test_an_answering_process_can_read_nothing_of_the_stack_but_the_file(setting
     assert (run.stdout, run.returncode) == ("[(2,)]\n", 0), run.stderr
 
 
-def test_a_question_that_runs_away_is_stopped_and_the_next_one_is_answered(settings: Settings) -> None:
+def test_a_runaway_query_is_stopped_and_the_next_one_is_answered(settings: Settings) -> None:
     async def check(client: httpx.AsyncClient) -> None:
         for statement, kind in ((ENDLESS, "time"), (TOO_LARGE, "memory")):
             first, second = await asyncio.gather(
@@ -256,7 +256,7 @@ def test_a_question_that_runs_away_is_stopped_and_the_next_one_is_answered(setti
     talk(settings, check)
 
 
-def test_without_the_token_or_by_another_name_nothing_is_told(settings: Settings) -> None:
+def test_without_the_token_or_by_another_host_name_nothing_is_answered(settings: Settings) -> None:
     async def check(client: httpx.AsyncClient) -> None:
         for authorization in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}"):
             for method, path in (

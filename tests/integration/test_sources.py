@@ -238,7 +238,7 @@ def test_simulate_prints_its_counts(fresh: Settings) -> None:
     assert json.loads(done.stdout) == {"input": 200, "accepted": 200, "rejected": 0, "ignored": 0}
 
 
-def test_a_missing_topic_and_a_missing_broker_are_said_in_one_sentence(fresh: Settings) -> None:
+def test_a_missing_topic_and_a_missing_broker_are_reported_in_one_sentence(fresh: Settings) -> None:
     client = admin(fresh)
     for future in client.delete_topics(["web_logs.dlq"], operation_timeout=20).values():
         future.result()

@@ -115,7 +115,7 @@ def test_a_missing_java_is_one_sentence_on_the_command_line(new_stack: Callable[
     assert "Traceback" not in run.stderr
 
 
-def test_doctor_names_what_does_not_do(new_stack: Callable[..., Settings]) -> None:
+def test_doctor_names_the_failed_checks(new_stack: Callable[..., Settings]) -> None:
     settings = new_stack()
     assert headrace(settings, "doctor").returncode == 0
     with socket.create_server((HOST, settings.port("dagster"))):
@@ -141,7 +141,7 @@ def test_down_clears_up_after_a_killed_supervisor(new_stack: Callable[..., Setti
     assert not processes_of(settings)
 
 
-def test_up_after_a_killed_supervisor_starts_anew_with_the_data(new_stack: Callable[..., Settings]) -> None:
+def test_up_after_a_killed_supervisor_starts_again_with_the_data(new_stack: Callable[..., Settings]) -> None:
     settings = new_stack()
     stack.up(settings, parts=SERVERS)
     ids = topic_ids(admin(settings), TOPICS)

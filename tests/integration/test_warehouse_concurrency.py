@@ -136,7 +136,7 @@ def test_a_writer_without_the_lock_cannot_commit_beside_another(fresh: Settings)
         assert build(other, "core.orders", full=True).rows == ORDERS_PER_FLUSH
 
 
-def test_a_build_that_loses_postgresql_between_steps_goes_on(fresh: Settings) -> None:
+def test_a_build_that_loses_postgresql_between_steps_continues(fresh: Settings) -> None:
     land(Landing(fresh), 0)
     with Lake.open(fresh) as lake:
         register(lake, "orders")
@@ -200,7 +200,7 @@ def test_the_published_file_is_one_snapshot_and_readers_of_the_old_one_continue(
     assert [path.name for path in fresh.root.glob("*warehouse*")] == ["warehouse.duckdb"]
 
 
-def test_nobody_asks_a_warehouse_that_was_never_built(fresh: Settings) -> None:
+def test_a_query_before_the_first_build_is_an_error_that_names_the_command(fresh: Settings) -> None:
     from contracts.errors import Terminal
 
     with pytest.raises(Terminal, match="headrace build"):

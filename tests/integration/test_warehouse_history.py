@@ -225,7 +225,7 @@ def snapshots_of_mart(settings: Settings) -> list[int]:
         return [each.id for each in snapshots(lake, 99, "marts.sales_daily")]
 
 
-def test_raw_tables_and_unknown_ones_are_no_matter_of_a_rollback(fresh: Settings) -> None:
+def test_raw_and_unknown_tables_are_not_part_of_a_rollback(fresh: Settings) -> None:
     Landing(fresh).land("orders", [order("1", ("A", 1, "2.50"))])
     build_from(fresh, "orders")
     for name in ("raw.orders", "marts.nothing"):

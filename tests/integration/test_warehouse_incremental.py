@@ -248,7 +248,7 @@ def test_a_late_order_changes_exactly_its_rows(fresh: Settings) -> None:
     assert changes["marts.product_trends"] == (0, 6, 0)  # its day and those whose weeks reach back to it
 
 
-def test_what_a_change_touches_is_told_once_however_many_rows_changed(fresh: Settings) -> None:
+def test_a_changed_group_is_found_once_for_any_number_of_changed_rows(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("first", ("A", 1, "2.00"), time=at(days=0))])
     build_from(fresh, "orders")
@@ -263,7 +263,7 @@ def test_what_a_change_touches_is_told_once_however_many_rows_changed(fresh: Set
         assert lake.value("select count(*) from scope") == 3, "duplicate rows multiply in joins"
 
 
-def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fresh: Settings) -> None:
+def test_the_last_changes_are_cached_for_readers_unless_more_has_changed(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("first", ("A", 1, "2.00"), time=at(days=0))])
     build_from(fresh, "orders")
@@ -298,7 +298,7 @@ def test_what_changed_last_is_at_hand_for_its_readers_unless_more_has_changed(fr
         assert lake.kept_changes == {}
 
 
-def test_rows_that_were_removed_are_never_told_as_added(fresh: Settings) -> None:
+def test_removed_rows_are_never_reported_as_added(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "2.00")), order("2", ("B", 1, "2.00"))])
     build_from(fresh, "orders")
@@ -312,7 +312,7 @@ def test_rows_that_were_removed_are_never_told_as_added(fresh: Settings) -> None
         assert lake.connection.execute(f"select order_id, revenue from {added}").fetchall() == [("1", Decimal(14))]
 
 
-def test_the_catalog_tells_how_many_rows_tables_have(fresh: Settings) -> None:
+def test_the_catalog_has_the_row_counts_of_tables(fresh: Settings) -> None:
     landing = Landing(fresh)
     with Lake.open(fresh) as lake:
         for number in range(5):
@@ -359,7 +359,7 @@ def test_how_late_a_topic_is_adds_up_over_its_minutes(fresh: Settings) -> None:
     )
 
 
-def test_the_order_database_is_believed_over_the_log(fresh: Settings) -> None:
+def test_the_order_database_takes_precedence_over_the_log(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "2.00"), ("B", 1, "1.00"), channel="web")])
     build_from(fresh, "orders")
@@ -410,7 +410,7 @@ def test_unverified_purchases_are_kept_and_are_in_no_marts_revenue(fresh: Settin
     assert rows(fresh, "select sum(orders), sum(monetary_value)::integer from core.customer_features") == [(2, 8)]
 
 
-def test_a_signed_purchase_brings_in_its_signed_total_however_its_cart_was_stuffed(fresh: Settings) -> None:
+def test_a_signed_purchase_counts_its_signed_total_for_any_content_of_its_cart(fresh: Settings) -> None:
     signed: dict[str, Any] = {"channel": "web", "verified": True, "customer_id": "C1"}
     landing = Landing(fresh)
     landing.land(
@@ -485,7 +485,7 @@ def test_a_sale_is_in_the_windows_of_the_next_28_days_of_its_product_and_no_othe
     assert rows(fresh, trend) == [(6, 6, None), (7, 7, 1), (1, 8, 25), (2, 9, 1), (3, 4, 1), (1, 1, None)]
 
 
-def test_a_deleted_post_leaves_nothing_but_that_it_was_there(fresh: Settings) -> None:
+def test_only_the_existence_of_a_deleted_post_is_kept(fresh: Settings) -> None:
     landing = Landing(fresh)
     landing.land("social_media", [post("p1"), post("p2"), post("p3", time=at(days=1))])
     build_from(fresh, "social_media")

@@ -34,7 +34,7 @@ def score(customer: str, probability: float, *, time: datetime, scored: datetime
     )
 
 
-def test_scores_are_held_against_the_orders_that_followed(fresh: Settings) -> None:
+def test_scores_are_compared_with_the_orders_that_followed(fresh: Settings) -> None:
     chance = random.Random(7)
     orders, scores, known = [], [], []
     for number in range(300):
@@ -103,7 +103,7 @@ def test_a_late_order_turns_its_customers_scores_into_hits(fresh: Settings) -> N
     assert run(fresh, outcome).rows == [(1, Decimal("0.5625"))]
 
 
-def test_the_sentiment_of_feedback_is_held_against_labels_and_stars(fresh: Settings) -> None:
+def test_the_sentiment_of_feedback_is_compared_with_labels_and_stars(fresh: Settings) -> None:
     prepare(fresh, STAGING)
     landing = Landing(fresh)
     judged = [

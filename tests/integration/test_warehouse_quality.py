@@ -54,9 +54,7 @@ def test_a_row_that_breaks_a_rule_is_in_quarantine_until_it_is_corrected(fresh: 
     assert rows(fresh, "select count(*), count(distinct order_id) from core.order_lines") == [(2, 2)]
 
 
-def test_a_build_that_would_break_a_requirement_is_undone_and_says_so(
-    fresh: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_that_fails_an_audit_is_undone_and_reports_it(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "2.00"))])
     build_from(fresh, "orders")

@@ -76,7 +76,7 @@ def test_a_pivot_by_what_the_data_holds_is_answered(fresh: Settings, command: ty
         ("select 'x'::integer", "Could not convert string 'x'"),
     ],
 )
-def test_what_is_wrong_is_one_clear_message(
+def test_an_invalid_statement_is_one_clear_message(
     fresh: Settings, command: typer.Typer, statement: str, message: str
 ) -> None:
     build_from(fresh, "orders")

@@ -107,7 +107,7 @@ def test_an_event_in_two_partitions_is_taken_whichever_was_delivered_last(stagin
             assert (account.rows, account.missing, account.unexpected, account.pending) == (1, 0, 0, 0)
 
 
-def test_the_account_counts_what_is_missing_stale_and_on_its_way(staging: Settings) -> None:
+def test_the_reconciliation_counts_missing_stale_and_pending_rows(staging: Settings) -> None:
     landing = Landing(staging)
     topic = landing.topic_id(STAGING.topic)
     landing.land(STAGING.topic, [sentiment(1), sentiment(2), sentiment(2, label="neutral"), sentiment(3)])
@@ -125,7 +125,7 @@ def test_the_account_counts_what_is_missing_stale_and_on_its_way(staging: Settin
         assert (account.rows, account.missing, account.unexpected, account.pending) == (5, 0, 1, 4)
 
 
-def test_what_connect_rejected_or_set_apart_is_counted_so_and_not_missing(staging: Settings) -> None:
+def test_records_that_connect_rejected_or_set_apart_are_not_counted_as_missing(staging: Settings) -> None:
     landing = Landing(staging)
     topic = landing.topic_id(STAGING.topic)
     events = [sentiment(1), sentiment(1, label="neutral"), *(sentiment(number) for number in range(2, 6))]
@@ -149,7 +149,7 @@ def test_what_connect_rejected_or_set_apart_is_counted_so_and_not_missing(stagin
         assert (account.missing, account.rejected) == (2, 2)
 
 
-def test_a_dead_letter_that_landed_says_what_connect_rejected(staging: Settings) -> None:
+def test_a_landed_dead_letter_names_the_record_that_connect_rejected(staging: Settings) -> None:
     landing = Landing(staging)
     ours = {CONNECT_CONNECTOR: STAGING.connector, CONNECT_PARTITION: "3", CONNECT_OFFSET: "7"}
     for headers in (

@@ -96,7 +96,7 @@ def test_a_page_of_another_origin_does_and_reads_nothing(
     assert not [name for name in assets(attacked) if name.startswith("attack")]
 
 
-def test_a_name_that_is_made_to_mean_this_machine_gets_nothing(attacked: Settings, victim: BrowserContext) -> None:
+def test_a_host_name_rebound_to_this_machine_gets_nothing(attacked: Settings, victim: BrowserContext) -> None:
     page = victim.new_page()
     ports = [port for port, _ in guarded_ports(attacked).values()] + [attacked.port("feedback")]
     for port in ports:
@@ -106,7 +106,7 @@ def test_a_name_that_is_made_to_mean_this_machine_gets_nothing(attacked: Setting
         assert "<script" not in answer.text()
 
 
-def test_a_link_elsewhere_opens_the_page_for_who_is_logged_in(
+def test_a_link_on_another_site_opens_the_page_in_a_logged_in_browser(
     attacked: Settings, elsewhere: int, victim: BrowserContext, tmp_path: Path
 ) -> None:
     page = victim.new_page()

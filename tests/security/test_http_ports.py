@@ -33,21 +33,21 @@ def assets(settings: Settings) -> set[str]:
         return {key.to_user_string() for key in instance.all_asset_keys()}
 
 
-def test_without_a_token_every_port_refuses_and_with_it_answers(attacked: Settings) -> None:
+def test_every_port_rejects_requests_without_the_token_and_answers_with_it(attacked: Settings) -> None:
     for name, (port, bearer) in guarded_ports(attacked).items():
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic aGVhZHJhY2U6"}, {"cookie": "a=b"}):
             assert ask(port, headers=headers).status_code == 401, (name, headers)
         assert ask(port, headers=bearer).status_code == 200, name
 
 
-def test_by_another_name_every_port_refuses_even_with_the_token(attacked: Settings) -> None:
+def test_every_port_rejects_another_host_name_even_with_the_token(attacked: Settings) -> None:
     ports = guarded_ports(attacked) | {"feedback": (attacked.port("feedback"), {})}
     for name, (port, bearer) in ports.items():
         for host in (REBOUND, f"{REBOUND}:{port}", "169.254.169.254", ""):
             assert ask(port, headers=bearer | {"host": host}).status_code == 400, (name, host)
 
 
-def test_from_another_origin_every_port_refuses_even_with_the_token(attacked: Settings) -> None:
+def test_every_port_rejects_another_origin_even_with_the_token(attacked: Settings) -> None:
     for name, (port, bearer) in guarded_ports(attacked).items():
         for origin in FOREIGN:
             assert ask(port, headers=bearer | {"origin": origin}).status_code == 403, (name, origin)
@@ -58,7 +58,7 @@ def test_from_another_origin_every_port_refuses_even_with_the_token(attacked: Se
         assert answer.status_code == 403
 
 
-def test_dagster_does_nothing_by_get_by_another_type_or_without_the_token(attacked: Settings) -> None:
+def test_dagster_executes_nothing_by_get_by_another_type_or_without_the_token(attacked: Settings) -> None:
     port, bearer = attacked.port("dagster"), authorization(attacked, DAGSTER_TOKEN)
     query = MUTATION.format(name="attack")
     for headers in ({}, bearer):

@@ -125,7 +125,7 @@ def test_no_role_reaches_beyond_its_databases(connect_worker: Settings, attack: 
 
 
 @pytest.mark.parametrize("role", [role.name for role in ROLES if role.database == "stack" and not role.owns])
-def test_a_program_makes_no_tables_where_others_look(connect_worker: Settings, role: str) -> None:
+def test_a_program_cannot_create_tables_in_shared_schemas(connect_worker: Settings, role: str) -> None:
     with psycopg.connect(connect_worker.conninfo(role=role)) as db:  # pyright: ignore[reportArgumentType]  a name
         for schema in ("public", "landing"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -155,7 +155,7 @@ def port(settings: Settings) -> str:
     return str(conninfo_to_dict(settings.conninfo())["port"])
 
 
-def test_another_account_gets_in_by_no_role(servers: Settings) -> None:
+def test_another_account_cannot_log_in_as_any_role(servers: Settings) -> None:
     program = (
         "import sys, psycopg\n"
         "for role in sys.argv[2:]:\n"
@@ -170,14 +170,14 @@ def test_another_account_gets_in_by_no_role(servers: Settings) -> None:
     assert (read.returncode, read.stdout) == (1, "")
 
 
-def test_nobody_copies_the_server_by_a_connection_of_a_standby(servers: Settings) -> None:
+def test_no_account_can_copy_the_server_over_a_replication_connection(servers: Settings) -> None:
     for role in (ADMIN, "headrace_capture"):
         conninfo = as_superuser(servers) if role == ADMIN else servers.conninfo("postgres", "headrace_capture")
         with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry for replication"):
             psycopg.connect(f"{conninfo} replication=true")
 
 
-def test_nobody_is_let_in_without_a_password_or_from_elsewhere(servers: Settings) -> None:
+def test_no_login_succeeds_without_a_password_or_from_another_machine(servers: Settings) -> None:
     with psycopg.connect(as_superuser(servers)) as db:
         rules = db.execute("select type, address, auth_method from pg_hba_file_rules").fetchall()
         sockets = db.execute("select current_setting('unix_socket_directories')").fetchone()

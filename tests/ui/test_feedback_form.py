@@ -83,7 +83,7 @@ def scrolls_sideways(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
-def test_a_person_fills_it_in_and_is_told_that_it_was_received(form: Form, browser: Browser, tmp_path: Path) -> None:
+def test_a_submitted_form_is_stored_and_confirmed(form: Form, browser: Browser, tmp_path: Path) -> None:
     problems = list[str]()
     with opened(browser, DESK) as context:
         page = context.new_page()
@@ -152,7 +152,7 @@ def test_every_field_has_a_label_and_the_keyboard_is_enough(form: Form, browser:
     assert [event.rating for event in form.broker.events] == [2]
 
 
-def test_nothing_written_is_lost_when_it_cannot_be_taken(form: Form, browser: Browser, tmp_path: Path) -> None:
+def test_the_form_keeps_its_text_when_it_cannot_be_stored(form: Form, browser: Browser, tmp_path: Path) -> None:
     with opened(browser, PHONE) as context:
         page = context.new_page()
         page.goto(form.address)

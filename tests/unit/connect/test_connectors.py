@@ -121,7 +121,7 @@ def restarts(back_off: BackOff, failed: bool, start: float, seconds: int) -> lis
     return [start + second for second in range(seconds) if back_off.is_due(failed, start + second)]
 
 
-def test_a_connector_that_goes_on_failing_is_restarted_ever_more_seldom() -> None:
+def test_a_connector_that_keeps_failing_is_restarted_less_and_less_often() -> None:
     times = restarts(BackOff(), True, 0, 400)
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert times[0] == 1
@@ -129,7 +129,7 @@ def test_a_connector_that_goes_on_failing_is_restarted_ever_more_seldom() -> Non
     assert set(pauses[5:]) == {LAST_DELAY_SECONDS}
 
 
-def test_one_that_has_run_for_a_while_is_restarted_soon_again() -> None:
+def test_a_connector_that_ran_for_a_while_is_restarted_soon() -> None:
     back_off = BackOff()
     last = restarts(back_off, True, 0, 100)[-1]
     assert restarts(back_off, False, 100, int(STEADY_SECONDS) + 1) == []

@@ -26,7 +26,7 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
     assert decode(Order, case.value).kind == "order"
 
 
-def test_what_a_line_has_too_much_does_not_count() -> None:
+def test_unknown_and_duplicate_keys_of_a_line_do_not_count() -> None:
     names = ("a key given twice in a line: the last counts", "an unknown field in a line")
     for case in (case for case in CASES if case.name in names):
         assert [line.quantity for line in decode(Order, case.value).lines][:1] == [6]
@@ -40,7 +40,7 @@ def test_the_reason_never_quotes_the_payload() -> None:
         assert secret.decode() not in str(refused.value)
 
 
-def test_a_word_for_nothing_names_no_customer() -> None:
+def test_a_placeholder_names_no_customer() -> None:
     def buyer(word: str) -> str | None:
         return decode(Order, orjson.dumps({**VALID, "customer_id": word})).customer_id
 

@@ -30,7 +30,7 @@ def test_every_event_topic_has_its_dead_letter_topic() -> None:
         assert TOPICS[topic.dead_letter].is_dead_letter
 
 
-def test_a_derived_id_is_an_identifier_whatever_it_is_derived_from() -> None:
+def test_an_id_derived_from_any_value_is_an_identifier() -> None:
     assert derived_id("web", "536365") == "web-536365"
     longest = [derived_id("web", "o" * 255 + last) for last in "ab"]
     assert len(set(longest)) == 2

@@ -78,7 +78,7 @@ def letter(
         ({"odd": ""}, "?", "?", "?/?/?"),
     ],
 )
-def test_letters_say_who_refused_them_why_and_where_they_stood(
+def test_letters_name_the_rejecting_stage_the_reason_and_the_origin(
     named: dict[str, str], stage: str, reason: str, origin: str
 ) -> None:
     found = letter(b"x", named)
@@ -86,13 +86,13 @@ def test_letters_say_who_refused_them_why_and_where_they_stood(
     assert (found.place, found.at, found.size) == ("orders.dlq/0/17", AT, 1)
 
 
-def test_what_connect_quotes_of_the_payload_is_no_part_of_the_reason() -> None:
+def test_the_reason_leaves_out_payload_that_connect_quotes() -> None:
     found = letter(b"x", BY_CONNECT)
     assert "secret" not in found.reason
     assert found.detail == "Unrecognized token 'a secret'"
 
 
-def test_what_the_contract_takes_now_may_be_replayed() -> None:
+def test_a_letter_that_is_valid_by_the_current_contract_may_be_replayed() -> None:
     valid = [case.value for case in CASES if case.refused_as is None]
     assert len(valid) > 18
     assert [refusal(letter(value)) for value in valid] == [None] * len(valid)
@@ -108,7 +108,7 @@ def test_what_the_contract_takes_now_may_be_replayed() -> None:
         (letter(b"{}", key=None, topic="customers"), "no key"),
     ],
 )
-def test_what_would_be_refused_again_or_is_not_whole_is_left(refused: Letter, why: str) -> None:
+def test_a_letter_that_would_be_rejected_again_or_is_cut_is_not_replayed(refused: Letter, why: str) -> None:
     found = refusal(refused)
     assert found is not None
     assert found.startswith(why)
@@ -149,13 +149,13 @@ def test_letters_are_chosen_by_reason_stage_time_and_offset() -> None:
     assert not any(criteria.accept(found) for criteria in left)
 
 
-def test_what_is_shown_cannot_steer_the_terminal() -> None:
+def test_shown_letters_cannot_control_the_terminal() -> None:
     assert printable("a\x1b[31mred\x07\r\nü") == "a\\x1b[31mred\\x07\\r\nü"
     assert cell("[/bold] closes nothing") == r"\[/bold] closes nothing"
 
 
 @pytest.mark.parametrize("milliseconds", [-(2**63), -1, 2**63 - 1])
-def test_a_letter_is_shown_whatever_time_its_record_bears(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
+def test_a_letter_with_any_record_time_is_shown(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
     monkeypatch.setattr(Stored, "timestamp", lambda _: (1, milliseconds))
     letter = letter_of("orders", Stored(b"x", None, {}))  # pyright: ignore[reportArgumentType]
     assert letter.at.year in (1970, 9999)

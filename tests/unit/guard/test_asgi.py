@@ -69,7 +69,7 @@ def test_a_session_is_not_opened_by_anything_else(body: str, headers: dict[str, 
     assert "t" * 43 not in answer.text
 
 
-def test_the_page_to_log_in_leads_to_no_other_site_whatever_its_path() -> None:
+def test_the_login_page_leads_to_no_other_site_for_any_path() -> None:
     page = client().get("//evil.example/", headers={"accept": "text/html"})
     assert page.status_code == 401
     # `//evil.example/` alone would be an address of that site.

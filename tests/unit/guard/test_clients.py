@@ -30,13 +30,13 @@ def test_a_client_is_the_last_address_that_no_trusted_proxy_has(peer: str, forwa
     assert client(peer, forwarded, PROXIES) == found
 
 
-def test_nobody_is_a_proxy_unless_named_and_a_wrong_name_is_one_sentence() -> None:
+def test_only_configured_proxies_are_trusted_and_a_wrong_one_is_one_sentence() -> None:
     assert client("127.0.0.1", ["203.0.113.5"], trusted("")) == "127.0.0.1"
     with pytest.raises(Terminal, match=r"proxy\.example"):
         trusted("proxy.example")
 
 
 @given(st.text(), st.lists(st.text()))
-def test_what_is_remembered_of_a_client_is_short(peer: str, forwarded: list[str]) -> None:
+def test_the_stored_name_of_a_client_is_short(peer: str, forwarded: list[str]) -> None:
     assert len(client(peer, forwarded, PROXIES)) <= 60
     assert len(client("127.0.0.1", forwarded, PROXIES)) <= 60

@@ -60,7 +60,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("sent", [b"", HALF, b"GET"], ids=["nothing", "half a header", "a word"])
-def test_connections_that_wait_do_not_keep_the_next_client_out(port: int, sent: bytes) -> None:
+def test_waiting_connections_do_not_block_the_next_client(port: int, sent: bytes) -> None:
     with ExitStack() as stack:
         for source in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
             hold(stack, port, 60, sent, source)

@@ -23,7 +23,7 @@ from guard.tokens import stored_token
     ],
 )
 @pytest.mark.parametrize("path", ["/graphql", "/graphql/"])
-def test_graphql_is_posted_and_stands_in_no_address(
+def test_graphql_is_sent_by_post_and_never_in_a_url(
     tmp_path: Path, path: str, method: str, query: str, status: int | None
 ) -> None:
     settings = Settings(home=tmp_path)

@@ -23,7 +23,7 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def test_clients_that_send_a_byte_now_and_then_do_not_keep_the_next_one_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_that_send_slowly_do_not_block_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wsgi, "REQUEST_SECONDS", 1.0)
     monkeypatch.setattr(wsgi, "MOST_CONNECTIONS", 4)
     wsgi.serve(_app, HOST, port := _free_port(), Door())

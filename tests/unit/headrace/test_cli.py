@@ -59,7 +59,7 @@ def test_every_command_is_summed_up_in_a_line_of_its_groups_help(group: str, wid
         ["dlq", "replay", "orders"],
     ],
 )
-def test_commands_carry_the_words_of_the_field(command: list[str]) -> None:
+def test_commands_have_the_terms_of_the_field(command: list[str]) -> None:
     assert CliRunner().invoke(cli.build_app(), [*command, "--help"]).exit_code == 0
 
 
@@ -78,7 +78,7 @@ def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(("sources", "printed"), [("access-log", False), ("weather,feedback", True)])
-def test_the_forms_address_is_told_where_there_is_one(
+def test_the_address_of_the_form_is_printed_where_there_is_one(
     sources: str, printed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(sources=sources, port_base=30_000)
@@ -152,7 +152,7 @@ def test_an_error_raised_on_purpose_is_one_sentence_and_exit_1(monkeypatch: pyte
     assert raised.value.code == "It broke. Mend it."  # which the interpreter prints, and exits with 1
 
 
-def test_an_error_that_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["headrace"])
     monkeypatch.setattr(cli, "build_app", lambda: app_that_raises(ValueError("what?")))
     with pytest.raises(ValueError, match="what"):

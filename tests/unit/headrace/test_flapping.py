@@ -38,7 +38,7 @@ def test_a_program_that_ended_now_and_then_is_not(tmp_path: Path, lines: list[tu
     assert flapping(supervised(tmp_path, *lines), NOW) == {}
 
 
-def test_why_is_the_last_line_that_is_no_message_of_a_start(tmp_path: Path) -> None:
+def test_the_reason_is_the_last_line_that_is_no_startup_message(tmp_path: Path) -> None:
     settings = supervised(tmp_path)
     assert last_words(settings, "lander-0") == "it wrote nothing."
     (settings.logs / "lander-0.log").write_text(

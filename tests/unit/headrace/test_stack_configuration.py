@@ -65,7 +65,7 @@ def test_the_supervisor_of_a_deep_home_listens_at_a_path_that_is_short_enough(tm
     assert control_socket(deep) != control_socket(deep.model_copy(update={"home": tmp_path / ("c" * 130)}))
 
 
-def test_a_socket_that_nobody_listens_at_is_no_supervisor(tmp_path: Path) -> None:
+def test_a_socket_without_a_listener_is_no_supervisor(tmp_path: Path) -> None:
     stale = Settings(home=tmp_path / "h")
     assert not Supervisor(stale).answers()
     control_socket(stale).parent.mkdir(parents=True)

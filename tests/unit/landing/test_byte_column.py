@@ -9,7 +9,7 @@ ITEMS = st.lists(st.none() | st.binary(max_size=5), max_size=20)
 
 
 @given(ITEMS, st.sampled_from([b"", b"\n"]))
-def test_every_string_comes_out_as_it_went_in(items: list[bytes | None], separator: bytes) -> None:
+def test_every_string_is_unpacked_as_it_was_packed(items: list[bytes | None], separator: bytes) -> None:
     column = ByteColumn.of(items, separator)
     assert column.all() == items
     assert column.is_null.tolist() == [item is None for item in items]

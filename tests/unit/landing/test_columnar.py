@@ -46,7 +46,7 @@ def by_column(contract: type[Event], values: list[bytes]) -> list[dict[str, Any]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_both_decoders_agree_on_a_record_in_good_company(case: Case) -> None:
+def test_both_decoders_agree_on_a_record_among_valid_ones(case: Case) -> None:
     values = [valid_order(1), case.value, valid_order(2)]
     assert by_column(Order, values) == [strictly(Order, value) for value in values]
 
@@ -110,7 +110,7 @@ _ANYTHING = st.recursive(
 
 
 @given(name=st.sampled_from([*VALID, "unknown"]), value=_ANYTHING, twice=st.booleans(), ascii_only=st.booleans())
-def test_both_decoders_agree_whatever_stands_in_a_field(name: str, value: Any, twice: bool, ascii_only: bool) -> None:
+def test_both_decoders_agree_on_any_value_of_a_field(name: str, value: Any, twice: bool, ascii_only: bool) -> None:
     import json
 
     text = json.dumps({**VALID, name: value}, ensure_ascii=ascii_only)

@@ -68,7 +68,7 @@ def test_a_dead_letter_that_columns_cannot_hold_lands_with_its_bytes(monkeypatch
     assert tables.landed.select("_value", "_key").rows() == [(b"a", b"k"), (b"b", None), (b"c", b"k")]
 
 
-def test_want_of_memory_is_no_verdict_on_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lack_of_memory_does_not_reject_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def raising(*_: object) -> Decoded:
         raise MemoryError
 

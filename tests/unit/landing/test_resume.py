@@ -12,7 +12,7 @@ from streaming.landing.positions import Position
 TOPIC_ID = UUID(int=1)
 
 
-def test_what_another_lander_commits_meanwhile_is_not_taken_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_another_lander_commits_meanwhile_do_not_count_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = iter([10, 15])  # five records came after the bounds were read, and have landed before the position is
     held_against: list[tuple[int, int]] = []
 

@@ -33,7 +33,7 @@ def simulated() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.fl
     return x, t_x, t, comes
 
 
-def test_parameters_are_recovered_and_what_is_said_comes_true() -> None:
+def test_parameters_are_recovered_and_predictions_are_calibrated() -> None:
     x, t_x, t, comes = simulated()
     fitted = bgnbd.fit(x, t_x, t)
     assert fitted.r == pytest.approx(CDNOW.r, rel=0.1)

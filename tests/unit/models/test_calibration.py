@@ -6,7 +6,7 @@ from models.calibration import temperature, tempered
 from models.metrics import error_if_calibrated, expected_calibration_error
 
 
-def test_what_is_too_sure_becomes_calibrated_without_changing_the_ranking() -> None:
+def test_overconfident_scores_become_calibrated_without_changing_the_ranking() -> None:
     random = np.random.default_rng(2)
     logits = random.normal(0, 1.5, 20_000)
     labels = (random.random(20_000) < 1 / (1 + np.exp(-logits))).astype(np.int64)
@@ -20,7 +20,7 @@ def test_what_is_too_sure_becomes_calibrated_without_changing_the_ranking() -> N
     assert np.allclose(calmer.sum(axis=1), 1.0)
 
 
-def test_chance_alone_makes_an_error_that_falls_with_the_root_of_the_rows() -> None:
+def test_the_calibration_error_of_chance_falls_with_the_square_root_of_the_rows() -> None:
     random = np.random.default_rng(3)
     few, many = (random.uniform(0.05, 0.6, size) for size in (1_000, 16_000))
     found = [error_if_calibrated(np.column_stack([1 - predicted, predicted]), 1) for predicted in (few, many)]

@@ -134,7 +134,7 @@ def test_sound_challengers_meet_no_objection() -> None:
         ({}, {"evaluation": Span(START, START + 31 * DAY, 1)}, None, None, "stale data: its window ends 2026-03-31"),
     ],
 )
-def test_what_cannot_be_judged_fairly_is_refused_with_the_reason(
+def test_an_unfair_comparison_is_rejected_with_the_reason(
     changes: dict[str, Any],
     champion: dict[str, Any] | None,
     judged: Outcomes | None,

@@ -80,7 +80,7 @@ def test_a_new_champion_replaces_the_old_one_and_a_rollback_brings_it_back(
     assert scorer.current() == "behavior-1 [1]"
 
 
-def test_the_scorer_stays_when_the_registry_is_away_or_the_new_file_is_damaged(
+def test_the_scorer_is_kept_if_the_registry_is_down_or_the_new_file_is_damaged(
     settings: Settings, registry: Registry
 ) -> None:
     scorer = _scorer()

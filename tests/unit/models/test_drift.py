@@ -19,7 +19,7 @@ def rows(random: Generator, count: int, shift: float = 0.0) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(("before", "now"), [(300, 150), (3_000, 800), (20_000, 20_000)])
-def test_false_alarms_are_as_rare_as_promised_whatever_the_numbers_of_rows(before: int, now: int) -> None:
+def test_false_alarms_are_as_rare_as_specified_for_any_numbers_of_rows(before: int, now: int) -> None:
     random = np.random.default_rng(11)
     alarms = 0
     for _ in range(200):
@@ -37,13 +37,13 @@ def test_a_move_too_small_for_few_rows_is_seen_with_many_and_the_column_is_named
     assert many[0].psi < 0.1, "the customary threshold would have slept"
 
 
-def test_values_that_stop_coming_are_drift() -> None:
+def test_values_that_become_null_are_drift() -> None:
     random = np.random.default_rng(13)
     gone = rows(random, 1_000).with_columns(gap=pl.lit(None, pl.Float64))
     assert [each.column for each in drift(rows(random, 1_000), gone, ["gap"]) if each.has_moved] == ["gap"]
 
 
-def test_too_few_rows_say_nothing() -> None:
+def test_too_few_rows_give_no_result() -> None:
     random = np.random.default_rng(14)
     assert drift(rows(random, 1_000), rows(random, MIN_ROWS - 1, shift=9), ["recency"]) == []
 

@@ -27,7 +27,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_what_is_loaded_says_the_same_to_the_last_bit(tmp_path: Path) -> None:
+def test_a_loaded_model_predicts_the_same_to_the_last_bit(tmp_path: Path) -> None:
     path, model = tmp_path / "a" / "serving.skops", fitted()
     loaded = files.load(path, files.save(path, model))
     predicted = [each["classifier"].predict_proba(ROWS).tobytes() for each in (model, loaded)]

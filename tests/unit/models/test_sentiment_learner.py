@@ -40,7 +40,7 @@ def judged(size: int = 1_050, undated: bool = False) -> pl.DataFrame:
     )
 
 
-def test_it_learns_is_reported_by_source_and_survives_its_file(tmp_path: Path) -> None:
+def test_the_model_learns_is_reported_by_source_and_survives_its_file(tmp_path: Path) -> None:
     frame = frames.save(tmp_path, "sentiment", judged(), as_of=START + timedelta(days=30), snapshot=None)
     trained = training.train(frame)
     report = trained.card.report
@@ -70,7 +70,7 @@ def test_texts_without_times_are_split_by_their_hash_the_same_every_time() -> No
     assert one != [str(number) for number in range(840, 1_050)]
 
 
-def test_what_the_scorer_cannot_read_and_what_is_there_twice_teaches_nothing() -> None:
+def test_unreadable_and_duplicate_texts_are_left_out_of_training() -> None:
     table = judged(60).with_columns(
         text=pl.when(pl.col("subject_id") == "7")
         .then(pl.lit("Das ist wirklich kein guter Tag gewesen, das Wetter war schlecht"))

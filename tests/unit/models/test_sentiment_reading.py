@@ -24,7 +24,7 @@ UNITS = (
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_text_is_cleaned_told_and_scored_in_time_proportional_to_its_length(unit: str) -> None:
+def test_a_text_is_cleaned_identified_and_scored_in_time_linear_in_its_length(unit: str) -> None:
     scorer = Vader()
 
     def scored(text: str) -> None:

@@ -136,7 +136,7 @@ def test_a_card_survives_json(trained: tuple[Frame, Trained]) -> None:
         (customers().slice(0, 0), "no rows"),
     ],
 )
-def test_what_cannot_be_learned_from_is_refused_with_the_reason(
+def test_a_frame_unfit_for_training_is_rejected_with_the_reason(
     tmp_path: Path, table: pl.DataFrame, reason: str
 ) -> None:
     with pytest.raises(Refused, match=reason):

@@ -143,7 +143,7 @@ def test_words_without_end_do_not_fill_the_memory() -> None:
 
 
 @pytest.mark.parametrize("leaves", [2, 5, 8])
-def test_trees_by_look_ups_say_the_same_to_the_last_bit(leaves: int) -> None:
+def test_trees_as_lookups_predict_the_same_to_the_last_bit(leaves: int) -> None:
     learned, judged = _rows(1), _rows(2)
     judged[0], judged[1] = np.inf, -np.inf
     # Of a column that was complete, a missing value may still be judged.

@@ -64,19 +64,19 @@ def test_a_record_that_landed_twice_is_duplicated() -> None:
     assert faults(compared(unregistered=offsets(5, 6, 7, 8, 9))) == {"duplicated": 1, "chain_breaks": 1}
 
 
-def test_a_record_that_was_never_committed_is_unknown_unless_compacted_away() -> None:
+def test_a_record_that_was_never_committed_is_unknown_unless_compacted() -> None:
     holes = offsets(*range(4), *range(5, 10))
     assert faults(compared(held=holes)) == {"unknown": 1}
     assert faults(compared(held=holes, compacted=True)) == {}
 
 
-def test_markers_take_offsets_and_are_nobodys_records() -> None:
+def test_markers_take_offsets_and_are_no_records() -> None:
     chain = (CommittedRange(0, 6, 5, 1), CommittedRange(6, 10, 3, 0))
     result = compared(held=offsets(*range(8), 9), unregistered=offsets(6, 7, 9), chain=chain)
     assert faults(result) == {}
 
 
-def test_records_below_the_logs_start_are_vouched_for_by_the_chain_alone() -> None:
+def test_records_below_the_start_of_the_log_are_checked_by_the_chain_alone() -> None:
     result = compared(log_start=4, held=offsets(*range(4, 10)))
     assert (faults(result), result.expired, result.held) == ({}, 4, 6)
     assert faults(
@@ -84,7 +84,7 @@ def test_records_below_the_logs_start_are_vouched_for_by_the_chain_alone() -> No
     ) == {"chain_breaks": 1}
 
 
-def test_an_accepted_gap_is_given_up_and_an_unaccepted_one_is_not() -> None:
+def test_an_accepted_gap_is_skipped_and_an_unaccepted_one_is_not() -> None:
     chain = (CommittedRange(0, 6, 5, 1), CommittedRange(8, 10, 2, 0))
     result = compared(chain=chain, unregistered=offsets(8, 9), gaps=((6, 8),))
     assert (faults(result), result.given_up) == ({}, 2)
@@ -105,7 +105,7 @@ def test_a_commit_chain_that_does_not_hold_is_a_fault(chain: tuple[CommittedRang
     assert set(faults(compared(chain=chain))) == {"chain_breaks"}
 
 
-def test_damaged_files_are_named_whoever_found_them() -> None:
+def test_damaged_files_are_named_whichever_check_found_them() -> None:
     result = compared(replace(KNOWN, damaged=("b.parquet",)), damaged=("a.parquet",))
     assert faults(result) == {"damaged_files": 2}
     assert reconcile([replace(WHOLE, damaged=("a.parquet",))], [KNOWN]).damaged == ["a.parquet"]

@@ -47,7 +47,7 @@ def test_every_input_is_accounted_for() -> None:
     assert (result.unaccounted, result.sound) == (-1, False)
 
 
-def test_a_range_that_is_not_retained_any_more_is_not_held_against_the_processor() -> None:
+def test_a_range_that_is_no_longer_retained_is_no_fault_of_the_processor() -> None:
     for other in (topic([50], log_start=50), topic([])):
         (result,) = reconcile([other], [], [account(0, 60, 40, 2, topic_id=other.topic_id)]).processors
         if other.log_start:

@@ -52,7 +52,7 @@ def test_credentials_that_an_error_repeats_are_left_out(message: str) -> None:
     assert len(alerts.redacted("x" * 10_000)) == alerts.MAX_ERROR
 
 
-def test_an_alert_is_posted_and_a_webhook_that_is_away_is_no_failure(hook: tuple[str, list[bytes]]) -> None:
+def test_an_alert_is_posted_and_an_unavailable_webhook_is_no_failure(hook: tuple[str, list[bytes]]) -> None:
     url, taken = hook
     assert alerts.post(url, {"text": "hello"}) is None
     assert taken == [b'{"text":"hello"}']

@@ -34,13 +34,13 @@ def _verified(**changes: object) -> dg.AssetCheckResult:
     return verification("orders", Reconciliation([WHOLE, replace(WHOLE, partition=1, **changes)]))  # pyright: ignore[reportArgumentType]
 
 
-def test_what_adds_up_passes() -> None:
+def test_a_balanced_reconciliation_passes() -> None:
     result = _verified()
     assert result.passed
     assert result.metadata["held"] == dg.MetadataValue.int(20)
 
 
-def test_what_is_behind_is_a_warning() -> None:
+def test_records_in_transit_are_a_warning() -> None:
     result = _verified(pending=2, unregistered=3)
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert result.description == "5 records are in transit."

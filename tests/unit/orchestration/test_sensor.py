@@ -37,7 +37,7 @@ def test_what_connect_delivers_starts_a_build_though_nothing_has_landed() -> Non
     assert (first.build, again.build) == (True, False)
 
 
-def test_a_database_begun_anew_does_not_stop_builds() -> None:
+def test_a_recreated_database_does_not_stop_builds() -> None:
     assert decide(Cursor(commit_id=900), commit_id=3, stored_at=None, in_hand=False, states=[], now=0).build
 
 
@@ -64,7 +64,7 @@ def test_the_cursor_survives_as_text() -> None:
     assert read_cursor(msgspec.json.encode(cursor).decode()) == cursor
 
 
-def test_an_observation_tells_lag_and_last_landing_and_leaves_out_what_is_not_known() -> None:
+def test_an_observation_has_lag_and_last_landing_and_leaves_out_unknown_values() -> None:
     known, unknown = observation(_state(lag=4)), observation(_state(lag=None))
     assert known.asset_key == dg.AssetKey(["kafka", "orders"])
     assert known.metadata["lag"] == dg.MetadataValue.int(4)

@@ -41,7 +41,7 @@ def test_a_leader_of_before_a_restart_is_forgotten_and_asked_for_again() -> None
     assert admin.refreshed == ["orders"]
 
 
-def test_another_error_is_told_at_once() -> None:
+def test_any_other_error_is_raised_at_once() -> None:
     admin: Any = Admin(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     with pytest.raises(KafkaException):
         uncommitted_end(admin, "orders", 0)

@@ -44,17 +44,17 @@ def test_what_was_written_is_there_again_with_its_checkpoint(tmp_path: Path) -> 
     ],
     ids=["up to date", "behind", "so old that deletions may be gone", "of another topic", "ahead of its changelog"],
 )
-def test_a_store_that_may_not_be_gone_on_from_is_not(checkpoint: Checkpoint, end: int, usable: bool) -> None:
+def test_only_a_store_that_matches_the_changelog_is_used(checkpoint: Checkpoint, end: int, usable: bool) -> None:
     assert is_usable(checkpoint, MINE, end, DELETE_RETENTION, NOW) is usable
 
 
-def test_a_changelog_forgets_soon_what_was_deleted_and_late_that_it_was() -> None:
+def test_a_changelog_drops_deleted_values_soon_and_keeps_tombstones_longer() -> None:
     config = changelog_topic("any", "orders").config
     assert config["cleanup.policy"] == "compact"
     assert int(config["max.compaction.lag.ms"]) < int(config["delete.retention.ms"]) / 2
 
 
-def test_restoring_ends_before_the_group_gives_the_slot_up() -> None:
+def test_restoring_ends_before_the_group_removes_the_slot() -> None:
     assert RESTORE_SECONDS + 30 < MAX_POLL_SECONDS
 
 

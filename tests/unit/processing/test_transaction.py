@@ -49,7 +49,7 @@ def test_all_of_a_batch_is_in_one_transaction_and_the_ledger_ends_it(monkeypatch
 
 
 @pytest.mark.parametrize("failing", CALLS[2:])
-def test_what_can_be_aborted_is_aborted(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_an_abortable_transaction_is_aborted(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     error = KafkaError(KafkaError.ILLEGAL_GENERATION, "left behind", txn_requires_abort=True)
     producer = Scripted(failing, error)
     with capture_logs() as logged, pytest.raises(Aborted):
@@ -60,9 +60,7 @@ def test_what_can_be_aborted_is_aborted(monkeypatch: pytest.MonkeyPatch, failing
 
 @pytest.mark.parametrize("failing", CALLS)
 @pytest.mark.parametrize("kind", ["fatal", "retriable"])
-def test_an_outcome_that_nobody_knows_ends_the_process(
-    monkeypatch: pytest.MonkeyPatch, failing: str, kind: str
-) -> None:
+def test_an_unknown_outcome_ends_the_process(monkeypatch: pytest.MonkeyPatch, failing: str, kind: str) -> None:
     error = KafkaError(KafkaError._TIMED_OUT, "?", fatal=kind == "fatal", retriable=kind == "retriable")
     producer = Scripted(failing, error)
     with pytest.raises(Terminal, match="supervisor starts it again"):
@@ -71,7 +69,7 @@ def test_an_outcome_that_nobody_knows_ends_the_process(
 
 
 @pytest.mark.parametrize("producer", [Scripted(unreported=3)], ids=["not acknowledged in time"])
-def test_what_the_broker_did_not_take_ends_the_process(monkeypatch: pytest.MonkeyPatch, producer: Scripted) -> None:
+def test_an_undelivered_record_ends_the_process(monkeypatch: pytest.MonkeyPatch, producer: Scripted) -> None:
     with pytest.raises(Transient):
         commit(monkeypatch, producer)
     assert "commit_transaction" not in producer.calls

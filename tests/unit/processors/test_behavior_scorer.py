@@ -110,13 +110,13 @@ def test_amounts_of_two_currencies_are_not_added_and_those_left_out_are_counted(
     assert dict(result.drops) == {"no such currency": 1}
 
 
-def test_an_order_that_is_told_again_or_less_believed_changes_nothing() -> None:
+def test_a_repeated_order_or_one_of_lower_precedence_changes_nothing() -> None:
     events, (result,) = scored([order("1"), order("1"), order("1", 9, "99", channel="web")])
     assert len(events) == 1
     assert dict(result.drops) == {"repeated": 1, "the order database is believed": 1}
 
 
-def test_a_better_witness_replaces_what_was_told() -> None:
+def test_an_order_of_higher_precedence_replaces_the_one_before() -> None:
     events, _ = scored([order("1", 5, "99", channel="web"), order("1", 2), order("1", 3, "4.00", version=2)])
     assert [(event.orders, event.monetary_value) for event in events] == [(1, "198.0000"), (1, "5.0000"), (1, "8.0000")]
     assert events[-1].feature_cutoff == START + timedelta(days=3)
@@ -135,7 +135,7 @@ def test_an_unverified_purchase_is_in_no_feature_and_never_takes_precedence() ->
     assert dict(result.drops) == {"unverified": 1, "a verified order takes precedence": 1}
 
 
-def test_a_signed_purchase_counts_its_signed_total_whatever_its_lines_say() -> None:
+def test_a_signed_purchase_counts_its_signed_total_and_not_its_lines() -> None:
     events, _ = scored([order("1", price="500000.00", channel="web", verified=True, total="1.00")])
     assert [(event.orders, event.monetary_value) for event in events] == [(1, "1.0000")]
 
@@ -282,7 +282,7 @@ def test_the_stream_and_the_warehouse_compute_the_same_features_to_the_last_digi
 
 
 @given(st.lists(ORDERS, min_size=1, max_size=12), st.data())
-def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(orders: list[Order], data: st.DataObject) -> None:
+def test_the_output_does_not_depend_on_how_the_stream_is_batched(orders: list[Order], data: st.DataObject) -> None:
     batches, rest = list[list[Order]](), list(orders)
     while rest:
         size = data.draw(st.integers(1, len(rest)))

@@ -127,14 +127,14 @@ def test_a_purchase_page_loaded_again_makes_no_second_order(later: float) -> Non
     assert stream.count("repeated purchase") == 1
 
 
-def test_ordinary_lines_leave_no_trace() -> None:
+def test_a_line_that_is_no_pixel_hit_changes_nothing() -> None:
     stream = Stream().take(hit(None, 1))
     assert not stream.orders
     assert stream.count("not a pixel hit") == 1
     assert stream.keys == {b"w"}
 
 
-def test_what_calls_itself_a_robot_buys_like_others_and_its_order_is_marked() -> None:
+def test_a_declared_robot_buys_like_others_and_its_order_is_marked() -> None:
     stream = Stream().take(hit("add_to_cart", 0, is_bot=True), hit("purchase", 1, is_bot=True))
     stream.take(hit("add_to_cart", 2), hit("purchase", 3, order_id="2"))
     assert [(order.is_bot, order.quality_flag, lines(order)) for order in stream.orders] == [
@@ -190,7 +190,7 @@ def test_one_event_of_the_year_2999_ends_no_other_session_and_goes_out_flagged()
     assert stream.count("abandoned carts") == 1
 
 
-def test_nobody_changes_a_cart_by_sending_its_session_id_from_elsewhere() -> None:
+def test_a_session_id_sent_by_another_client_changes_no_cart() -> None:
     stream = Stream().take(
         hit("add_to_cart", 0, user_agent="A"),
         hit("remove_from_cart", 1, quantity=9, client_id="elsewhere", user_agent="A"),
@@ -228,7 +228,7 @@ def test_the_signed_purchase_is_an_order_though_an_unsigned_one_took_its_number(
     assert stream.count("repeated purchase") == (3 if later else 2)
 
 
-def test_a_purchase_without_its_signature_takes_nobody_elses_lines() -> None:
+def test_an_unsigned_purchase_takes_no_lines_of_another_client() -> None:
     stream = Stream().take(
         hit("add_to_cart", 0, user_agent="A"),
         hit("purchase", 1, order_id="2", client_id="elsewhere", user_agent="A", verified=False),
@@ -295,7 +295,7 @@ def _hits(drawn: Sequence[Drawn]) -> list[WebLog]:
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=25), st.data())
-def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(drawn: list[Drawn], data: st.DataObject) -> None:
+def test_the_output_does_not_depend_on_how_the_stream_is_batched(drawn: list[Drawn], data: st.DataObject) -> None:
     hits = _hits(drawn)
     whole, cut = Stream().take(*hits), Stream()
     while hits:

@@ -170,14 +170,14 @@ def test_an_authors_repost_is_dropped_and_anothers_same_text_is_not() -> None:
     assert stream.dropped() == {"repost of the author's own text": 1, "repeated": 1}
 
 
-def test_an_edit_is_scored_anew_under_the_same_subject() -> None:
+def test_an_edit_is_scored_again_under_the_same_subject() -> None:
     stream = Stream().take(post("1"), post("1", "No, it broke. Terrible, I hate it so much.", hours=1))
     assert [(s.subject_id, s.label) for s in stream.scored] == [("bluesky/1", "positive"), ("bluesky/1", "negative")]
     stream.take(post("2", hours=2))
     assert stream.scored[-1].subject_id == "bluesky/2", "the first text is not the author's any more"
 
 
-def test_of_a_deleted_post_nothing_but_its_id_stays_and_the_deletion_goes_out() -> None:
+def test_only_the_id_of_a_deleted_post_is_kept_and_the_deletion_is_sent() -> None:
     stream = Stream().take(post("1"), post("1", None, hours=1))
     deletion = stream.scored[-1]
     assert (deletion.subject_id, deletion.deleted, deletion.label, deletion.language) == ("bluesky/1", True, None, None)
@@ -202,7 +202,7 @@ def test_nothing_of_the_past_stays_in_the_state() -> None:
     ),
     st.data(),
 )
-def test_what_comes_out_does_not_depend_on_how_the_stream_is_cut(
+def test_the_output_does_not_depend_on_how_the_stream_is_batched(
     drawn: Sequence[tuple[str, str | None, int]], data: st.DataObject
 ) -> None:
     posts, hours = list[SocialPost](), 0

@@ -181,7 +181,7 @@ def test_user_names_may_hold_spaces() -> None:
         b'a b c [' * 30_000 + b'"',
     ],
 )  # fmt: skip
-def test_rubbish_is_refused_with_its_bytes_and_quickly(content: bytes) -> None:
+def test_garbage_is_rejected_quickly_and_with_its_bytes(content: bytes) -> None:
     assert refusal(content)
 
 
@@ -260,7 +260,7 @@ def test_an_impossible_pixel_hit_is_refused(query: str) -> None:
         (None, ("other", False)),
     ],
 )
-def test_devices_and_bots_are_told_by_the_agent(agent: str | None, expected: tuple[str, bool]) -> None:
+def test_devices_and_bots_are_detected_by_the_user_agent(agent: str | None, expected: tuple[str, bool]) -> None:
     assert classify(agent) == expected
 
 
@@ -297,7 +297,7 @@ QUERY = st.builds(
     status=st.integers(0, 1_200),
     time=st.one_of(st.just("17/May/2015:10:05:03 +0000"), QUOTABLE),
 )
-def test_whatever_is_accepted_is_a_valid_record(
+def test_every_accepted_line_is_a_valid_record(
     request: str, host: str, user: str, agent: str, size: int, status: int, time: str
 ) -> None:
     found = parse(line(request, host=host, user=user, time=time, rest=f'{status} {size} "{agent}" "{agent}"'))
@@ -341,7 +341,7 @@ def test_keys_and_values_of_the_samples_stay_the_same_byte_for_byte(name: str, e
         "web-logs-advertools/dreamhost_apache_access.log",
     ],
 )
-def test_what_goes_straight_to_the_wire_is_what_the_parser_would_have_made(name: str, personal: bool) -> None:
+def test_lines_encoded_directly_equal_those_of_the_parser(name: str, personal: bool) -> None:
     parser = LineParser(pseudonymizer(b"key"), personal=personal)
     found = straight_to_the_wire(parser, read_pieces(shared(name)))
     assert found > 100, "hardly any line is plain"
@@ -385,7 +385,7 @@ def test_a_line_with_something_wrong_anywhere_gives_the_same_either_way(
     straight_to_the_wire(LineParser(pseudonymizer(b"key")), pieces(wrong + b"\n" + wrong + b" \n" + wrong + b"\r\n"))
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_cache_is_bounded() -> None:
     asked: list[int] = []
 
     def double(number: int) -> int:

@@ -163,7 +163,7 @@ def test_seconds_to_nanoseconds_are_the_same_time(time: object) -> None:
 
 
 @pytest.mark.parametrize("time", [0.003, 12, -1795168800, 10**20, "1e400", "nan", True, [1795168800], "0001-01-01"])
-def test_what_is_no_time_is_rejected(time: object) -> None:
+def test_an_invalid_time_is_rejected(time: object) -> None:
     assert parse(nginx_json(time)).counts == (0, 1, 0)
 
 

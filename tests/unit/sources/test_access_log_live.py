@@ -60,7 +60,7 @@ def test_many_files_and_globs_are_read_once_each(tmp_path: Path) -> None:
     assert sorted(numbers(reading.wait_for(70))) == list(range(70))
 
 
-def test_reading_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_reading_resumes_at_its_position(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes(lines(0, 1_000))
     first = follow(log).wait_for(1_000)
@@ -137,7 +137,9 @@ def test_an_archive_that_is_still_written_is_read_to_its_end_once_it_is_whole(tm
 @pytest.mark.parametrize(
     "pack", [bz2.compress, lzma.compress, lambda content: pa.compress(content, codec="zstd", asbytes=True)]
 )
-def test_a_log_that_is_packed_after_its_rotation_is_known_again(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_a_log_that_is_compressed_after_its_rotation_is_recognized(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
     log = tmp_path / "access.log"
     log.write_bytes(lines(0, 200))
     reading = follow(tmp_path / "access.log*").wait_for(200)
@@ -183,7 +185,7 @@ def test_a_last_line_without_its_newline_waits_and_is_then_taken_as_it_is(tmp_pa
     assert (numbers(again), again.ignored) == ([3], ["empty line"])
 
 
-def test_what_is_no_line_is_rejected_and_the_next_one_comes(tmp_path: Path) -> None:
+def test_an_invalid_line_is_rejected_and_the_next_one_is_read(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes(b"\xff\0rubbish\n" + b"x" * 2_000_000 + b"\n\n" + line(1))
     reading = follow(log).wait_for(4)
@@ -315,7 +317,7 @@ def test_pseudonyms_can_be_switched_off(tmp_path: Path) -> None:
     assert (event.client_id, event.query) == ("203.0.113.9", "m=joe@x.example")
 
 
-def test_without_paths_the_remedy_is_told() -> None:
+def test_missing_paths_are_an_error_with_a_remedy() -> None:
     with pytest.raises(Terminal, match="HEADRACE_ACCESS_LOG_PATHS"):
         open_sources(Settings())
 

@@ -24,7 +24,7 @@ _CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/88.0.4324.93 Mobile Saf
         ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/120 Safari/537.36 Edg/120", "desktop"),
     ],
 )
-def test_people_are_no_robots_whatever_their_phone_is_called(agent: str, device: str) -> None:
+def test_people_are_no_robots_for_any_name_of_their_phone(agent: str, device: str) -> None:
     assert classify(agent) == (device, False)
 
 

@@ -78,7 +78,7 @@ def test_a_review_may_be_as_long_as_a_record() -> None:
 
 
 @pytest.mark.parametrize("rating", [b"0", b"6", b"", b"4.5", b"4.01", b"five", b"4.0.0"])
-def test_a_rating_that_is_none_is_refused(rating: bytes) -> None:
+def test_an_invalid_rating_is_rejected(rating: bytes) -> None:
     assert review(b"0,1,t,t," + rating + b",Tops\n").counts == (0, 1, 0)
 
 
@@ -243,12 +243,12 @@ def test_a_date_order_that_is_given_holds_for_every_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "date", ["31/02/2010 8:26", "1/1/201 8:26", "1/1/2010 25:00", "1/1/2010 13:00 PM", "0/0/0", "1/1-10"]
 )
-def test_what_is_no_date_in_any_order_is_refused(tmp_path: Path, date: str) -> None:
+def test_an_invalid_date_is_rejected_in_any_order(tmp_path: Path, date: str) -> None:
     assert sold_at(tmp_path, date, "2010-12-01 08:26") == [None, FIRST]
 
 
 @pytest.mark.parametrize("word", ["nan", "NaN", "NULL", "null", "\\N", "<NA>", "N/A", "", "   ", '" "'])
-def test_a_word_for_nothing_is_a_guest(tmp_path: Path, word: str) -> None:
+def test_a_placeholder_for_the_customer_is_a_guest(tmp_path: Path, word: str) -> None:
     found = sell(tmp_path, f"1,A,x,1,2010-12-01 08:26:00,1.00,{word},UK\n".encode())
     assert [(order.order_id, order.customer_id) for order in found.of("orders")] == [("1", None)]
     assert found.of("customers") == []
@@ -289,7 +289,7 @@ def test_rows_that_are_no_invoice_lines_are_inputs_of_their_own(tmp_path: Path) 
     assert found.events[0].total == "2.00"
 
 
-def test_a_customer_who_moves_is_told_again(tmp_path: Path) -> None:
+def test_a_customer_who_moves_is_sent_again(tmp_path: Path) -> None:
     rows = [b"%d,A,x,1,2010-12-0%d 08:26:00,1,7,%s\n" % (n, n, c) for n, c in ((1, b"UK"), (2, b"UK"), (3, b"France"))]
     found = sell(tmp_path, b"".join(rows))
     customers = found.of("customers")

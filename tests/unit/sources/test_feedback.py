@@ -189,7 +189,7 @@ def test_a_body_that_only_turns_out_to_be_too_long_is_refused() -> None:
     assert door.client.post("/api/feedback", content=chunks(), headers=headers).status_code == 413
 
 
-def test_events_of_every_input_topic_come_in_by_the_same_door() -> None:
+def test_the_api_accepts_events_of_every_input_topic() -> None:
     door = Door()
     event = order("1", ("A", 2, "2.50"))
     assert door.post(encode(event), "/api/events/orders").status_code == 202
@@ -276,7 +276,7 @@ def test_the_form_keeps_its_text_without_a_broker_and_the_trap_catches_programs(
     assert door.sent.records == []
 
 
-def test_too_many_requests_are_told_how_long_to_wait() -> None:
+def test_too_many_requests_are_rejected_with_the_time_to_wait() -> None:
     door = Door(feedback_rate=1, feedback_api_rate=1)
     answers = [door.fill_in(key=form_key(n), rating="5") for n in range(12)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
@@ -353,7 +353,7 @@ def _requests() -> st.SearchStrategy[tuple[str, Any]]:
     max_examples=150, suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much]
 )
 @given(_requests())
-def test_whatever_the_description_allows_is_answered_as_it_says(request: tuple[str, Any]) -> None:
+def test_every_request_that_the_description_allows_is_answered_as_described(request: tuple[str, Any]) -> None:
     path, body = request
     before = len(DOOR.sent.records)
     content = json.dumps(body).encode(errors="surrogatepass")
@@ -373,7 +373,7 @@ def test_whatever_the_description_allows_is_answered_as_it_says(request: tuple[s
 
 
 @given(st.binary(max_size=300))
-def test_whatever_bytes_come_it_answers(body: bytes) -> None:
+def test_a_body_of_any_bytes_is_answered(body: bytes) -> None:
     assert DOOR.post(body).status_code in (202, 400, 422)
     assert DOOR.client.post(
         "/", content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}

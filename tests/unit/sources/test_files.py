@@ -97,7 +97,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("packing", PACKED)
 @pytest.mark.parametrize("parts", [1, 3])
-def test_a_file_is_read_whatever_it_is_packed_in(tmp_path: Path, packing: str, parts: int) -> None:
+def test_a_file_is_read_in_every_compression(tmp_path: Path, packing: str, parts: int) -> None:
     path = tmp_path / "named.anything"
     size = len(CONTENT) // parts + 1
     cut = [CONTENT[start : start + size] for start in range(0, len(CONTENT), size)]
@@ -174,7 +174,7 @@ def test_a_damaged_gzip_file_fails_clearly(tmp_path: Path) -> None:
         list(read_pieces(path))
 
 
-def test_what_cannot_be_opened_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_reported_in_one_sentence(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(Terminal, match="cannot be read"):
             list(read_pieces(path))

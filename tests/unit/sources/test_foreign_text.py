@@ -57,7 +57,7 @@ def test_combining_marks_without_end_are_normalized_in_linear_time(marks: str) -
     assert len(normalized("e" + "\u0301" * 5_000)) == MAX_MARKS
 
 
-def test_words_in_use_are_normalized_as_ever() -> None:
+def test_ordinary_words_are_normalized_as_before() -> None:
     assert normalized("cafe\u0301 " * 500) == "café " * 500
     assert unescape("&eacute;&#233;&#xe9;&amp &lt;") == "ééé& <"
 

@@ -28,7 +28,7 @@ OUTCOMES = st.lists(
 
 
 @given(OUTCOMES)
-def test_outcomes_come_out_of_runs_as_they_went_in(outcomes: list[Sendable]) -> None:
+def test_outcomes_are_unchanged_by_runs(outcomes: list[Sendable]) -> None:
     held = Held(parts_of(outcomes), len(outcomes))
     assert list(held) == held[:] == outcomes
     assert [held[index] for index in range(len(held))] == outcomes

@@ -26,7 +26,7 @@ def _tides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_tides")
-def test_the_documented_source_reads_counts_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_source_reads_counts_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tides = tmp_path / "tides"
     monkeypatch.setenv("TIDES_FILE", str(tides))
     tides.write_text("2026-11-24T06:00:00Z,3.2\nrubbish\n\n")

@@ -67,7 +67,7 @@ V6 = PSEUDONYMIZE("client", "2001:db8::7")
         ("a=@b&c=d@&e=f@g&h=50%25", "a=@b&c=d@&e=f@g&h=50%25"),
     ],
 )
-def test_addresses_are_found_in_whatever_form_they_stand(query: str, expected: str) -> None:
+def test_addresses_are_found_in_any_form(query: str, expected: str) -> None:
     assert scrub_query(query) == expected
     assert scrub(f"https://x.example/1.2.3.4?{query}") == f"https://x.example/1.2.3.4?{expected}"
 
@@ -137,7 +137,7 @@ def _undone(text: str) -> str:
 
 
 @given(st.text(st.sampled_from("a1.:@%25403AeE=?&/[]\\x\uff20ü "), max_size=60))
-def test_a_quick_look_misses_nothing_and_scrubbing_twice_changes_nothing(text: str) -> None:
+def test_the_prefilter_misses_nothing_and_scrubbing_twice_changes_nothing(text: str) -> None:
     for scrubbed in (scrub(text), scrub_query(text)):
         assert may_be_personal(text) or scrubbed == text
         assert scrub_query(scrubbed) == scrub_query(scrubbed)

@@ -93,7 +93,7 @@ def test_the_key_is_in_the_home_or_in_a_file_of_ones_own(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("code", ["ZZZ", "XTS", "eur", "€", "EURO"])
-def test_a_currency_that_is_none_is_rejected_at_the_door(code: str) -> None:
+def test_an_invalid_currency_is_rejected_at_the_source(code: str) -> None:
     parser = LineParser(pseudonymizer(b"key"))
     outcome = parser.line(line(urlencode({"e": "purchase", "order": "1", "total": "0", "cur": code})), "place", 1)
     assert isinstance(outcome, Rejected)

@@ -26,7 +26,7 @@ def test_the_end_of_a_topic_created_just_now_is_asked_for_again(monkeypatch: pyt
     assert positions.end_of(Settings(), 0) == 7
 
 
-def test_what_waiting_does_not_help_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_waiting_does_not_solve_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, [KafkaError.TOPIC_AUTHORIZATION_FAILED])
     with pytest.raises(Transient, match="positions cannot be read"):
         positions.end_of(Settings(), 0)

@@ -66,7 +66,7 @@ def test_a_reconnect_asks_for_a_little_before_the_cursor_and_counts_nothing_twic
     assert "wantedCollections=app.bsky.feed.post" in asked[0]
 
 
-def test_another_process_goes_on_where_the_position_stands() -> None:
+def test_another_process_resumes_at_the_position() -> None:
     messages = [message(number) for number in range(50)]
     first = read_bluesky(messages[:30], 30)
     second = read_bluesky(messages, 50, first.position)
@@ -163,7 +163,7 @@ def timeline(url: str, name: str = "public") -> Timeline:
     return Timeline(url, name, PSEUDONYMIZE, "a token")
 
 
-def test_the_recorded_statuses_are_counted_and_told_as_text(tmp_path: Path) -> None:
+def test_the_recorded_statuses_are_counted_and_converted_to_text(tmp_path: Path) -> None:
     recorded = walk_file(tmp_path, "mastodon", shared("mastodon-api-json/statuses.jsonl"))
     statuses = shared("mastodon-api-json/statuses.jsonl").read_bytes().splitlines()
     with http(Mastodon(at_once(statuses), events_a_connection=len(statuses)).answer) as url:
@@ -181,7 +181,7 @@ def test_the_recorded_statuses_are_counted_and_told_as_text(tmp_path: Path) -> N
     assert sum(event.is_repost for event in reading.events) == 1
 
 
-def test_what_was_missed_while_away_comes_by_rest_and_once() -> None:
+def test_posts_missed_while_disconnected_arrive_once_by_rest() -> None:
     posts = [post(number) for number in range(130)]
     shown = posts[:30]
     server = Mastodon(lambda: list(shown), events_a_connection=30)
@@ -261,7 +261,7 @@ def test_a_token_that_is_refused_ends_it_with_the_remedy(status: int) -> None:
         assert isinstance(Reading(timeline(url)).wait_for_end().error, Terminal)
 
 
-def test_servers_that_hang_drip_or_answer_html_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_that_hang_send_slowly_or_answer_html_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mastodon, "SILENT_SECONDS", 0.3)
 
     def drip() -> Iterator[bytes]:
@@ -292,7 +292,7 @@ def test_servers_that_hang_drip_or_answer_html_are_asked_again(monkeypatch: pyte
         assert [event.text for event in Reading(timeline(url)).wait_for(1).events] == ["no. 1"]
 
 
-def test_settings_that_do_not_do_are_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_invalid_settings_are_rejected_with_the_remedy(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({}, "MASTODON_URL"),
         ({"mastodon_url": "https://x", "mastodon_timelines": "home"}, "no time line home"),

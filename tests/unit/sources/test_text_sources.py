@@ -57,7 +57,7 @@ def test_the_last_tab_separates_and_a_2_makes_three_classes() -> None:
     assert [event.label for event in found.events] == ["neutral", "negative", "positive"]
 
 
-def test_lines_without_text_or_label_are_refused() -> None:
+def test_lines_without_text_or_label_are_rejected() -> None:
     assert walk(labelled.sentences(pieces(b"no tab\n\t1\nx\t7\nx\t\n\nx\t1"), 2)).counts == (1, 4, 1)
     found = walk(labelled.text_and_labels(pieces(b"a\nb\n\nd\ne\n"), pieces(b"0\n9\n1\n2\n")))
     assert found.counts == (2, 3, 0)
@@ -104,7 +104,7 @@ def test_a_delete_names_the_same_post_as_its_create() -> None:
     assert deleted.text is None
 
 
-def test_a_clock_that_is_years_off_is_not_believed() -> None:
+def test_a_clock_that_is_years_off_is_not_used() -> None:
     for time in ("1970-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "noon", None):
         (event,) = stream(post(record={"createdAt": time})).events
         assert event.event_time == datetime(2026, 5, 25, 14, 23, 29, 157_119, tzinfo=UTC)
@@ -269,7 +269,7 @@ def test_no_bytes_make_the_sources_fail(content: bytes) -> None:
         assert len(found.values) == len(found.accepted)
 
 
-def test_the_pseudonym_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_pseudonym_key_is_created_once_for_its_owner_only(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     key = load_key(settings)
     assert load_key(settings) == key

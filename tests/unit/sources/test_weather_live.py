@@ -52,7 +52,7 @@ MET_NO = json.dumps(
 ).encode()
 
 
-def test_the_recorded_answer_of_open_meteo_is_told_in_si_units_and_utc() -> None:
+def test_the_recorded_answer_of_open_meteo_is_converted_to_si_units_and_utc() -> None:
     reading = read(OPEN_METEO, 192)
     assert (len(reading.events), reading.rejected, reading.ignored) == (192, [], [])
     first = reading.events[0]
@@ -156,7 +156,7 @@ def test_the_terms_are_kept() -> None:
     assert second.headers["if-modified-since"] == "Mon, 20 Jul 2020 11:44:31 GMT"
 
 
-def test_a_server_that_asks_to_wait_is_waited_for() -> None:
+def test_a_retry_after_of_the_server_is_observed() -> None:
     server = Weather(lambda: open_meteo([("2026-11-01T00:00", 1.0)]))
     server.instead = [lambda request: request.answer(429, Retry_After="1")]
     started = time.monotonic()
@@ -179,7 +179,7 @@ def test_both_forms_of_retry_after_are_read(value: str | None, seconds: float) -
     assert source_http.retry_after(value, LATER) == seconds
 
 
-def test_answers_that_are_none_are_asked_for_again() -> None:
+def test_invalid_answers_are_requested_again() -> None:
     server = Weather(lambda: open_meteo([("2026-11-01T00:00", 1.0)]))
 
     def cut(request: Request) -> None:
@@ -233,7 +233,7 @@ def test_a_wind_of_a_thousand_miles_an_hour_and_an_unknown_unit_are_rejected() -
         assert len(read(body, 1).rejected) == 1
 
 
-def test_settings_that_do_not_do_are_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_invalid_settings_are_rejected_with_the_remedy(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({}, "WEATHER_PLACES"),
         ({"weather_places": "oslo=59.9,10.7", "weather_providers": "met.no"}, "WEATHER_CONTACT"),

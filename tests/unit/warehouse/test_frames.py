@@ -112,7 +112,7 @@ def test_the_statement_and_the_stream_compute_the_same_features_to_the_last_bit(
     assert built.height == len({row["customer_id"] for row in rows if row["kind"] != "adjustment"} - {None})
 
 
-def test_whatever_happens_after_a_cutoff_changes_none_of_its_features() -> None:
+def test_no_event_after_a_cutoff_changes_any_of_its_features() -> None:
     rows = history()
     features = ["customer_id", "cutoff", *FEATURES]
     for cutoff in CUTOFFS:

@@ -44,7 +44,7 @@ def test_a_column_goes_back_to_the_landed_records_and_forth_to_the_marts() -> No
     assert ("marts.feedback_daily", "mean_rating") in {(each.table, each.column) for each in rating.related}
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_an_unknown_table_or_column_is_an_error_that_names_it() -> None:
     with pytest.raises(Terminal, match=r"no table marts\.nonsense"):
         trace("marts.nonsense")
     with pytest.raises(Terminal, match="no column nonsense"):

@@ -31,7 +31,7 @@ def test_plots_are_of_tables_that_there_are() -> None:
     assert set(PLOTS) <= {table.qualified for table in all_tables()}
 
 
-def test_many_series_are_told_as_the_largest_and_the_rest_without_losing_any() -> None:
+def test_many_series_are_drawn_as_the_largest_and_the_rest_without_losing_any() -> None:
     rows = [(DAYS[0], f"s{number}", number) for number in range(20)]
     found = by_series(rows, adds_up=True)
     assert len(found) == SERIES

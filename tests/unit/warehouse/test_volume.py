@@ -50,13 +50,13 @@ def test_a_day_without_rows_counts_as_none() -> None:
 
 
 @pytest.mark.parametrize("days", [2, 5, 14])
-def test_too_little_history_is_said_and_not_judged(days: int) -> None:
+def test_too_little_history_is_reported_and_not_judged(days: int) -> None:
     verdict = judge(_days([100] * (days - 1) + [9_999, 1]))
     assert verdict is not None
     assert (verdict.is_usual, verdict.low) == (True, None)
     assert "too little history" in verdict.sentence
 
 
-def test_without_a_complete_day_nothing_is_said() -> None:
+def test_without_a_complete_day_nothing_is_reported() -> None:
     assert judge({}) is None
     assert judge({LAST: 7}) is None
