@@ -35,7 +35,7 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _logs_go_to_standard_error() -> None:
-    """As in the product: a source that a test leaves behind, still trying, may not write into another test's output."""
+    """As in the product: a source that still runs after its test must not write into another test's output."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
@@ -49,7 +49,7 @@ def _a_command_run_here_leaves_the_logs_as_they_were() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_reaches_children() -> None:
-    """A shell starts what it puts into the background with SIGINT ignored, and children would inherit that."""
+    """A shell starts background processes with SIGINT ignored, and their children would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -67,7 +67,7 @@ def _command(part: str) -> Command:
 
 
 class Shell:
-    """Runs the commands of one page, each in the folder that the ones before it led to."""
+    """Runs the commands of one page, each in the folder that the previous ones changed to."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder

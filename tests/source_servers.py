@@ -36,9 +36,9 @@ def _time_us(message: bytes) -> int:
 
 @contextmanager
 def jetstream(feed: Feed, *, messages_a_connection: int | None = None) -> Iterator[tuple[str, list[str]]]:
-    """A Jetstream server's address, and the paths it was asked for. It plays on from the cursor, or from the start.
+    """A Jetstream server's address, and the paths it was asked for. It replays from the cursor, or from the start.
 
-    With `messages_a_connection` it hangs up after so many.
+    With `messages_a_connection` it closes the connection after that many messages.
     """
     asked: list[str] = []
 
@@ -118,7 +118,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients are killed in these tests; that is nothing to report."""
+        """Clients are killed in these tests; their errors are not reported."""
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def http(answer: Callable[[Request], None]) -> Iterator[str]:
             answer(Request(self))
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class names it
-            """Say nothing."""
+            """Log nothing."""
 
     server = _Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What was deleted from a state leaves its changelog's past too. Slow, because the broker's log cleaner is."""
+"""Values deleted from a state are compacted out of its changelog. Slow, because the broker's log cleaner is."""
 
 import time
 
@@ -45,6 +45,6 @@ def test_nothing_of_a_deleted_post_but_its_id_stays_in_the_changelog(fresh: Sett
         deadline = time.monotonic() + DEADLINE_SECONDS
         while of_the_post():
             assert time.monotonic() < deadline, "it is still in the changelog's past"
-            # A changelog that is written to begins new segments, and only former ones are compacted.
+            # Writing to the changelog rolls its segments; only closed segments are compacted.
             count += send_post(f"other-{count}", count, f"Another post, number {count}, as they come all day long.")
             time.sleep(2)

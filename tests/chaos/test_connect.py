@@ -1,4 +1,4 @@
-"""Connect, PostgreSQL and the broker killed at random, PostgreSQL away for a minute; then all has arrived, once.
+"""Connect, PostgreSQL and the broker are killed at random, PostgreSQL is down for a minute: all arrives once.
 
 `CHAOS_KILLS` (30 by default) says how often, `CHAOS_SEED` repeats a run.
 """
@@ -56,7 +56,7 @@ def test_connect_and_its_servers_killed_at_random_lose_and_repeat_nothing(
 
 
 def _take(settings: Settings) -> None:
-    """Take what is there, also while servers come and go."""
+    """Read the records, also while servers restart."""
     try:
         with Lake.open(settings) as lake:
             load(lake, "core.sentiment")

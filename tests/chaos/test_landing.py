@@ -1,4 +1,4 @@
-"""Landers, PostgreSQL and the broker killed at random for a long while; then every record is there, once.
+"""Landers, PostgreSQL and the broker are killed at random for a long time: every record lands once.
 
 `CHAOS_SECONDS` (300 by default) says how long, `CHAOS_SEED` repeats a run.
 """

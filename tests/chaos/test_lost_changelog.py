@@ -1,4 +1,4 @@
-"""A changelog that loses its end in a power cut, a transaction's marker with it. Slow: what hangs is given time."""
+"""A changelog loses its end in a power cut, including a transaction's marker. Slow: it waits for timeouts."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Both chains with everything in them killed at random; then all of it is as if nothing had happened.
+"""Every program of both chains is killed at random: the output equals that of an undisturbed run.
 
 `CHAOS_KILLS` (30 by default) says how often, `CHAOS_SEED` repeats a run.
 """
@@ -38,7 +38,7 @@ SETTLING_SECONDS = 120.0
 
 
 class Fire:
-    """What is killed, and how it comes back."""
+    """What is killed, and how it is started again."""
 
     def __init__(self, settings: Settings, servers: ServerControl) -> None:
         self._settings = settings
@@ -113,7 +113,7 @@ def test_both_chains_under_random_kills_give_the_output_of_an_undisturbed_run(
             eventually(lambda: sum(undelivered(connected, each) for each in DELIVERIES.values()), 0, SETTLING_SECONDS)
         finally:
             fire.put_out()
-    # Dead letters are landed too, and registered by nobody here.
+    # Dead letters land too, but this test does not register them.
     assert landed.sound
     assert not landed.total("pending")
     for each in deliveries(connected).values():

@@ -1,4 +1,4 @@
-"""What people, programs and attackers write into a field, drawn by a seed."""
+"""Values that people, programs and attackers write into a field, drawn by a seed."""
 
 import random
 import string
@@ -150,7 +150,7 @@ class Chance:
         if draw < 0.15:
             return "".join(self.random.choice(WORDS) for _ in range(self.random.randrange(2, 6)))
         if draw < 0.17:
-            # Letters that do not compress: what is too long for an index stays so.
+            # Letters that do not compress, so that a value that is too long for an index stays too long.
             return "".join(self.random.choices(LETTERS, k=self.random.choice((255, 256, 257, 4_000))))
         if draw < 0.2:
             return "".join(chr(self.random.randrange(1, 0x2FFF)) for _ in range(self.random.randrange(1, 300)))
@@ -199,7 +199,7 @@ class Chance:
         return bytes(value)
 
     def spoilt(self, record: dict[str, Any], probability: float = 0.5) -> dict[str, Any]:
-        """The record, where it happens with a field or two changed, left out or added."""
+        """The record, sometimes with a field or two changed, left out or added."""
         changed = dict(record)
         if not self.happens(probability):
             return changed

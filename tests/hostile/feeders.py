@@ -1,4 +1,4 @@
-"""What feeds the running stack: each feeder sends hostile input of one kind, step by step, and counts what it sent."""
+"""Feeders of the running stack: each sends hostile input of one kind, step by step, and counts it."""
 
 import contextlib
 import http.client
@@ -61,7 +61,7 @@ class Feeder:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Finish what was begun."""
+        """Finish the current input."""
 
     def run(self, stop: threading.Event) -> None:
         """Take steps until `stop` is set."""
@@ -189,7 +189,7 @@ class Records(Feeder):
 
 
 class Batches(Feeder):
-    """Writes batches that no client library makes: header names of any bytes, damage, and what inflates without end."""
+    """Writes batches that no client library makes: header names of any bytes, damage, and decompression bombs."""
 
     pause_s = 5.0
 

@@ -279,7 +279,7 @@ def event(chance: Chance, topic: str) -> bytes:
 
 
 def form_body(chance: Chance) -> bytes:
-    """What a browser, or something else, sends from the feedback form."""
+    """What a browser or another client sends from the feedback form."""
     fields = {
         "key": f"{chance.random.getrandbits(128):032x}",
         "rating": chance.random.choice(("1", "5", "", "9")),

@@ -1,4 +1,4 @@
-"""A whole stack under hostile input for a while: afterwards everything runs, adds up and builds.
+"""A whole stack under hostile input: afterwards every program runs, every count adds up and every build is green.
 
 `HOSTILE_MINUTES` (20) says how long, `HOSTILE_SEED` repeats a run's input. All failures are reported together.
 """
@@ -139,14 +139,14 @@ def still_running(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def unexpected_exits(settings: Settings) -> list[str]:
-    """The times that a program ended. A reader whose memory a batch would fill ends on purpose: that is none."""
+    """The times that a program ended. A reader that ends before a batch fills its memory does not count."""
     exits = _EXIT.findall((settings.logs / "supervisord.log").read_text(errors="replace"))
     print("exits", Counter(exits), flush=True)
     return [f"{name} ended: {how}" for name, how in exits if how != _TO_READ_CAREFULLY]
 
 
 def look(settings: Settings) -> list[str]:
-    """What an operator does under way. Nothing is settled then, so only tracebacks are wrong."""
+    """Commands of an operator during the run. Counts are in flux then, so only tracebacks are failures."""
     found: list[str] = []
     for command in (("status",), ("verify", "--wait", "0"), ("sql", "select count(*) from core.orders")):
         run = headrace(settings, *command)
@@ -166,7 +166,7 @@ def settled(settings: Settings) -> list[str]:
 
 
 def commanded(settings: Settings, *commands: tuple[str, ...]) -> list[str]:
-    """What the commands say that do not end well."""
+    """The output of commands that fail."""
     found: list[str] = []
     for command in commands:
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Models of the behaviour of made-up customers, as good or bad as a test wants them."""
+"""Models of the behavior of synthetic customers, as good or bad as a test needs."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,9 +17,9 @@ LABEL = timedelta(days=30)
 
 
 def frame(settings: Settings, *, honest: float, later: int = 0) -> Frame:
-    """A frame in which so many of the outcomes to learn from are true, and the others made up.
+    """A frame in which this share of the outcomes to learn from is true, and the others are random.
 
-    Who orders again hangs on the size of the baskets, of which the rule that scores at first knows nothing. `later`
+    Whether customers order again depends on the size of their baskets, which the initial rule does not use. `later`
     moves the frame on by so many months.
     """
     random = np.random.default_rng(7)

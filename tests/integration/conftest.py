@@ -1,4 +1,4 @@
-"""Real servers for the integration tests: one broker and one PostgreSQL a session, a clean slate for each test."""
+"""Real servers for the integration tests: one broker and one PostgreSQL per session, reset for each test."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ _DEADLINE_SECONDS = 60.0
 
 @pytest.fixture(scope="session")
 def servers(free_port_base: Callable[[], int]) -> Iterator[Settings]:
-    """Settings of a stack of which Kafka and PostgreSQL run, and nothing else, for the whole session."""
+    """Settings of a stack of which only Kafka and PostgreSQL run, for the whole session."""
     home = Path(tempfile.mkdtemp(prefix="hr-"))
     settings = Settings(home=home, port_base=free_port_base())
     try:
@@ -144,7 +144,7 @@ def _wait_until_logs_are_gone(data: Path) -> None:
 
 @dataclass(frozen=True)
 class ServerControl:
-    """Does to the session's servers what happens to servers."""
+    """Kills, freezes, stops and starts the session's servers."""
 
     settings: Settings
 
@@ -165,7 +165,7 @@ class ServerControl:
         os.kill(self.pid(server), signal.SIGCONT)
 
     def stop(self, server: Server) -> None:
-        """Stop the server in order; it stays away until `start`."""
+        """Stop the server in order; it stays down until `start`."""
         Supervisor(self.settings).stop(_FULL_NAMES[server])
 
     def start(self, server: Server) -> None:

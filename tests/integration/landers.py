@@ -1,4 +1,4 @@
-"""Real lander processes for tests: start, kill, wait, and hold what they did against the topics."""
+"""Real lander processes for tests: start, kill, wait, and reconcile their results with the topics."""
 
 import os
 import random

@@ -51,7 +51,7 @@ class SourceProcess:
         self.process.wait()
 
     def finish(self) -> None:
-        """Ask it to end in order, once it is far enough to hear that."""
+        """Ask it to end in order, once it handles the signal."""
         wait_for(self._catches_sigterm, self.log.read_text)
         self.process.terminate()
         assert self.process.wait(DEADLINE_SECONDS) == 0, self.log.read_text()

@@ -1,4 +1,4 @@
-"""What a power cut leaves of a partition: the log without its end, and without what a broker writes when it stops."""
+"""A partition after a power cut: the log without its end, and without the files of a clean shutdown."""
 
 import struct
 from pathlib import Path

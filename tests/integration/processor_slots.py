@@ -1,4 +1,4 @@
-"""Real processor processes for tests, and what they left behind in Kafka."""
+"""Real processor processes for tests, and their records in Kafka."""
 
 import multiprocessing
 import os

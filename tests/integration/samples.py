@@ -1,4 +1,4 @@
-"""Small events of every topic, for tests that only care about a few of their fields."""
+"""Small events of every topic, for tests that use only a few of their fields."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -25,7 +25,7 @@ from streaming.runtime.processing.worker import Worker
 FIXED = datetime(2026, 3, 1, tzinfo=UTC)
 POISON = "poison"
 BATCH_RECORDS = 40
-"""Small, so that there are many transactions to be killed in."""
+"""Small, so that kills hit many different transactions."""
 
 
 class Numbering:

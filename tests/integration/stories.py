@@ -106,5 +106,5 @@ def _posts(chance: random.Random) -> Iterator[InputRecord]:
 
 
 def _at(chance: random.Random, minutes: float) -> datetime:
-    """About then: a tenth of the records come late."""
+    """Around this time: a tenth of the records come late."""
     return at(minutes - (chance.randrange(60) if chance.random() < 0.1 else 0))

@@ -1,4 +1,4 @@
-"""Connections of PostgreSQL's superuser, for what tests do to the session's server and no program may."""
+"""Connections of PostgreSQL's superuser, for operations that tests need and no program has the rights for."""
 
 from pathlib import Path
 

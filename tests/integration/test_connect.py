@@ -199,7 +199,7 @@ def test_the_shops_changes_become_events_of_the_contracts(connected: Settings) -
     with shop.connect(connected) as db:
         db.execute("insert into customers (customer_id, country) values ('A', 'UK'), ('B', 'FR'), ('C', null)")
         place(db, "1", "A")
-    # A source that begins now would see nothing of a row that is gone by then.
+    # A source that starts now would not see a row that was deleted before.
     eventually(lambda: customers_now(connected), {"A": "UK", "B": "FR", "C": None})
     with shop.connect(connected) as db:
         db.execute("update customers set country = 'DE' where customer_id = 'A'")
@@ -322,7 +322,7 @@ def test_an_order_book_in_the_shops_database_arrives_whole_and_once(connected: S
 
 
 class Feed:
-    """Sends records of both delivered topics, and changes the shop's rows, so that every kind of arrow is in use."""
+    """Sends records of both delivered topics, and changes the shop's rows, so that every data flow is in use."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -354,7 +354,7 @@ class Feed:
         return f"bluesky/{number}", sentiment(number)
 
     def assert_all_arrived(self) -> None:
-        """Every arrow ends where it should: rows = live keys, `core.sentiment` = what landed, orders once each."""
+        """Every data flow is complete: rows = live keys, `core.sentiment` = what landed, orders once each."""
         settings = self.settings
         eventually(lambda: sum(undelivered(settings, each) for each in DELIVERIES.values()), 0)
         found = deliveries(settings)

@@ -32,7 +32,7 @@ def asked(settings: Settings, *arguments: str) -> Any:
 
 
 def refuse(settings: Settings, value: bytes, key: bytes, number: int, stage: str = "processor:numbering") -> None:
-    """Write a dead letter as a processor would that has been mended since."""
+    """Write a dead letter as a processor did that has been fixed since."""
     named = {headers.REASON: "processor error: KeyError", headers.STAGE: stage, headers.TOPIC: "orders"}
     named |= {headers.PARTITION: "1", headers.OFFSET: str(number), "own": "header"}
     producer = clients.producer(settings, **{"linger.ms": 1})

@@ -1,4 +1,4 @@
-"""What an event is, is decided three times: by the strict decoder, by column, and by Connect's converter. All alike."""
+"""Three decoders agree on every value: the strict decoder, the columnar decoder and Connect's converter."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -39,7 +39,7 @@ def test_all_decoders_agree_on_values_that_are_nearly_json(connect: Converter) -
 
 
 def assert_agreed(connect: Converter, values: list[bytes]) -> None:
-    """That all decoders take the same values, as the same rows."""
+    """Assert that all decoders accept the same values, as the same rows."""
     strict = [strictly(value) for value in values]
     by_connect = [None if row is None else _row(row) for row in connect.rows(values)]
     batch = decode_batch(CustomerBehavior, ByteColumn.of(values, b"\n"))
@@ -49,7 +49,7 @@ def assert_agreed(connect: Converter, values: list[bytes]) -> None:
         assert by_connect[place] == expected, f"Connect: {value[:2_000]!r}"
         assert by_column.get(place) == expected, f"by column: {value[:2_000]!r}"
         if expected is not None:
-            # In good company the columnar decoder takes its quick path where it can.
+            # Among valid values the columnar decoder uses its fast path.
             among = decode_batch(CustomerBehavior, ByteColumn.of([GOOD, value], b"\n")).events.to_dicts()
             assert _row(among[1]) == expected, f"by column, in good company: {value[:2_000]!r}"
 

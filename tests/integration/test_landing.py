@@ -48,7 +48,7 @@ FAILPOINTS = {
 def test_landers_killed_after_each_step_lose_and_repeat_nothing(fresh: Settings) -> None:
     sent = 0
     for step, failpoint in FAILPOINTS.items():
-        # Each lander begins with what the one before it left, and meets its own end while records keep coming.
+        # Each lander resumes from the state of the one before, and is killed while records keep arriving.
         with landing(fresh, failpoints=failpoint) as lander:
             while lander.process.poll() is None:
                 sent += produce(fresh, mixed(120, first=sent))
@@ -127,7 +127,7 @@ def test_a_topic_written_by_transactions_has_no_lag_once_it_has_landed(fresh: Se
 def test_postgresql_killed_during_commits_loses_and_repeats_nothing(
     fresh: Settings, server_control: ServerControl
 ) -> None:
-    # What PostgreSQL does at COMMIT, and not before, takes a moment: so a COMMIT can be met while it is under way.
+    # A deferred trigger makes each COMMIT take a moment, so that a kill can hit a COMMIT in progress.
     with psycopg.connect(fresh.conninfo(), autocommit=True) as db:
         db.execute(
             "create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.1); return new; end'"
@@ -138,7 +138,7 @@ def test_postgresql_killed_during_commits_loses_and_repeats_nothing(
         )
     produce(fresh, [valid_order(1500)])
     with landing(fresh) as lander:
-        # A lander that starts without PostgreSQL ends, and is started again by the supervisor, not by this test.
+        # A lander that starts without PostgreSQL ends. The supervisor would start it again; this test does not.
         wait_for_first_commit(fresh, lander)
         with trickle(fresh, 1500, seconds=10.0):
             for _ in range(3):

@@ -132,7 +132,7 @@ def mastodon(settings: Settings, folder: Path) -> None:
     server = Mastodon(lambda: feed["now"]())  # noqa: PLW0108  another feed, later
     with http(server.answer) as url:
         given = {"HEADRACE_MASTODON_URL": url}
-        # A time line begins when it is first seen: only then can anything be missed.
+        # A timeline is read from its first request on: only later posts can be missed.
         with running(settings, "mastodon", **given) as first:
             wait_for(lambda: bool(server.requests), first.log.read_text)
             time.sleep(1.0)

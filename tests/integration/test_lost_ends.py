@@ -1,4 +1,4 @@
-"""A broker that loses the end of its logs: nothing of either side is lost here, and it is reported."""
+"""A broker that loses the end of its logs: records from before and after are kept, and the loss is reported."""
 
 import time
 

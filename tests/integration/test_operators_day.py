@@ -1,4 +1,4 @@
-"""What an operator meets: a home moved, files gone, PostgreSQL restored to an older state, transactions left open."""
+"""Incidents of operation: a home moved, files missing, PostgreSQL restored, transactions left open."""
 
 import shutil
 from datetime import UTC, datetime, timedelta

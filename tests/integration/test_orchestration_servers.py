@@ -1,4 +1,4 @@
-"""Dagster's servers on the real PostgreSQL: a landing commit starts a build, and a killed build is made up for."""
+"""Dagster's servers on the real PostgreSQL: a landing commit starts a build, and a killed build is run again."""
 
 import os
 import subprocess

@@ -121,7 +121,7 @@ def former(settings: Settings, database: str) -> psycopg.Connection:
 
 
 class Killed(BaseException):
-    """What a process of set-up does at `kill -9`: nothing more."""
+    """Ends the setup at once, as `kill -9` does."""
 
 
 @contextmanager
@@ -155,7 +155,7 @@ def test_a_home_from_before_roles_opens_even_if_its_migration_is_killed_at_any_s
                 done = True
             except Killed:
                 statements += 5
-        assert statements > 60, "set-up was stopped at hardly any step"
+        assert statements > 60, "the setup was stopped at hardly any step"
         prepare_accounts(settings.conninfo())
         prepare_deliveries(settings)
         with psycopg.connect(admin_conninfo(settings)) as db:
@@ -230,7 +230,7 @@ def test_a_server_of_the_users_own_is_set_up_by_the_documented_script(settings: 
 
 
 def write_as_a_sink_does(settings: Settings) -> None:
-    """Insert, upsert, and delete where a tombstone may; what a column holds is beside the point."""
+    """Insert, upsert, and delete where tombstones are allowed; the values do not matter."""
     values = {"text": "'a'", "timestamp with time zone": "now()", "uuid": "gen_random_uuid()"}
     with psycopg.connect(settings.conninfo(role="headrace_sink")) as db:
         for delivery in DELIVERIES.values():

@@ -114,7 +114,7 @@ def test_a_slot_that_was_frozen_with_a_batch_in_hand_commits_nothing_of_it(fresh
         time.sleep(0.5)
         frozen.send(signal.SIGSTOP)
         with slot(fresh, 1):
-            # The group gives it up after its session, the broker its transaction.
+            # The group removes it after its session timeout, and the broker aborts its transaction.
             count += feed(fresh, 200, count)
             assert_each_input_had_its_effect_once(fresh, count)
             frozen.send(signal.SIGCONT)
@@ -220,7 +220,7 @@ def test_a_broker_crash_under_a_running_slot_loses_and_repeats_nothing(
         server_control.kill9("kafka")
         server_control.wait_until_up("kafka")
         count += feed(fresh, 500, count)
-        # An unknown outcome, or a group that has forgotten it, ends a slot; the supervisor would start it again.
+        # An unknown outcome, or removal from its group, ends a slot; the supervisor would start it again.
         with slot(fresh, 1):
             assert_each_input_had_its_effect_once(fresh, count)
 
@@ -264,7 +264,7 @@ def test_a_lost_or_foreign_store_is_built_again_from_the_changelog(fresh: Settin
     assert checkpoint is not None
     long_ago = datetime.now(UTC) - changelog.DELETE_RETENTION
     outdated.write({b"resurrected": b"1"}, Checkpoint(checkpoint.topic_id, checkpoint.offset, long_ago))
-    # Not closed in order: that would say that it is up to date.
+    # Not closed in order: closing would mark it as up to date.
     del outdated
     count += feed(fresh, 400, count)
     with slot(fresh) as running:

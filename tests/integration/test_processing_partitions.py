@@ -1,4 +1,4 @@
-"""What happens to a processor's partitions outside of it: more of them, expired records, a deleted changelog."""
+"""External changes of a processor's partitions: more of them, expired records, a deleted changelog."""
 
 import time
 

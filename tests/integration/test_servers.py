@@ -1,4 +1,4 @@
-"""The fixtures that every other integration test stands on."""
+"""The fixtures that every other integration test uses."""
 
 import time
 

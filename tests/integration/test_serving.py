@@ -1,4 +1,4 @@
-"""SQL over HTTP: answers are exact, only the published tables can be read, and nothing that is asked harms the next."""
+"""SQL over HTTP: answers are exact, only published tables can be read, and no query harms the next one."""
 
 import asyncio
 import io

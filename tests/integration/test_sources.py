@@ -1,4 +1,4 @@
-"""Sources on the real broker: what is counted is what can be read back, dead letters with their reasons included."""
+"""Sources on the real broker: the counts equal what can be read back, dead letters with their reasons included."""
 
 import json
 import os

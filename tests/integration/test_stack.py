@@ -1,4 +1,4 @@
-"""The local stack: what it starts it stops, what it lacks it says, and two of it do not meet."""
+"""The local stack: it stops what it starts, reports what is missing, and two stacks do not conflict."""
 
 import json
 import os

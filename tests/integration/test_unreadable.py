@@ -1,4 +1,4 @@
-"""What no client can read, on the real broker: it costs itself, and everything else is landed and processed."""
+"""Batches that no client can read, on the real broker: they are set apart, and all others are processed."""
 
 import subprocess
 import sys
@@ -83,7 +83,7 @@ def test_what_was_set_apart_of_a_log_that_lost_its_end_is_not_of_the_next_log(fr
     first, second = uuid4(), uuid4()
     positions.prepare(fresh.conninfo())
     with positions.connection(fresh.conninfo()) as db:
-        # As in a home from before.
+        # As in an older home.
         db.execute("alter table landing.set_apart drop column log_id")
         db.execute("alter table landing.set_apart add primary key (topic_id, partition, first_offset, reader)")
         db.execute(

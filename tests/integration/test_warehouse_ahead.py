@@ -1,4 +1,4 @@
-"""What a run will ask for is built with the first of it, in one transaction, and handed out in its turn."""
+"""The first step of a run builds the tables of its later steps in one transaction; each step gets its result."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def test_a_run_has_built_ahead_what_it_will_ask_for(fresh: Settings) -> None:
         assert builds.build("core.orders", full=False).inserted == 1
         assert lake.snapshot() == before + 2
         assert builds.build("core.order_lines", full=False).inserted == 1
-        # What was handed out is built when it is asked for again, and so is what the run did not say it wants.
+        # A table whose result was returned is built again on the next request, as is one that was not announced.
         assert builds.build("core.orders", full=False).inserted == 0
         assert builds.build("core.products", full=False).updated == 1
         assert builds.register("orders").inserted == 0

@@ -1,4 +1,4 @@
-"""Builders take turns, readers never wait, and a builder that dies leaves no trace. With real processes."""
+"""Builds are serialized, readers never wait, and a killed build has no effect. With real processes."""
 
 import random
 import signal
@@ -81,7 +81,7 @@ def test_a_build_killed_anywhere_loses_and_repeats_nothing(fresh: Settings) -> N
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[list[tuple[int, Decimal | None]]]:
-    """Reads in a loop for as long as the block lasts: orders, and revenue of the mart. Raises what a reader met."""
+    """Reads orders and the mart's revenue in a loop during the block. Raises the reader's errors."""
     seen: list[tuple[int, Decimal | None]] = []
     errors: list[Exception] = []
     done = threading.Event()

@@ -1,4 +1,4 @@
-"""The past can be asked and a bad build undone, and the builds that follow lose and double nothing."""
+"""Former snapshots can be queried, a bad build can be undone, and later builds lose and double nothing."""
 
 import random
 import time
@@ -35,7 +35,7 @@ def revenue(settings: Settings, moment: str | None = None) -> Decimal:
 
 
 def units(settings: Settings) -> int:
-    """A figure that no check of the mart knows to be wrong."""
+    """A wrong figure that no check of the mart detects."""
     return int(run(settings, "select sum(units) from marts.sales_daily").rows[0][0])
 
 

@@ -92,7 +92,7 @@ def test_incremental_builds_of_any_events_in_any_order_equal_a_full_one(
         for number, batch in enumerate(batches):
             story.land(batch, random.Random(seed))
             if number % 2:
-                # As the builder that stays does: many tables in one transaction.
+                # As the watching builder does: many tables in one transaction.
                 build_round(lake, done := Round())
                 assert not done.failed
             else:
@@ -108,7 +108,7 @@ def test_incremental_builds_of_any_events_in_any_order_equal_a_full_one(
             empty = {
                 table.qualified for table in all_tables() if not lake.value(f"select count(*) from {table.qualified}")
             }
-            # Baskets are too small for a pair, and only a builder that stays measures how fresh the marts are.
+            # Baskets are too small for a pair, and only a watching builder measures how fresh the marts are.
             assert empty <= {"marts.basket_affinity", "marts.mart_freshness"}
 
 

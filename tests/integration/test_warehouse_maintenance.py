@@ -1,4 +1,4 @@
-"""Maintenance bounds what the lake takes, changes no row, and takes nothing that a build or a reader still needs."""
+"""Maintenance bounds the lake's size, changes no row, and deletes nothing that a build or a reader needs."""
 
 import os
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Rows that break a rule are kept aside and come back; builds that break a promise are undone and hold back others."""
+"""Rows that fail a check are quarantined until corrected; builds that fail an audit are undone and block others."""
 
 from datetime import timedelta
 from typing import Any
@@ -116,7 +116,7 @@ def test_a_table_whose_changes_have_expired_is_rebuilt(fresh: Settings) -> None:
     with Lake.open(fresh) as lake:
         register(lake, "orders")
         build(lake, "core.orders")
-        # What expiry must never do: it passes the watermark of marts.sales_daily.
+        # A forced fault: expiry beyond the watermark of marts.sales_daily.
         lake.connection.execute("call ducklake_expire_snapshots('lake', older_than => now())")
         assert lake.value(f"select count(*) from {METADATA}.ducklake_snapshot") == 1
         assert build(lake, "marts.sales_daily").updated == 1

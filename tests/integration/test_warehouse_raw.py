@@ -1,4 +1,4 @@
-"""Registration: every landed file once, with its contract's columns, and none that is not what was committed."""
+"""Registration: every committed file once, with its contract's columns, and no altered one."""
 
 import itertools
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""`headrace sql`, and the figures that the real order book is known to have."""
+"""`headrace sql`, and the known figures of the real order book."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Holds what processors did under fire against an undisturbed run over the same input.
+"""Compares what processors did while being killed with an undisturbed run over the same input.
 
 The undisturbed run is the processor alone, in memory, over each partition of its input topics in one go. So the oracle
 knows nothing of transactions, offsets, stores and rebalances.

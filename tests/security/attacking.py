@@ -16,7 +16,7 @@ from headrace.stack.programs import programs
 from tests.ui.conftest import ARGUMENTS, CHROMIUM
 
 REBOUND = "rebound.example"
-"""A name that means this machine, as an attacker's name server would have it."""
+"""A host name that an attacker's DNS server resolves to this machine."""
 
 
 @pytest.fixture(scope="session")

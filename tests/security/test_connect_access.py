@@ -1,4 +1,4 @@
-"""Connect's REST API: nobody gets in without its password, and no connector reads another file than its own."""
+"""Connect's REST API: no access without its password, and each connector reads only its own file."""
 
 import httpx
 import pytest

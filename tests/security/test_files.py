@@ -1,4 +1,4 @@
-"""Nothing in a running home is another account's to read, and nothing of a stack lies elsewhere for it."""
+"""Another account can read nothing in a running home, and a stack keeps no files elsewhere."""
 
 import os
 import stat

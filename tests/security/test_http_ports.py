@@ -1,4 +1,4 @@
-"""Raw HTTP against every port: nobody gets in without a token, by another name, from another origin, by a side door."""
+"""Raw HTTP against every port: no access without a token, by another host name, from another origin or route."""
 
 import json
 import re
@@ -134,7 +134,7 @@ def test_a_question_reads_no_secret_and_no_answer_quotes_one(attacked: Settings)
 
 
 def with_a_file(settings: Settings) -> None:
-    """Something that can be asked, whether a build has ended or not."""
+    """A query that works with and without a finished build."""
     import duckdb
 
     if not settings.warehouse_file.exists():

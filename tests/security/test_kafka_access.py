@@ -1,4 +1,4 @@
-"""Kafka: nobody gets in without a password, and each program may do only what it is for."""
+"""Kafka: no access without a password, and each program has only the rights that it needs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: nobody gets in without a password, and each role may do what its row in the table says, no more."""
+"""PostgreSQL: no access without a password, and each role has exactly the rights of its row in the table."""
 
 import os
 import socket

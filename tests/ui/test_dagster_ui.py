@@ -57,7 +57,7 @@ def _observed(instance: dg.DagsterInstance, topic: str) -> set[str]:
 
 def test_the_asset_graph_shows_both_cases_from_topic_to_mart(page: Page, whole_stack: Settings, tmp_path: Path) -> None:
     wait_for_build(whole_stack)
-    # The graph draws what is in sight only, and has one case above the other.
+    # The graph draws only visible nodes, and has one case above the other.
     page.set_viewport_size({"width": 2400, "height": 2800})
     page.goto("/asset-groups")
     graph = page.locator("foreignObject")

@@ -105,7 +105,7 @@ def test_a_submitted_form_is_stored_and_confirmed(form: Form, browser: Browser, 
         expect(page.get_by_label("Your feedback")).to_have_value("")
     assert (event.rating, event.customer_id, event.product_id, event.subject) == (4, "17850", "85123A", "mugs")
     assert (event.text or "").splitlines() == ["Nice mugs ✓", "<b>thank you</b>"]
-    assert problems == [], "nothing is refused by the page's own policy"
+    assert problems == [], "the page's content security policy blocks nothing"
 
 
 def test_a_phone_shows_all_of_it_without_scrolling_sideways_and_without_scripts(

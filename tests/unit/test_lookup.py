@@ -1,4 +1,4 @@
-"""Where the log begins to be another, by bisection over records read again."""
+"""The offset at which a log diverges, found by bisection over records read again."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

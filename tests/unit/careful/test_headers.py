@@ -1,4 +1,4 @@
-"""Headers are asked for once a message; those that the client fails for are read otherwise."""
+"""Headers are read once per message; those that the client cannot read are read from the batch."""
 
 from typing import Any
 

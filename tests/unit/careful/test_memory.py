@@ -1,4 +1,4 @@
-"""A process that takes too much memory ends, and the next one knows."""
+"""A process that exceeds its memory limit ends, and the next one reads carefully."""
 
 import threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the careful reader makes of fetched batches."""
+"""How the careful reader reads fetched batches."""
 
 import struct
 from collections.abc import Iterator

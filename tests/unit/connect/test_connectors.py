@@ -1,4 +1,4 @@
-"""The connectors as declared, what has to change so that a worker has them, and when a failed one is restarted."""
+"""The connectors as declared, how a worker is brought to this state, and when a failed connector is restarted."""
 
 import itertools
 import json

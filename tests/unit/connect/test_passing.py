@@ -1,4 +1,4 @@
-"""Past what Connect cannot read."""
+"""Connect passes batches that it cannot read."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Settings are read from the environment, and what is not valid is refused before anything starts."""
+"""Settings are read from the environment, and invalid ones are rejected before any program starts."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""A browser's way in, and websockets, on an application behind the guard."""
+"""Browser sessions and websockets of an application behind the guard."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What Dagster's door refuses beside the rules that all have."""
+"""What the guard of Dagster rejects, in addition to the common rules."""
 
 from pathlib import Path
 

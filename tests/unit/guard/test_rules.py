@@ -1,4 +1,4 @@
-"""What a door lets through, and what it does not, by headers alone."""
+"""Which requests the guard accepts and rejects by their headers."""
 
 from dataclasses import replace
 
@@ -109,7 +109,7 @@ def test_a_public_door_takes_a_form_of_its_own_pages_only() -> None:
         for door in (PUBLIC, replace(PUBLIC, own_names=names("127.0.0.1,feedback.example"))):
             assert status(door, asked("POST", **form, origin=origin)) == 403
     assert status(PUBLIC, asked("POST", **form, origin="https://feedback.example")) == 200
-    # Behind a proxy that changes Host, the browser itself says that the page is the form's own.
+    # Behind a proxy that changes Host, the browser's headers show that the page is the form's own.
     assert status(PUBLIC, asked("POST", **form, origin="https://form.example", sec_fetch_site="same-origin")) == 200
 
 

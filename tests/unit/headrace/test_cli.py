@@ -1,4 +1,4 @@
-"""The command line's own promises: it is quick, it explains itself, and it fails in one sentence."""
+"""The command line starts quickly, documents itself, and reports each error in one sentence."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Programs that end again and again, by what the supervisor and they themselves wrote."""
+"""Programs that end again and again are detected from the logs of the supervisor and their own."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The prompt of `headrace sql` knows what there is to ask for."""
+"""The prompt of `headrace sql` completes the names of tables and columns."""
 
 import pytest
 from prompt_toolkit.completion import CompleteEvent

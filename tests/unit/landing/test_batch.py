@@ -1,4 +1,4 @@
-"""How records gather by topic, and what becomes of a batch of them."""
+"""How records are buffered by topic, and how a batch of them lands."""
 
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""What is packed comes out again, nulls and empty strings apart."""
+"""Packed strings are unpacked unchanged; nulls and empty strings are distinguished."""
 
 from hypothesis import given
 from hypothesis import strategies as st

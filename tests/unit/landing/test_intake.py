@@ -1,4 +1,4 @@
-"""Step 1 of the lander, past what the client cannot read: no step leaves another partition or the memory behind."""
+"""Step 1 of the lander skips unreadable batches, without neglecting other partitions or exceeding its memory."""
 
 from collections import deque
 from typing import Any
@@ -73,7 +73,7 @@ class Lander(Intake):
 
 
 def failure(partition: int) -> Message:
-    """What a consumer gives for a batch that it cannot inflate."""
+    """What a consumer returns for a batch that it cannot decompress."""
     return Message(topic="orders", partition=partition, offset=0, error=KafkaError(KafkaError._BAD_COMPRESSION))
 
 

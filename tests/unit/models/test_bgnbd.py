@@ -1,4 +1,4 @@
-"""BG/NBD: it finds the parameters that customers were simulated with, and says how many of them come back."""
+"""BG/NBD: it recovers the parameters of simulated customers, and predicts how many of them order again."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Temperature scaling: probabilities that are too sure become as likely as they say, and rank as they did."""
+"""Temperature scaling: overconfident probabilities become calibrated and keep their ranking."""
 
 import numpy as np
 

@@ -15,7 +15,7 @@ from streaming.runtime.champions import Follower
 
 
 class Registry:
-    """Says who is champion, in place of PostgreSQL."""
+    """Holds the alias of the champion, in place of PostgreSQL."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -34,7 +34,7 @@ def test_a_move_too_small_for_few_rows_is_seen_with_many_and_the_column_is_named
     many = drift(rows(random, 30_000), rows(random, 30_000, shift=0.08), ["recency", "orders", "gap"])
     assert [each.column for each in few if each.has_moved] == []
     assert [each.column for each in many if each.has_moved] == ["recency"]
-    assert many[0].psi < 0.1, "the customary threshold would have slept"
+    assert many[0].psi < 0.1, "the customary threshold would have detected nothing"
 
 
 def test_values_that_become_null_are_drift() -> None:

@@ -1,4 +1,4 @@
-"""Training of any model: repeatable to the last bit, honest about time, refused with a reason."""
+"""Training of any model: reproducible to the last bit, without data of the future, rejected with a reason."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def customers(cutoffs: int = 5, each: int = 250, positive: float = 0.3) -> pl.DataFrame:
-    """Customers who order again the more readily, the more often they did."""
+    """Customers who order again more often, the more orders they have."""
     random = np.random.default_rng(7)
     size = cutoffs * each
     orders = random.integers(1, 20, size)

@@ -1,4 +1,4 @@
-"""What Connect delivered, held against the topic: every way in which a row and a record can differ."""
+"""What Connect delivered, compared with the topic: every way in which a row and a record can differ."""
 
 from uuid import UUID
 

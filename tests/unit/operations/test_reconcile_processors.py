@@ -1,4 +1,4 @@
-"""A processor's account against what its input topic holds."""
+"""A processor's ledger compared with its input topic."""
 
 from uuid import UUID, uuid4
 

@@ -1,4 +1,4 @@
-"""What is posted of a failed run says what failed and where to look, and gives no secret away."""
+"""An alert of a failed run names the failure and the run, and contains no secret."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from orchestration.defs.sensors import alerts
 
 @pytest.fixture
 def hook() -> Iterator[tuple[str, list[bytes]]]:
-    """A webhook that keeps what it is sent, and its address."""
+    """A webhook that keeps its requests, and its address."""
     taken: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):

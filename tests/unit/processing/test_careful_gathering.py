@@ -1,4 +1,4 @@
-"""After an end for want of memory a slot reads carefully, and stays in its group meanwhile."""
+"""A slot that ended for lack of memory reads carefully, and stays in its group meanwhile."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace

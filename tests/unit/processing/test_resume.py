@@ -1,4 +1,4 @@
-"""Where a processor resumes, and the sentences that say why it cannot."""
+"""Where a processor resumes, and the errors when it cannot."""
 
 from uuid import UUID, uuid4
 

@@ -1,4 +1,4 @@
-"""How transactions end: committed, aborted, or with the process, when nobody knows."""
+"""How transactions end: committed, aborted, or, if the outcome is unknown, with the process."""
 
 import subprocess
 import sys

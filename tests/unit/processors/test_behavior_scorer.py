@@ -1,4 +1,4 @@
-"""The behaviour scorer: what changes a customer's features, and what the rule makes of them."""
+"""The behavior scorer: what changes a customer's features, and how the rule scores them."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -193,10 +193,10 @@ def test_an_order_costs_the_same_however_many_the_customer_has() -> None:
     read_by([order(str(number), number) for number in range(100, 3_000)])
     assert read_by([order(str(number), number) for number in range(3_000, 3_100)]) == few
     sizes = {key: len(value) for key, value in view.changes.items() if value is not None}
-    # A value that grows with the orders would once be more than its changelog takes. Days are as many as there are.
+    # A value that grows with the orders would eventually exceed its changelog's limit. The number of days is bounded.
     assert sizes.pop(b"dC") < 2 * 3_100
     assert max(sizes.values()) < 100
-    # Corrections that move orders are dearer, once a batch.
+    # Corrections that move orders cost more, once per batch.
     moved = [order(str(number), number + 0.5, version=2) for number in range(3_000, 3_100)]
     assert read_by(moved) < 3_100 + 4 * len(moved)
 
@@ -219,7 +219,7 @@ ORDERS = st.builds(
 
 @pytest.fixture(scope="module")
 def warehouse() -> duckdb.DuckDBPyConnection:
-    """A warehouse of which there is only what `core.customer_features` is built from."""
+    """A warehouse with only the inputs of `core.customer_features`."""
     db = duckdb.connect()
     db.execute("set timezone = 'UTC'; create schema raw; create schema core")
     db.execute("""

@@ -1,4 +1,4 @@
-"""Sentiment of posts and feedback, and what is left of deleted ones."""
+"""Sentiment of posts and feedback, and what is kept of deleted ones."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Ends with each test what its sources would read, or try again, for ever."""
+"""Ends each test's sources, which would otherwise read or retry forever."""
 
 import threading
 from collections.abc import Iterator

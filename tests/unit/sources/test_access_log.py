@@ -1,4 +1,4 @@
-"""The access-log source: what it takes, what it refuses, and what it makes of a line."""
+"""The access-log source: what it accepts, what it rejects, and the event of a line."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -399,7 +399,7 @@ def test_the_cache_is_bounded() -> None:
 
 
 def straight_to_the_wire(parser: LineParser, blocks: Iterable[Piece]) -> int:
-    """How many lines went so; each is compared with what `line` makes of it."""
+    """The number of lines on the fast path; each is compared with the result of `line`."""
     found = 0
     for block in blocks:
         assert isinstance(block, Block)

@@ -1,4 +1,4 @@
-"""Formats of access logs: as people copy them, checked at the start, by hand as without; JSON lines and their times."""
+"""Formats of access logs: as copied from a configuration, validated at the start; JSON lines and their times."""
 
 import json
 from datetime import UTC, datetime, timedelta

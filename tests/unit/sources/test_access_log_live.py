@@ -102,7 +102,7 @@ def test_a_rotation_loses_and_repeats_nothing(
         reading.wait_for(300)
     rotate(log)
     if not while_running:
-        # The reader of before still runs, as a killed one would not: what it reads from here on does not count.
+        # The former reader still runs, unlike a killed one: what it reads from here on does not count.
         reading = follow(tmp_path / "access.log*", position=position)
     log.write_bytes(lines(300, 400))
     wanted = 400 - len(before)

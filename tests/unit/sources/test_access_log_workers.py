@@ -1,4 +1,4 @@
-"""Parsing in processes of their own gives what parsing here gives, and leaves none of them behind."""
+"""Worker processes parse lines as this process does, and all of them end with their source."""
 
 import os
 import signal
@@ -78,7 +78,7 @@ def test_workers_end_with_the_process_that_started_them_however_it_ends() -> Non
     code = (
         "import time\nfrom tests.unit.sources.test_access_log_workers import *\n"
         "if __name__ == '__main__':\n"
-        "    workers = Workers(partial(parser, b'key'))\n"  # kept: a pool that nobody holds ends by itself
+        "    workers = Workers(partial(parser, b'key'))\n"  # kept: a pool without a reference ends by itself
         "    list(workers.outcomes([Block('f', 0, 1, b'\\n'.join([b'x'] * LARGE))]))\n"
         "    print('parsed', flush=True)\n    time.sleep(60)\n"
     )

@@ -1,4 +1,4 @@
-"""Robots and people by their user agents: real ones, of the kept list and of phones whose names look like robots."""
+"""Robots and people by real user agents: those of the kept list, and of phones whose names look like robots."""
 
 import pytest
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA

@@ -1,4 +1,4 @@
-"""The edge: every input is counted once, nothing that a reader would refuse is published, the rate is kept."""
+"""The edge: every input is counted once, only valid records are published, and the rate is kept."""
 
 import threading
 from collections.abc import Iterator

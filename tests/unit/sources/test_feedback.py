@@ -1,4 +1,4 @@
-"""The feedback service without Kafka behind it: what it takes, what it refuses and how it says so."""
+"""The feedback service without Kafka: what it accepts, what it rejects, and its error messages."""
 
 import asyncio
 import base64
@@ -260,7 +260,7 @@ def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
             for number in range(12)
         ]
 
-    assert statuses("") == [200] * 10 + [429] * 2, "nobody has named this proxy"
+    assert statuses("") == [200] * 10 + [429] * 2, "this proxy is not configured"
     assert statuses("127.0.0.1") == [200] * 12
 
 

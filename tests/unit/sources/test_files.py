@@ -1,4 +1,4 @@
-"""Reading lines: nothing lost, nothing twice, bounded in memory; gzip in all its forms; files that grow and rotate."""
+"""Reading lines: nothing lost or repeated, bounded memory; all forms of gzip; files that grow and rotate."""
 
 import bz2
 import gzip

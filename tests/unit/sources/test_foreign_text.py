@@ -1,4 +1,4 @@
-"""No text makes a parser of posts, feedback or files take more than its share of time, or fail."""
+"""Parsers of posts, feedback and files fail for no text, and take time proportional to its length."""
 
 from collections.abc import Callable
 

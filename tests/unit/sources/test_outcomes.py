@@ -1,4 +1,4 @@
-"""Outcomes in runs are the outcomes they were made of."""
+"""Runs contain the same outcomes as the single ones they are made of."""
 
 from hypothesis import given
 from hypothesis import strategies as st

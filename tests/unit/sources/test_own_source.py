@@ -1,4 +1,4 @@
-"""The source of one's own that the documentation shows: it is what it says, and reads on from its position."""
+"""The custom source of the documentation works as described, and resumes from its position."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "live-sources.md"
 
 @pytest.fixture
 def _tides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example as a module of somebody's own."""
+    """The example as a user's module."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     module = ModuleType("harbour")
     exec(code, module.__dict__)

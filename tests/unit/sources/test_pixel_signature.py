@@ -1,4 +1,4 @@
-"""The shop's signature on purchases: who has no key cannot make one, and what is signed cannot be changed."""
+"""The shop's signature on purchases: it cannot be forged without the key, and signed values cannot be changed."""
 
 from pathlib import Path
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""A batch that a live source reads becomes one transaction: every record in its place, counted once."""
+"""A batch that a live source reads becomes one transaction: every record in its partition, counted once."""
 
 import threading
 from collections.abc import Iterator

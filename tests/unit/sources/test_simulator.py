@@ -1,4 +1,4 @@
-"""The simulated shop: decided by its seed, valid to the last event, and like a shop."""
+"""The simulated shop: reproducible by its seed, with valid events and realistic behavior."""
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Weather by HTTP: units, hours, corrections, conditional requests, and what cannot be."""
+"""Weather by HTTP: units, hours, corrections, conditional requests, and impossible values."""
 
 import json
 import time

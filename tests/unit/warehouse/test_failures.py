@@ -1,4 +1,4 @@
-"""What readers of the published file learn of a build that failed."""
+"""What the published file reports about a failed build."""
 
 import duckdb
 

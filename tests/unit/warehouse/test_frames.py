@@ -1,4 +1,4 @@
-"""Training frames: the same features as the stream's, of nothing after the cutoff, and labels of what came then."""
+"""Training frames: the same features as the stream's, without data after the cutoff, and labels from that data."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

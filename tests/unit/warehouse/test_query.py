@@ -227,7 +227,7 @@ def test_reading_statements_are_let_through_and_run(statement: str, connection: 
 
 _READING = frozenset(
     {
-        # They read what a question may see: tables, their description, values made from nothing.
+        # They read what a query may see: tables, their descriptions, generated values.
         *("duckdb_columns", "duckdb_constraints", "duckdb_coordinate_systems", "duckdb_dependencies"),
         *("duckdb_functions", "duckdb_indexes", "duckdb_keywords", "duckdb_memory", "duckdb_optimizers"),
         *("duckdb_schemas", "duckdb_secret_types", "duckdb_sequences", "duckdb_table_sample", "duckdb_tables"),

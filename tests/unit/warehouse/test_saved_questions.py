@@ -1,4 +1,4 @@
-"""The saved questions of the SQL page ask what there is."""
+"""The saved queries of the SQL page use existing tables and columns."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The tables' files say all that the engine, the checks and the asset graph need, and say it truly."""
+"""The tables' files declare all that the engine, the checks and the asset graph need, and the declarations hold."""
 
 import re
 from pathlib import Path
