@@ -1,4 +1,4 @@
-"""What all parts agree on: topics, event schemas, settings, error types, each fact stated once.
+"""What all packages share: topics, event schemas, settings, error types. Each fact is stated once.
 
-No I/O here, and no import of another room.
+No I/O here, and no import of another package.
 """

@@ -1,4 +1,4 @@
-"""The time of day, read in one place: no other module reads the system's clock. Durations are of `time.monotonic`."""
+"""The time of day, read in one place: no other module reads the system clock. Durations use `time.monotonic`."""
 
 import time
 from datetime import UTC, datetime
@@ -20,5 +20,5 @@ def milliseconds() -> int:
 
 
 def local() -> datetime:
-    """The time on this machine's clock, without a zone: for logs that are written so."""
+    """The local time of this machine, without a time zone: for logs that are written that way."""
     return datetime.now()  # noqa: DTZ005

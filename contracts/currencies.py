@@ -1,11 +1,11 @@
-"""Codes of ISO 4217 that an amount can be in: those of today, and those that were withdrawn since 1999.
+"""The ISO 4217 codes that an amount can be in: the current ones, and those withdrawn since 1999.
 
-From the lists of SIX Interbank Clearing, the standard's maintenance agency, as `java.util.Currency` has them; metals,
-funds, units of account and the code for tests are left out. `XXX` says that there is no currency.
+From the lists of SIX Interbank Clearing, the standard's maintenance agency, as in `java.util.Currency`. Metals,
+funds, units of account and the test code are left out. `XXX` means that there is no currency.
 """
 
 CURRENCIES = frozenset(
-    # A text, since a list would take a line for each of them.
+    # A string, since a list would take a line per code.
     """
     ADP AED AFA AFN ALL AMD ANG AOA ARS ATS AUD AWG AYM AZM AZN BAM BBD BDT BEF BGL BGN BHD BIF BMD BND BOB BRL BSD BTN
     BWP BYB BYN BYR BZD CAD CDF CHF CLF CLP CNY COP CRC CSD CUC CUP CVE CYP CZK DEM DJF DKK DOP DZD EEK EGP ERN ESP ETB

@@ -1,9 +1,9 @@
-"""The strict decoder: the one answer to whether a record's value is a valid event.
+"""The strict decoder: it alone decides whether a record's value is a valid event.
 
-The lander's columnar decoder and the processors must agree with it on every record; a shared corpus of bad input pins
-that, as must Connect's converter (`headrace/stack/kafka/ContractConverter.java`). Unknown fields are ignored, so that a
-producer may be upgraded before its consumers. Of a key given twice the last value counts, and the others may be any
-JSON.
+The lander's columnar decoder, the processors and Connect's converter (`headrace/stack/kafka/ContractConverter.java`)
+must agree with it on every record; a shared corpus of invalid input tests this. Unknown fields are ignored, so that a
+producer can be upgraded before its consumers. If a key occurs more than once, the last value counts; the others may be
+any JSON.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,13 +27,13 @@ FIRST_YEAR, LAST_YEAR = 1000, 2999
 E = TypeVar("E", bound=Event)
 
 encode = msgspec.json.Encoder().encode
-"""Encode an event as its canonical JSON: declared order, fields at their default left out, times ending in `Z`."""
+"""Encode an event as canonical JSON: fields in declared order, defaults omitted, times ending in `Z`."""
 
 
-class InvalidRecord(HeadraceError):  # noqa: N818  it is a verdict on the record, not a failure
-    """The value is not a valid event. The message says why in one line, without the payload.
+class InvalidRecord(HeadraceError):  # noqa: N818  a result for the record, not a failure
+    """The value is not a valid event. The message gives the reason in one line, without the payload.
 
-    `category` is one of few words, fit for counting.
+    `category` is one of a few fixed words, for counting.
     """
 
     def __init__(self, category: str, message: str) -> None:
@@ -44,21 +44,21 @@ class InvalidRecord(HeadraceError):  # noqa: N818  it is a verdict on the record
 def decode(contract: type[E], value: bytes) -> E:
     """Decode the value of a record, or raise `InvalidRecord`.
 
-    Valid is: UTF-8 JSON (RFC 8259) without lone surrogates, one object, at most `MAX_RECORD_BYTES` long and `MAX_DEPTH`
-    levels deep; every required field present; every value of its declared type and range; times in UTC between the
-    years 1000 and 2999; no NUL in any text. A customer named by a word for nothing is null, and not valid where one is
-    required.
+    A valid value is UTF-8 JSON (RFC 8259) without lone surrogates, one object, at most `MAX_RECORD_BYTES` long and
+    `MAX_DEPTH` levels deep; every required field present; every value of its declared type and range; times in UTC
+    between the years 1000 and 2999; no NUL in any text. A customer named by a word for nothing is null, and not valid
+    where one is required.
     """
     return strict_decoder(contract)(value)
 
 
 @cache
 def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
-    """`decode` for one contract, for those who decode many records: it looks nothing up."""
+    """`decode` for one contract, without look-ups: for decoding many records."""
     parse: Callable[[bytes], E] = msgspec.json.Decoder(contract).decode
     fields = fields_of(contract)
     times = [field.name for field in fields if field.kind == "time" and field.name != "event_time"]
-    # A contract has one customer at most. Without a loop: it would take as long as the check.
+    # A contract has at most one customer. Without a loop, which would take as long as the check.
     (customer_field,) = [field for field in fields if field.names_customer] or [None]
     customer_of: Callable[[E], str | None] = attrgetter(customer_field.name if customer_field else "event_id")
 
@@ -69,7 +69,8 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
             try:
                 event = parse(value)
             except (msgspec.ValidationError, UnicodeDecodeError):
-                # It may be for a field that does not count. All that is read above is known, and so UTF-8, and flat.
+                # The error may be in a field that does not count. Fields read above are known fields: valid UTF-8, and
+                # flat.
                 event = parse(_what_counts(value, fields))
         except UnicodeDecodeError as error:
             raise InvalidRecord("not UTF-8", f"not UTF-8 at byte {error.start}") from None
@@ -77,14 +78,14 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
             raise InvalidRecord("invalid field", _without_payload(str(error))) from None
         except msgspec.DecodeError as error:
             raise InvalidRecord("malformed JSON", str(error)) from None
-        # As `_check_time`, whose calls would take a tenth of the time of all this.
+        # As in `_check_time`, inlined: the calls would take a tenth of the total time.
         time = event.event_time
         if time.tzinfo is not UTC or not FIRST_YEAR <= time.year <= LAST_YEAR:
             _check_time("event_time", time)
         for name in times:
             if (time := getattr(event, name)) is not None:
                 _check_time(name, time)
-        # The first look is for one byte, which takes a twentieth of the time of the second.
+        # Looking for a single byte first takes a twentieth of the time of the second check.
         if b"\\" in value and b"\\u0000" in value and _holds_nul(event, fields):
             raise InvalidRecord("NUL character", "holds a NUL character")
         if customer_field is not None and (customer := customer_of(event)) is not None and is_missing(customer):
@@ -95,9 +96,9 @@ def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
 
 
 def are_valid(contract: type[Event], encoded: Sequence[bytes]) -> bool:
-    """Whether values that `encode` made are all valid events, by one look at all of them.
+    """Whether all of these values, made by `encode`, are valid events. One check covers all of them.
 
-    For no other values: two that are malformed might make a valid one together.
+    For no other values: two malformed ones might form a valid one when joined.
     """
     joined = b"[%b]" % b",".join(encoded)
     try:
@@ -120,10 +121,10 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def _what_counts(value: bytes, fields: tuple[Field, ...]) -> bytes:
-    """The object without unknown fields, and with the last value alone of a key given twice.
+    """The object without unknown fields, and with only the last value of a repeated key.
 
     Raises:
-        InvalidRecord, UnicodeDecodeError, msgspec.DecodeError: what is left out is no JSON either.
+        InvalidRecord, UnicodeDecodeError, msgspec.DecodeError: what is left out is not JSON.
     """
     if is_too_deep(value):
         raise InvalidRecord("too deep", f"nested more than {MAX_DEPTH} levels deep")
@@ -175,7 +176,7 @@ def _holds_nul(struct: msgspec.Struct, fields: tuple[Field, ...]) -> bool:
 
 
 def _without_payload(reason: str) -> str:
-    """Drop what msgspec quotes of the value itself, such as an invalid enum value."""
+    """Remove what msgspec quotes from the value, such as an invalid enum value."""
     if reason.startswith("Invalid enum value"):
         return "Invalid enum value" + reason[reason.index(" - at ") :]
     return reason

@@ -1,7 +1,7 @@
-"""What Kafka Connect delivers into PostgreSQL: the tables, by whom they are filled and read, and the Connect schemas.
+"""What Kafka Connect delivers into PostgreSQL: the tables, what writes and reads them, and the Connect schemas.
 
-A delivered row is a record of the topic: the columns of its contract and where the record stood. Text only; who runs it
-against which server is not decided here.
+A delivered row is a record of the topic: the columns of its contract and the position of the record. This module only
+generates SQL text; it does not run it.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ POSITION_COLUMNS = {
     PARTITION: ("integer", "Partition of the record."),
     OFFSET: ("bigint", "Offset of the record in its partition."),
 }
-"""Type and meaning of the columns that say which record a row is. Connect adds them, PostgreSQL adds the others."""
+"""Type and description of the columns that identify a row's record. Connect adds them, PostgreSQL adds the others."""
 CONNECTOR_PREFIX = "headrace."
-"""Connectors of this name are the platform's own. A worker may have others."""
+"""Connectors with this prefix belong to Headrace. A worker may have others."""
 EARLIEST, LATEST = "_earliest", "_latest"
-"""The columns with the bounds of the event times that records of a row's key have had, this one included."""
+"""The columns with the earliest and latest event time of all records with the row's key."""
 
 _POSTGRES = {
     "string": "text",
@@ -35,9 +35,9 @@ _CONNECT = {"string": "string", "integer": "int64", "number": "double", "boolean
 
 @dataclass(frozen=True)
 class Delivery:
-    """A topic that Connect delivers into `schema.table`, one row a value of `key`: the latest record of it.
+    """A topic that Connect delivers into `schema.table`: one row per value of `key`, its latest record.
 
-    `loaded_into` is the table of the warehouse that is loaded from it, where there is one.
+    `loaded_into` is the warehouse table that is loaded from it, if any.
     """
 
     topic: str
@@ -55,7 +55,7 @@ class Delivery:
 
     @property
     def connector(self) -> str:
-        """The connector that fills the table."""
+        """The connector that writes the table."""
         return f"{CONNECTOR_PREFIX}{self.qualified}"
 
     @property
@@ -67,7 +67,7 @@ class Delivery:
 
 
 SERVING = Delivery("customer_behavior", "serving", "customer_id")
-"""For applications: what the model says of each customer now."""
+"""For applications: the current scores of each customer."""
 STAGING = Delivery("customer_sentiment", "staging", "event_id", loaded_into="core.sentiment")
 """For the warehouse, which loads `core.sentiment` from it."""
 DELIVERIES: dict[str, Delivery] = {each.topic: each for each in (SERVING, STAGING)}
@@ -76,10 +76,10 @@ DELIVERIES: dict[str, Delivery] = {each.topic: each for each in (SERVING, STAGIN
 def connect_schema(contract: type[Event]) -> dict[str, Any]:
     """The contract as a Connect schema, in the JSON form of Kafka's JsonConverter.
 
-    Money and times are strings, which PostgreSQL casts exactly. What a contract asks beyond types is in `parameters`.
+    Money and times are strings, which PostgreSQL casts exactly. Constraints beyond types are in `parameters`.
 
     Raises:
-        TypeError: the contract has a list, which no column of a table takes.
+        TypeError: the contract has a list, which cannot be stored in a column.
     """
     return {
         "type": "struct",
@@ -114,7 +114,7 @@ def _connect_field(field: Field) -> dict[str, Any]:
 
 
 def columns(delivery: Delivery) -> dict[str, tuple[str, str]]:
-    """PostgreSQL type and meaning of each column, by name; those of the position come last."""
+    """PostgreSQL type and description of each column, by name; the position columns come last."""
     of_contract = {field.name: (_postgres_type(field), field.description) for field in fields_of(delivery.contract)}
     return of_contract | POSITION_COLUMNS
 
@@ -124,10 +124,10 @@ def _postgres_type(field: Field) -> str:
 
 
 def table_sql(delivery: Delivery) -> str:
-    """Statements that make the table, or add the columns it lacks; running them again changes nothing.
+    """Statements that create the table, or add missing columns. They are idempotent.
 
-    A row never goes back to an earlier record of its key. A task that was thought dead, or one that begins again behind
-    what was stored, may write records that are older than the row: the trigger leaves these out.
+    A row never reverts to an earlier record of its key. A zombie task, or one that restarts from an earlier offset, may
+    write records that are older than the row: the trigger skips them.
     """
     required = {field.name for field in fields_of(delivery.contract) if not field.nullable} | POSITION_COLUMNS.keys()
     table, guard = delivery.qualified, f"{delivery.schema}.keep_latest()"
@@ -139,7 +139,7 @@ def table_sql(delivery: Delivery) -> str:
             f"alter table {table} add column if not exists {name} {kind}{' not null' if name in required else ''}"
             for name, (kind, _) in described.items()
         ),
-        # An amount may have got more digits since; where it has not, this does nothing.
+        # An amount may have more digits than before; otherwise this does nothing.
         *(
             f"alter table {table} alter column {field.name} type {_postgres_type(field)}"
             for field in fields_of(delivery.contract)
@@ -154,9 +154,9 @@ def table_sql(delivery: Delivery) -> str:
         f"{_TRIGGER} on {table} for each row execute function {guard}",
         *(f"comment on column {table}.{name} is {_quoted(about)}" for name, (_, about) in described.items()),
         f"comment on column {table}.{STORED_AT} is 'When the row was stored, by this server''s clock.'",
-        f"comment on column {table}.{EARLIEST} is 'The earliest event time that a record of the key has had.'",
-        f"comment on column {table}.{LATEST} is 'The latest event time that a record of the key has had.'",
-        f"comment on table {table} is {_quoted(f'The latest record of the topic {delivery.topic} by {delivery.key}.')}",
+        f"comment on column {table}.{EARLIEST} is 'The earliest event time of any record with the key.'",
+        f"comment on column {table}.{LATEST} is 'The latest event time of any record with the key.'",
+        f"comment on table {table} is {_quoted(f'The latest record of {delivery.topic} per {delivery.key}.')}",
     ]
     return ";\n".join(statements)
 

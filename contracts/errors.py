@@ -1,6 +1,6 @@
-"""The two kinds of error every part raises.
+"""The two kinds of errors that all packages raise.
 
-`Transient` is retried with back-off by whoever called; `Terminal` stops the work and tells the remedy.
+The caller retries on `Transient` with back-off; `Terminal` stops the work and names the remedy.
 """
 
 
@@ -9,11 +9,11 @@ class HeadraceError(Exception):
 
 
 class Transient(HeadraceError):  # noqa: N818  the kind is the name
-    """Something outside is away for now (broker, database); trying again may help."""
+    """An external service (broker, database) is unavailable; retrying may help."""
 
 
 class Terminal(HeadraceError):  # noqa: N818
-    """Trying again cannot help. `remedy` is one sentence that says what can."""
+    """Retrying cannot help. `remedy` is one sentence that says what can."""
 
     def __init__(self, message: str, *, remedy: str) -> None:
         super().__init__(f"{message} {remedy}")

@@ -1,9 +1,9 @@
-"""The features of a customer: defined once, computed by the behaviour scorer in the stream and by SQL in the warehouse.
+"""The features of a customer: defined once, computed by the behavior scorer in the stream and by SQL in the warehouse.
 
-They are over the customer's documents of kind `order` and `return`; an order that several events tell of counts once,
-as `core.orders` believes it. Times are microseconds since 1970 and amounts ten-thousandths of the currency unit, both
-whole numbers, and each feature that is no count is one division of two whole numbers at the end: so two implementations
-agree to the last digit.
+They are computed over the customer's documents of kind `order` and `return`. An order that several events describe
+counts once; conflicting events are resolved as in `core.orders`. Times are microseconds since 1970 and amounts are
+ten-thousandths of the currency unit, both integers. Each feature that is not a count is a single division of two
+integers at the end, so that both implementations agree to the last digit.
 
     cutoff              = the latest time of any document
     orders, returns     = documents of each kind
@@ -20,7 +20,7 @@ agree to the last digit.
     median_gap_days     = median of the whole days from one of them to the next    none before the second
     longest_gap_days    = the most whole days from one of them to the next         none before the second
 
-For training, the same are computed as of other cutoffs: then over the documents up to that time alone.
+For training, the same features are computed as of other cutoffs, over the documents up to that time only.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 DAY_US = 86_400_000_000
 MONEY_UNITS = 10_000
 MAX_SPEND = 1e30
-"""A model that expects more has met something that it did not learn from."""
+"""A model that predicts more is extrapolating beyond its training data."""
 KINDS = ("order", "return")
 CURRENCY = "[A-Z]{3}"
 """The rule `currency is an ISO 4217 code` of `core.orders`."""
@@ -55,11 +55,11 @@ class CustomerFeatures:
 
 
 def amount_of(units: int) -> str:
-    """An amount as the contracts write it, of its ten-thousandths."""
+    """An amount as the contracts write it, from its ten-thousandths."""
     whole, rest = divmod(abs(units), MONEY_UNITS)
     return f"{'-' if units < 0 else ''}{whole}.{rest:04d}"
 
 
 def spend_of(expected: float | None) -> str | None:
-    """An expected spend as the contracts write it, to the cent; None where there is none, or it is no amount."""
+    """An expected spend as the contracts write it, to the cent; None if there is none or it is not an amount."""
     return None if expected is None or not abs(expected) < MAX_SPEND else f"{expected:.2f}"

@@ -1,7 +1,7 @@
-"""What a contract says of each of its fields, read once from the annotations.
+"""The fields of a contract, read once from its annotations.
 
-Everything that handles records by column (landing schema, columnar checks, raw tables, reference page) works from this
-list, so a field is described in one place: its annotation.
+All code that handles records by column (landing schema, columnar checks, raw tables, reference page) uses this list,
+so a field is described in one place: its annotation.
 """
 
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ _KINDS: dict[type[inspect.Type], Kind] = {
 class Field:
     """One field of a contract.
 
-    `default` is what an absent field means; `digits` are those of an amount, on both sides of the point; `children` are
-    a list's element fields.
+    `default` is the value of an absent field; `digits` counts an amount's digits on both sides of the decimal point;
+    `children` are the fields of a list's elements.
 
-    Where it `names_customer`, the words of `contracts.missing` are no value.
+    If it `names_customer`, the words of `contracts.missing` count as no value.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Field:
     @property
     def arrow_type(self) -> "pa.DataType":
         """Type of the landed column."""
-        import pyarrow as pa  # which takes longer to import than a source takes to start
+        import pyarrow as pa  # takes longer to import than a source takes to start
 
         if self.kind == "list":
             return pa.list_(pa.struct([pa.field(child.name, child.arrow_type) for child in self.children]))

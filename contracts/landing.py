@@ -1,7 +1,7 @@
-"""The border between stream and batch: what a landed file holds, where it lies, and what a landing commit says.
+"""The interface between stream and batch: the content of landed files, their paths, and landing commits.
 
-A topic's events land as its contract's columns and the columns below. A record that is no valid event lands in the
-quarantine of its topic, with its raw bytes. Dead-letter topics land as raw bytes.
+A topic's events land as its contract's columns and the columns below. A record that is not a valid event lands in the
+topic's quarantine, with its raw bytes. Dead-letter topics land as raw bytes.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field(
         "_topic_id",
         pa.string(),
-        metadata={"description": "Kafka's id of the topic; another where records were lost or the topic recreated."},
+        metadata={
+            "description": "Kafka's id of the topic; a different id if records were lost or the topic was recreated."
+        },
     ),
     pa.field("_partition", pa.int32(), metadata={"description": "Partition of the record."}),
     pa.field("_offset", pa.int64(), metadata={"description": "Offset of the record in its partition."}),
@@ -30,18 +32,18 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field(
         "_headers",
         pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())])),
-        metadata={"description": "The record's headers, in order; empty when there were none."},
+        metadata={"description": "The record's headers, in order; empty if there were none."},
     ),
     pa.field("_is_tombstone", pa.bool_(), metadata={"description": "The record had a null value."}),
     pa.field(
         "_kafka_time",
         pa.timestamp("us", tz="UTC"),
-        metadata={"description": "When the record arrived: the time at which the broker appended it."},
+        metadata={"description": "When the record arrived: the time when the broker appended it."},
     ),
     pa.field("_landed_at", pa.timestamp("us", tz="UTC"), metadata={"description": "When the lander wrote the file."}),
 )
-_VALUE = pa.field("_value", pa.binary(), metadata={"description": "The record's value, as it came."})
-_REASON = pa.field("_reason", pa.string(), metadata={"description": "Why the record is no valid event."})
+_VALUE = pa.field("_value", pa.binary(), metadata={"description": "The record's value, unchanged."})
+_REASON = pa.field("_reason", pa.string(), metadata={"description": "Why the record is not a valid event."})
 
 RAW_SCHEMA = pa.schema([_VALUE, *RECORD_FIELDS])
 """Landing schema of dead-letter topics."""
@@ -50,7 +52,7 @@ QUARANTINE_SCHEMA = pa.schema([_VALUE, _REASON, *RECORD_FIELDS])
 
 @cache
 def landing_schema(topic: Topic) -> pa.Schema:
-    """Schema of a topic's landed files. Every column may be null: a tombstone has none of the contract's fields."""
+    """Schema of a topic's landed files. All columns are nullable: a tombstone has none of the contract's fields."""
     if topic.contract is None:
         return RAW_SCHEMA
     columns = [
@@ -61,14 +63,14 @@ def landing_schema(topic: Topic) -> pa.Schema:
 
 
 def quarantine_name(topic: str) -> str:
-    """The name a topic's quarantine has in paths and in the warehouse."""
+    """The name of a topic's quarantine in paths and in the warehouse."""
     return topic + QUARANTINE_SUFFIX
 
 
 def landing_path(folder: str, created_at: datetime, unique: str) -> PurePosixPath:
-    """Where a file lands, below the landing root: partitioned by ingestion time, so old events make no new folders.
+    """Path of a landed file below the landing root, partitioned by ingestion time: old events create no new folders.
 
-    The name starts with the creation time by PostgreSQL's clock, which is how maintenance knows an orphan's age.
+    The name starts with the creation time by PostgreSQL's clock, from which maintenance derives the age of an orphan.
     """
     utc = created_at.astimezone(UTC)
     return PurePosixPath(
@@ -80,9 +82,9 @@ def landing_path(folder: str, created_at: datetime, unique: str) -> PurePosixPat
 class PartitionRange:
     """Offsets `first` to `next - 1` of one partition, of which `rows` landed and `quarantined` went to quarantine.
 
-    Fewer records than offsets is normal: transaction markers and compaction leave holes. `log_id` is the identity of
-    the partition's log (`log_id` in `landing.sql`). `fingerprint` is of all its records, `last_record` of the last one
-    (`streaming.landing.fingerprints`); `leader_epoch` is the last record's, where the broker sends one.
+    Fewer records than offsets is normal: transaction markers and compaction leave gaps. `log_id` identifies the
+    partition's log (`log_id` in `landing.sql`). `fingerprint` covers all its records, `last_record` the last one
+    (`streaming.landing.fingerprints`). `leader_epoch` is that of the last record, if the broker sends one.
     """
 
     partition: int
@@ -97,7 +99,7 @@ class PartitionRange:
 
 
 def log_id(topic_id: UUID, partition: int, truncations: int) -> UUID:
-    """The identity of a partition's log after the broker has lost its end so many times: at first the topic's id."""
+    """The id of a partition's log after the broker has lost its end `truncations` times; initially the topic's id."""
     return uuid5(topic_id, f"{partition}/{truncations}") if truncations else topic_id
 
 
@@ -113,7 +115,7 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class LandingCommit:
-    """One committed flush of one topic: the ranges it covers, and the files that hold them."""
+    """One committed flush of one topic: the ranges it covers and the files that contain them."""
 
     topic: str
     topic_id: UUID

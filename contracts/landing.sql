@@ -1,4 +1,4 @@
--- The lander's accounts in PostgreSQL: written by `streaming.landing`, read by `warehouse` and by reconciliation.
+-- The landing positions in PostgreSQL: written by `streaming.landing`, read by `warehouse` and by reconciliation.
 create schema if not exists landing;
 
 -- The id under which each topic is landed. It changes only by `accept-gap`, after a topic was recreated.
@@ -8,10 +8,10 @@ create table if not exists landing.topics (
     accepted_at timestamptz not null default clock_timestamp()
 );
 
--- One row a partition: everything below `next_offset` is committed, everything from it on is not.
--- A partition's log is known by the topic's id until the broker loses its end: what stands at those offsets then is of
--- another log, whose id is derived from the topic's (`contracts.landing.log_id`). Landed rows have it as `_topic_id`.
--- `leader_epoch` and `last_record`, a fingerprint, are of the record before `next_offset`.
+-- One row per partition: everything below `next_offset` is committed, everything from it on is not.
+-- A partition's log is identified by the topic's id until the broker loses its end. Records written at those offsets
+-- afterwards belong to another log, with an id derived from the topic's (`contracts.landing.log_id`). Landed rows have
+-- it as `_topic_id`. `leader_epoch` and `last_record` (a fingerprint) describe the record before `next_offset`.
 create table if not exists landing.positions (
     topic_id uuid not null,
     partition integer not null,
@@ -29,9 +29,9 @@ create table if not exists landing.positions (
     primary key (topic_id, partition)
 );
 
--- One row a partition and flush: the chain of ranges [first_offset, next_offset), and the files that hold them.
--- A file holds the rows of all partitions of its flush, so several rows name it. `fingerprint` is of all records of the
--- range, `last_record` of its last one, which has this `leader_epoch`.
+-- One row per partition and flush: the chain of ranges [first_offset, next_offset), and the files that contain them.
+-- A file has the rows of all partitions of its flush, so several rows name it. `fingerprint` covers all records of the
+-- range; `last_record` and `leader_epoch` describe its last one.
 create table if not exists landing.commits (
     commit_id bigint generated always as identity,
     topic text not null,
@@ -59,7 +59,7 @@ create table if not exists landing.commits (
     primary key (log_id, partition, first_offset)
 );
 do $$ begin
-    -- A home of before logs had an identity of their own.
+    -- Migrates homes from before logs had ids.
     if not exists (
         select from information_schema.columns
         where table_schema = 'landing' and table_name = 'commits' and column_name = 'log_id'
@@ -85,8 +85,8 @@ end $$;
 create index if not exists commits_of_topic on landing.commits (topic_id, partition, first_offset);
 create index if not exists commits_committed_at on landing.commits (committed_at);
 
--- Ends of logs that the broker lost after they had landed: offsets [from_offset, to_offset) of the log `log_id` stand in
--- the topic no more, and the log `new_log_id` begins at `from_offset`.
+-- Ends of logs that the broker lost after they had landed: the topic no longer has offsets [from_offset, to_offset) of
+-- the log `log_id`, and the log `new_log_id` begins at `from_offset`.
 create table if not exists landing.truncations (
     topic text not null,
     topic_id uuid not null,
@@ -100,7 +100,7 @@ create table if not exists landing.truncations (
     primary key (log_id, partition)
 );
 
--- Offsets that were given up on purpose, by `headrace landing accept-gap`.
+-- Offsets that were skipped on purpose, by `headrace landing accept-gap`.
 create table if not exists landing.gaps (
     topic text not null,
     topic_id uuid not null,
@@ -111,9 +111,9 @@ create table if not exists landing.gaps (
     accepted_at timestamptz not null default clock_timestamp()
 );
 
--- Offsets that no client can read, set apart: positions and deliveries pass over them. `records` is what the batch's
--- header says, `batch` the batch as Kafka stores it, `bytes` its size. `reader`: `lander`, or the delivery by Connect.
--- `log_id` is the log's, as in `landing.positions`: where the broker lost the end of a log, others have its offsets now.
+-- Offsets that no client can read, set apart: positions and deliveries skip them. `records` is the count in the batch's
+-- header, `batch` the batch as Kafka stores it, `bytes` its size. `reader`: `lander`, or the delivery by Connect.
+-- `log_id` is as in `landing.positions`: if the broker lost the end of a log, its offsets are reused by another log.
 create table if not exists landing.set_apart (
     topic text not null,
     topic_id uuid not null,

@@ -1,4 +1,4 @@
-"""How deep JSON may be nested: one limit for every reader, since each parser has another limit of its own, or none."""
+"""How deeply JSON may be nested: one limit for all readers, since each parser has a different limit, or none."""
 
 import re
 

@@ -1,65 +1,64 @@
-"""The page `docs/reference/postgres.md`: the roles, and the script that makes them on a server of the user's own."""
+"""The page `docs/reference/postgres.md`: the roles, and the script that creates them on a user's own server."""
 
 from collections.abc import Iterator
 
 from contracts.postgres_roles import ADMIN, ROLES, Database, Role, may_connect, owned_schemas, owner_of
 
 _NAMES: dict[Database, str] = {"stack": "headrace", "dagster": "dagster", "shop": "shop"}
-"""What the databases are called by default."""
+"""The default names of the databases."""
 
 _PAGE = """\
 # PostgreSQL and its roles
 
-Each kind of program logs in to PostgreSQL as a role of its own, which may do what the program needs and no more. No
-program is a superuser. The list is in `contracts/postgres_roles.py`; this page is written from it.
+Each kind of program logs in to PostgreSQL with its own role, which has only the privileges that the program needs. No
+program is a superuser. This page is generated from `contracts/postgres_roles.py`.
 
 | role | used by | databases | may |
 |---|---|---|---|
 {roles}
 
-No role may run programs on the server, read or write its files, make extensions, roles or databases, or change
-another role's password. Nobody but the roles above connects to these databases.
+No role may run programs on the server, read or write its files, create extensions, roles or databases, or change
+another role's password. Only the roles above can connect to these databases.
 
-`headrace_capture` reads changes from the server's log, for which PostgreSQL asks the attribute REPLICATION.
-**PostgreSQL lets such a role copy all files of the server**, other databases' among them; it cannot be limited to
-one. Its password is in `secrets/pgpass` and in the file that Connect's connectors read,
-`secrets/connect/connect.properties`, and nowhere else. Where that is too much, turn Connect off with
-`HEADRACE_CONNECT=false`.
+`headrace_capture` reads changes from the write-ahead log, which requires the attribute REPLICATION.
+**PostgreSQL lets such a role copy all files of the server**, including those of other databases; this cannot be
+restricted to one database. Its password is only in `secrets/pgpass` and in the file that Connect's connectors read,
+`secrets/connect/connect.properties`. If that is too much, turn Connect off with `HEADRACE_CONNECT=false`.
 
 ## The stack's own server
 
-`headrace up` makes the roles, their passwords and the databases, and checks them at each start. The superuser,
-`{admin}`, is used for that alone. All roles log in by password (SCRAM) over 127.0.0.1; the passwords are in
+`headrace up` creates the roles, their passwords and the databases, and checks them at each start. The superuser,
+`{admin}`, is used only for this. All roles log in by password (SCRAM) over 127.0.0.1; the passwords are in
 `secrets/pgpass`, the superuser's in `secrets/pgpass-admin`:
 
     psql "host=127.0.0.1 port=19092 user=headrace dbname=headrace passfile=.headrace/secrets/pgpass"
 
-Started by root, PostgreSQL runs as the account `headrace`. That account has no capability and no way into the
-stack's home: it gets the folder `postgres` as an open descriptor. Where it cannot enter the Python environment (one
-below `/root`), it runs a copy of PostgreSQL's programs in `/var/lib/headrace`.
+If root starts the stack, PostgreSQL runs as the account `headrace`. That account has no capabilities and no access to
+the stack's home: it gets the folder `postgres` as an open file descriptor. If it cannot access the Python environment
+(such as one below `/root`), it runs a copy of PostgreSQL's programs in `/var/lib/headrace`.
 
-A home from before there were roles is brought over by the next `headrace up`: its superuser `headrace` becomes
-`{admin}`, a role `headrace` without special rights takes its place, and what is in the databases gets its owner of
-today. Stopped in between, the next start does the rest.
+`headrace up` migrates a home that was created before these roles existed: its superuser `headrace` becomes `{admin}`, a
+new role `headrace` without special privileges replaces it, and all objects in the databases get their current owners.
+If the migration is interrupted, the next start completes it.
 
 ## A server of your own
 
-Set `HEADRACE_POSTGRES_CONNINFO` to a libpq string **without** `user`, and each program logs in as its role, with
-the password that `passfile` has for it. Run this as a superuser first, with `psql` and passwords of your own:
+Set `HEADRACE_POSTGRES_CONNINFO` to a libpq string **without** `user`, and each program logs in with its role and the
+password from `passfile`. First run this as a superuser, with `psql` and your own passwords:
 
 ```sql
 {script}
 ```
 
-The names of the databases are those of `HEADRACE_DATABASE` and `HEADRACE_SHOP_DATABASE`; Dagster's is always
-`dagster`. The owners make their tables, and give the other roles their rights on them, when the stack starts. The
-shop's part is for Connect. `passfile` has a line for each role, `db.example:5432:*:headrace_sink:…`, and belongs to
-you alone (`chmod 600`).
+`HEADRACE_DATABASE` and `HEADRACE_SHOP_DATABASE` set the names of the databases; Dagster's is always `dagster`. When the
+stack starts, the owners create their tables and grant privileges on them to the other roles. Connect needs the shop
+database. `passfile` has one line per role, `db.example:5432:*:headrace_sink:…`, and must be readable only by you
+(`chmod 600`).
 
-A string **with** `user` has everything log in as that one user. It has to own the databases, or to be allowed to
-create them (CREATEDB), and with Connect to replicate (REPLICATION). It need not be a superuser.
+With a string that includes `user`, all programs log in as that user. It must own the databases or be allowed to create
+them (CREATEDB); with Connect it also needs REPLICATION. It does not need to be a superuser.
 
-A right that is missing ends the program with the name of what it may not do."""
+If a privilege is missing, the program stops with an error that names it."""
 
 
 def postgres_page() -> str:
@@ -85,7 +84,7 @@ def _may(role: Role) -> str:
 
 
 def script() -> str:
-    """The psql script that makes roles and databases under their default names."""
+    """The psql script that creates roles and databases with their default names."""
     return "\n".join(_statements())
 
 

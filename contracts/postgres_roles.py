@@ -1,6 +1,6 @@
-"""The roles of PostgreSQL: what logs in as which, and the least that each may do.
+"""PostgreSQL's roles: which programs use which role, and the least privileges that each needs.
 
-Set-up, documentation and tests follow this one table; who gives them their rights, and when, is not decided here.
+Setup, documentation and tests use this table; when and how privileges are granted is not decided here.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ RoleName = Literal[
     "headrace_app",
 ]
 Database = Literal["stack", "dagster", "shop"]
-"""What a database is for; its name is a setting."""
+"""The purpose of a database; its name is a setting."""
 ADMIN = "headrace_admin"
-"""The superuser of the stack's own PostgreSQL. Only the stack's set-up logs in as it."""
+"""The superuser of the built-in PostgreSQL. Only the stack's setup logs in as it."""
 
 
 @dataclass(frozen=True)
 class Right:
-    """Privileges on tables of a schema that another role owns; on all of its tables where none is named."""
+    """Privileges on tables of a schema that another role owns; on all of its tables if none is named."""
 
     schema: str
     privileges: LiteralString
@@ -33,9 +33,10 @@ class Right:
 
 @dataclass(frozen=True)
 class Role:
-    """A role that may log in. It connects to the one database, and to no other unless it owns that.
+    """A login role. It can connect to its database, and to other databases that it owns.
 
-    `owns` are the databases that it owns, `schemas` those of `database` that it owns beside the owner's.
+    `owns` lists the databases that it owns; `schemas` lists schemas of `database` that it owns although another role
+    owns the database.
     """
 
     name: RoleName
@@ -49,7 +50,7 @@ class Role:
 
 ROLES: tuple[Role, ...] = (
     Role(
-        *("headrace", "builds, the command line, Connect's watcher, and what makes the tables of a start"),
+        *("headrace", "builds, the command line, Connect's watcher, and table creation at startup"),
         database="stack",
         owns=("stack", "shop"),
     ),
@@ -60,12 +61,12 @@ ROLES: tuple[Role, ...] = (
     ),
     Role(*("headrace_dagster", "Dagster's storage"), database="dagster", owns=("dagster",)),
     Role(
-        *("headrace_models", "trainings and the registry of models (MLflow)"),
+        *("headrace_models", "training and the model registry (MLflow)"),
         database="stack",
         schemas=("mlflow", "models"),
     ),
     Role(
-        *("headrace_scorer", "what scores, to see who is champion"),
+        *("headrace_scorer", "scorers, to look up the champion"),
         database="stack",
         rights=(Right("mlflow", "select", ("registered_model_aliases", "model_version_tags")),),
     ),
@@ -87,7 +88,7 @@ ROLES: tuple[Role, ...] = (
         replication=True,
     ),
     Role(
-        *("headrace_app", "applications of yours that read what Connect serves; nothing of the stack"),
+        *("headrace_app", "your applications that read the tables Connect writes; no program of the stack"),
         database="stack",
         rights=(Right("serving", "select", ("customer_behavior",)),),
     ),
@@ -106,10 +107,10 @@ def may_connect(database: Database) -> list[RoleName]:
 
 
 def owned_schemas(database: Database) -> dict[str, RoleName]:
-    """The owner of each schema that is not the database's owner's."""
+    """The owner of each schema that the database's owner does not own."""
     return {schema: role.name for role in ROLES if role.database == database for schema in role.schemas}
 
 
 def schemas_of(database: Database) -> set[str]:
-    """The schemas in which roles that connect to a database have rights."""
+    """The schemas on which roles that connect to a database have privileges."""
     return {right.schema for role in ROLES if role.database == database for right in role.rights}

@@ -1,7 +1,7 @@
-"""The accounts that reconciliation compares: what a topic holds, what was landed and what processors did (streaming's),
-and what was registered (the warehouse's).
+"""The accounts that reconciliation compares: what a topic holds, what was landed and what processors did (from
+streaming), and what was registered (from the warehouse).
 
-Offsets are sorted int64 arrays, an offset that was landed twice standing in them twice.
+Offsets are sorted int64 arrays. An offset that was landed twice is listed twice.
 """
 
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ def no_offsets() -> Offsets:
 
 @dataclass(frozen=True)
 class CommittedRange:
-    """One link of a partition's commit chain: offsets `first` to `next - 1`, of which so many were landed.
+    """One link of a partition's commit chain: offsets `first` to `next - 1`, and how many of them were landed.
 
-    `fingerprint` is of their records; None where it was not taken.
+    `fingerprint` is the fingerprint of their records; None where it was not computed.
     """
 
     first: int
@@ -35,14 +35,14 @@ class CommittedRange:
 
 @dataclass(frozen=True)
 class PartitionAccount:
-    """What one log of a partition holds, by a `read_committed` scan, and what the lander says of it.
+    """What one log of a partition holds, by a `read_committed` scan, and what the lander recorded for it.
 
-    A partition has one log, `log_id` being the topic's id, and one more each time the broker loses its end.
-    `log_start` to `scanned_to` is the range retained and scanned; of a log that has lost its end, to where it was lost
-    (`lost_end`). `unregistered` are the offsets in committed files that the warehouse has not registered yet;
-    `damaged` names files that are missing or whose hash differs. `altered` are committed ranges that the topic holds
-    other records of than landed. `set_apart` are ranges that no client can read: first offset, the offset after the
-    last, records. `held` has none of these.
+    A partition has one log, whose `log_id` is the topic's id, and one more each time the broker loses the log's end.
+    `log_start` to `scanned_to` is the range that is retained and was scanned. For a log that has lost its end
+    (`lost_end`), the range ends where the loss begins. `unregistered` lists the offsets in committed files that the
+    warehouse has not registered yet. `damaged` names files that are missing or whose hash differs. `altered` lists
+    committed ranges for which the topic now holds other records. `set_apart` lists ranges that no client can read:
+    first offset, the offset after the last, and the number of records. `held` excludes them.
     """
 
     topic: str
@@ -71,7 +71,7 @@ class RegisteredAccount:
 
     `topic_id` is the log's id: the topic's, or one derived from it after the broker lost records.
 
-    `damaged` names files of the topic that are missing or have another size; their rows are not among `offsets`.
+    `damaged` names files of the topic that are missing or have another size; `offsets` excludes their rows.
     """
 
     topic: str
@@ -85,7 +85,7 @@ class RegisteredAccount:
 
 @dataclass(frozen=True)
 class ProcessorAccount:
-    """What a processor says it did with offsets `first` to `next - 1` of one partition. Each number counts records."""
+    """What a processor recorded for offsets `first` to `next - 1` of one partition. Each number counts records."""
 
     processor: str
     topic: str
@@ -103,12 +103,12 @@ class ProcessorAccount:
 
 @dataclass(frozen=True)
 class DeliveryAccount:
-    """What a topic holds of each key, and what Connect has stored of it.
+    """What a topic holds for each key, and what Connect has stored.
 
-    `live` is the latest record of each key that was not rejected, `gone` that of a key that ends in a tombstone.
-    `rows` are the topic id and the place of each row. `vanished` are records below `committed` that became no row and
-    are in no dead letter. `bounds` are the first offset retained and the end of the scan;
-    below `committed` everything is delivered or rejected.
+    `live` is the latest record of each key that was not rejected; `gone` is the latest record of each key that ends in
+    a tombstone. `rows` has the topic id and the position of each row. `vanished` counts records below `committed` that
+    are neither a row nor a dead letter. `bounds` has the first offset retained and the end of the scan. Everything
+    below `committed` is delivered or rejected.
     """
 
     topic: str
@@ -125,11 +125,11 @@ class DeliveryAccount:
 
 @dataclass(frozen=True)
 class StagedAccount:
-    """A table that is taken from what Connect delivers, against the landed copy of the same topic. Counts events.
+    """A table that is loaded from what Connect delivers, compared with the landed copy of the topic. Counts events.
 
-    rejected: records landed, and rejected or set apart by Connect. missing: landed, not rejected, below the watermark
-    of what was taken, and not in the table as landed. unexpected: in the table, below the watermark of what was
-    landed, and not landed. pending: not taken or not landed yet.
+    rejected: landed, and rejected or set apart by Connect. missing: landed, not rejected, below the watermark of the
+    load, and not in the table as landed. unexpected: in the table, below the landing watermark, and not landed.
+    pending: not loaded or not landed yet.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""The reference pages of the topics and the settings, as text, generated from the contracts."""
+"""Generates the reference pages of topics and settings from the contracts."""
 
 from collections.abc import Iterable
 
@@ -19,19 +19,19 @@ _TYPES = {
     "list": "list",
 }
 _VALUES = f"""Values are UTF-8 JSON objects of at most {MAX_RECORD_BYTES:,} bytes, nested at most {MAX_DEPTH} levels
-deep and without lone surrogates. Unknown fields are ignored, fields without a value may be left out, of a key given
-twice the last value counts (the others may be any JSON), times are rounded to microseconds, and no text may hold a NUL.
-What a field's type refuses goes to the quarantine of its topic, with its bytes and the reason."""
-_DEAD_LETTERS = f"""Each topic has a `.dlq` that takes raw bytes: what a source or processor could not use, with the
-reason and where it came from in headers ({len(DEAD_LETTER_TOPICS)} topics, 1 partition each, 30 days)."""
+deep and without lone surrogates. Unknown fields are ignored and fields without a value may be omitted. If a key is
+repeated, the last value counts (the others may be any JSON). Times are rounded to microseconds; text must not contain
+NUL. Invalid records go to the topic's quarantine, with their bytes and the reason."""
+_DEAD_LETTERS = f"""Each topic has a `.dlq` topic for raw bytes that a source or processor could not use, with the
+reason and the origin in headers ({len(DEAD_LETTER_TOPICS)} topics, 1 partition each, 30 days)."""
 
 
 _SETTINGS = """Generated from `contracts/settings.py` by `make docs`; edit the descriptions there, not this page.
 
 Settings are environment variables, and all of them are optional. A file or folder that is not absolute is relative to
 the current folder; `secrets/…` is in the stack's home."""
-_PORTS = """All ports are on 127.0.0.1. [Security](../explanation/security.md) describes who can access each. Ports for
-metrics are followed by one for each further process of the kind."""
+_PORTS = """All ports are on 127.0.0.1. [Security](../explanation/security.md) describes who can access each. Each
+additional process of a kind uses the next port after the metrics port."""
 _PORT_BASE: int = Settings.model_fields["port_base"].default
 
 
@@ -39,7 +39,7 @@ def topics_page() -> str:
     """`docs/reference/topics.md`: every topic with its key, settings and fields."""
     parts = [
         "# Topics",
-        "Made from `contracts/` by `make docs`; edit the contracts, not this page.",
+        "Generated from `contracts/` by `make docs`; edit the contracts, not this page.",
         _VALUES,
         *(_topic(topic) for topic in EVENT_TOPICS),
         "## Dead letters",
@@ -91,7 +91,7 @@ def _shown(default: object) -> str:
 def _topic(topic: Topic) -> str:
     if topic.contract is None:
         raise ValueError(f"{topic.name} has no contract")
-    kept = "the latest record a key, for ever" if topic.compacted else f"{topic.retention_ms // DAY_MS} days"
+    kept = "the latest record per key, indefinitely" if topic.compacted else f"{topic.retention_ms // DAY_MS} days"
     heading = f"## `{topic.name}`\n\n{topic.contract.__doc__ or ''}"
     settings = f"Key: {topic.key}. Partitions: {topic.partitions}. Kept: {kept}."
     rows = "\n".join(["| field | type | required | meaning |", "|---|---|---|---|", *_rows(fields_of(topic.contract))])

@@ -1,4 +1,4 @@
-"""Gives PostgreSQL's roles the rights of `contracts.postgres_roles`, and says which one is missing."""
+"""Grants PostgreSQL's roles the privileges in `contracts.postgres_roles`, and reports missing ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from contracts.postgres_roles import NAMES, ROLES, Right, Role
 
 
 def grant(db: psycopg.Connection, *schemas: str) -> None:
-    """Give the roles their rights on the tables of these schemas that there are. Their owner runs it.
+    """Grant the roles their privileges on the existing tables of these schemas. Must be run by the owner.
 
-    On a PostgreSQL of the user's own with one user for everything there is nobody to give them to.
+    Does nothing on a user's own PostgreSQL with one user for all programs.
     """
     known = {name for (name,) in db.execute("select rolname from pg_roles where rolname = any(%s)", (list(NAMES),))}
     for role in ROLES:
@@ -27,7 +27,7 @@ def _grant(db: psycopg.Connection, role: Role, right: Right) -> None:
         return
     to, schema = sql.Identifier(role.name), sql.Identifier(right.schema)
     db.execute(sql.SQL("grant usage on schema {} to {}").format(schema, to))
-    # The words of a privilege are this module's own.
+    # Privileges come from constants, never from input.
     privileges = sql.SQL(right.privileges)
     if not right.tables:
         db.execute(sql.SQL("grant {} on all tables in schema {} to {}").format(privileges, schema, to))
@@ -39,15 +39,15 @@ def _grant(db: psycopg.Connection, role: Role, right: Right) -> None:
 
 @contextmanager
 def rights_needed() -> Iterator[None]:
-    """Say which right is missing, and where they are written down.
+    """Turn a permission error into an error that names the missing privilege and where to look it up.
 
     Raises:
-        Terminal: PostgreSQL refuses what a program has to do.
+        Terminal: PostgreSQL denied a required operation.
     """
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise Terminal(
-            f"A role of PostgreSQL lacks a right: {error.diag.message_primary or error}.",
-            remedy="Give it what docs/reference/postgres.md lists; `headrace up` does so on the built-in one.",
+            f"A PostgreSQL role lacks a privilege: {error.diag.message_primary or error}.",
+            remedy="Grant those in docs/reference/postgres.md; `headrace up` does so on the built-in server.",
         ) from error

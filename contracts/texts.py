@@ -1,7 +1,7 @@
-"""Character references and Unicode's normal form of text from outside, in time proportional to its length.
+"""Resolves character references and normalizes Unicode in external text, in linear time.
 
-The standard library does both, but a person who writes to the platform can make it take hours, or fail: a number of
-more than 4,300 digits in a character reference is a `ValueError`, and a run of n combining marks takes n² steps.
+The standard library does both, but crafted input can make it fail or run for hours: a number of more than 4,300 digits
+in a character reference raises `ValueError`, and a run of n combining marks takes n² steps.
 """
 
 import html
@@ -11,13 +11,13 @@ import unicodedata
 from functools import cache
 
 MAX_MARKS = 30
-"""Combining marks that one letter keeps: the Stream-Safe Text Format of Unicode's annex 15. No language needs more."""
+"""Maximum combining marks per letter: the Stream-Safe Text Format of Unicode Annex 15. No language needs more."""
 
 _SHORT = 1_000
-"""In a text this short, the square of its length is no work."""
+"""Below this length, quadratic time is acceptable."""
 _LONG_NUMBER = re.compile(r"&#([0-9]{8,});?")
 _MOST_DIGITS = 7
-"""Of the largest code point, 1114111."""
+"""Number of digits of the largest code point, 1114111."""
 
 
 def unescape(text: str) -> str:
@@ -28,7 +28,7 @@ def unescape(text: str) -> str:
 
 
 def normalized(text: str) -> str:
-    """`text` in Unicode's normal form C; of more than `MAX_MARKS` combining marks in a row, the first ones stay."""
+    """`text` in Unicode normal form C; in a run of combining marks, only the first `MAX_MARKS` are kept."""
     if len(text) > _SHORT and not text.isascii():
         text = _excess_marks().sub(r"\1", text)
     return unicodedata.normalize("NFC", text)
@@ -36,7 +36,7 @@ def normalized(text: str) -> str:
 
 def _in_range(reference: re.Match[str]) -> str:
     digits = reference[1].lstrip("0") or "0"
-    # What is no code point is the replacement character, as in HTML.
+    # An invalid code point becomes the replacement character, as in HTML.
     return f"&#{digits};" if len(digits) <= _MOST_DIGITS else "\ufffd"
 
 

@@ -1,4 +1,4 @@
-"""Every topic, declared once: its contract, key, partitions and retention."""
+"""All topics: contract, key, partitions and retention of each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,13 +9,13 @@ from contracts.types import Event
 
 DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 1_000_000
-"""Largest value a topic takes. A dead-letter topic takes more, since a record may be dead for being too large."""
+"""Largest value of a record. Dead-letter topics accept more, since a record may have been rejected for its size."""
 MAX_DEAD_LETTER_BYTES = 8_000_000
 DEAD_LETTER_SUFFIX = ".dlq"
 
 ARRIVAL_TIMES = {"message.timestamp.type": "LogAppendTime"}
-"""Records bear the time at which the broker appended them. A client's own clock decides nothing: neither what expires,
-nor what is of the future, nor which of two records came first."""
+"""Records have the time when the broker appended them. A client's clock affects neither retention, nor which records
+count as from the future, nor which of two records came first."""
 
 Case = Literal["ecommerce", "data_science"]
 
@@ -41,7 +41,7 @@ class Topic:
 
     @property
     def dead_letter(self) -> str:
-        """Name of the topic that takes what this one cannot."""
+        """Name of the topic for records that this one rejects."""
         return self.name + DEAD_LETTER_SUFFIX
 
     @property

@@ -1,5 +1,5 @@
-"""What stands before every HTTP port: who may ask, from where, by which name, and how many connections they may hold.
+"""Access control for all HTTP ports: credentials, origins, host names, and connection limits.
 
-The rules are pure (`rules`, `sessions`, `clients`); `asgi` and `wsgi` put them before an application, `connections`
-bounds what a server holds open, and `doors` has the rules of each port. Nothing here knows what is served.
+The rules are pure (`rules`, `sessions`, `clients`). `asgi` and `wsgi` wrap an application with them, `connections`
+limits a server's open connections, and `doors` has the rules of each port. Nothing here depends on the application.
 """

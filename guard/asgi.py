@@ -1,4 +1,4 @@
-"""The rules before an ASGI application, and the page by which a browser gets its session."""
+"""Applies the rules to an ASGI application, and serves the page where a browser gets its session."""
 
 import json
 import secrets
@@ -23,7 +23,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Guard:
-    """An application behind a door. Websockets are refused before they are accepted."""
+    """An application behind a door. WebSockets are denied before they are accepted."""
 
     def __init__(self, app: App, door: Door, clock: Callable[[], float] = time.time) -> None:
         self._app = app
@@ -52,11 +52,11 @@ class Guard:
 
     async def _open_session(self, own: Credential, asked: Asked, receive: Receive, send: Send) -> None:
         refusal = self._door.same_origin(asked)
-        # A body of JSON is nothing that a foreign page can send, whatever other bodies the application takes.
+        # Always require JSON: a page of another origin cannot send it without a CORS preflight.
         if refusal is None and asked.value("content-type").partition(";")[0].strip().lower() != "application/json":
-            refusal = Refusal(415, "A body is sent as application/json.")
+            refusal = Refusal(415, "Send the body as application/json.")
         if refusal is None and not own.opens(_token(await _body(receive)), self._clock()):
-            refusal = Refusal(401, "This link has ended, or the token is wrong. `headrace login` prints a new link.")
+            refusal = Refusal(401, "This link has expired, or the token is wrong. `headrace login` prints a new link.")
         if refusal is not None:
             await _refuse(refusal, send)
             return
@@ -74,7 +74,7 @@ def _asked(scope: Scope) -> Asked:
 
 
 def _unframed(send: Send) -> Send:
-    """What needs a session is shown in no frame: a click there could be one that somebody else wants."""
+    """Forbid framing of pages that need a session, to prevent clickjacking."""
 
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -85,7 +85,7 @@ def _unframed(send: Send) -> Send:
 
 
 async def _body(receive: Receive) -> bytes:
-    """The body; nothing where it is longer than one with a token can be."""
+    """The body; empty if it is too long to be a token."""
     body = bytearray()
     while len(body) <= MAX_TOKEN_BYTES:
         message = await receive()
@@ -97,8 +97,7 @@ async def _body(receive: Receive) -> bytes:
 
 def _token(body: bytes) -> str:
     try:
-        told = json.loads(body)
-        token = told["token"]
+        token = json.loads(body)["token"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return ""
     return token if isinstance(token, str) and token.isascii() else ""
@@ -129,7 +128,7 @@ async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], b
         (b"referrer-policy", b"no-referrer"),
         _FRAMES,
     ]
-    # What is left of the body is not read.
+    # The rest of the body is not read.
     closing = [(b"connection", b"close")] if status >= 400 else []
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *always, *closing]})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""Who a request comes from: the connection's address, or what proxies that are named say. Pure."""
+"""The client of a request: the connection's address, or the address reported by trusted proxies. Pure."""
 
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -19,15 +19,15 @@ def trusted(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise Terminal(
-            f"{error}.", remedy="Give addresses or networks of your proxies, such as `10.0.0.5,10.1.0.0/16`."
+            f"{error}.", remedy="List addresses or networks of your proxies, such as `10.0.0.5,10.1.0.0/16`."
         ) from error
 
 
 def client(peer: str, forwarded: Iterable[str], proxies: tuple[IPv4Network | IPv6Network, ...]) -> str:
-    """The address that a request comes from. Of X-Forwarded-For only what trusted proxies added counts.
+    """The address of the client. In X-Forwarded-For, only entries added by trusted proxies count.
 
-    The last address that is no proxy's is the client's. An IPv6 address stands for its network: one client has all of
-    its addresses.
+    The last address that does not belong to a proxy is the client's. An IPv6 address is reduced to its network, since
+    one client has all of its addresses.
     """
     is_proxy = _in(proxies)
     found = peer
@@ -55,7 +55,7 @@ def _in(networks: tuple[IPv4Network | IPv6Network, ...]) -> Callable[[str], bool
 
 
 def _address(hop: str) -> str | None:
-    """The address in what a proxy added: as it is, with a port, or in brackets."""
+    """The address in a proxy's entry: plain, with a port, or in brackets."""
     text = hop.strip()[:60]
     if text.startswith("["):
         text = text[1:].partition("]")[0]

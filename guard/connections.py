@@ -1,4 +1,4 @@
-"""uvicorn's protocol with bounds: a request arrives in time, and connections that wait make room for new ones."""
+"""uvicorn's protocol with limits: requests must arrive in time, and idle connections make room for new ones."""
 
 import asyncio
 import resource
@@ -11,14 +11,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MOST_CONNECTIONS = 1_000
 MOST_OF_ONE_CLIENT = 250
 REQUEST_SECONDS = 20.0
-"""A request is complete so long after its connection, or its own first byte."""
+"""A request must be complete this long after its connection opened or its first byte arrived."""
 MAX_HEADERS_BYTES = 65_536
 _FILES_OF_ITS_OWN = 256
 
 
 @dataclass
 class _Held:
-    """The connections of one server, the one that has waited longest first."""
+    """The connections of one server, in the order of idle time, longest first."""
 
     most: int
     waiting: OrderedDict["_Bounded", None] = field(default_factory=OrderedDict["_Bounded", None])
@@ -83,7 +83,7 @@ class _Bounded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def leave(self) -> None:
-        """Count no longer. Called twice it does nothing more."""
+        """Stop counting this connection. Idempotent."""
         if self._address is None:
             return
         self._stop_waiting()
@@ -96,7 +96,7 @@ class _Bounded(HttpToolsProtocol):
         self._address = None
 
     def _is_waiting(self) -> bool:
-        """Whether no request is being answered, or received beyond its headers."""
+        """Whether the connection is idle: no request is being answered, or received beyond its headers."""
         cycle: Any = self.cycle
         return cycle is None or cycle.response_complete
 
@@ -113,7 +113,7 @@ class _Bounded(HttpToolsProtocol):
 
 
 def bounded() -> dict[str, Any]:
-    """Settings for uvicorn: the protocol for one server, with as many connections as the process may have files."""
+    """Settings for uvicorn: the protocol for one server, with connections up to the process's limit on open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MOST_CONNECTIONS + _FILES_OF_ITS_OWN
     if soft < wanted:
@@ -121,5 +121,5 @@ def bounded() -> dict[str, Any]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     most = min(MOST_CONNECTIONS, max(16, (soft - _FILES_OF_ITS_OWN) // 2))
     protocol = type("Bounded", (_Bounded,), {"held": _Held(most)})
-    # Headers of proxies are looked at where their names are known, and nowhere else.
+    # Proxy headers are handled in `clients`, where trusted proxies are known.
     return {"http": protocol, "proxy_headers": False, "server_header": False}

@@ -1,9 +1,9 @@
-"""The rules that a request has to keep before anything else looks at it. Pure: headers in, a refusal or None out.
+"""The rules that every request must satisfy before the application sees it. Pure: headers in, a refusal or None out.
 
-1. Host names this server (RFC 9110, 7.2). A page whose own name was made to mean this address (DNS rebinding) does not.
-2. Origin and Sec-Fetch-Site say that the request comes from this server's own pages, or from no page at all.
-3. The method is GET, HEAD or POST, and a body is of a type that no foreign page can send unasked.
-4. There is a token or a session, unless the path is public.
+1. Host names this server (RFC 9110, 7.2). This blocks DNS rebinding.
+2. Origin and Sec-Fetch-Site show that the request comes from this server's pages, or not from a page.
+3. The method is GET, HEAD or POST, and the body has a type that another origin cannot send without a preflight.
+4. The request has a token or a session, unless the path is public.
 """
 
 import hmac
@@ -21,7 +21,7 @@ _SAFE = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not let through."""
+    """Why a request is denied."""
 
     status: int
     message: str
@@ -29,7 +29,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is known of a request before its body."""
+    """A request, before its body."""
 
     method: str
     path: str
@@ -43,12 +43,12 @@ class Asked:
         return [value for given, value in self.headers if given == name]
 
     def value(self, name: str) -> str:
-        """The first value of a header, or nothing."""
+        """The first value of a header, or an empty string."""
         return next(iter(self.values(name)), "")
 
     @property
     def is_page_visit(self) -> bool:
-        """Whether a browser opens this as a page of its own, or does not say what it does with it."""
+        """Whether a browser opens this as a top-level page, or sends no information about it."""
         return self.method in _SAFE and self.value("sec-fetch-dest") in ("", "document")
 
 
@@ -58,21 +58,21 @@ def _nothing_more(_asked: Asked) -> Refusal | None:
 
 @dataclass(frozen=True)
 class Door:
-    """What one port lets through. `own_names` are names, beside the loopback's, by which it is reached."""
+    """What one port allows. `own_names` are its host names besides those of the loopback interface."""
 
     credentials: tuple[Credential, ...] = ()
-    """Any of them opens; without one everything is public."""
+    """Any of these grants access; if there are none, everything is public."""
     own_names: frozenset[str] = frozenset()
     body_types: frozenset[str] | None = frozenset({JSON})
-    """Types of a body; None where the application looks at them itself."""
+    """Allowed content types; None if the application checks them itself."""
     is_public: Callable[[Asked], bool] = lambda _asked: False
     images: str | None = None
-    """Paths that begin so are pictures, which pages of this machine's other ports may show."""
+    """Path prefixes of images, which pages on this machine's other ports may embed."""
     also: Callable[[Asked], Refusal | None] = _nothing_more
-    """What else the application behind it wants refused."""
+    """Additional rules of the application."""
 
     def refusal(self, asked: Asked, now: float) -> Refusal | None:
-        """The first rule that the request breaks; None when it may pass."""
+        """The first rule that the request violates; None if it is allowed."""
         public = not self.credentials or self.is_public(asked)
         return (
             self._host(asked)
@@ -88,7 +88,7 @@ class Door:
         return self._host(asked) or self._method(asked) or self._origin(asked, public=False) or self._body(asked)
 
     def admits(self, asked: Asked, now: float) -> bool:
-        """Whether the request bears a token or a session of one of the credentials."""
+        """Whether the request has a token or a session of one of the credentials."""
         scheme, _, token = asked.value("authorization").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else ""
         cookies = list(_cookies(asked.values("cookie")))
@@ -102,24 +102,24 @@ class Door:
         hosts = asked.values("host")
         if len(hosts) == 1 and _name(hosts[0]) in LOOPBACK | self.own_names:
             return None
-        return Refusal(400, "This server is not known by that name. Names of your own are set by HEADRACE_HTTP_HOSTS.")
+        return Refusal(400, "Unknown host name. Set additional names in HEADRACE_HTTP_HOSTS.")
 
     def _method(self, asked: Asked) -> Refusal | None:
-        return None if asked.method in METHODS else Refusal(405, "Only GET, HEAD and POST are answered.")
+        return None if asked.method in METHODS else Refusal(405, "Only GET, HEAD and POST are supported.")
 
     def _origin(self, asked: Asked, *, public: bool) -> Refusal | None:
-        refusal = Refusal(403, "A page of another origin asked. Only this server's own pages may.")
+        refusal = Refusal(403, "Requests from pages of another origin are not allowed.")
         if public and asked.method in _SAFE and not asked.websocket:
             return None
         site = asked.value("sec-fetch-site")
         if site not in ("", "same-origin", "none") and not self._may_come_from_elsewhere(asked, site):
             return refusal
         if public and site == "same-origin":
-            return None  # A proxy before a public page may have changed Host, which Origin is held against.
+            return None  # A proxy in front of a public page may have changed Host, which Origin is compared with.
         return None if all(map(self._is_own(asked), asked.values("origin"))) else refusal
 
     def _may_come_from_elsewhere(self, asked: Asked, site: str) -> bool:
-        """Opening a page by a link elsewhere, and a picture on a page of this machine; a browser says which it is."""
+        """Whether this is navigation from a link elsewhere, or an image embedded by a page on this machine."""
         if asked.websocket or asked.method not in _SAFE:
             return False
         if self.images is not None and asked.path.startswith(self.images) and asked.value("sec-fetch-dest") == "image":
@@ -129,7 +129,7 @@ class Door:
     def _is_own(self, asked: Asked) -> Callable[[str], bool]:
         def is_own(origin: str) -> bool:
             scheme, _, place = origin.lower().partition("://")
-            # Another port of the loopback is another origin; a name of one's own may be that of a proxy before this.
+            # Another port of the loopback interface is another origin; `own_names` may be those of a proxy.
             return scheme in ("http", "https") and (
                 place == asked.value("host").lower() or _name(place) in self.own_names - LOOPBACK
             )
@@ -141,19 +141,19 @@ class Door:
         kind = asked.value("content-type").partition(";")[0].strip().lower()
         if asked.method != "POST" or not has_body or self.body_types is None or kind in self.body_types:
             return None
-        return Refusal(415, f"A body is sent as {' or '.join(sorted(filter(None, self.body_types)))}.")
+        return Refusal(415, f"Send the body as {' or '.join(sorted(filter(None, self.body_types)))}.")
 
 
 _NO_CREDENTIAL = "Send `Authorization: Bearer` with the token, or open the link that `headrace login` prints."
 
 
 def names(text: str) -> frozenset[str]:
-    """The names in a setting, separated by commas."""
+    """The names in a comma-separated setting."""
     return frozenset(name.strip().lower() for name in text.split(",") if name.strip())
 
 
 def _name(host: str) -> str:
-    """The name in `name:port`, in lower case; nothing where it is neither."""
+    """The name in `name:port`, in lower case; empty if the text is neither a name nor `name:port`."""
     try:
         parts = urlsplit(f"//{host.lower()}")
         _ = parts.port

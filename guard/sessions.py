@@ -1,7 +1,7 @@
-"""A token, and what is made from it: sessions for browsers and links that open one. Nothing is stored.
+"""Sessions for browsers, and links that open one, derived from a token. Nothing is stored.
 
-A session is the time at which it ends with a keyed hash of it (HMAC-SHA256 by the token), so it ends early when the
-token is replaced. A link bears the same for another purpose and a short time, so that no token stands in a terminal.
+A session consists of its expiry time and an HMAC-SHA256 of it, keyed with the token, so replacing the token ends all
+sessions. A link has the same form with another purpose and a short lifetime, so that no token is shown in a terminal.
 """
 
 import hmac
@@ -13,7 +13,7 @@ LINK_SECONDS = 3_600
 
 @dataclass(frozen=True)
 class Credential:
-    """A token, and the name of the cookie that bears its sessions: browsers send cookies to all ports of an address."""
+    """A token, and the name of its session cookie: browsers send cookies to all ports of an address."""
 
     cookie: str
     token: str = field(repr=False)
@@ -23,15 +23,15 @@ class Credential:
         return self._signed("session", int(now) + SESSION_SECONDS)
 
     def knows_session(self, value: str, now: float) -> bool:
-        """Whether it is a session of this token that has not ended."""
+        """Whether this is a valid session of this token."""
         return self._is_signed("session", value, now)
 
     def link(self, address: str, now: float) -> str:
-        """An address that opens a session. Browsers send what follows `#` to no server."""
+        """A URL that opens a session. Browsers do not send the part after `#` to any server."""
         return f"{address}#token={self._signed('link', int(now) + LINK_SECONDS)}"
 
     def opens(self, given: str, now: float) -> bool:
-        """Whether a session may be opened with this: the token itself, or what a link bears."""
+        """Whether this opens a session: the token itself, or the secret of a link."""
         return hmac.compare_digest(given.encode(), self.token.encode()) or self._is_signed("link", given, now)
 
     def _signed(self, purpose: str, until: int) -> str:

@@ -1,4 +1,4 @@
-"""Unix sockets of the stack: in folders that only the stack's account can enter, under paths that are short enough."""
+"""Unix sockets of the stack: in folders that only the stack's account can access, with paths that are short enough."""
 
 import hashlib
 import os
@@ -10,11 +10,11 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 
 MOST_SOCKET_BYTES = 92
-"""Linux allows 107, macOS 103; supervisord first binds to a name that is longer by a dot and its process id."""
+"""Linux allows 107 bytes, macOS 103; supervisord first binds to a name with a dot and its process id appended."""
 
 
 def socket_path(settings: Settings, path: Path) -> Path:
-    """The path of a socket; where it is too long, one of the same name in a folder among the temporary ones."""
+    """The path of a socket; if it is too long, a path with the same name in a temporary folder."""
     if len(os.fsencode(path)) <= MOST_SOCKET_BYTES:
         return path
     name = hashlib.sha256(os.fsencode(settings.root)).hexdigest()[:16]
@@ -22,10 +22,10 @@ def socket_path(settings: Settings, path: Path) -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, for its owner only.
+    """Create the folder with access only for its owner.
 
     Raises:
-        Terminal: it is there, and another account's.
+        Terminal: it exists and belongs to another account.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not is_own(folder):
@@ -34,7 +34,7 @@ def make_private(folder: Path) -> None:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether the folder is there, and this account's own: no other can have put a socket into it."""
+    """Whether the folder exists and belongs to this account, so that no other account can have put a socket into it."""
     try:
         found = folder.lstat()
     except FileNotFoundError:

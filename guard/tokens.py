@@ -1,4 +1,4 @@
-"""The stack's secrets: random text in files for their owner only, made at the first use, by one process of many."""
+"""The stack's secrets: random text in files that only their owner can read, created at first use by one process."""
 
 import os
 import secrets
@@ -9,12 +9,12 @@ from contracts.errors import Terminal
 
 
 def stored_token(path: Path) -> str:
-    """The token in a file, made at the first use. Raises as `stored_text` does."""
+    """The token in a file, created at first use. Raises the same errors as `stored_text`."""
     return stored_text(path, lambda: secrets.token_urlsafe(32))
 
 
 def stored_text(path: Path, make: Callable[[], str]) -> str:
-    """The text in a file, made at the first use. Of processes that start at once, all get the same.
+    """The text in a file, created at first use. Processes that start at the same time get the same text.
 
     Raises:
         Terminal: the file is empty, or cannot be read or written.
@@ -31,7 +31,8 @@ def stored_text(path: Path, make: Callable[[], str]) -> str:
         ) from error
     if not text:
         raise Terminal(
-            f"The secret file {path} is empty.", remedy="Restore it from a backup, or delete it: a new one is made."
+            f"The secret file {path} is empty.",
+            remedy="Restore it from a backup, or delete it; a new one is then created.",
         )
     return text
 
@@ -44,7 +45,7 @@ def _create(path: Path, text: str) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     try:
-        # A link fails where a rename would replace: the first one's text stays.
+        # `link` fails if the file exists, where `rename` would replace it: the first process wins.
         os.link(aside, path)
     except FileExistsError:
         pass

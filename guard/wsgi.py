@@ -1,4 +1,4 @@
-"""The rules before a WSGI application, and a server for it that a slow client cannot hold."""
+"""Applies the rules to a WSGI application, and runs it on a server that slow clients cannot block."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from contracts import clock
 from guard.rules import Asked, Door
 
 REQUEST_SECONDS = 10.0
-"""So long a connection stays, from its first byte to the end of the answer."""
+"""Maximum lifetime of a connection, from its first byte to the end of the response."""
 MOST_CONNECTIONS = 32
 _PHRASES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 405: "Method Not Allowed", 415: "Unsupported"}
 
@@ -43,7 +43,7 @@ def _asked(environ: dict[str, Any]) -> Asked:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each connection, of which there are few; one more waits until one has ended."""
+    """One thread per connection, up to a small number; further connections wait."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -53,7 +53,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
 
     def server_bind(self) -> None:
-        # Without the look-up of the machine's name that WSGIServer makes.
+        # Skips WSGIServer's lookup of the machine's name.
         socket.socket.bind(self.socket, self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()[:2]
         self.setup_environ()
@@ -63,7 +63,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        # A limit for all of it: that of a socket is for each read, and begins again with every byte.
+        # A limit for the whole request: a socket's timeout restarts with every byte.
         ending = threading.Timer(REQUEST_SECONDS, _end, [request])
         ending.daemon = True
         ending.start()
@@ -74,7 +74,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that left, or was too slow, is no event."""
+        """Ignore clients that disconnect or are too slow."""
 
 
 def _end(connection: socket.socket) -> None:
@@ -85,12 +85,12 @@ def _end(connection: socket.socket) -> None:
 class _Handler(WSGIRequestHandler):
     timeout = REQUEST_SECONDS
 
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  as the parent names it
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  the name in the base class
         """Log nothing."""
 
 
 def serve(app: App, host: str, port: int, door: Door) -> None:
-    """Serve in a thread of its own until the process ends.
+    """Serve in a separate thread until the process ends.
 
     Raises:
         OSError: the port is taken.

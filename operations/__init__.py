@@ -1,4 +1,4 @@
-"""What one command does across rooms: reconciliation, repair, training, rescoring, evaluation windows from files.
+"""Operations that span packages: reconciliation, repair, training, rescoring, evaluation windows from files.
 
-The command line and Dagster call these alike, so neither is imported here. What a single room can do belongs there.
+Both the command line and Dagster call these, so neither is imported here. Operations of a single package belong there.
 """

@@ -1,4 +1,4 @@
-"""Damaged landed files, registered or not, are written anew from Kafka, and the lake is told."""
+"""Rewrites damaged landed files from Kafka, registered or not, and updates the lake's catalog."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -15,32 +15,32 @@ from warehouse.lake import Lake, missing_files
 
 
 def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterator[LandedFile]:
-    """Write every damaged file of these topics anew; yields each once it is whole. Builds wait meanwhile.
+    """Rewrite every damaged file of these topics; yields each repaired file. Builds wait meanwhile.
 
     Raises:
-        Transient: Kafka or PostgreSQL is away.
-        Terminal: Kafka does not hold a file's records any more.
+        Transient: Kafka or PostgreSQL is unavailable.
+        Terminal: Kafka no longer has a file's records.
     """
     require_broker(settings)
     with Lake.open(settings) as lake, lake.lock.held():
-        # What of the lake's own is gone is taken out of the catalog: the next build makes it again from the rest.
+        # Missing files of DuckLake are removed from the catalog; the next build rebuilds them from the remaining data.
         lake.take_out_missing_files()
         yield from _restored(settings, lake)
         for topic in topics:
             for file in raw.damaged_landed_files(lake, topic):
                 written = rewrite(settings, file.path)
-                # Until the lake knows its size too the file is found damaged, and written anew again.
+                # Until the lake also has the new size, the file counts as damaged and is rewritten.
                 raw.refit(lake, settings.landing_root / written.path, written.bytes)
                 yield written
 
 
 def _restored(settings: Settings, lake: Lake) -> Iterator[LandedFile]:
-    """Files that are not in the catalog: written again unless a backup brought them back, and registered."""
+    """Files that are not in the catalog: rewritten unless restored from a backup, and registered."""
     for name, table, rows in (*missing_files.taken_out(lake.postgres()), *unregistered_files.listed(lake)):
         path = Path(name)
         if not path.is_relative_to(settings.landing_root):
             raise Terminal(
-                f"{path}, with {rows:,} rows of {table}, is missing, and was made of several landed files.",
+                f"{path}, with {rows:,} rows of {table}, is missing, and was merged from several landed files.",
                 remedy="Restore it from a backup, then run `headrace landing repair` again.",
             )
         file = _whole(settings, lake, str(path.relative_to(settings.landing_root)))
@@ -51,7 +51,7 @@ def _restored(settings: Settings, lake: Lake) -> Iterator[LandedFile]:
 
 
 def _whole(settings: Settings, lake: Lake, path: str) -> CommittedFile:
-    """The landed file at this path below the landing root, written again where it is not as committed."""
+    """The landed file at this path below the landing root, rewritten if it differs from its commit."""
     topic = PurePosixPath(path).parts[0].removesuffix(QUARANTINE_SUFFIX)
     for file in files_named(lake.postgres(), topic, [path]):
         if file.damage(settings.landing_root) is None:

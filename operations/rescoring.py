@@ -1,18 +1,18 @@
-"""The daily rescoring of silent customers: their features from the warehouse, the champion, and the topic of scores."""
+"""The daily rescoring of inactive customers: scores warehouse features with the champion and publishes the scores."""
 
 from contracts import clock
 from contracts.settings import Settings
 from warehouse.lake import Lake
 
 SILENT_DAYS = 1.0
-"""Whoever ordered later than that was scored by the stream; what it says of them is newer than the warehouse."""
+"""Customers who ordered after this have a score from the stream, which is newer than the warehouse."""
 
 
 def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
-    """Score the silent customers as of the latest order, and publish; returns the model's version and how many.
+    """Score the inactive customers as of the latest order and publish; returns the model's version and the count.
 
     Raises:
-        Transient: PostgreSQL or Kafka is away.
+        Transient: PostgreSQL or Kafka is unavailable.
         Terminal: there are no orders.
     """
     from models.behavior.scorer import SCORER

@@ -1,6 +1,6 @@
-"""A training from the warehouse to the registry, in steps, for Dagster's assets and for the command line alike.
+"""Training from the warehouse to the registry, in steps, for Dagster's assets and the command line.
 
-Frames come from `warehouse`, everything else from `models`; this brings the two together and computes nothing.
+Frames come from `warehouse`, everything else from `models`; this module only connects the two.
 """
 
 from collections.abc import Mapping
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from models.registry.store import Registry, Version
     from warehouse.frames import Rows
 
-# scikit-learn, polars and MLflow are imported in the functions: Dagster's code server holds the definitions all the
-# time, and needs none of them.
+# scikit-learn, polars and MLflow are imported in the functions: Dagster's code server loads this module permanently
+# and does not need them.
 
 SOURCES: Mapping[Name, tuple[str, ...]] = {
     "behavior": ("core.orders",),
     "intent": ("core.web_events", "core.web_sessions"),
     "sentiment": ("core.posts", "core.feedback"),
 }
-"""The models that are trained from the warehouse, and the tables that their rows are read from."""
+"""The models that are trained from the warehouse, and their input tables."""
 TIMES: Mapping[Name, str] = {"behavior": "cutoff", "intent": "cutoff", "sentiment": "authored_at"}
-"""The column that says when a row is of."""
+"""The column with a row's time."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training came to."""
+    """The result of a training run."""
 
     frame: "Frame"
     trained: Trained
@@ -45,10 +45,10 @@ class Training:
 
 
 def make_frame(settings: Settings, lake: Lake, model: str, until: datetime | None = None) -> "Frame":
-    """Read a model's frame from the warehouse as it is now, and keep it. With `until`, as if nothing came after it.
+    """Read a model's frame from the current warehouse and store it. With `until`, later data is ignored.
 
     Raises:
-        Terminal: there is no such model, or the tables it needs are not built or empty.
+        Terminal: there is no such model, or its tables are not built or empty.
     """
     from models import frames
 
@@ -58,7 +58,7 @@ def make_frame(settings: Settings, lake: Lake, model: str, until: datetime | Non
 
 
 def train(settings: Settings, lake: Lake, model: str) -> Training:
-    """Make the frame, train, register, and let the version challenge the champion.
+    """Build the frame, train, register, and compare the new version with the champion.
 
     Raises:
         Refused: the data does not allow a training, and why.
@@ -72,10 +72,10 @@ def train(settings: Settings, lake: Lake, model: str) -> Training:
 
 
 def train_on_sessions(settings: Settings, path: Path) -> Training:
-    """The same for `intent-shoppers`, from a file in the Online Shoppers form instead of the warehouse.
+    """The same for `intent-shoppers`, from a file in the Online Shoppers format instead of the warehouse.
 
     Raises:
-        Terminal: the file is of another form.
+        Terminal: the file has another format.
         Refused: the data does not allow a training, and why.
     """
     from models import frames, training
@@ -93,7 +93,7 @@ def train_on_sessions(settings: Settings, path: Path) -> Training:
 
 
 def enrol(registry: "Registry", lake: Lake, frame: "Frame", trained: Trained) -> Training:
-    """Register what was trained, and let it challenge the champion."""
+    """Register the trained model, and compare it with the champion."""
     from models.registry import promotion
 
     version = registry.register(trained)
@@ -102,14 +102,14 @@ def enrol(registry: "Registry", lake: Lake, frame: "Frame", trained: Trained) ->
 
 
 def newest(lake: Lake, model: Name) -> datetime:
-    """The time of the newest event that the warehouse holds for a model."""
+    """The time of the newest event in the warehouse for a model."""
     from warehouse import frames
 
     return frames.latest(lake, SOURCES[model])
 
 
 def drift_of(settings: Settings, lake: Lake, model: Name) -> "list[Drift]":
-    """How the data has moved since the champion was judged; nothing without a champion, or with too few rows since."""
+    """The data drift since the champion was evaluated; empty without a champion, or with too few new rows."""
     import polars as pl
 
     from models import drift, frames, training
@@ -144,5 +144,7 @@ def _trained_here(model: str) -> Name:
     known = model in NAMES
     raise Terminal(
         f"{model} is not trained from the warehouse." if known else f"There is no model {model}.",
-        remedy="Give it a file (docs/explanation/models.md)." if known else f"There are: {', '.join(SOURCES)}.",
+        remedy="Train it from a file (docs/explanation/models.md)."
+        if known
+        else f"Available models: {', '.join(SOURCES)}.",
     )

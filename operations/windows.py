@@ -1,6 +1,6 @@
-"""Windows to evaluate champions on, read from files: rows in the form of the model's frame.
+"""Evaluation windows for champions, read from files: rows in the format of the model's frame.
 
-Files are read as `headrace ingest` reads them, so that a window is what the warehouse would hold.
+Files are read as by `headrace ingest`, so that a window equals what the warehouse would have.
 `models.evaluation` evaluates a champion on it.
 """
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from contracts.data_science import CustomerFeedback
     from streaming.sources.replay import Options
 
-# polars and scikit-learn are imported in the functions: this is imported by the command line.
+# polars and scikit-learn are imported in the functions, since the command line imports this module.
 
 NIGHT = timedelta(days=1)
-"""A file may end before its last midnight: shops sleep."""
+"""A file may end before midnight of its last day, since shops close."""
 
 
 def behavior_window(settings: Settings, path: Path, cutoff: datetime) -> "pl.DataFrame":
-    """The customers of an order book as of a cutoff, and whether they ordered in the 30 days after it.
+    """The customers of an order book as of a cutoff, and whether they ordered in the following 30 days.
 
     Raises:
-        Terminal: the file is no order book, or does not reach from before the cutoff to the label's end.
+        Terminal: the file is not an order book, or does not span from before the cutoff to the end of the label window.
     """
     from warehouse import frames
 
@@ -41,30 +41,30 @@ def behavior_window(settings: Settings, path: Path, cutoff: datetime) -> "pl.Dat
     last = documents["ordered_at"].max()
     if not isinstance(last, datetime) or last < cutoff + frames.LABEL - NIGHT:
         raise Terminal(
-            f"{path} ends {'empty' if last is None else f'{last:%Y-%m-%d %H:%M}'}: what happened in the"
-            f" {frames.LABEL.days} days after {cutoff:%Y-%m-%d} is not known.",
-            remedy="Give an earlier --cutoff, or a file that reaches further.",
+            f"{path} {'is empty' if last is None else f'ends {last:%Y-%m-%d %H:%M}'}: it does not cover the"
+            f" {frames.LABEL.days} days after {cutoff:%Y-%m-%d}.",
+            remedy="Use an earlier --cutoff, or a file that covers a longer period.",
         )
     window = frames.behavior_at(documents, [cutoff])
     if window.is_empty():
-        raise Terminal(f"No customer of {path} ordered before {cutoff:%Y-%m-%d}.", remedy="Give a later --cutoff.")
+        raise Terminal(f"No customer of {path} ordered before {cutoff:%Y-%m-%d}.", remedy="Use a later --cutoff.")
     return window
 
 
 def intent_window(path: Path) -> "pl.DataFrame":
-    """Sessions of a file in the Online Shoppers form. Raises Terminal where it is none."""
+    """Sessions of a file in the Online Shoppers format. Raises Terminal for other files."""
     from models.intent import shoppers
 
     return shoppers.read(path)
 
 
 def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "pl.DataFrame":
-    """Labelled texts in any of the forms that `headrace ingest labelled` reads, each text once.
+    """Labeled texts in any format that `headrace ingest labelled` reads, each text once.
 
-    They count as posts where the file knows three classes, as feedback where two, or as `to` says.
+    They count as posts if the file has three classes and as feedback if it has two, unless `to` is set.
 
     Raises:
-        Terminal: there is no text in it that the model can read.
+        Terminal: it has no text that the model can read.
     """
     import polars as pl
 
@@ -82,13 +82,13 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
     table = prepared(pl.DataFrame(rows, schema=schema, orient="row"))
     if table.is_empty():
         raise Terminal(
-            f"{path} holds no labelled text that can be read.", remedy="See docs/reference/sources.md for the forms."
+            f"{path} has no labeled text that can be read.", remedy="See docs/reference/sources.md for the formats."
         )
     return table
 
 
 def documents_of(settings: Settings, path: Path) -> "pl.DataFrame":
-    """An order book's documents in the columns of `core.orders` that features are made of."""
+    """An order book's documents, with the columns of `core.orders` that features need."""
     import polars as pl
 
     from streaming.sources.replay import Options
@@ -109,7 +109,7 @@ def documents_of(settings: Settings, path: Path) -> "pl.DataFrame":
 
 
 def _events(settings: Settings, source: str, path: Path, options: "Options") -> Iterator[Event]:
-    """The events that a replay of the file would publish; what it would reject is left out here too."""
+    """The events that ingesting the file would publish; rejected input is left out."""
     from streaming.sources.outcomes import Accepted
     from streaming.sources.replay import outcomes_of
 
@@ -122,5 +122,5 @@ def _text(event: Event) -> tuple[object, ...]:
     if isinstance(event, SocialPost):
         subject_id = f"{event.platform}/{event.post_id}"
         return ("post", subject_id, event.platform, event.event_time, event.text, event.language, event.label)
-    told = cast("CustomerFeedback", event)
-    return ("feedback", told.feedback_id, told.channel, told.event_time, told.text, None, told.label)
+    given = cast("CustomerFeedback", event)
+    return ("feedback", given.feedback_id, given.channel, given.event_time, given.text, None, given.label)

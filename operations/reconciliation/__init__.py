@@ -1,4 +1,4 @@
-"""`headrace verify`: what the topics hold, against what landed, what was registered, processed and delivered.
+"""`headrace verify`: compares what the topics hold with what was landed, registered, processed and delivered.
 
-`stack` reads the accounts of all programs, `compare` holds them against each other, offset by offset, without I/O.
+`stack` reads the accounts of all programs; `compare` compares them offset by offset, without I/O.
 """

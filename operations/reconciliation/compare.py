@@ -1,4 +1,4 @@
-"""Reconciliation: the topics' account against the warehouse's, offset by offset. A pure comparison, without I/O."""
+"""Reconciliation: compares the accounts of topics and warehouse offset by offset. Pure, without I/O."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -20,21 +20,21 @@ from contracts.reconciliation import (
 
 @dataclass(frozen=True)
 class PartitionResult:
-    """How one log of a partition adds up. Every number counts records (offsets), but for the two positions.
+    """The result for one log of a partition. All numbers count records (offsets), except the two positions.
 
-    A partition has one log, and one more each time the broker lost its end.
+    A partition has one log, and one more for each time the broker lost its end.
 
-    held: retained in the topic and committed, up to the end seen when the scan began.
-    landed: in committed files, quarantined ones included. registered: of these, known to the warehouse.
+    held: retained in the topic and committed, up to the end when the scan began.
+    landed: in committed files, including quarantined ones. registered: of these, registered in the warehouse.
     lost: held below the landing position, and not landed. duplicated: landed more than once.
-    unknown: landed within the retained range, but not held by the topic (of compacted topics that is normal: 0).
+    unknown: landed within the retained range, but not held by the topic (0 for compacted topics, where this is normal).
     pending: held from the position on, not landed yet. unregistered: landed, not registered yet.
-    expired: landed, below the log's start: only the commit chain tells of them. given_up: in accepted gaps.
-    set_apart: in batches that no client can read, by their headers; not among those held.
-    chain_breaks: commits that do not begin where the one before ended, or whose counts differ from what landed.
-    truncated: landed, and lost by the broker afterwards: they are kept. altered: committed ranges of which the topic
-    holds other records than landed.
-    damaged_files: files of the topic, whatever partitions they hold, that are missing or altered; `damaged` names them.
+    expired: landed, below the log's start: known only from the commit chain. given_up: skipped, in accepted gaps.
+    set_apart: in batches that no client can read, by their headers; not included in held.
+    chain_breaks: commits that do not begin where the previous one ended, or whose counts differ from what landed.
+    truncated: landed, then lost by the broker; the landed rows are kept. altered: committed ranges for which the topic
+    holds different records than landed.
+    damaged_files: files of the topic, for any partition, that are missing or altered; `damaged` names them.
     """
 
     topic: str
@@ -63,7 +63,7 @@ class PartitionResult:
 
     @property
     def sound(self) -> bool:
-        """Nothing is lost, repeated, altered, damaged or stopped; the partition may still be behind."""
+        """Nothing is lost, duplicated, altered, damaged or stopped; the partition may still be behind."""
         return not (
             self.lost
             or self.duplicated
@@ -82,12 +82,12 @@ class PartitionResult:
 
 @dataclass(frozen=True)
 class ProcessorResult:
-    """How one processor's account of one input partition adds up. Every number counts records.
+    """The result for one processor and one input partition. All numbers count records.
 
-    inputs: read, of which used, dropped (by reason) and refused as dead letters (by kind). notes: what else happened.
+    inputs: records read, of which used, dropped (by reason) and sent to dead letters (by kind). notes: other counts.
     pending: held by the topic, and not read yet.
     missed: held by the topic in the range read, but not among the inputs; negative for inputs that are not held. None
-    where the topic does not retain the range any more.
+    if the topic no longer retains the range.
     """
 
     processor: str
@@ -104,7 +104,7 @@ class ProcessorResult:
 
     @property
     def unaccounted(self) -> int:
-        """Inputs of which nobody knows what became of them."""
+        """Inputs without a recorded outcome."""
         return self.inputs - self.used - sum(self.drops.values()) - sum(self.dead_letters.values())
 
     @property
@@ -114,12 +114,12 @@ class ProcessorResult:
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """How a table that is filled by Connect adds up. Every number counts keys, and so rows, but for `rejected`.
+    """The result for a table that Connect writes. All numbers count keys (rows), except `rejected`.
 
-    live: in the topic, the latest record of the key being no tombstone. rows: in the table.
+    live: in the topic, and the latest record of the key is not a tombstone. rows: in the table.
     lost: below what the delivery has committed, and not in the table as in the topic. pending: not delivered yet.
-    unexpected: in the table, and not live in what the topic retains. older: rows of records that it retains no more.
-    rejected: records in the dead letters.
+    unexpected: in the table, and not live in the topic's retained range. older: rows whose records are no longer
+    retained. rejected: records in the dead letters.
     """
 
     table: str
@@ -138,16 +138,16 @@ class DeliveryResult:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The results of all partitions, of processors by input partition, and of what Connect delivers and is taken."""
+    """The results of all partitions, of processors by input partition, and of tables that Connect writes or feeds."""
 
     partitions: list[PartitionResult] = field(default_factory=list)
     processors: list[ProcessorResult] = field(default_factory=list)
     deliveries: list[DeliveryResult] = field(default_factory=list)
     staged: list[StagedAccount] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list[str])
-    """What open transactions keep from all readers: who, since when, and what to do."""
+    """Open transactions that block readers: producer, start time, and remedy."""
     missing_files: list[str] = field(default_factory=list[str])
-    """Files that are gone or damaged and out of the tables, with the table and the rows that were in them."""
+    """Missing or damaged files that are not in the tables, with the table and the number of rows they had."""
 
     @property
     def sound(self) -> bool:
@@ -209,7 +209,7 @@ def reconcile(
     held_back: Iterable[str] = (),
     missing_files: Iterable[str] = (),
 ) -> Reconciliation:
-    """Compare what the topics hold with what was landed and registered, with what processors did and Connect stored."""
+    """Compare what the topics hold with what was landed, registered, processed, and stored by Connect."""
     found = list(topics)
     accounts = {(account.topic_id, account.partition): account for account in registered}
     held: dict[tuple[UUID, int], list[PartitionAccount]] = {}
@@ -227,7 +227,7 @@ def reconcile(
 
 def _delivered(account: DeliveryAccount) -> DeliveryResult:
     lost = pending = unexpected = older = 0
-    # A row may be of a record that came after the scan of the topic.
+    # A row may come from a record that arrived after the scan of the topic.
     ahead = {
         key
         for key, (topic_id, (partition, offset)) in account.rows.items()
@@ -268,7 +268,7 @@ def _processed(account: ProcessorAccount, logs: list[PartitionAccount]) -> Proce
     if logs and logs[0].log_start <= account.first:
         in_range = (held >= account.first) & (held < account.next)
         missed = int(in_range.sum()) - account.inputs
-        # What the lander set apart a processor may have read: how much a client inflates is not the same for all.
+        # A processor may have read what the lander set apart: decompression limits differ between clients.
         ranges = (each for log in logs for each in log.set_apart)
         readable = sum(records for first, _, records in ranges if account.first <= first < account.next)
         if -readable <= missed < 0:
@@ -329,7 +329,7 @@ def _within(offsets: Offsets, ranges: Iterable[tuple[int, int]]) -> int:
 
 
 def _chain_breaks(topic: PartitionAccount, landed: Offsets) -> int:
-    """Links that do not join, and links whose counted records are not what landed of their range."""
+    """The number of links that do not join, or whose record counts differ from what landed in their range."""
     ends = dict(topic.gaps)
     breaks, expected = 0, topic.start
     for link in topic.chain:

@@ -1,4 +1,4 @@
-"""Reconciliation of the whole stack: reads the accounts of all programs, and has `compare` hold them together."""
+"""Reconciliation of the whole stack: reads the accounts of all programs and passes them to `compare`."""
 
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -26,14 +26,14 @@ POLL_SECONDS = 1.0
 
 
 def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Reconciliation:
-    """Hold the topics, the landing accounts and the registered rows against each other, as they are now.
+    """Compare the topics, the landing positions and the registered rows, as of now.
 
     Raises:
-        Transient: Kafka or PostgreSQL is away.
+        Transient: Kafka or PostgreSQL is unavailable.
     """
     require_broker(settings)
     names = tuple(topics)
-    # The warehouse first: what is registered after this moment is still in the files that the audit reads.
+    # The warehouse first: anything registered after this is still in the files that the audit reads.
     with Lake.open(settings) as lake:
         gone = missing_files.find(lake.postgres())
         registered = [account for name in names for account in registered_accounts(lake, name)]
@@ -44,9 +44,9 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
         lost = [(file.path, file.table, file.rows) for file in gone]
         lost += missing_files.taken_out(lake.postgres()) + unregistered_files.listed(lake)
     if not settings.connect:
-        # Nothing is on its way to tables that nobody fills.
+        # Without Connect, nothing is delivered.
         staged = [replace(account, pending=0) for account in staged]
-    # The processors' ledgers before the topics: the scan then finds all that they say they have read.
+    # The processors' ledgers before the topics, so that the scan covers all records in them.
     processors = processor_accounts(settings, [made() for made in PROCESSORS.values()])
     positions = {(account.topic_id, account.partition): account.position for account in registered}
     topics_now = audit_topics(settings, positions, topics=names)
@@ -60,7 +60,7 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
 
 
 def _landed_letters(lake: Lake, unreadable: Collection[str]) -> dict[str, dict[Place, datetime]]:
-    """By delivered topic, what Connect rejected and when, by the dead letters that landed and can be read."""
+    """By delivered topic, the records that Connect rejected and when, from landed dead letters that can be read."""
     return {
         topic: {} if letters_table(delivery) in unreadable else landed_rejections(lake, delivery)
         for topic, delivery in DELIVERIES.items()
@@ -68,14 +68,14 @@ def _landed_letters(lake: Lake, unreadable: Collection[str]) -> dict[str, dict[P
 
 
 def _rejected_now(settings: Settings, topic: str) -> dict[Place, datetime]:
-    """The same by the dead letters that Kafka holds: some have not landed yet."""
+    """The same from the dead letters in Kafka: some have not landed yet."""
     return rejected(settings, DELIVERIES[topic]) if settings.connect else {}
 
 
 def reconcile_when_settled(
     settings: Settings, *, wait_seconds: float, on_wait: Callable[[Reconciliation], None] | None = None
 ) -> Reconciliation:
-    """Reconcile again, for at most `wait_seconds`, while everything is sound but something is still on its way."""
+    """Reconcile repeatedly, for at most `wait_seconds`, while everything is sound but something is still pending."""
     deadline = time.monotonic() + wait_seconds
     while True:
         result = reconcile_stack(settings)

@@ -42,4 +42,4 @@ def test_an_empty_secret_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "token").touch()
     with pytest.raises(Terminal, match="is empty") as raised:
         stored_token(tmp_path / "token")
-    assert "a new one is made" in raised.value.remedy
+    assert "a new one is then created" in raised.value.remedy

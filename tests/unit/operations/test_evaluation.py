@@ -46,7 +46,7 @@ def test_an_order_book_is_counted_as_the_warehouse_counts_it(tmp_path: Path, boo
 
 def test_a_label_not_known_yet_and_a_cutoff_before_any_customer_are_refused(tmp_path: Path, book: Path) -> None:
     settings = Settings(home=tmp_path)
-    with pytest.raises(Terminal, match="ends 2011-04-30 09:00: what happened in the 30 days after 2011-04-03"):
+    with pytest.raises(Terminal, match="ends 2011-04-30 09:00: it does not cover the 30 days after 2011-04-03"):
         windows.behavior_window(settings, book, datetime(2011, 4, 3, tzinfo=UTC))
     with pytest.raises(Terminal, match="No customer"):
         windows.behavior_window(settings, book, datetime(2011, 2, 1, tzinfo=UTC))
