@@ -1,1 +1,1 @@
-"""Kafka Connect: its connectors, declared from the contracts, and keeping a worker's connectors as declared."""
+"""Kafka Connect: connectors declared from the contracts, and a watcher that keeps a worker's connectors as declared."""

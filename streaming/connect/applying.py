@@ -1,4 +1,4 @@
-"""Making a worker's connectors what is declared: creating, updating and removing, and nothing where nothing differs."""
+"""Applies the declared connectors to a worker: creates, updates and removes them where they differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from streaming.runtime.topics import topic_ids
 
 Action = Literal["create", "update", "remove", "keep"]
 ATTEMPTS = 60
-"""A worker that rebalances refuses for some seconds."""
+"""A worker rejects requests for some seconds during a rebalance."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is to happen to a connector."""
+    """A change to a connector."""
 
     name: str
     action: Action
 
 
 def plan(present: Mapping[str, Config], wanted: Mapping[str, Config]) -> list[Change]:
-    """What has to happen so that the connectors of ours are those wanted. Others are left alone."""
+    """The changes needed so that Headrace's connectors match those wanted. Other connectors are not touched."""
     changes = [Change(name, "remove") for name in present if name.startswith(PREFIX) and name not in wanted]
     for name, config in wanted.items():
         if name not in present:
@@ -42,11 +42,11 @@ def plan(present: Mapping[str, Config], wanted: Mapping[str, Config]) -> list[Ch
 
 
 def prepare(settings: Settings) -> None:
-    """Make the tables that sinks write into, and the shop's database.
+    """Create the tables that sinks write to, and the shop's database.
 
     Raises:
-        Transient: PostgreSQL is away.
-        Terminal: it cannot do what sources need.
+        Transient: PostgreSQL is unavailable.
+        Terminal: it lacks what sources need.
     """
     try:
         with rights_needed(), _connected(settings) as db:
@@ -64,7 +64,7 @@ def _connected(settings: Settings) -> psycopg.Connection:
 
 
 def wanted_connectors(settings: Settings) -> dict[str, Config]:
-    """What is declared, for the topics as they are now.
+    """The declared connectors, for the topics as they are now.
 
     Raises:
         Terminal: a topic is missing.
@@ -76,10 +76,10 @@ def wanted_connectors(settings: Settings) -> dict[str, Config]:
 
 
 def apply(settings: Settings) -> list[Change]:
-    """Prepare the databases, make the worker's connectors those declared, and say what was done to each.
+    """Prepare the databases and apply the declared connectors; returns the change made to each.
 
     Raises:
-        Transient: the worker, Kafka or PostgreSQL is away.
+        Transient: the worker, Kafka or PostgreSQL is unavailable.
         Terminal: a plugin is missing, or the worker refuses a configuration.
     """
     prepare(settings)
@@ -87,7 +87,7 @@ def apply(settings: Settings) -> list[Change]:
 
 
 def configure(settings: Settings, wanted: Mapping[str, Config]) -> list[Change]:
-    """Make the worker's connectors those wanted. Raises as `apply` does."""
+    """Apply the connectors wanted to the worker. Raises the same errors as `apply`."""
     with worker_of(settings) as worker:
         _require_plugins(worker, wanted)
         changes = plan(worker.configs(), wanted)
@@ -106,15 +106,16 @@ def _make(settings: Settings, worker: Worker, change: Change, wanted: Mapping[st
 
 
 def _remove(settings: Settings, worker: Worker, name: str) -> None:
-    """Remove a connector; a source with its offsets and its slot, which would keep the server's log for ever.
+    """Remove a connector; for a source also its offsets and its slot, which would otherwise retain the WAL
+    indefinitely.
 
-    Without the offsets a source that is declared again begins with a snapshot. A sink goes on where it was.
+    Without offsets, a source that is declared again starts with a snapshot. A sink resumes from its offsets.
     """
     if name in worker.configs():
         if name in SLOTS:
             worker.stop(name)
             if any(state.name == name and (state.state != "STOPPED" or state.tasks) for state in worker.states()):
-                raise Transient(f"The connector {name} is not stopped yet.")
+                raise Transient(f"The connector {name} has not stopped yet.")
             worker.forget_offsets(name)
         worker.delete(name)
     if name in SLOTS:
@@ -125,7 +126,7 @@ def _drop_slot(settings: Settings, slot: str) -> None:
     with shop.connect(settings, "headrace_capture") as db:
         found = db.execute("select active from pg_replication_slots where slot_name = %s", (slot,)).fetchone()
         if found == (True,):
-            raise Transient(f"The replication slot {slot} is still read.")
+            raise Transient(f"The replication slot {slot} is still active.")
         if found is not None:
             db.execute("select pg_drop_replication_slot(%s)", (slot,))
 
@@ -135,5 +136,5 @@ def _require_plugins(worker: Worker, wanted: Mapping[str, Config]) -> None:
     if missing:
         raise Terminal(
             f"This Connect lacks {', '.join(sorted(missing))}.",
-            remedy="Put the plugins on its plugin.path (docs/how-to/connect.md), or let `headrace up` run one.",
+            remedy="Put the plugins on its plugin.path (docs/how-to/connect.md), or use the worker of `headrace up`.",
         )

@@ -1,6 +1,6 @@
-"""The connectors, declared: what each is to be configured as. Pure; nothing here talks to a worker.
+"""Declares the configuration of each connector. Pure: nothing here accesses a worker.
 
-Passwords stand in no configuration, since the REST API shows these: they name one that a config provider resolves.
+Configurations contain no passwords, since the REST API shows them, but references that a config provider resolves.
 """
 
 import json
@@ -28,7 +28,7 @@ from streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PU
 Config = dict[str, str]
 
 PREFIX = CONNECTOR_PREFIX
-"""Connectors of this name are ours, and removed when no longer declared. A worker may have others."""
+"""Connectors with this prefix belong to Headrace and are removed when no longer declared. A worker may have others."""
 CONVERTER = "headrace.connect.ContractConverter"
 SINK = "headrace.connect.IsolatingJdbcSink"
 SINK_ROLE: RoleName = "headrace_sink"
@@ -46,7 +46,7 @@ def sink_name(delivery: Delivery) -> str:
 
 
 def consumer_group(delivery: Delivery) -> str:
-    """The group whose offsets say how far a delivery is; Connect names it so."""
+    """The consumer group of a delivery, with the name that Connect gives it."""
     return f"connect-{sink_name(delivery)}"
 
 
@@ -55,12 +55,12 @@ SLOTS = {CUSTOMERS_SOURCE: "customers", ORDERS_SOURCE: "orders"}
 
 
 def slot_name(settings: Settings, connector: str) -> str:
-    """The replication slot that a source reads; slots are a server's, so the database is part of the name."""
+    """The replication slot that a source reads. Slots are per server, so the name includes the database."""
     return f"headrace_{settings.shop_database}_{SLOTS[connector]}"
 
 
 def declared(settings: Settings, topic_ids: Mapping[str, UUID]) -> dict[str, Config]:
-    """Every connector by name. `topic_ids` of the delivered topics: each row says which incarnation it is from."""
+    """Every connector by name. `topic_ids` are those of the delivered topics; each row has the id of its topic."""
     sinks = {
         sink_name(delivery): _sink(settings, delivery, topic_ids[delivery.topic]) for delivery in DELIVERIES.values()
     }
@@ -69,12 +69,12 @@ def declared(settings: Settings, topic_ids: Mapping[str, UUID]) -> dict[str, Con
 
 def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
     server = _server(settings, settings.database, SINK_ROLE)
-    # Texts are sent without a type, and PostgreSQL makes of them what the column is: numeric, timestamptz, uuid.
+    # Strings are sent without a type; PostgreSQL converts them to the column's type: numeric, timestamptz, uuid.
     url = f"jdbc:postgresql://{server['host']}:{server['port']}/{server['dbname']}?stringtype=unspecified"
     dead_letters = TOPICS[delivery.topic].dead_letter
     by_record_key = delivery is SERVING
     return {
-        # Debezium's JDBC sink; a record that PostgreSQL refuses goes to the dead letters, and the rest is delivered.
+        # Debezium's JDBC sink; records that PostgreSQL rejects go to the dead letters, and the rest is delivered.
         "connector.class": SINK,
         "topics": delivery.topic,
         "tasks.max": "1",
@@ -86,13 +86,13 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         "collection.name.format": delivery.qualified,
         "schema.evolution": "none",
         "insert.mode": "upsert",
-        # A tombstone has nothing but its key.
+        # A tombstone has only its key.
         "primary.key.mode": "record_key" if by_record_key else "record_value",
         "primary.key.fields": delivery.key,
         "delete.enabled": str(by_record_key).lower(),
         **(_key_of(delivery) if by_record_key else {"key.converter": _BYTES}),
         "value.converter": CONVERTER,
-        # Bytes as they are: the default reads each as JSON, however deep.
+        # Raw bytes: the default parses each as JSON, at any depth.
         "header.converter": _BYTES,
         "value.converter.schema.content": json.dumps(connect_schema(delivery.contract), separators=(",", ":")),
         "transforms": "position",
@@ -105,10 +105,10 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         "errors.deadletterqueue.topic.name": dead_letters,
         "errors.deadletterqueue.topic.replication.factor": "1",
         "errors.deadletterqueue.context.headers.enable": "true",
-        # What a processor aborted was never said.
+        # Aborted transactions are not delivered.
         "consumer.override.isolation.level": "read_committed",
         "consumer.override.auto.offset.reset": "earliest",
-        # Rows are written by the batch; the smaller they are, the more of PostgreSQL and the broker they take.
+        # Rows are written in batches; smaller batches cost more PostgreSQL and broker time.
         "consumer.override.fetch.min.bytes": "64000",
         "consumer.override.fetch.max.wait.ms": "250",
         "producer.override.max.request.size": str(MAX_DEAD_LETTER_BYTES),
@@ -116,7 +116,7 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
 
 
 def _key_of(delivery: Delivery) -> Config:
-    """How the key of a record is read where it is that of the row; elsewhere it may be anything, or missing."""
+    """Settings for reading the record key, if it is the row's key; otherwise the record key is ignored."""
     return {
         "key.converter": CONVERTER,
         "key.converter.field": delivery.key,
@@ -125,7 +125,8 @@ def _key_of(delivery: Delivery) -> Config:
 
 
 def _customers(settings: Settings) -> Config:
-    """Rows as they are after each change; of a delete, the tombstone. Columns that no contract names stay at home."""
+    """The row after each change, or a tombstone after a delete. Columns that are not in the contract are not
+    captured."""
     server = "shop_customers"
     return _source(settings, CUSTOMERS_SOURCE, server, "public.customers") | {
         "column.include.list": ",".join(f"public.customers.{name}" for name in CUSTOMER_COLUMNS),
@@ -149,7 +150,7 @@ def _customers(settings: Settings) -> Config:
 
 
 def _orders(settings: Settings) -> Config:
-    """Documents as they were written to the outbox, byte for byte what PostgreSQL shows of them."""
+    """Documents written to the outbox, byte for byte as PostgreSQL outputs them."""
     server = "shop_orders"
     return _source(settings, ORDERS_SOURCE, server, f"public.{ORDERS_TABLE}") | {
         "key.converter": _TEXT,
@@ -187,10 +188,10 @@ def _source(settings: Settings, name: str, prefix: str, table: str) -> Config:
         "decimal.handling.mode": "string",
         "time.precision.mode": "isostring",
         "poll.interval.ms": "100",
-        # Each batch and its place in the database's log are one transaction.
+        # Each batch and its WAL position are one Kafka transaction.
         "exactly.once.support": "required",
         "producer.override.transaction.timeout.ms": str(_TRANSACTION_TIMEOUT_MS),
-        # Without a change of its own now and then a slot would keep the whole server's log.
+        # Without regular changes in this database, the slot would retain the whole server's WAL.
         "heartbeat.interval.ms": "10000",
         "heartbeat.action.query": HEARTBEAT,
         "topic.creation.default.partitions": "1",

@@ -1,4 +1,4 @@
-"""What Connect has delivered: how much of a topic is still on its way, and the account that reconciliation compares."""
+"""The progress of Connect's deliveries, and the account that reconciliation compares."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,19 +25,19 @@ POLL_SECONDS = 0.3
 
 
 def committed_offsets(settings: Settings, delivery: Delivery) -> dict[int, int]:
-    """How far a delivery has committed, by partition; 0 where it has not begun.
+    """The committed offset of a delivery by partition; 0 if it has not started.
 
     Raises:
-        Transient: Kafka is away.
+        Transient: Kafka is unavailable.
     """
     request = ConsumerGroupTopicPartitions(consumer_group(delivery))
-    # The client must live for as long as its futures do: without it they never end.
+    # Keep a reference to the client: without it, its futures never complete.
     admin = quiet_admin(settings)
     futures = admin.list_consumer_group_offsets([request], request_timeout=TIMEOUT_SECONDS)
     try:
         (found,) = (future.result() for future in futures.values())
     except KafkaException as error:
-        raise Transient(f"Kafka did not tell the offsets of {request.group_id}: {error.args[0].str()}.") from error
+        raise Transient(f"Kafka did not return the offsets of {request.group_id}: {error.args[0].str()}.") from error
     known = {place.partition: place.offset for place in found.topic_partitions or () if place.topic == delivery.topic}
     return {partition: max(known.get(partition, 0), 0) for partition in _partitions(settings, delivery.topic)}
 
@@ -48,13 +48,14 @@ def _partitions(settings: Settings, topic: str) -> range:
 
 
 def undelivered(settings: Settings, delivery: Delivery) -> int:
-    """Records that the topic holds now and that are neither delivered nor rejected."""
+    """The number of records in the topic that are neither delivered nor rejected yet."""
     waiting = {place for place, _ in _read(settings, delivery.topic, committed_offsets(settings, delivery))}
     return len(waiting - rejected(settings, delivery).keys()) if waiting else 0
 
 
 def wait_until_delivered(settings: Settings, *, timeout: float) -> int:
-    """Wait, for so many seconds at most, until all that the topics hold is delivered; returns what is not."""
+    """Wait up to `timeout` seconds until everything in the topics is delivered; returns the number of remaining
+    records."""
     deadline = time.monotonic() + timeout
     while True:
         left = sum(undelivered(settings, delivery) for delivery in DELIVERIES.values())
@@ -64,7 +65,7 @@ def wait_until_delivered(settings: Settings, *, timeout: float) -> int:
 
 
 def rejected(settings: Settings, delivery: Delivery) -> dict[Place, datetime]:
-    """The records that Connect has put into the dead letters, and when. It may do so more than once.
+    """The records that Connect sent to the dead letters, with the time. It may send a record more than once.
 
     Raises:
         Transient: Kafka is unavailable.
@@ -84,11 +85,11 @@ def delivery_accounts(
 ) -> list[DeliveryAccount]:
     """The account of every delivery whose table exists.
 
-    `landed` is, by topic, what Connect rejected and when by the dead letters that landed: Kafka keeps those for a time,
-    and records of a compacted topic for good.
+    `landed` has, by topic, the records that Connect rejected and when, from landed dead letters. Kafka keeps dead
+    letters only for a limited time, but records of a compacted topic indefinitely.
 
     Raises:
-        Transient: Kafka or PostgreSQL is away.
+        Transient: Kafka or PostgreSQL is unavailable.
     """
     try:
         with psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db:
@@ -107,7 +108,7 @@ def _account(
     admin = quiet_admin(settings)
     topic_id = topic_ids(admin, [delivery.topic])[delivery.topic]
     partitions = _partitions(settings, delivery.topic)
-    # 1. Commits first: what is below them is in the table by now. 2. The topic. 3. The table, which may be ahead of it.
+    # 1. Commits first: everything below them is in the table. 2. The topic. 3. The table, which may be ahead of it.
     committed = committed_offsets(settings, delivery)
     bounds = {p: b for (_, p), b in offset_bounds(admin, [(delivery.topic, p) for p in partitions]).items()}
     known = rejected(settings, delivery)
@@ -125,7 +126,7 @@ def _account(
     query = f"select {delivery.key}, {TOPIC_ID}, {PARTITION}, {OFFSET} from {delivery.qualified}"  # noqa: S608
     rows = {row[0]: (row[1], (row[2], row[3])) for row in db.execute(query.encode())}
     if rowless := [place for place in rowless if place[1] < committed[place[0]]]:
-        # A dead letter may have been written since.
+        # A dead letter may have been written in the meantime.
         known = rejected(settings, delivery)
     latest = {key: latest_of(list(places.values()), rows.get(key)) for key, places in found.items()}
     return DeliveryAccount(
@@ -143,16 +144,17 @@ def _account(
 
 
 def _is_rejected(place: Place, message: Message, rejections: Mapping[Place, datetime]) -> bool:
-    """A dead letter that is older than the record is of one that stood there before the topic was created again."""
+    """Whether the record was rejected. A dead letter older than the record belongs to a topic that was since
+    recreated."""
     rejected_at = rejections.get(place)
     return rejected_at is not None and message.timestamp()[1] <= rejected_at.timestamp() * 1_000
 
 
 def latest_of(places: Sequence[tuple[Place, bool]], row: tuple[UUID, Place] | None) -> tuple[Place, bool]:
-    """Of the latest record of a key in each partition, the one that the table should have, and whether it deletes.
+    """Of a key's latest records per partition, the one that the table should have, and whether it is a tombstone.
 
-    A producer that gives one id to two events puts it into two partitions. Which of them Connect writes last is
-    open, so the one that the row is of is as good as any other, and without a row one that deletes it.
+    A producer that uses one id for two events may write it to two partitions. Connect may write either one last, so the
+    row's record is accepted; without a row, a tombstone is.
     """
     written = [(place, gone) for place, gone in places if (gone if row is None else place == row[1])]
     return written[0] if written else places[-1]
@@ -163,7 +165,7 @@ def _is_within(place: Place, ranges: Mapping[int, tuple[tuple[int, int, int], ..
 
 
 def _key(delivery: Delivery, message: Message) -> str | None:
-    """The key of the row that a record becomes; None where it becomes none."""
+    """The key of a record's row; None if it has no row."""
     try:
         if delivery is SERVING:
             return (message.key() or b"").decode() or None
@@ -173,7 +175,7 @@ def _key(delivery: Delivery, message: Message) -> str | None:
 
 
 def _read(settings: Settings, topic: str, starts: Mapping[int, int]) -> Iterator[tuple[Place, Message]]:
-    """Partition and offset, and the record, of all that a topic holds now from `starts` on (its beginning without)."""
+    """All current records of a topic from `starts` on (by default its beginning), with partition and offset."""
     wanted = [(topic, partition) for partition in _partitions(settings, topic)]
     for (_, partition), (first, end) in offset_bounds(quiet_admin(settings), wanted).items():
         start = max(first, starts.get(partition, 0))

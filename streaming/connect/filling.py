@@ -1,6 +1,6 @@
-"""Filling the shop's database from an order book: what the sources then capture is what the book says.
+"""Fills the shop's database from an order book, so that the sources capture the book's orders and customers.
 
-Rows that are no order or customer go to the topics' dead letters, as in any replay.
+Rows that are not orders or customers go to the topics' dead letters, as with `headrace ingest`.
 """
 
 from collections.abc import Callable, Iterable
@@ -38,10 +38,10 @@ def fill(
     stop: Flag | None = None,
     progress: Callable[[Counts], None] | None = None,
 ) -> Counts:
-    """Write customers and orders, in the order given. Doing it again changes nothing.
+    """Write customers and orders, in the order given. Idempotent.
 
     Raises:
-        Transient: PostgreSQL or Kafka is away; what was committed before stays.
+        Transient: PostgreSQL or Kafka is unavailable; earlier commits are kept.
         Terminal: the database is not the shop's.
         UnrecognizedInput: everything in the input was rejected.
     """
@@ -61,7 +61,7 @@ def fill(
                 if stop.is_set():
                     break
     except psycopg.OperationalError as error:
-        raise Transient(f"The shop's database went away: {str(error).strip()}") from error
+        raise Transient(f"The connection to the shop's database was lost: {str(error).strip()}") from error
     except psycopg.errors.UndefinedTable as error:
         raise Terminal("The shop's database has no tables yet.", remedy="`headrace up` makes them.") from error
     publisher.flush()
@@ -71,7 +71,7 @@ def fill(
 
 
 class _Shop:
-    """Writes what the edge hands over to the shop's tables; what is refused goes to Kafka."""
+    """Writes accepted records to the shop's tables and rejected ones to Kafka."""
 
     def __init__(self, db: psycopg.Connection, publisher: Publisher) -> None:
         self._db = db

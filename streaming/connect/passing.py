@@ -1,8 +1,8 @@
-"""Past what Connect's consumer cannot read: a batch at which a delivery's task fails is set apart, and the delivery
+"""Skips what Connect's consumer cannot read: a batch at which a delivery's task fails is set apart, and the delivery
 resumes after it.
 
-Connect moves a sink's offsets as an administrator does (KIP-875): those of its consumer group, while no task is in it.
-A failed task has left it, and has committed what it stored before.
+A sink's offsets are altered in its consumer group, as Connect does (KIP-875), while the group has no members. A failed
+task has left the group and has committed what it stored.
 """
 
 from uuid import UUID
@@ -27,7 +27,7 @@ LIMIT_BYTES = 4 << 20
 
 
 def pass_unreadable(settings: Settings, delivery: Delivery) -> list[Unreadable]:
-    """Set apart the batches that stand where a delivery has stopped, and move it past them. Its task must have failed.
+    """Set apart the batches at which a delivery has stopped, and move it past them. Its task must have failed.
 
     Raises:
         Transient: Kafka or PostgreSQL is unavailable, or a task is still in the group.
@@ -38,7 +38,7 @@ def pass_unreadable(settings: Settings, delivery: Delivery) -> list[Unreadable]:
         return []
     topic_id = topic_ids(admin, [delivery.topic])[delivery.topic]
     _record(settings, topic_id, sink_name(delivery), found)
-    # Recorded first: what was passed over and not recorded would be lost without a word.
+    # Record first: a batch that is skipped without a record would be lost silently.
     _move(settings, delivery, {each.partition: each.next for each in found})
     for each in found:
         metrics.SET_APART.labels(sink_name(delivery), each.topic).inc()
@@ -48,7 +48,7 @@ def pass_unreadable(settings: Settings, delivery: Delivery) -> list[Unreadable]:
 
 
 def _unreadable(settings: Settings, admin: AdminClient, delivery: Delivery) -> list[Unreadable]:
-    """The batches that stand at the committed offsets and cannot be read, with those that follow them at once."""
+    """The unreadable batches at the committed offsets, including any that directly follow."""
     committed = committed_offsets(settings, delivery)
     bounds = offset_bounds(admin, [(delivery.topic, partition) for partition in committed])
     found: list[Unreadable] = []
@@ -71,7 +71,7 @@ def _record(settings: Settings, topic_id: UUID, reader: str, found: list[Unreada
 
 
 def _move(settings: Settings, delivery: Delivery, nexts: dict[int, int]) -> None:
-    # The group is the worker's; the watcher itself only reads.
+    # Uses the worker's login: the watcher's may only read.
     admin = quiet_admin(settings.model_copy(update={"kafka_user": "connect"}))
     places = [TopicPartition(delivery.topic, partition, following) for partition, following in nexts.items()]
     request = ConsumerGroupTopicPartitions(consumer_group(delivery), places)

@@ -1,4 +1,4 @@
-"""The shop's database: what change data capture reads, and how it is filled from an order book."""
+"""The shop's database: the source of change data capture."""
 
 from importlib.resources import files
 
@@ -16,7 +16,7 @@ PUBLICATION = "headrace"
 ORDERS_TABLE = "order_outbox"
 TABLES = ("customers", ORDERS_TABLE, "heartbeat")
 CUSTOMER_COLUMNS = tuple(field.name for field in fields_of(Customer) if field.name != "deleted")
-"""What leaves the database of a customer; whether the account is closed is said by the row being gone."""
+"""The captured columns of a customer. A closed account is represented by the deletion of its row."""
 HEARTBEAT = (
     "insert into heartbeat values ('shop', clock_timestamp())"
     " on conflict (connector) do update set beat_at = excluded.beat_at"
@@ -28,7 +28,7 @@ def connect(settings: Settings, role: RoleName = "headrace") -> psycopg.Connecti
     """A connection to the shop's database.
 
     Raises:
-        Transient: PostgreSQL is away, or has no such database yet.
+        Transient: PostgreSQL is unavailable, or the database does not exist yet.
     """
     try:
         return psycopg.connect(
@@ -41,10 +41,10 @@ def connect(settings: Settings, role: RoleName = "headrace") -> psycopg.Connecti
 
 
 def prepare(settings: Settings) -> None:
-    """Create the tables and the publication where they do not exist yet.
+    """Create the tables and the publication if they do not exist yet.
 
     Raises:
-        Terminal: the server does not do logical replication.
+        Terminal: the server does not support logical replication.
     """
     with rights_needed(), connect(settings) as db:
         db.execute("select pg_advisory_xact_lock(hashtext('headrace shop'))")

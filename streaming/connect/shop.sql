@@ -1,7 +1,7 @@
--- The shop's own database, from which change data capture reads: customers, and an outbox of orders.
+-- The shop's database, the source of change data capture: customers, and an outbox of orders.
 
--- A customer as of now. `event_id`, `event_time` and `source` make each state of a row an event of the topic `customers`:
--- whoever writes a row may set them (a past change that is told later), and otherwise the trigger does.
+-- A customer as of now. `event_id`, `event_time` and `source` make each version of a row an event of the topic
+-- `customers`. A writer may set them, such as for a past change that is entered later; otherwise the trigger does.
 create table if not exists customers (
     customer_id text primary key check (customer_id <> ''),
     country text,
@@ -25,8 +25,8 @@ end $$;
 create or replace trigger stamp_customer before insert or update on customers
     for each row execute function stamp_customer();
 
--- TRUNCATE writes no change of any row to the server's log, and what is captured from it would go on to have the accounts.
--- So they are deleted first, one by one. Always: also where a session switches other triggers off.
+-- TRUNCATE writes no row changes to the WAL, so consumers of the captured changes would keep the accounts. This trigger
+-- deletes the rows one by one first. `always`: it also fires in sessions that disable other triggers.
 create or replace function close_accounts() returns trigger language plpgsql as $$
 begin
     execute format('delete from %I.%I', tg_table_schema, tg_table_name);
@@ -36,7 +36,7 @@ create or replace trigger close_accounts before truncate on customers
     for each statement execute function close_accounts();
 alter table customers enable always trigger close_accounts;
 
--- One JSON document an order, in the form of the topic's contract, written in the transaction that places the order.
+-- One JSON document per order, in the format of the topic's contract, written in the transaction that places the order.
 create table if not exists order_outbox (
     event_id text primary key,
     topic text not null default 'orders' check (topic = 'orders'),
@@ -45,7 +45,7 @@ create table if not exists order_outbox (
     written_at timestamptz not null default clock_timestamp()
 );
 
--- One row that the connectors touch now and then, so that their place in the server's log moves on when nobody shops.
+-- One row that the connectors update regularly, so that their WAL position advances when there are no orders.
 create table if not exists heartbeat (
     connector text primary key,
     beat_at timestamptz not null

@@ -1,4 +1,4 @@
-"""How each connector is, and how far behind what it reads."""
+"""The state and lag of each connector."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ from streaming.connect.worker import ConnectorState, worker_of
 
 @dataclass(frozen=True)
 class ConnectorStatus:
-    """A connector and its lag: records of a sink, bytes of PostgreSQL's log of a source."""
+    """A connector and its lag: in records for a sink, in bytes of WAL for a source."""
 
     state: ConnectorState
     lag: int | None
@@ -28,10 +28,10 @@ class ConnectorStatus:
 
 
 def connector_statuses(settings: Settings) -> list[ConnectorStatus]:
-    """Every connector of ours.
+    """All connectors of Headrace.
 
     Raises:
-        Transient: the worker, Kafka or PostgreSQL is away.
+        Transient: the worker, Kafka or PostgreSQL is unavailable.
     """
     with worker_of(settings) as worker:
         states = [state for state in worker.states() if state.name.startswith(PREFIX)]
@@ -46,7 +46,7 @@ def connector_statuses(settings: Settings) -> list[ConnectorStatus]:
 
 
 def _source_lag(settings: Settings, name: str) -> int | None:
-    """Bytes of PostgreSQL's log that a source has not confirmed; None where it has not begun."""
+    """Bytes of WAL that a source has not confirmed; None if it has not started."""
     if name not in SLOTS:
         return None
     try:

@@ -1,6 +1,6 @@
-"""The watcher: makes the connectors what is declared, starts again what failed, and reports it.
+"""The watcher: applies the declared connectors, restarts failed ones, and reports failures.
 
-A failed task stays failed until somebody restarts it, so a minute without PostgreSQL would end a delivery for good.
+Connect does not restart failed tasks, so one minute without PostgreSQL would otherwise end a delivery permanently.
 """
 
 import time
@@ -21,10 +21,10 @@ from streaming.runtime.logs import logger
 
 LOOK_SECONDS = 2.0
 DECLARED_SECONDS = 60.0
-"""How often the declaration is looked at: a topic that was created anew has another id."""
+"""How often the declaration is checked: a recreated topic has another id."""
 FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS = 1.0, 60.0
 STEADY_SECONDS = 120.0
-"""So long without failing, and the next failure counts as a first one."""
+"""After this long without a failure, the next failure counts as the first."""
 
 FAILED = Gauge("headrace_connect_failed", "Whether the connector or a task of it has failed.", ["connector"])
 RESTARTS = Counter("headrace_connect_restarts", "Restarts of failed connectors and tasks.", ["connector"])
@@ -34,14 +34,14 @@ log = logger(part="connect")
 
 @dataclass
 class BackOff:
-    """When a connector that fails again and again is restarted: after a pause that doubles each time."""
+    """Exponential back-off for restarts of a failing connector."""
 
     delay: float = FIRST_DELAY_SECONDS
     due: float | None = None
     last_failed: float = field(default=float("-inf"))
 
     def is_due(self, failed: bool, now: float) -> bool:
-        """Told how the connector is at this moment; whether to restart it now."""
+        """Record the current state of the connector; returns whether to restart it now."""
         if not failed:
             self.due = None
             return False
@@ -58,7 +58,7 @@ class BackOff:
 
 
 class Watcher:
-    """Watches the connectors of one worker until it is told to stop."""
+    """Watches the connectors of one worker until it is stopped."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -72,10 +72,10 @@ class Watcher:
         self._stop.set()
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Apply what is declared, call `ready`, then watch.
+        """Apply the declaration, call `ready`, then watch.
 
         Raises:
-            Terminal: the worker cannot do what is declared.
+            Terminal: the worker cannot run the declared connectors.
         """
         while not self._stop.is_set():
             try:
@@ -98,11 +98,11 @@ class Watcher:
                     log.warning("cannot look", reason=str(error))
 
     def look(self, worker: Worker) -> None:
-        """Look at every connector of ours once, and restart what is due."""
+        """Check all connectors of Headrace once, and restart those that are due."""
         for state in worker.states():
             if not state.name.startswith(PREFIX):
                 continue
-            self._tell(state)
+            self._log_failure(state)
             if self._back_offs.setdefault(state.name, BackOff()).is_due(state.failed, self._clock()):
                 self._pass_unreadable(state.name)
                 worker.restart(state.name)
@@ -110,16 +110,16 @@ class Watcher:
                 log.info("restarted", connector=state.name)
 
     def _pass_unreadable(self, name: str) -> None:
-        """Move a delivery past a batch that it cannot read, should that be why it failed."""
+        """Move a delivery past a batch that it cannot read, if that is why it failed."""
         for delivery in DELIVERIES.values():
             if sink_name(delivery) == name:
                 try:
                     pass_unreadable(self._settings, delivery)
                 except Transient as error:
-                    log.warning("cannot look for what is unreadable", connector=name, reason=str(error))
+                    log.warning("cannot look for unreadable batches", connector=name, reason=str(error))
 
-    def _tell(self, state: ConnectorState) -> None:
-        """Log a failure once, and its end."""
+    def _log_failure(self, state: ConnectorState) -> None:
+        """Log a failure once, and the recovery."""
         FAILED.labels(state.name).set(state.failed)
         error = state.first_error if state.failed else None
         if error != self._told.get(state.name):

@@ -1,4 +1,4 @@
-"""A Connect worker over its REST API."""
+"""A client of a Connect worker's REST API."""
 
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,7 +17,7 @@ _UNAUTHORIZED = 401
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task as its worker sees it. `error` is the first line of what ended it."""
+    """A task as its worker reports it. `error` is the first line of the exception that ended it."""
 
     number: int
     state: str
@@ -26,7 +26,7 @@ class TaskState:
 
 @dataclass(frozen=True)
 class ConnectorState:
-    """A connector and its tasks, in Connect's words (`RUNNING`, `FAILED`, `PAUSED`, …)."""
+    """A connector and its tasks, with Connect's states (`RUNNING`, `FAILED`, `PAUSED`, …)."""
 
     name: str
     kind: str
@@ -48,7 +48,7 @@ class ConnectorState:
 
 
 class Worker:
-    """A client of one worker. Every method raises `Transient` while the worker is away or rebalancing."""
+    """A client of one worker. Every method raises `Transient` while the worker is unavailable or rebalancing."""
 
     def __init__(self, address: str, login: tuple[str, str] | None = None) -> None:
         self._address = address
@@ -63,7 +63,7 @@ class Worker:
         self._client.close()
 
     def answers(self) -> bool:
-        """Whether the worker is there and knows its connectors."""
+        """Whether the worker is running and has loaded its connectors."""
         try:
             self._ask("GET", "/connectors")
         except Transient:
@@ -80,28 +80,28 @@ class Worker:
         return {name: entry["info"]["config"] for name, entry in found.items()}
 
     def states(self) -> list[ConnectorState]:
-        """How every connector is, by name."""
+        """The state of every connector, by name."""
         found = self._ask("GET", "/connectors", expand="status")
         return [_state(entry["status"]) for _, entry in sorted(found.items())]
 
     def put(self, name: str, config: dict[str, str]) -> None:
-        """Create a connector, or configure it anew.
+        """Create a connector, or update its configuration.
 
         Raises:
-            Terminal: the worker refuses the configuration.
+            Terminal: the worker rejects the configuration.
         """
         self._ask("PUT", f"/connectors/{name}/config", body=config)
 
     def restart(self, name: str) -> None:
-        """Restart a connector and those of its tasks that failed."""
+        """Restart a connector and its failed tasks."""
         self._ask("POST", f"/connectors/{name}/restart", includeTasks="true", onlyFailed="true")
 
     def stop(self, name: str) -> None:
-        """Stop a connector's tasks. They are gone some time after."""
+        """Stop a connector's tasks. They end asynchronously."""
         self._ask("PUT", f"/connectors/{name}/stop")
 
     def forget_offsets(self, name: str) -> None:
-        """Forget how far a stopped connector is."""
+        """Delete the offsets of a stopped connector."""
         self._ask("DELETE", f"/connectors/{name}/offsets")
 
     def delete(self, name: str) -> None:
@@ -115,20 +115,20 @@ class Worker:
             raise Transient(f"Connect at {self._address} does not answer: {error or type(error).__name__}") from error
         if answer.is_success:
             return answer.json() if answer.content else None
-        said = _message(answer)
+        message = _message(answer)
         if answer.is_server_error or answer.status_code in (_CONFLICT, _NOT_FOUND):
-            raise Transient(f"Connect at {self._address} cannot do {method} {path} now: {said}")
+            raise Transient(f"Connect at {self._address} cannot process {method} {path} now: {message}")
         if answer.status_code == _UNAUTHORIZED:
             raise Terminal(
-                f"Connect at {self._address} asks for another login.",
+                f"Connect at {self._address} rejects the login.",
                 remedy="Run the command as the account that runs the stack; for a Connect of your own set"
                 " HEADRACE_CONNECT_LOGIN.",
             )
-        raise Terminal(f"Connect refuses {method} {path}: {said}.", remedy="See docs/how-to/connect.md.")
+        raise Terminal(f"Connect rejects {method} {path}: {message}.", remedy="See docs/how-to/connect.md.")
 
 
 def worker_of(settings: Settings) -> Worker:
-    """A client of the stack's worker, or of the user's own.
+    """A client of the stack's worker, or of the user's own worker.
 
     Raises:
         Terminal: the file of the login cannot be read.
@@ -140,7 +140,7 @@ def worker_of(settings: Settings) -> Worker:
         user, _, password = file.read_text("utf-8").strip().partition(":")
     except FileNotFoundError:
         if settings.connect_login is None:
-            return Worker(settings.connect_address)  # nothing was started yet in this home
+            return Worker(settings.connect_address)  # nothing has been started in this home yet
         raise Terminal(f"There is no file {file}.", remedy="Correct HEADRACE_CONNECT_LOGIN.") from None
     except (OSError, UnicodeDecodeError) as error:
         remedy = "Run the command as the account that runs the stack, or correct HEADRACE_CONNECT_LOGIN."
@@ -149,12 +149,12 @@ def worker_of(settings: Settings) -> Worker:
 
 
 def _message(answer: httpx.Response) -> str:
-    """What the worker says, in one line."""
+    """The worker's error message, in one line."""
     try:
-        said = str(answer.json()["message"])
+        text = str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
-        said = answer.text
-    return " ".join(said.split()).removesuffix(".")
+        text = answer.text
+    return " ".join(text.split()).removesuffix(".")
 
 
 def _state(status: dict[str, Any]) -> ConnectorState:
@@ -164,7 +164,7 @@ def _state(status: dict[str, Any]) -> ConnectorState:
 
 
 def _first_line(state: dict[str, Any]) -> str | None:
-    """The innermost cause in a stack trace: Connect wraps what went wrong several times."""
+    """The innermost cause in a stack trace: Connect wraps exceptions several times."""
     trace = str(state.get("trace") or "")
     causes = [
         line.removeprefix("Caused by: ") for line in trace.splitlines() if line and not line.startswith(("\t", " "))

@@ -1,1 +1,1 @@
-"""Kafka to Parquet, exactly once. `lander` reads top-down; the numbered steps stand in `lander` and `writer`."""
+"""Kafka to Parquet, exactly once. Start with `lander`; the numbered steps are in `lander` and `writer`."""

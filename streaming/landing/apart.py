@@ -1,6 +1,6 @@
-"""The account of what is set apart, in PostgreSQL (`landing.set_apart`): offsets that no client can read.
+"""The table of ranges set apart, in PostgreSQL (`landing.set_apart`): offsets that no client can read.
 
-A range that is set apart is a link of the commit chain without rows, so whatever follows the chain passes over it.
+A range set apart is a link without rows in the commit chain, so readers of the chain skip it.
 """
 
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ from streaming.runtime.careful.reader import Unreadable
 from streaming.runtime.failpoints import failpoint
 
 MAX_KEPT_BYTES = 1_100_000
-"""A stored batch up to this size is kept with its account: all that topics of events take."""
+"""Batches up to this size are stored with their row; event topics accept no larger ones."""
 
 Range = tuple[int, int, int]
-"""First offset, the offset after the last, and records."""
+"""First offset, the offset after the last, and number of records."""
 
 
 @dataclass(frozen=True)
 class SetApart:
-    """One range, as the account has it. `records` is what the batch's header says, `bytes` its size as stored."""
+    """One range set apart. `records` is the count in the batch's header, `bytes` its stored size."""
 
     topic: str
     partition: int
@@ -36,11 +36,11 @@ class SetApart:
 
 
 def record(db: psycopg.Connection, topic_id: UUID, position: int, apart: Unreadable) -> None:
-    """Move a position from where it is past what is set apart, and record that, in one transaction.
+    """Record a range set apart and move the position past it, in one transaction.
 
     Raises:
         TopicChanged, Overtaken: nothing was recorded; the caller goes back to the stored positions.
-        psycopg.OperationalError: the outcome is unknown; so does the caller then.
+        psycopg.OperationalError: the outcome is unknown; the caller goes back to the stored positions.
     """
     place = (topic_id, apart.partition)
     with db.transaction():
@@ -69,7 +69,7 @@ def record(db: psycopg.Connection, topic_id: UUID, position: int, apart: Unreada
 def insert(
     db: psycopg.Connection, topic_id: UUID, apart: Unreadable, reader: str = "lander", *, log_id: UUID | None = None
 ) -> None:
-    """Record a range that a reader passed over, of the topic's first log or another. Again, it changes nothing."""
+    """Record a range that a reader skipped, in the topic's first log or another. Idempotent."""
     db.execute(
         "insert into landing.set_apart (topic, topic_id, log_id, partition, first_offset, next_offset, reader, records,"
         " reason, bytes, batch) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
@@ -92,7 +92,7 @@ def insert(
 
 
 def ranges(db: psycopg.Connection, topic_id: UUID, reader: str = "lander") -> dict[Log, tuple[Range, ...]]:
-    """What a reader set apart of a topic, by log and partition."""
+    """The ranges of a topic that a reader set apart, by log and partition."""
     found: dict[Log, list[Range]] = {}
     if db.execute("select to_regclass('landing.set_apart')").fetchone() == (None,):
         return {}
@@ -107,7 +107,7 @@ def ranges(db: psycopg.Connection, topic_id: UUID, reader: str = "lander") -> di
 
 
 def latest(conninfo: str, limit: int = 100) -> list[SetApart]:
-    """What was set apart last, the latest first, by whatever reader."""
+    """The ranges set apart most recently by any reader, latest first."""
     with connection(conninfo) as db:
         rows: Iterable[tuple[object, ...]] = db.execute(
             "select topic, partition, first_offset, next_offset, max(records), max(reason), max(bytes),"

@@ -1,4 +1,4 @@
-"""Streaming's side of reconciliation: what each topic holds, by its own scan, and what the lander says it landed."""
+"""Streaming's side of reconciliation: what each topic holds, by a scan, and what the lander recorded as landed."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from streaming.runtime.topics import offset_bounds, topic_ids
 
 SCAN_RECORDS = 10_000
 SCAN_SECONDS = 0.2
-"""Short, since what comes meanwhile is all in memory: it may be few records of 100 MB each."""
+"""Short, since fetched records are held in memory: a few may have 100 MB each."""
 STALL_SECONDS = 30
 
 
@@ -36,14 +36,14 @@ def audit_topics(
 ) -> list[PartitionAccount]:
     """Account for every log of every partition of the topics that exist.
 
-    `registered` is the warehouse's position by log id and partition: files of commits from there on are read here,
-    those before it are the warehouse's own to account for.
+    `registered` is the warehouse's position by log id and partition: files of later commits are read here; the
+    warehouse accounts for earlier ones.
     """
     admin = clients.admin(settings)
     ids = topic_ids(admin, topics)
     partitions = admin.list_topics(timeout=20).topics
     keys = [(topic, partition) for topic in sorted(ids) for partition in sorted(partitions[topic].partitions)]
-    # Commits before the scan: what lands meanwhile is beyond its end.
+    # Commits before the scan: records that land meanwhile are beyond its end.
     with positions.connection(settings.conninfo()) as db, positions.snapshot(db):
         books = [_book(db, topic, topic_id) for topic, topic_id in sorted(ids.items())]
     contents = {key: each for book in books for key, each in comparisons(book.logs(), book.chains).items()}
@@ -63,7 +63,7 @@ def audit_topics(
 
 @dataclass(frozen=True)
 class _Book:
-    """What PostgreSQL has of a topic."""
+    """A topic's rows in PostgreSQL."""
 
     topic: str
     topic_id: UUID
@@ -107,7 +107,7 @@ def _accounts(
         stopped = "the topic was recreated"
     logs = [Log(book.topic_id, start, None, start)] if position is None else logs_of(position, book.truncations)
     for log in logs:
-        # A later log has no records below its beginning, which is where the one before it ended.
+        # A later log has no records below its start, which is where the previous one ended.
         first, last = max(start, log.start if log is not logs[0] else start), end if log.end is None else log.end
         set_apart = book.set_apart.get((log.log_id, partition), ())
         of_log = _without(held[(held >= first) & (held < last)], set_apart)
@@ -140,8 +140,8 @@ def scan(
 ) -> dict[TopicAndPartition, Offsets]:
     """The offsets of all committed records between the bounds of each partition, read from the broker.
 
-    The records are given to the comparison of their partition, where there is one. A batch that cannot be read counts
-    as one record, at its first offset.
+    The records are also passed to the comparison of their partition, if any. An unreadable batch counts as one record,
+    at its first offset.
     """
     found: dict[TopicAndPartition, list[Offsets]] = {key: [] for key in bounds}
     waiting = {key for key, (start, end) in bounds.items() if end > start}
@@ -176,7 +176,7 @@ def _gather(
     waiting: set[TopicAndPartition],
     contents: Mapping[TopicAndPartition, Comparison],
 ) -> dict[TopicAndPartition, int]:
-    """Take records; returns the partitions whose next batch cannot be read, and where that is."""
+    """Process records; returns the partitions whose next batch cannot be read, with its offset."""
     records: dict[TopicAndPartition, list[Message]] = {}
     unreadable: dict[TopicAndPartition, int] = {}
     for message in messages:
@@ -189,7 +189,7 @@ def _gather(
         elif error.code() in UNREADABLE:
             unreadable[key] = int(message.offset() or 0)
         elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            raise Terminal(f"Kafka refused the scan: {error.str()}.", remedy="Look at the broker's log.")
+            raise Terminal(f"Kafka rejected the scan: {error.str()}.", remedy="Check the broker's log.")
     for key, taken in records.items():
         _take(key, taken, found, contents)
     return unreadable
@@ -208,7 +208,7 @@ def _take(
 
 
 def _without(offsets: Offsets, ranges: Iterable[tuple[int, int, int]]) -> Offsets:
-    """The offsets outside of these ranges."""
+    """The offsets outside these ranges."""
     for first, following, _ in ranges:
         offsets = offsets[(offsets < first) | (offsets >= following)]
     return offsets

@@ -1,4 +1,5 @@
-"""Records on their way from Kafka to a file: gathered by topic without a Python statement per record, then tables."""
+"""Records between Kafka and a file: buffered by topic without a Python statement per record, then turned into
+tables."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from streaming.runtime.careful.headers import UNREAD, Headers, headers_of
 _MILLISECONDS = itemgetter(1)
 
 RECORD_OVERHEAD_BYTES = 48
-"""About what a record costs in memory besides its value, key and headers: cells of lists and arrays."""
+"""Approximate memory per record besides its value, key and headers: cells of lists and arrays."""
 
 
 def _unread(_topic: str, _partition: int, _offset: int) -> Headers | None:
@@ -34,9 +35,9 @@ def _unread(_topic: str, _partition: int, _offset: int) -> Headers | None:
 class Buffer:
     """The records of one topic since its last flush.
 
-    `firsts` is, by partition, the position each range of the next flush begins at; `nexts` where it ends so far,
-    `epochs` the leader epoch of the last record (None where the broker sends none); `size_bytes` is what it all takes
-    in memory. `odd_headers` reads a record's headers, by topic, partition and offset, where the client cannot.
+    By partition, `firsts` is the start of the next flush's range, `nexts` its end so far, and `epochs` the leader epoch
+    of the last record (None if the broker sends none). `size_bytes` is the memory used. `odd_headers` reads a record's
+    headers, by topic, partition and offset, if the client cannot.
     """
 
     topic: Topic
@@ -62,19 +63,19 @@ class Buffer:
 
     @property
     def separator(self) -> bytes:
-        """Between the values: they are parsed as lines, but for dead letters, which are not parsed."""
+        """The separator of values: events are parsed as lines; dead letters are not parsed."""
         return fingerprints.separator_of(self.topic)
 
     @property
     def age(self) -> float:
-        """Seconds since the oldest record came; 0 when empty."""
+        """Seconds since the oldest record was added; 0 if empty."""
         return self.clock() - self.since if self.count else 0.0
 
     def append(self, messages: list[Message], expected: dict[tuple[str, int], int]) -> int:
-        """Take the messages at or past the position `expected` of their partition, and move it.
+        """Add the messages at or past the position `expected` of their partition, and advance it.
 
-        Messages of partitions that are not expected at all (revoked, stopped) are dropped. Returns how many bytes of
-        values were taken. What raises leaves the buffer and the positions as they were.
+        Messages of partitions that are not expected (revoked, stopped) are dropped. Returns the bytes of values added.
+        On an exception, the buffer and the positions are unchanged.
         """
         count = len(messages)
         partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
@@ -120,7 +121,7 @@ class Buffer:
     def _wanted(
         self, partitions: np.ndarray, offsets: np.ndarray, expected: dict[tuple[str, int], int]
     ) -> tuple[np.ndarray | None, dict[int, int]]:
-        """Which messages to keep (None: all), and the place of the last one of each partition."""
+        """Which messages to keep (None: all), and the index of the last one of each partition."""
         wanted: np.ndarray | None = None
         lasts: dict[int, int] = {}
         for partition in np.flatnonzero(np.bincount(partitions)).tolist():
@@ -135,7 +136,7 @@ class Buffer:
         return wanted, lasts
 
     def of_later_leaders(self, epochs: Mapping[tuple[str, int], int]) -> list[int]:
-        """The partitions whose last record is of a later leader epoch than these."""
+        """The partitions whose last record has a later leader epoch than these."""
         return [
             partition
             for partition, epoch in self.epochs.items()
@@ -143,7 +144,7 @@ class Buffer:
         ]
 
     def take(self, topic_id: UUID, generation: int, log_ids: Mapping[tuple[str, int], UUID] | None = None) -> "Batch":
-        """All of it as a batch, leaving the buffer empty. `log_ids` are those of partitions (else: the topic's id)."""
+        """Return the content as a batch and empty the buffer. `log_ids` are by partition (default: the topic's id)."""
         batch = Batch(
             topic=self.topic,
             topic_id=topic_id,
@@ -167,7 +168,7 @@ class Buffer:
         return batch
 
     def clear(self) -> None:
-        """Forget everything gathered."""
+        """Discard the content."""
         self.values, self.surveys, self.keys, self.headers = [], [], [], []
         self.times, self.arrivals, self.partitions, self.offsets = [], [], [], []
         self.firsts, self.nexts, self.epochs, self.count, self.size_bytes = {}, {}, {}, 0, 0
@@ -175,10 +176,10 @@ class Buffer:
 
 @dataclass
 class Batch:
-    """What one flush of one topic lands: the records in the order they came, and the ranges they cover.
+    """The records of one flush of one topic, in the order received, and the ranges they cover.
 
-    `log_ids` and `epochs` are, by partition, the identity of its log and the leader epoch of its last record.
-    `survey` is of the values of an event topic.
+    By partition, `log_ids` has the id of its log and `epochs` the leader epoch of its last record. `survey` covers the
+    values of an event topic.
     """
 
     topic: Topic
@@ -196,10 +197,10 @@ class Batch:
     firsts: dict[int, int]
     nexts: dict[int, int]
     arrivals: np.ndarray | None = None
-    """When the records arrived, where that is not what their timestamps say (`streaming.runtime.arrival`)."""
+    """When the records arrived, if that differs from their timestamps (`streaming.runtime.arrival`)."""
 
     def at(self, places: np.ndarray) -> "Batch":
-        """Some of the records, with the ranges of all."""
+        """A subset of the records, with all ranges."""
         return replace(
             self,
             values=ByteColumn.of(self.values.at(places), self.values.separator),
@@ -215,8 +216,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Rows:
-    """Records as what is written: `landed` and `quarantined` (None when without rows). `refused` are the places of the
-    offenders in the batch."""
+    """Rows to write: `landed` and `quarantined` (None if there are none). `refused` has the indices of the invalid
+    records in the batch."""
 
     landed: pl.DataFrame | None
     quarantined: pl.DataFrame | None
@@ -227,7 +228,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Tables:
-    """A batch as what is written, and the ranges to commit."""
+    """The tables to write for a batch, and the ranges to commit."""
 
     landed: pl.DataFrame | None
     quarantined: pl.DataFrame | None
@@ -237,9 +238,9 @@ class Tables:
 
 
 def to_rows(batch: Batch) -> Rows:
-    """Decode the batch into its landing columns; tombstones land with their key, offenders are set apart.
+    """Decode the batch into landing columns; tombstones land with their key, invalid records go to quarantine.
 
-    `_landed_at`, the last column, is left to whoever writes the file.
+    `_landed_at`, the last column, is added when the file is written.
     """
     records = record_columns(batch)
     if batch.topic.contract is None:
@@ -274,7 +275,7 @@ def to_tables(batch: Batch) -> Tables:
 def _landed(
     events: pl.DataFrame, records: pl.DataFrame, events_at: np.ndarray, tombstones_at: np.ndarray
 ) -> pl.DataFrame:
-    """Events and tombstones beside their record columns, in the order of the batch."""
+    """Events and tombstones with their record columns, in the order of the batch."""
     if len(events_at) == records.height:
         return events.hstack(records)
     rows = pl.concat([events, events.clear(len(tombstones_at))])
@@ -284,7 +285,7 @@ def _landed(
 
 
 def record_columns(batch: Batch) -> pl.DataFrame:
-    """The columns that say which record a row is."""
+    """The columns that identify the record of a row."""
     return pl.DataFrame(
         {
             "_topic_id": _log_id_column(batch),
@@ -320,7 +321,7 @@ def _as_bytes(value: bytes | str | None) -> bytes | None:
 
 
 def quarantined(batch: Batch, records: pl.DataFrame, refused: np.ndarray, offenders: list[Offender]) -> pl.DataFrame:
-    """The rows of a quarantine file, one for each offender."""
+    """The rows of a quarantine file, one per invalid record."""
     values = pl.Series("_value", batch.values.at(refused), dtype=pl.Binary)
     reasons = pl.Series("_reason", [offender.reason for offender in offenders], dtype=pl.String)
     return pl.DataFrame([values, reasons]).hstack(records[refused])

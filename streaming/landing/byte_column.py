@@ -13,12 +13,12 @@ import polars as pl
 import pyarrow as pa
 
 NULL = -1
-"""Length of what is null."""
+"""Length that marks a null."""
 
 
 @dataclass(frozen=True)
 class ByteColumn:
-    """Byte strings one behind another, with `separator` between each two; `lengths` are int64, `NULL` where null."""
+    """Concatenated byte strings with `separator` in between; `lengths` are int64, `NULL` for nulls."""
 
     data: bytes
     lengths: npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ class ByteColumn:
 
     @classmethod
     def concat(cls, parts: Sequence["ByteColumn"]) -> "ByteColumn":
-        """One piece out of several, of which there is at least one; all have the same separator."""
+        """Concatenate columns. At least one is required, and all must have the same separator."""
         if len(parts) == 1:
             return parts[0]
         separator = parts[0].separator
@@ -53,7 +53,7 @@ class ByteColumn:
         return self.lengths == NULL
 
     def at(self, indices: Iterable[int]) -> list[bytes | None]:
-        """The strings at these places."""
+        """The strings at these indices."""
         taken = np.maximum(self.lengths, 0) + len(self.separator)
         ends = np.cumsum(taken) - len(self.separator)
         return [
@@ -66,15 +66,15 @@ class ByteColumn:
         return self.at(range(len(self)))
 
     def without_nulls(self) -> "ByteColumn":
-        """What is not null."""
+        """The column without nulls."""
         if not self.is_null.any():
             return self
         return ByteColumn.of(self.at(np.flatnonzero(~self.is_null)), self.separator)
 
     def series(self) -> pl.Series:
-        """A binary column. For strings without a separator."""
+        """A polars binary column. Only for strings without a separator."""
         if self.separator:
-            raise ValueError("only strings without a separator are a column as they are")
+            raise ValueError("only strings without a separator can become a series")
         offsets = np.zeros(len(self) + 1, np.int64)
         np.cumsum(np.maximum(self.lengths, 0), out=offsets[1:])
         is_null = self.is_null

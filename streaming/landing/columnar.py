@@ -1,9 +1,10 @@
-"""Step 3 of the lander: a whole batch of JSON values into columns, and the offenders set apart with their reasons.
+"""Step 3 of the lander: decodes a batch of JSON values into columns, and lists invalid values with their reasons.
 
-The quick path lets polars parse the joined batch with the contract's schema, and then makes sure that nothing was read
-leniently. Whatever it cannot vouch for goes down the strict path: each value through the strict decoder, the valid ones
-re-encoded canonically and parsed again. So the strict decoder alone decides what is valid, and both paths land the same
-values. Why polars and not Arrow's own JSON reader: `docs/decisions/0002-columnar-decoding.md`.
+The quick path parses the joined batch with polars and the contract's schema, and then verifies that nothing was read
+leniently. Any batch that fails the verification takes the strict path: each value goes through the strict decoder, and
+valid ones are re-encoded canonically and parsed again. So the strict decoder alone decides what is valid, and both
+paths land the same values. For the choice of polars over Arrow's JSON reader, see
+`docs/decisions/0002-columnar-decoding.md`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,7 @@ _WINDOW = 1 << 20
 
 @dataclass(frozen=True)
 class Offender:
-    """A value that is no valid event. `index` is its place in the batch."""
+    """A value that is not a valid event. `index` is its index in the batch."""
 
     index: int
     category: str
@@ -53,14 +54,14 @@ class Decoded:
     offenders: list[Offender] = field(default_factory=list[Offender])
 
 
-class _NotVouchedFor(Exception):  # noqa: N818  a verdict, not a failure
-    """The quick path cannot say that the whole batch is valid."""
+class _NotVouchedFor(Exception):  # noqa: N818  a result, not a failure
+    """The quick path cannot verify that the whole batch is valid."""
 
 
 def decode_batch(contract: type[Event], values: ByteColumn, text: "Survey | None" = None) -> Decoded:
-    """Decode a batch of record values, packed as lines and none of them null, into the contract's landing columns.
+    """Decode a batch of record values, packed as lines without nulls, into the contract's landing columns.
 
-    `text` is the survey of the values, where it was made already.
+    `text` is the survey of the values, if already computed.
     """
     if not len(values):
         return Decoded(_empty(contract))
@@ -91,13 +92,13 @@ def _empty(contract: type[Event]) -> pl.DataFrame:
 # --- parsing ----------------------------------------------------------------------------------------------------------
 
 _seen: dict[type[Event], set[str]] = {}
-"""Fields that have occurred in each contract's records so far. A field that never occurs costs as much to parse as one
-that does, so the quick path asks for these alone until another turns up."""
+"""Fields that have occurred in each contract's records so far. Absent fields cost as much to parse as present ones, so
+the quick path requests only these until another occurs."""
 
 
 def _parse(contract: type[Event], values: ByteColumn, text: "Survey") -> pl.DataFrame:
     joined = values.data
-    # One line a value: polars makes at most one row of a line, so equal counts mean one row a value.
+    # One line per value: polars makes at most one row per line, so equal counts mean one row per value.
     if text.newlines != len(values) - 1 or int(values.lengths.max()) > MAX_RECORD_BYTES:
         raise _NotVouchedFor
     seen = _seen.setdefault(contract, {f.name for f in fields_of(contract) if f.required})
@@ -111,7 +112,7 @@ def _parse(contract: type[Event], values: ByteColumn, text: "Survey") -> pl.Data
 
 def _read(joined: bytes, fields: Sequence[Field]) -> pl.DataFrame:
     if not joined.startswith(b"{"):
-        # polars inflates what begins like a compressed file, and raises an `OSError` where it is none.
+        # polars decompresses input that looks like a compressed file, and raises `OSError` if it is not.
         raise _NotVouchedFor
     try:
         return pl.read_ndjson(joined, schema={f.name: _wire_type(f) for f in fields})
@@ -124,7 +125,7 @@ def _wire_type(declared: Field) -> Any:
 
 
 def landing_type(declared: Field) -> Any:
-    """Type of the landed column, in polars' words."""
+    """The polars type of the landed column."""
     return _type(declared, _LANDING_TYPES, pl.Decimal)
 
 
@@ -171,8 +172,8 @@ class Survey:
 def survey(joined: bytes) -> Survey:
     """Survey a text.
 
-    It is counted in windows that stay in the processor's cache, and best by the thread that has just written the text:
-    each of these steps takes the interpreter's lock anew, for which another thread would wait each time.
+    The text is processed in windows that fit the CPU cache, preferably by the thread that has just written it:
+    each of these steps acquires the GIL, and another thread would wait for it each time.
     """
     characters = np.frombuffer(joined, np.uint8)
     newlines = quotes = between = 0
@@ -190,7 +191,7 @@ def survey(joined: bytes) -> Survey:
 
 
 def _cells(columns: list[pl.Series]) -> tuple[int, int]:
-    """How many cells are not null, and how many of them are text, at any depth."""
+    """The number of non-null cells, and the number of text cells among them, at any depth."""
     cells = texts = 0
     for column in columns:
         filled = len(column) - column.null_count()
@@ -208,7 +209,7 @@ def _cells(columns: list[pl.Series]) -> tuple[int, int]:
 
 
 def _convert(contract: type[Event], frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame in landing types, with all of the contract's columns; `_NotVouchedFor` where a value is not valid."""
+    """The frame in landing types, with all of the contract's columns. Raises `_NotVouchedFor` for an invalid value."""
     fields = fields_of(contract)
     present = [f for f in fields if f.name in frame.columns]
     _require_valid(present, frame)
@@ -217,9 +218,9 @@ def _convert(contract: type[Event], frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _require_valid(fields: Sequence[Field], frame: pl.DataFrame) -> None:
-    """Check what polars' parser does not, at any depth, in one pass over the columns."""
+    """Check constraints that polars' parser does not, at any depth, in one pass over the columns."""
     checks = [check.alias(str(n)) for n, check in enumerate(check for f in fields for check in _checks(f))]
-    if False in frame.select(checks).row(0):  # a check over no values at all is null, and holds
+    if False in frame.select(checks).row(0):  # a check without any values is null and passes
         raise _NotVouchedFor
     _require_lengths(fields, frame)
     for declared in fields:
@@ -231,7 +232,7 @@ def _require_valid(fields: Sequence[Field], frame: pl.DataFrame) -> None:
 
 
 def _require_lengths(fields: Sequence[Field], frame: pl.DataFrame) -> None:
-    """Bytes are counted first, since that takes a fraction of the time: no text has more characters."""
+    """Check the length in bytes first, which is much faster: a text never has more characters than bytes."""
     bounded = {f.name: f.max_length for f in fields if f.max_length is not None}
     most = frame.select(pl.col(name).str.len_bytes().max() for name in bounded).row(0)
     longest = [name for name, size in zip(bounded, most, strict=True) if size is not None and size > bounded[name]]
@@ -241,7 +242,7 @@ def _require_lengths(fields: Sequence[Field], frame: pl.DataFrame) -> None:
 
 
 def _checks(declared: Field) -> Iterator[pl.Expr]:
-    """Expressions that are true, or null, where every value of a column is as the contract says."""
+    """Expressions that are true, or null, if every value of a column satisfies the contract."""
     column = pl.col(declared.name)
     if declared.required and not declared.nullable:
         yield column.null_count() == 0
@@ -264,7 +265,7 @@ def _checks(declared: Field) -> Iterator[pl.Expr]:
 
 
 def _landing_column(declared: Field, present: bool) -> pl.Expr:
-    """A column in its landing type. Absent values get the default: a null in the text would be a pair too many."""
+    """A column in its landing type. Null cells get the default: a null in the text would have failed verification."""
     kind = landing_type(declared)
     column = pl.col(declared.name) if present else pl.lit(None, kind).alias(declared.name)
     if declared.names_customer and not declared.required and present:
@@ -280,9 +281,9 @@ def _is_missing(column: pl.Expr) -> pl.Expr:
 
 
 def _times(text: pl.Series) -> pl.Series:
-    """Times from text of the right form. By Arrow, whose parser takes a tenth of the time that polars' takes."""
+    """Parse times from text in the right format. Arrow's parser takes a tenth of the time of polars'."""
     try:
         parsed = text.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.timestamp("us", tz="UTC"))
-    except pa.ArrowInvalid as error:  # of the right form, and no time: February 30
+    except pa.ArrowInvalid as error:  # right format, but not a date: February 30
         raise _NotVouchedFor from error
     return pl.Series(text.name, parsed)

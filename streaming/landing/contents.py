@@ -1,6 +1,6 @@
-"""Whether a topic holds what landed of it: the fingerprints of committed ranges against those of its records now.
+"""Whether a topic still holds what landed: compares the fingerprints of committed ranges with those of its records.
 
-Also which offsets belong to which log of a partition, where the broker has lost the end of one or more.
+Also maps offsets to the logs of a partition, if the broker has lost the end of one or more.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,9 +20,9 @@ from streaming.landing.truncations import Truncation
 
 @dataclass(frozen=True)
 class Log:
-    """One log of a partition. It begins at `start`; the topic holds it up to `end`, or to its own end (None).
+    """One log of a partition. It begins at `start`; the topic holds it up to `end`, or completely (None).
 
-    `position` is the offset after the last that landed of it.
+    `position` is the offset after the last one that landed.
     """
 
     log_id: UUID
@@ -32,7 +32,7 @@ class Log:
 
 
 def logs_of(position: positions.Position, truncations: Iterable[Truncation]) -> list[Log]:
-    """The logs of a partition, in the order in which they began. `truncations` may be of other partitions, too."""
+    """The logs of a partition, in the order of their start. `truncations` may include other partitions."""
     lost = [each for each in truncations if each.partition == position.partition]
     starts = [position.start_offset, *(each.from_offset for each in lost)]
     logs = [
@@ -43,7 +43,7 @@ def logs_of(position: positions.Position, truncations: Iterable[Truncation]) -> 
 
 
 class Comparison:
-    """Compares committed ranges of one partition with its records, which are given in the order of their offsets."""
+    """Compares committed ranges of one partition with its records, passed in the order of their offsets."""
 
     def __init__(self, topic: Topic, links: Sequence[CommittedRange]) -> None:
         self._topic = topic
@@ -52,7 +52,7 @@ class Comparison:
         self._states: dict[int, tuple[Fingerprint, int]] = {}
 
     def add(self, messages: Sequence[Message], offsets: np.ndarray) -> None:
-        """Take records with these offsets."""
+        """Add records with these offsets."""
         if not self._links:
             return
         places = np.searchsorted(self._firsts, offsets, side="right") - 1
@@ -66,7 +66,7 @@ class Comparison:
                 self._states[place] = (fingerprints.of_messages(self._topic, taken, state), count + len(taken))
 
     def altered(self) -> tuple[tuple[int, int], ...]:
-        """The ranges that hold as many records as were committed, and others."""
+        """The ranges that hold as many records as were committed, but different ones."""
         return tuple(
             (link.first, link.next)
             for link, (state, count) in self._compared()

@@ -1,4 +1,4 @@
-"""Step 4 of the lander: a table becomes a file that is either whole and durable or not there under its final name."""
+"""Step 4 of the lander: writes a table to a file that is complete and durable before it gets its final name."""
 
 import hashlib
 import os
@@ -13,9 +13,9 @@ from streaming.runtime.failpoints import failpoint
 
 TEMPORARY_SUFFIX = ".tmp"
 _SEARCHED_COLUMNS = ["event_time", "_partition", "_offset", "_landed_at"]
-"""Columns that readers skip files by. Statistics of all of them would take a third of the time of writing."""
+"""Columns with statistics, by which readers skip files. Statistics for all columns would take a third of write time."""
 _DICTIONARY_BYTES = 16_384
-"""Where a column's dictionary grows beyond this, its values seldom repeat, and a dictionary would only cost time."""
+"""If a column's dictionary exceeds this size, its values seldom repeat and a dictionary only costs time."""
 
 
 def write(root: Path, path: PurePosixPath, rows: pl.DataFrame) -> LandedFile:
@@ -29,19 +29,19 @@ def write(root: Path, path: PurePosixPath, rows: pl.DataFrame) -> LandedFile:
         compression_level=1,
         dictionary_pagesize_limit=_DICTIONARY_BYTES,
         write_statistics=_SEARCHED_COLUMNS,  # pyright: ignore[reportArgumentType]
-        store_schema=False,  # it would say that texts are string views, which is only how polars holds them
+        store_schema=False,  # it would record string views, which are only polars' in-memory type
     )
     content = memoryview(body.getvalue())
     target = root / path
     temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
     _make_folder(target.parent, root)
-    # 4a. The content, durably, under a name that nobody reads.
+    # 4a. The content, durably, under a temporary name.
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     failpoint("landing.written")
-    # 4b. The final name, and then the folder's own entry, durably.
+    # 4b. The final name, then the folder's entry, durably.
     temporary.rename(target)
     _sync_folder(target.parent)
     failpoint("landing.renamed")
@@ -49,7 +49,7 @@ def write(root: Path, path: PurePosixPath, rows: pl.DataFrame) -> LandedFile:
 
 
 def _as_arrow(rows: pl.DataFrame) -> pa.Table:
-    """Without a copy where Parquet's writer allows: it cannot slice string views inside of lists."""
+    """Convert without a copy where possible: Parquet's writer cannot slice string views inside lists."""
     columns = [
         series.to_arrow(compat_level=pl.CompatLevel.oldest() if series.dtype.is_nested() else pl.CompatLevel.newest())
         for series in rows.get_columns()
@@ -58,7 +58,7 @@ def _as_arrow(rows: pl.DataFrame) -> pa.Table:
 
 
 def _make_folder(folder: Path, root: Path) -> None:
-    """Create the folder, and make the entries of new ones durable up to the root."""
+    """Create the folder and make the entries of new folders durable, up to the root."""
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)

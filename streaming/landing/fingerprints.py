@@ -1,7 +1,7 @@
-"""What the records of a range of offsets are, in 24 bytes: so a topic can be compared with what was landed of it.
+"""24-byte fingerprints of the records in a range of offsets, to compare a topic with what was landed.
 
-A fingerprint is six CRC-32, of the offsets, the timestamps, and the lengths and bytes of keys and of values. It is the
-same however the records were batched. Headers are not in it.
+A fingerprint consists of six CRC-32 checksums: of offsets, timestamps, and the lengths and bytes of keys and values. It
+does not depend on how the records were batched. Headers are not included.
 """
 
 import struct
@@ -19,21 +19,21 @@ from contracts.topics import Topic
 from streaming.landing.byte_column import ByteColumn
 
 MIN_RUN = 8
-"""Records of one partition that come one after another, on average, from which their bytes are read where they are."""
+"""Average run length of one partition's records from which their bytes are read in place."""
 _FORM = struct.Struct(">6I")
 _SECOND = itemgetter(1)
 
 
 @dataclass(frozen=True)
 class RangePrint:
-    """Fingerprints of a range's records together, and of the last one alone."""
+    """Fingerprints of all records of a range, and of the last one."""
 
     records: bytes
     last_record: bytes
 
 
 class Records(Protocol):
-    """The columns of records that `of_batch` reads: a `streaming.landing.batch.Batch` has them."""
+    """The columns that `of_batch` reads, as in `streaming.landing.batch.Batch`."""
 
     @property
     def firsts(self) -> dict[int, int]: ...
@@ -50,13 +50,13 @@ class Records(Protocol):
 
 
 class Fingerprint:
-    """A fingerprint that grows with the records."""
+    """A fingerprint that is computed incrementally."""
 
     def __init__(self) -> None:
         self._state = (0,) * 6
 
     def update(self, offsets: np.ndarray, times: np.ndarray, keys: ByteColumn, values: ByteColumn) -> None:
-        """Add records, as columns of one length; `values` have the separator of their topic."""
+        """Add records, as columns of equal length; `values` uses the separator of the topic."""
         if not len(offsets):
             return
         parts = (
@@ -68,7 +68,7 @@ class Fingerprint:
         )
         *others, data = self._state
         others = [crc32(part, state) for part, state in zip(parts, others, strict=True)]
-        # Each value is followed by its separator: where a batch ends makes no difference then.
+        # A separator follows each value, so that batch boundaries make no difference.
         self._state = (*others, crc32(values.separator, crc32(values.data, data)))
 
     def digest(self) -> bytes:
@@ -76,12 +76,12 @@ class Fingerprint:
 
 
 def separator_of(topic: Topic) -> bytes:
-    """What stands between the values of a topic's records in a column: events are parsed as lines."""
+    """The separator between the values of a topic's records in a column: events are parsed as lines."""
     return b"" if topic.contract is None else b"\n"
 
 
 def of_messages(topic: Topic, messages: Iterable[Message], state: Fingerprint | None = None) -> Fingerprint:
-    """The fingerprint of these records, or `state` with them added."""
+    """The fingerprint of these records, added to `state` if given."""
     state, taken = state or Fingerprint(), list(messages)
     state.update(
         np.fromiter(map(Message.offset, taken), np.int64, len(taken)),
@@ -131,7 +131,7 @@ def _by_partition(column: ByteColumn, partitions: np.ndarray, order: np.ndarray)
     begins = np.concatenate([[0], np.flatnonzero(np.diff(partitions)) + 1])
     data: bytes | pa.Buffer = column.data
     if len(begins) * MIN_RUN > count:
-        # Short runs: rather than step through them, bring the strings in the order of their partitions.
+        # Short runs: sort the strings by partition instead of stepping through the runs.
         data, starts, partitions = *_ordered(column, starts, order), partitions[order]
         begins = np.concatenate([[0], np.flatnonzero(np.diff(partitions)) + 1])
     found: dict[int, int] = {}
@@ -139,14 +139,14 @@ def _by_partition(column: ByteColumn, partitions: np.ndarray, order: np.ndarray)
     at, owners = starts[np.append(begins, count)].tolist(), partitions[begins].tolist()
     for owner, start, stop in zip(owners, at, at[1:], strict=False):
         found[owner] = crc32(view[start:stop], found.get(owner, 0))
-    # Behind the last string there is no separator, where the strings are as they came.
+    # In their original order, no separator follows the last string.
     if len(view) < at[-1]:
         found[owners[-1]] = crc32(column.separator, found[owners[-1]])
     return found
 
 
 def _ordered(column: ByteColumn, starts: np.ndarray, order: np.ndarray) -> tuple[pa.Buffer, np.ndarray]:
-    """The strings in another order, each followed by its separator, and where they begin."""
+    """The strings in another order, each followed by its separator, and their start offsets."""
     data = pa.py_buffer(column.data + column.separator)
     strings = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(column), [None, pa.py_buffer(starts), data])
     _, places, content = strings.take(pa.array(order)).buffers()

@@ -1,4 +1,4 @@
-"""Transactions that hold the lander back, looked for every half a minute: a metric, and a line in the log for each."""
+"""Checks every half minute for open transactions that block the lander; reports each in a metric and a log line."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ LOOK_SECONDS = 30.0
 
 
 class HeldBack:
-    """What was found last."""
+    """The transactions found by the last check."""
 
     def __init__(self, settings: Settings, admin: AdminClient) -> None:
         self._settings = settings
@@ -23,7 +23,7 @@ class HeldBack:
         self._counted: set[str] = set()
 
     def look(self, now: float, keys: Iterable[TopicAndPartition]) -> None:
-        """Look if it is time to.
+        """Check if it is due.
 
         Raises:
             Transient: the broker did not answer.

@@ -1,7 +1,7 @@
-"""Step 1 of the lander: records from the client into the buffers, past whatever the client cannot read.
+"""Step 1 of the lander: moves records from the client to the buffers, and handles records that the client cannot read.
 
-A batch that the client fails at is read carefully or set apart (`passing`), once everything before it has landed. A
-record that the client's own objects fail for is found by halving, and set apart alone.
+A batch at which the client fails is read carefully or set apart (`passing`) once everything before it has landed. A
+single record for which the client's objects fail is found by bisection and set apart.
 """
 
 from abc import ABC, abstractmethod
@@ -24,12 +24,12 @@ from streaming.runtime import clients, metrics
 from streaming.runtime.careful.reader import UNREADABLE, Unreadable
 
 SUBMIT_SECONDS = 1.0
-"""How long the main thread waits for the writer before it pauses its partitions and goes on polling."""
+"""How long the main thread waits for the writer before it pauses its partitions and continues polling."""
 DRAIN_SECONDS = 15.0
 
 
 class Intake(ABC):
-    """What a lander has and does for its step 1. `_expected` is, by partition, the offset to take next."""
+    """Step 1 of a lander. `_expected` is the next offset to take, by partition."""
 
     _log: FilteringBoundLogger
     _fatal: clients.FatalErrors
@@ -80,7 +80,7 @@ class Intake(ABC):
             return self._reset("headers not read", str(error))
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever the client raises for a record, the others land
+        except Exception as error:  # noqa: BLE001  any error for one record must not stop the others
             if len(taken) == 1:
                 return self._set_apart(one_record(taken[0], error))
             middle = len(taken) // 2
@@ -89,12 +89,12 @@ class Intake(ABC):
         metrics.RECORDS_IN.labels(topic).inc(len(taken))
         metrics.BYTES_IN.labels(topic).inc(value_bytes)
         if newer := self._buffers[topic].of_later_leaders(self._epochs):
-            # They may stand where others have landed, which this leader lacks.
+            # They may replace records that have landed, which this leader lacks.
             return self._reset("leader changed", f"{topic} {newer}")
         return None
 
     def _take_errors(self, messages: list[Message]) -> set[TopicAndPartition]:
-        """Deal with errors; returns the partitions whose next batch cannot be read."""
+        """Handle errors; returns the partitions whose next batch cannot be read."""
         unreadable: set[TopicAndPartition] = set()
         for message in messages:
             error = message.error()
@@ -112,10 +112,10 @@ class Intake(ABC):
     # --- what the client cannot read ------------------------------------------------------------------------------
 
     def _pass_unreadable(self, keys: set[TopicAndPartition]) -> None:
-        """Read the next batch carefully. What cannot be done now is done later: the client fails there again."""
+        """Read the next batch carefully. If this fails now, it is retried: the client fails at the same batch again."""
         for key in keys & self._expected.keys():
             if key not in self._expected:
-                return None  # it went back to the stored positions for one before
+                return None  # a previous one has reset to the stored positions
             try:
                 stretch = self._passing.next_batch(key, self._expected[key])
             except Transient as error:
@@ -131,7 +131,7 @@ class Intake(ABC):
         return None
 
     def _set_apart(self, unreadable: Unreadable) -> None:
-        """Record a range that cannot be read, once everything before it has landed."""
+        """Record an unreadable range, once everything before it has landed."""
         key = (unreadable.topic, unreadable.partition)
         self._flush_everything(DRAIN_SECONDS)
         if key not in self._expected or not self._writer.idle:
@@ -144,7 +144,7 @@ class Intake(ABC):
         return None
 
     def _take_carefully(self, key: TopicAndPartition, position: int) -> None:
-        """After an end for want of memory: read carefully what was read then, and go on with the client behind it."""
+        """After the process ended for lack of memory: read the same range carefully, then resume with the client."""
         self._expected[key] = reached = position
         generation = self._generation
         try:
@@ -156,7 +156,7 @@ class Intake(ABC):
                 self._flush_due()
                 self._submit_pending(SUBMIT_SECONDS)
                 if self._pending:
-                    self._flush_everything(DRAIN_SECONDS)  # the writer is behind, and memory was lacking before
+                    self._flush_everything(DRAIN_SECONDS)  # the writer is behind, and memory is limited
                 self._take_outcomes()
                 reached = stretch.next
                 if generation != self._generation:
@@ -165,17 +165,17 @@ class Intake(ABC):
                     return self._reset("writer is behind", f"{key[0]}-{key[1]}")
         except Transient as error:
             return self._reset("cannot read carefully yet", str(error))
-        if not (self._seek(key, reached) or self._assign_anew(key, reached)):
+        if not (self._seek(key, reached) or self._assign_again(key, reached)):
             return self._reset("not seekable", f"{key[0]}-{key[1]}")
         if not self._congested:
             self._consumer.resume(partitions_of([key]))
         return None
 
     def _settle(self, messages: list[Message]) -> None:
-        """Begin to expect the partitions that were assigned inside the last `consume` call.
+        """Start to expect the partitions that were assigned during the last `consume` call.
 
-        That call may have returned records gathered before the assignment, so its records were dropped; where there
-        were some, go back to the position.
+        That call may have returned records fetched before the assignment, so its records were dropped; if there were
+        any, seek to the position.
         """
         if not self._joining:
             return None
@@ -195,8 +195,9 @@ class Intake(ABC):
             return False
         return True
 
-    def _assign_anew(self, key: TopicAndPartition, position: int) -> bool:
-        """Begin, paused, where seeking is refused for good: after an offset that the broker did not have."""
+    def _assign_again(self, key: TopicAndPartition, position: int) -> bool:
+        """Assign the partition again, paused, if seeking fails permanently: after an offset that the broker did not
+        have."""
         place = TopicPartition(*key, position)
         try:
             self._consumer.incremental_unassign([place])
@@ -209,5 +210,5 @@ class Intake(ABC):
 
 
 def partitions_of(keys: Iterable[TopicAndPartition]) -> list[TopicPartition]:
-    """The same for the client."""
+    """The keys as the client's type."""
     return [TopicPartition(topic, partition) for topic, partition in keys]

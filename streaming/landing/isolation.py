@@ -1,7 +1,7 @@
-"""Step 3 of the lander when decoding a batch raises: the batch is halved until the record is found that it raises for.
+"""Step 3 of the lander if decoding a batch raises: bisects the batch to find the record that causes it.
 
-That record is quarantined with its bytes, and everything else lands. So what a library raises for a record, a panic of
-polars among it, costs that record and never the partition.
+That record is quarantined with its bytes, and everything else lands. So a library error for one record, including a
+polars panic, affects only that record and never the partition.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,24 +20,24 @@ CATEGORY = "not decodable"
 
 
 def tables_of(batch: Batch) -> Tables:
-    """Step 3: decode the batch, whatever decoding raises for a record.
+    """Step 3: decode the batch, even if decoding raises for a record.
 
     Raises:
-        MemoryError: no verdict on a record.
+        MemoryError: not caused by a record.
     """
     return with_ranges(batch, _rows(batch, np.arange(len(batch.values))))
 
 
 def _rows(batch: Batch, places: np.ndarray) -> Rows:
-    """The rows of the records at these places of a batch."""
+    """The rows of the records at these indices of a batch."""
     part = batch if len(places) == len(batch.values) else batch.at(places)
     try:
         rows = to_rows(part)
         return replace(rows, refused=places[rows.refused])
     except MemoryError:
         raise
-    except (Exception, PanicException) as error:  # noqa: BLE001  whatever a library raises, others land
-        # The kind alone: a message may quote the record.
+    except (Exception, PanicException) as error:  # noqa: BLE001  any library error must not stop the others
+        # Only the type: the message may quote the record.
         kind = type(error).__name__
     logs.logger(part="lander").error("decoding raised", topic=batch.topic.name, kind=kind, records=len(places))
     if len(places) == 1:

@@ -1,4 +1,4 @@
-"""The lander: a long-running consumer that turns every topic into Parquet, exactly once.
+"""The lander: a long-running consumer that writes every topic to Parquet, exactly once.
 
     1. consume in batches; drop what is not expected           (`Intake`, `Buffer.append`)
     2. flush a topic by rows, bytes or age, whichever is first (`_flush_due`)
@@ -7,8 +7,8 @@
     5. commit positions and files in one transaction           (`positions.commit`)
     6. only then commit the consumer group's offsets, which serve lag monitoring alone (`_take_outcomes`)
 
-PostgreSQL's positions are the truth. Whatever goes wrong in 3 to 5, everything in memory is dropped and reading goes on
-from the stored positions: there is one way back (`_reset`, `_recover`), and it is always right.
+PostgreSQL's positions are authoritative. On any failure in steps 3 to 5, everything in memory is dropped and reading
+resumes from the stored positions. This is the only recovery path (`_reset`, `_recover`), and it is always safe.
 """
 
 import time
@@ -36,17 +36,17 @@ from streaming.runtime.failpoints import failpoint
 from streaming.runtime.topics import topic_ids
 
 CONSUME_RECORDS = 4_000
-"""What is made of that many records a call fits the processor's cache until it is packed. With 1,000, 5% fewer records
-land a second; 8,000 take 30 MB more for no more speed."""
+"""The objects of this many records per call fit the CPU cache until they are packed. With 1,000, throughput is 5%
+lower; 8,000 take 30 MB more memory without a gain."""
 CONSUME_SECONDS = 0.1
 HEARTBEAT_SECONDS = 3.0
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
 MEMORY_BYTES = 1_000_000_000
-"""What the process may take, at least; it takes less than half of that while it lands a backlog."""
+"""Minimum memory limit of the process; landing a backlog takes less than half of it."""
 
 
 class Lander(Intake):
-    """One lander process. Each of a group has an `index` of its own, its stable place in the consumer group."""
+    """One lander process. `index` is its stable member number in the consumer group."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Lander(Intake):
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 2_000,
                 "topic.metadata.refresh.interval.ms": 10_000,
-                # Records are landed every two seconds: they need not come one by one, at a request to the broker each.
+                # Records are flushed every two seconds, so fetches can wait for larger batches.
                 "fetch.min.bytes": 64_000,
                 "fetch.wait.max.ms": 250,
                 "error_cb": self._fatal.noticed,
@@ -104,7 +104,7 @@ class Lander(Intake):
         self._stopping = False
 
     def stop(self) -> None:
-        """Ask the lander to finish what it holds and end; safe in a signal handler."""
+        """Ask the lander to flush its buffers and end; safe in a signal handler."""
         self._stopping = True
 
     def run(self) -> None:
@@ -165,7 +165,7 @@ class Lander(Intake):
             failpoint("landing.flushed")
 
     def _submit_pending(self, timeout: float) -> None:
-        """Hand flushed batches to the writer. While it cannot take them the partitions are paused, so memory stays."""
+        """Pass flushed batches to the writer. While its queue is full, the partitions are paused to bound memory."""
         while self._pending:
             if not self._writer.submit(self._pending[0], 0.0 if self._congested else timeout):
                 if not self._congested:
@@ -200,19 +200,19 @@ class Lander(Intake):
                 case Refused() as refused if refused.generation == self._generation:
                     self._reset(refused.reason, refused.detail)
                 case Refused():
-                    pass  # of before the last reset
+                    pass  # from before the last reset
 
     def _commit_offsets(self, moved: list[TopicPartition]) -> None:
         try:
             self._consumer.commit(offsets=moved, asynchronous=True)
         except KafkaException as error:
-            # These offsets only show the lag to Kafka's own tools; the positions are in PostgreSQL already.
+            # These offsets only serve lag monitoring with Kafka's tools; the positions are already in PostgreSQL.
             self._log.debug("group offsets not committed", error=str(error))
 
-    # --- the one way back -----------------------------------------------------------------------------------------
+    # --- recovery ------------------------------------------------------------------------------------------------
 
     def _reset(self, reason: str, detail: str = "") -> None:
-        """Drop everything in memory; `_recover` then goes on from the stored positions."""
+        """Drop everything in memory; `_recover` then resumes from the stored positions."""
         self._log.warning("going back to the stored positions", reason=reason, detail=detail)
         metrics.RESETS.labels(reason).inc()
         self._generation += 1
@@ -238,9 +238,9 @@ class Lander(Intake):
         except (Transient, psycopg.OperationalError) as error:
             self._log.warning("cannot recover yet", error=str(error).splitlines()[:1])
             return self._wait_before_recovery()
-        if not all(self._seek(*place) or self._assign_anew(*place) for place in points.positions.items()):
+        if not all(self._seek(*place) or self._assign_again(*place) for place in points.positions.items()):
             return self._wait_before_recovery()
-        # The writer drops what is older than this generation; nothing of it can be under way any more, it is idle.
+        # The writer drops batches of earlier generations; none can be in progress, since it is idle.
         self._writer.begin(self._generation)
         self._recover_at = None
         self._congested = False
@@ -256,7 +256,7 @@ class Lander(Intake):
         self._epochs |= points.epochs
         for key, reason in points.stopped.items():
             if key not in self._stopped:
-                remedy = f"Run `headrace landing accept-gap {key[0]}` to record the gap and go on."
+                remedy = f"Run `headrace landing accept-gap {key[0]}` to record the gap and resume."
                 self._log.error("partition stopped", topic=key[0], partition=key[1], reason=reason, remedy=remedy)
         self._stopped = (self._stopped - points.positions.keys()) | points.stopped.keys()
         for topic in self._buffers:
@@ -295,7 +295,7 @@ class Lander(Intake):
         return None
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # Land what is held first, so that the next owner goes on from there instead of reading it again.
+        # Flush first, so that the next owner resumes from there instead of reading the records again.
         self._flush_everything(DRAIN_SECONDS)
         self._forget(partitions)
         consumer.incremental_unassign(partitions)
@@ -318,7 +318,7 @@ class Lander(Intake):
     # --- heartbeat ------------------------------------------------------------------------------------------------
 
     def _heartbeat_when_due(self) -> None:
-        """Every few seconds: write down the lag, and look for topics recreated and gaps accepted meanwhile."""
+        """Every few seconds: record the lag, and check for recreated topics and accepted gaps."""
         if self._recover_at is not None or self._clock() < self._heartbeat_at:
             return
         self._heartbeat_at = self._clock() + HEARTBEAT_SECONDS
@@ -341,7 +341,7 @@ class Lander(Intake):
             key = consumed.topic, consumed.partition
             position = self._expected[key]
             if high <= consumed.offset:
-                high = position  # there are but transaction markers behind it, which nobody is waiting for
+                high = position  # only transaction markers follow, which do not count as lag
             highs[self._topic_ids[consumed.topic], consumed.partition] = high
             metrics.LAG.labels(*key).set(max(0, high - position))
         positions.observe(self._connected(), highs)

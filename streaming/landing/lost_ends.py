@@ -1,9 +1,9 @@
-"""Whether the broker still holds what landed last, and from which offset on it does not.
+"""Detects whether the broker still holds the last landed records, and from which offset it does not.
 
-A broker that acknowledged records and lost them in a power cut (or a partition whose new leader lacked them) gives
-their offsets to other records. The record before a position is therefore read again, and held against its fingerprint;
-where it is not the same, the log has lost its end. Where that end began is found by the records' leader epochs, which
-are higher on records written since (KIP-320), and by the fingerprints of committed ranges.
+If a broker loses acknowledged records in a power failure (or a new leader lacks them), it reuses their offsets for
+other records. Therefore the record before a position is read again and compared with its fingerprint; if they differ,
+the log has lost its end. The start of the lost range is found by the records' leader epochs, which are higher for
+records written later (KIP-320), and by the fingerprints of committed ranges.
 """
 
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ def lost_ends(
     *,
     carefully: bool = False,
 ) -> dict[TopicAndPartition, int]:
-    """The first offset that the broker lost, of each partition whose log does not hold what landed last.
+    """The first lost offset of each partition whose log no longer holds the last landed record.
 
-    `bounds` are the first offset retained and the last stable offset of each partition; `carefully` as
-    `lookup.first_records` takes it.
+    `bounds` has the first retained offset and the last stable offset of each partition. For `carefully`, see
+    `lookup.first_records`.
 
     Raises:
         Transient: the broker did not answer.
@@ -67,7 +67,7 @@ def _lost_from(
     lost = max(low, min(position.next_offset, end))
     if position.leader_epoch is not None:
         lost = lookup.first_newer(settings, reader, key, position.leader_epoch, low, lost)
-    # All that is below is as it landed, if the last range that ends there is.
+    # If the last range that ends there is unchanged, everything below is, too.
     for link in positions.chain(db, position.log_id, position.partition, lost):
         if link.next > lost or link.fingerprint is None:
             continue
@@ -75,7 +75,7 @@ def _lost_from(
             break
         lost = link.first
     if lost == position.next_offset:
-        # Epochs do not show where, and no whole range differs: it is within the last one.
+        # Neither epochs nor complete ranges show the start: it is within the last range.
         lost = max([low, *(link.first for link in positions.chain(db, position.log_id, position.partition, lost)[:1])])
     return lost
 

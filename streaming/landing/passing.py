@@ -1,6 +1,6 @@
-"""Past what the client cannot read: the careful reader lands it all the same, or it is set apart with its account.
+"""Handles batches that the client cannot read: the careful reader reads them, or they are set apart and recorded.
 
-The lander calls this when everything before the place in question has landed.
+The lander calls this once everything before the batch has landed.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from streaming.runtime.topics import topic_ids
 
 
 class Passing:
-    """Reads carefully, and records what is set apart. Each method raises `Transient` when the broker does not answer,
-    and what `apart.record` raises."""
+    """Reads carefully, and records ranges set apart. All methods raise `Transient` if the broker does not answer, and
+    the errors of `apart.record`."""
 
     def __init__(self, settings: Settings, admin: AdminClient) -> None:
         self._settings = settings
@@ -30,12 +30,12 @@ class Passing:
         self._log = logs.logger(part="lander")
 
     def next_batch(self, key: TopicAndPartition, position: int) -> Stretch | None:
-        """The batch at a position at which the client fails; None where there is none."""
+        """The batch at a position where the client fails; None if there is none."""
         with CarefulReader(self._settings) as reader:
             return reader.next_batch(*key, position)
 
     def stretches(self, key: TopicAndPartition, position: int) -> Iterator[Stretch]:
-        """What follows a position, batch by batch, as far as a process may have read before it committed."""
+        """The batches after a position, as far as a process may have read without committing."""
         left = CAREFUL_BYTES
         with CarefulReader(self._settings) as reader:
             for stretch in reader.read(*key, position):
@@ -63,7 +63,7 @@ class Passing:
 
 
 def one_record(message: Message, error: Exception) -> Unreadable:
-    """A single record that cannot even be gathered."""
+    """A single record that cannot be buffered."""
     offset = int(message.offset() or 0)
     topic, partition = str(message.topic()), int(message.partition() or 0)
     return Unreadable(topic, partition, offset, offset + 1, 1, f"raises {type(error).__name__}", message.value() or b"")

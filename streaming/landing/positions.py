@@ -1,6 +1,6 @@
-"""The lander's accounts in PostgreSQL (`contracts/landing.sql`): positions, commits, stopped partitions, gaps.
+"""The landing positions in PostgreSQL (`contracts/landing.sql`), with commits, stopped partitions and gaps.
 
-Everything that reads or writes these tables for the lander is here; the order of a commit is in `commit`.
+All access of the lander to these tables is here; `commit` documents the order of a commit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,15 +23,15 @@ from streaming.runtime.failpoints import failpoint
 CONNECT_TIMEOUT_SECONDS = 3
 STATEMENT_TIMEOUT = "20s"
 FILE_AGE_LIMIT = "15 minutes"
-"""A commit never names an older file. Maintenance deletes orphans from one hour on, so the two can never meet."""
+"""A commit never names a file older than this. Maintenance deletes orphans only after one hour, so they cannot race."""
 
 
 Log = tuple[UUID, int]
-"""A log: its id, and its partition."""
+"""A log: its id and its partition."""
 
 
 class Overtaken(Exception):  # noqa: N818  an outcome, not a failure
-    """The stored position is not where this flush began: another lander, or an earlier attempt, was first."""
+    """The stored position differs from the flush's start: another lander, or an earlier attempt, committed first."""
 
 
 class StaleFile(Exception):  # noqa: N818
@@ -39,12 +39,12 @@ class StaleFile(Exception):  # noqa: N818
 
 
 class TopicChanged(Exception):  # noqa: N818
-    """The topic is no longer the one the records were read from."""
+    """The topic was recreated since the records were read."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where landing of one partition stands."""
+    """The landing position of one partition."""
 
     topic_id: UUID
     partition: int
@@ -60,9 +60,9 @@ class Position:
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as its lander sees it. `lag` counts offsets; while it is catching up, transaction markers' as well.
+    """The landing state of a topic. `lag` counts offsets, including those of transaction markers while catching up.
 
-    `truncated_offsets` had landed and were lost by the broker afterwards.
+    `truncated_offsets` counts offsets that had landed and that the broker lost afterwards.
     """
 
     topic: str
@@ -77,12 +77,12 @@ class TopicState:
 
 @contextmanager
 def connection(conninfo: str) -> Iterator[psycopg.Connection]:
-    """A short-lived autocommit connection. `Transient` when PostgreSQL is away."""
+    """A short-lived autocommit connection. Raises `Transient` if PostgreSQL is unavailable."""
     try:
         with connect(conninfo) as opened:
             yield opened
     except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL is away: {_first_line(error)}") from error
+        raise Transient(f"PostgreSQL is unavailable: {_first_line(error)}") from error
 
 
 def connect(conninfo: str) -> psycopg.Connection:
@@ -98,14 +98,14 @@ def connect(conninfo: str) -> psycopg.Connection:
 
 @contextmanager
 def snapshot(db: psycopg.Connection) -> Iterator[None]:
-    """Everything read inside is of one moment."""
+    """All reads inside see one snapshot."""
     with db.transaction():
         db.execute("set transaction isolation level repeatable read, read only")
         yield
 
 
 def _value(cursor: psycopg.Cursor) -> Any:
-    """The single value of a query that always has one row."""
+    """The value of a query that returns exactly one row."""
     (value,) = cursor.fetchall()[0]
     return value
 
@@ -115,7 +115,7 @@ def _first_line(error: Exception) -> str:
 
 
 def prepare(conninfo: str) -> None:
-    """Create the accounts where they do not exist yet, for the roles that write and read them."""
+    """Create the tables if they do not exist yet, with the privileges of the roles that use them."""
     with rights_needed(), connection(conninfo) as db, db.transaction():
         db.execute("select pg_advisory_xact_lock(hashtext('landing accounts'))")
         db.execute(files("contracts").joinpath("landing.sql").read_bytes())
@@ -123,7 +123,7 @@ def prepare(conninfo: str) -> None:
 
 
 def clock(db: psycopg.Connection) -> datetime:
-    """PostgreSQL's clock, the one by which files are young or old."""
+    """PostgreSQL's clock, which determines the age of files."""
     return _value(db.execute("select clock_timestamp()"))
 
 
@@ -133,13 +133,13 @@ def known_topics(db: psycopg.Connection) -> dict[str, UUID]:
 
 
 def adopt(db: psycopg.Connection, topic: str, topic_id: UUID) -> UUID:
-    """Record the id of a topic seen for the first time; returns the id on record, which may be an older one."""
+    """Record the id of a topic that has none yet; returns the recorded id, which may differ."""
     db.execute("insert into landing.topics (topic, topic_id) values (%s, %s) on conflict do nothing", (topic, topic_id))
     return _value(db.execute("select topic_id from landing.topics where topic = %s", (topic,)))
 
 
 def open_positions(db: psycopg.Connection, topic: str, topic_id: UUID, starts: Mapping[int, int]) -> None:
-    """Begin the account of partitions that have none yet, at the offset given for each."""
+    """Create positions for partitions that have none yet, at the given offsets."""
     with db.cursor() as cursor:
         cursor.executemany(
             "insert into landing.positions (topic_id, partition, topic, start_offset, next_offset, log_id)"
@@ -179,10 +179,10 @@ def commit(
 
     Raises:
         TopicChanged, StaleFile, Overtaken: nothing was committed; the caller goes back to the stored positions.
-        psycopg.OperationalError: the outcome is unknown; so does the caller then.
+        psycopg.OperationalError: the outcome is unknown; the caller goes back to the stored positions.
     """
     with db.transaction():
-        # 5a. The topic must still be the one read, and the file young by PostgreSQL's clock. `for share` makes
+        # 5a. The topic must still be the one read, and the file recent by PostgreSQL's clock. `for share` makes
         #     `accept-gap` wait for this transaction, or this one for it.
         row = db.execute(
             "select topic_id = %s, clock_timestamp() - %s > %s::interval from landing.topics"
@@ -235,7 +235,7 @@ def _commit_row(
 
 
 def observe(db: psycopg.Connection, highs: Mapping[tuple[UUID, int], int]) -> None:
-    """Record where the records of each partition were last seen to end, by topic id and partition."""
+    """Record the latest observed end of each partition, by topic id and partition."""
     with db.cursor() as cursor:
         cursor.executemany(
             "update landing.positions set high_offset = %s, observed_at = clock_timestamp()"
@@ -245,7 +245,7 @@ def observe(db: psycopg.Connection, highs: Mapping[tuple[UUID, int], int]) -> No
 
 
 def stop(db: psycopg.Connection, topic_id: UUID, partitions: Iterable[int], reason: str) -> None:
-    """Mark partitions as stopped, until a person runs `headrace landing accept-gap`."""
+    """Mark partitions as stopped until an operator runs `headrace landing accept-gap`."""
     db.execute(
         "update landing.positions set stopped_reason = %s, stopped_at = clock_timestamp()"
         " where topic_id = %s and partition = any(%s) and stopped_reason is null",
@@ -255,7 +255,7 @@ def stop(db: psycopg.Connection, topic_id: UUID, partitions: Iterable[int], reas
 
 @dataclass(frozen=True)
 class AcceptedGap:
-    """What was given up: offsets from `from_offset` to before `to_offset` (None: all that the old topic still held)."""
+    """A skipped range: offsets `from_offset` to `to_offset - 1` (None: to the end of the deleted topic)."""
 
     topic: str
     partition: int
@@ -265,7 +265,8 @@ class AcceptedGap:
 
 
 def accept_gap(db: psycopg.Connection, topic: str, topic_id: UUID, log_starts: Mapping[int, int]) -> list[AcceptedGap]:
-    """Give up what cannot be landed any more and go on: from `log_starts`, the first offsets the topic holds now."""
+    """Skip records that can no longer be landed, and resume from `log_starts`, the first offsets that the topic
+    retains."""
     accepted: list[AcceptedGap] = []
     with db.transaction():
         row = db.execute("select topic_id from landing.topics where topic = %s for update", (topic,)).fetchone()
@@ -361,7 +362,7 @@ def committed_files(db: psycopg.Connection, topic_id: UUID, registered: Mapping[
 
 
 def topic_states(conninfo: str) -> list[TopicState]:
-    """One row a topic that was ever landed, for status, sensors and observations."""
+    """One entry per topic that was ever landed, for status, sensors and observations."""
     with connection(conninfo) as db:
         rows = db.execute(
             "select t.topic, coalesce(sum(p.next_offset), 0)::bigint,"
@@ -381,6 +382,6 @@ def topic_states(conninfo: str) -> list[TopicState]:
 
 
 def last_commit_id(conninfo: str) -> int:
-    """The largest id of any landing commit so far; 0 before the first one."""
+    """The largest commit id so far; 0 before the first commit."""
     with connection(conninfo) as db:
         return _value(db.execute("select coalesce(max(commit_id), 0) from landing.commits"))

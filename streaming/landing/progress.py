@@ -1,4 +1,4 @@
-"""Whether what the topics hold by now has been landed, for commands that must not run ahead of the lander."""
+"""Whether the current records of the topics have landed, for commands that must not run ahead of the lander."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -29,10 +29,10 @@ def wait_until_landed(
     timeout: float,
     on_progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Wait until every partition is landed up to its end; returns how many records were still behind at the timeout.
+    """Wait until every partition has landed up to its end; returns the number of remaining records at the timeout.
 
-    The last offsets before an end may be transaction markers, which no position ever passes: where positions stand
-    still, a scan tells whether records remain.
+    The last offsets before an end may be transaction markers, which positions never pass: if positions do not advance,
+    a scan shows whether records remain.
     """
     deadline = time.monotonic() + timeout
     moved_at, last = time.monotonic(), -1

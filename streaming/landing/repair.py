@@ -1,11 +1,12 @@
-"""A landed file written anew from the records that Kafka still holds.
+"""Rewrites a landed file from the records that Kafka still holds.
 
     1. read the ranges of the file's flush again, and decode them     (`_tables`)
     2. require the records that were committed, and as many rows
     3. write the file, durably, under its own name
     4. commit its new size and hash
 
-A process that dies in between leaves a file with another hash than the commit's: damaged, and written anew again.
+If the process dies in between, the file's hash differs from the commit's, so the file counts as damaged and is
+rewritten again.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ _BACKUP = "Restore it from a backup."
 
 @dataclass(frozen=True)
 class _Flush:
-    """What was committed with a file: by partition, the offsets from the first to the one after the last."""
+    """The commit of a file: by partition, the first offset and the offset after the last."""
 
     topic: str
     topic_id: UUID
@@ -46,11 +47,11 @@ class _Flush:
 
 
 def rewrite(settings: Settings, path: str) -> LandedFile:
-    """Write the landed file at this path, below the landing root, anew. Its rows are in the order of their offsets.
+    """Rewrite the landed file at this path below the landing root, with its rows in the order of their offsets.
 
     Raises:
-        Transient: Kafka or PostgreSQL is away.
-        Terminal: no commit names the file, or Kafka does not hold its records any more.
+        Transient: Kafka or PostgreSQL is unavailable.
+        Terminal: no commit names the file, or Kafka no longer holds its records.
     """
     with positions.connection(settings.conninfo()) as db:
         flush = _flush(db, path)
@@ -88,7 +89,7 @@ def _flush(db: psycopg.Connection, path: str) -> _Flush:
         {"path": path},
     ).fetchall()
     if not rows:
-        raise Terminal(f"No commit names the file {path}.", remedy="Nothing is missing without it.")
+        raise Terminal(f"No commit names the file {path}.", remedy="The file is not needed.")
     topic, topic_id, *_, is_quarantine, count = rows[0]
     return _Flush(
         *(topic, topic_id, {row[2]: (row[3], row[4]) for row in rows}, count, is_quarantine),
@@ -100,7 +101,7 @@ def _flush(db: psycopg.Connection, path: str) -> _Flush:
 def _require_held(settings: Settings, flush: _Flush, path: str) -> None:
     admin = clients.admin(settings)
     if topic_ids(admin, [flush.topic]).get(flush.topic) != flush.topic_id:
-        raise Terminal(f"The records of {path} are of a topic {flush.topic} that is no more.", remedy=_BACKUP)
+        raise Terminal(f"The records of {path} belong to a topic {flush.topic} that no longer exists.", remedy=_BACKUP)
     lows = offset_bounds(admin, [(flush.topic, partition) for partition in flush.ranges])
     for partition, (first, _) in flush.ranges.items():
         (low, _) = lows[flush.topic, partition]
@@ -125,12 +126,12 @@ def _tables(settings: Settings, flush: _Flush, path: str) -> Tables:
     altered = [p for p, expected in flush.fingerprints.items() if found.get(p) != expected]
     if altered:
         raise Terminal(
-            f"Kafka holds other records of {flush.topic}, partition {altered[0]}, than {path} held: it lost those.",
+            f"Kafka lost the records of {flush.topic}, partition {altered[0]}, in {path} and now holds others.",
             remedy=_BACKUP,
         )
     return tables
 
 
 def _created_at(path: str) -> datetime:
-    """When the file was first written, to the second, by its name."""
+    """When the file was first written, to the second, from its name."""
     return datetime.strptime(PurePosixPath(path).name.split("-")[0], FILE_TIME_FORMAT).replace(tzinfo=UTC)

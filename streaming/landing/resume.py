@@ -1,7 +1,7 @@
-"""Where landing goes on: the stored positions of partitions, held against what the broker has now.
+"""Where landing resumes: compares the stored positions of partitions with what the broker holds now.
 
-A topic recreated under its old name and records that expired are found here, and stop their partitions loudly. Where
-the broker has lost what landed, landing goes on with what stands at those offsets now, as records of another log.
+Recreated topics and expired records are detected here; they stop their partitions with an error. If the broker has lost
+landed records, landing continues with the current records at those offsets, as part of another log.
 """
 
 from collections.abc import Iterable
@@ -22,10 +22,10 @@ from streaming.runtime.topics import leader_epochs, offset_bounds, topic_ids
 
 @dataclass(frozen=True)
 class ResumePoints:
-    """`positions` of the partitions to read on, `stopped` the others with the reason, and the ids of their topics.
+    """`positions` of the partitions to resume, `stopped` with the reason for the others, and the ids of their topics.
 
-    `log_ids` are of the partitions to read on; `epochs` the leader epochs for which the positions hold: a record of a
-    later one may stand where others have landed.
+    `log_ids` is for the partitions to resume. `epochs` has the leader epochs for which the positions are valid: a
+    record with a later epoch may have replaced a landed one.
     """
 
     positions: dict[TopicAndPartition, int]
@@ -43,19 +43,19 @@ def resume_points(
     *,
     carefully: bool = False,
 ) -> ResumePoints:
-    """Read, and where a partition is new begin, the positions of `keys` (topic name and partition).
+    """Read the positions of `keys` (topic name and partition), and create those of new partitions.
 
-    `carefully` as `lookup.first_records` takes it.
+    For `carefully`, see `lookup.first_records`.
 
     Raises:
         Transient: the broker did not answer.
-        psycopg.OperationalError: PostgreSQL did not.
+        psycopg.OperationalError: PostgreSQL did not answer.
     """
     by_topic: dict[str, list[int]] = {}
     for topic, partition in sorted(keys):
         by_topic.setdefault(topic, []).append(partition)
     present = topic_ids(admin, by_topic)
-    # The epochs before all that is read: a later leader's records are noticed by theirs.
+    # Get the epochs before reading: records of a later leader are detected by their epoch.
     epochs = leader_epochs(admin, [(topic, p) for topic in present for p in by_topic[topic]])
     bounds = offset_bounds(admin, [(topic, p) for topic in present for p in by_topic[topic]])
     going: dict[TopicAndPartition, positions.Position] = {}
@@ -65,7 +65,7 @@ def resume_points(
         topic_id = present.get(topic)
         on_record = positions.adopt(db, topic, topic_id) if topic_id else positions.known_topics(db).get(topic)
         if on_record is None:
-            continue  # neither there now nor ever landed: nothing to resume
+            continue  # does not exist and never landed: nothing to resume
         recorded[topic] = on_record
         starts = {p: bounds[topic, p][0] for p in partitions if (topic, p) in bounds}
         if topic_id == on_record:
@@ -83,7 +83,7 @@ def resume_points(
                 stopped[key] = reason
             elif position is not None:
                 going[key] = position
-    # The ends after the positions: whatever another lander committed meanwhile, the broker has what had landed.
+    # Get the ends after the positions, so that commits of other landers in between are below the ends.
     bounds |= offset_bounds(admin, going)
     for key, start in lost_ends(settings, db, going, bounds, carefully=carefully).items():
         lost = truncate(db, going[key], start)
@@ -107,7 +107,7 @@ def _report(lost: Truncation) -> None:
         partition=lost.partition,
         from_offset=lost.from_offset,
         to_offset=lost.to_offset,
-        remedy="They are kept; what stands at these offsets now lands beside them. See docs/explanation/landing.md.",
+        remedy="They are kept; the new records at these offsets also land. See docs/explanation/landing.md.",
     )
 
 
@@ -117,7 +117,7 @@ def _reason_to_stop(
     if topic_id is None:
         return "the topic was deleted"
     if topic_id != on_record:
-        return f"the topic was recreated: its id is {topic_id}, what was landed is of {on_record}"
+        return f"the topic was recreated: its id is {topic_id}, landed records are from {on_record}"
     if position is None or bounds is None:
         return "the partition does not exist"
     start, _ = bounds

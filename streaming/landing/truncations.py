@@ -1,4 +1,4 @@
-"""The account of what the broker has lost after it had landed (`landing.truncations`)."""
+"""The table of landed ranges that the broker lost afterwards (`landing.truncations`)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,9 @@ from streaming.landing import positions
 
 @dataclass(frozen=True)
 class Truncation:
-    """Offsets `from_offset` to `to_offset - 1` of a log, which landed and which the broker has lost since.
+    """Offsets `from_offset` to `to_offset - 1` of a log that landed and were then lost by the broker.
 
-    `leader_epoch` is of the last record that had landed, where it is known.
+    `leader_epoch` is that of the last landed record, if known.
     """
 
     topic: str
@@ -30,9 +30,9 @@ class Truncation:
 
 
 def truncate(db: psycopg.Connection, position: positions.Position, from_offset: int) -> Truncation | None:
-    """Record that the broker has lost what landed from an offset on, and go on from there with a log of another id.
+    """Record that the broker lost the landed records from an offset on, and continue from there with another log id.
 
-    None where the position has moved meanwhile: somebody else has seen to it.
+    Returns None if the position has changed: another process has handled it.
     """
     new = log_id(position.topic_id, position.partition, position.truncations + 1)
     with db.transaction():
@@ -58,7 +58,7 @@ def truncate(db: psycopg.Connection, position: positions.Position, from_offset: 
 
 
 def truncations_of(db: psycopg.Connection, topic_id: UUID | None = None) -> list[Truncation]:
-    """What the broker lost of a topic (of all topics, when None), in the order in which it was found."""
+    """The truncations of a topic (None: of all topics), in the order of detection."""
     with db.cursor(row_factory=class_row(Truncation)) as cursor:
         cursor.execute(
             "select topic, topic_id, partition, log_id, new_log_id, from_offset, to_offset, leader_epoch, detected_at"

@@ -1,7 +1,7 @@
-"""Steps 3 to 5 of the lander, in two threads of their own: one decodes, the other writes files and commits.
+"""Steps 3 to 5 of the lander, in two separate threads: one decodes, the other writes files and commits.
 
-Batches pass through in order, one at a time in each thread. The writer decides nothing: whatever goes wrong is
-reported, and the lander goes back to the stored positions.
+Batches pass through in order, one at a time in each thread. The writer only reports failures; the lander then goes back
+to the stored positions.
 """
 
 import queue
@@ -44,7 +44,7 @@ class Refused:
 
 
 class Writer:
-    """Takes batches in order; `outcomes` holds what became of them."""
+    """Processes batches in order; `outcomes` has their results."""
 
     def __init__(self, *, conninfo: str, landing_root: Path, admin: AdminClient) -> None:
         self.outcomes: queue.SimpleQueue[Landed | Refused] = queue.SimpleQueue()
@@ -67,7 +67,7 @@ class Writer:
             thread.start()
 
     def submit(self, batch: Batch, timeout: float) -> bool:
-        """Queue a batch; False when there was no room within `timeout` seconds."""
+        """Queue a batch; returns False if the queue stays full for `timeout` seconds."""
         self.check()
         try:
             self._batches.put(batch, timeout=timeout)
@@ -76,7 +76,7 @@ class Writer:
         return True
 
     def begin(self, generation: int) -> None:
-        """Take batches of this generation from now on, and drop those of any other."""
+        """Accept only batches of this generation from now on, and drop all others."""
         self._generation = generation
 
     @property
@@ -84,7 +84,7 @@ class Writer:
         return not self._batches.unfinished_tasks and not self._decoded.unfinished_tasks
 
     def drain(self, timeout: float) -> bool:
-        """Wait until nothing is queued or under way; False when it took longer than `timeout` seconds."""
+        """Wait until nothing is queued or in progress; returns False after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not self.idle:
             if time.monotonic() > deadline:
@@ -94,12 +94,12 @@ class Writer:
         return True
 
     def check(self) -> None:
-        """Raise here what ended one of the writer's threads, if something did."""
+        """Raise the error that ended one of the writer's threads, if any."""
         if self._crash is not None:
             raise self._crash
 
     def close(self) -> None:
-        """End the threads after what is queued."""
+        """End the threads once the queue is processed."""
         if self._crash is None:
             self._batches.put(None)
             for thread in self._threads:
@@ -117,7 +117,7 @@ class Writer:
     def _decode_all(self) -> None:
         while (batch := self._batches.get()) is not None:
             if batch.generation == self._generation:
-                # 3. Decode the whole batch at once; offenders are set apart with their raw bytes.
+                # 3. Decode the whole batch at once; invalid records go to quarantine with their raw bytes.
                 started = time.perf_counter()
                 tables = tables_of(batch)
                 metrics.DECODE_SECONDS.labels(batch.topic.name).observe(time.perf_counter() - started)
@@ -138,7 +138,7 @@ class Writer:
 
     def _commit_or_report(self, batch: Batch, tables: Tables) -> None:
         def refused(reason: str, detail: object) -> None:
-            self._generation = None  # drops everything queued behind it, until the lander begins a new generation
+            self._generation = None  # drops everything queued after it, until the lander begins a new generation
             self.outcomes.put(Refused(reason, str(detail), batch.generation))
 
         try:
@@ -178,13 +178,13 @@ class Writer:
         db = self._connected()
         started = time.perf_counter()
         created_at = positions.clock(db)
-        # 4. Write one file of the rows, and one of what is quarantined, durably.
+        # 4. Write one file with the rows and one with the quarantined records, durably.
         unique = uuid4().hex
         landed = self._write(topic, created_at, unique, tables.landed)
         quarantined = self._write(quarantine_name(topic), created_at, unique, tables.quarantined)
         metrics.WRITE_SECONDS.labels(topic).observe(time.perf_counter() - started)
-        # 5. Commit positions and files together. That the topic is still the one the records were read from is asked
-        #    after they were read, so a topic recreated in between is noticed here.
+        # 5. Commit positions and files together. The topic id is checked after the records were read, so a topic that
+        # was    recreated in between is detected here.
         started = time.perf_counter()
         if topic_ids(self._admin, [topic]).get(topic) != batch.topic_id:
             raise positions.TopicChanged(topic)
