@@ -1,11 +1,12 @@
-"""What a build consists of, for whoever runs it: register a topic's files, take what was delivered, bring a table up to
-date. One step each.
+"""The steps of a build: register a topic's files, load what was delivered, bring tables up to date. And how the tables
+of one level are built: together, or alone where that fails.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import duckdb
 
@@ -17,12 +18,13 @@ from warehouse.catalog.lineage import Column
 from warehouse.incremental import checks as table_checks
 from warehouse.incremental import engine, failing_groups
 from warehouse.incremental.checks import CheckResult, key_check, last_results
+from warehouse.incremental.facts import has_work
 from warehouse.ingest import connect_staging, raw
 from warehouse.ingest.raw import described
 from warehouse.lake import Lake, first_line
 from warehouse.lake.target import Changes
 from warehouse.publication import failures
-from warehouse.tables import Table
+from warehouse.tables import Table, all_tables
 from warehouse.tables import table as table_named
 from warehouse.time_travel import holds
 
@@ -31,7 +33,7 @@ from warehouse.time_travel import holds
 class BuildResult:
     """What a step did. `rows` counts the table after it, `quarantined` those refused by its rules that are not in it.
 
-    `columns` are names, types and descriptions, `lineage` tells what each of them is made from; `checks` are the
+    `columns` are names, types and descriptions, `lineage` is what each of them is computed from; `checks` are the
     results of the table's own checks, as they stand. A table that is `held` was not built: it was rolled back
     (`warehouse.time_travel.holds`).
     """
@@ -85,7 +87,7 @@ def load(lake: Lake, table_name: str) -> BuildResult:
     """Take what Connect delivered since the last time into a table of `warehouse.ingest.connect_staging`.
 
     Raises:
-        Transient: PostgreSQL is away.
+        Transient: PostgreSQL is unavailable.
         KeyError: there is no such table.
     """
     started = time.monotonic()
@@ -104,14 +106,72 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
     """Bring a table of `core` or `marts` up to date with its inputs, or build it from all of them where `full`.
 
     Raises:
-        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
-        Blocked: its rows would break what it promises; it tells the results of the checks.
+        Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
+        Blocked: its rows would break what it promises; it has the results of the checks.
         Terminal: the table cannot be built as it is written.
         KeyError: there is no such table.
     """
     with _noted(lake, table_name):
         (result,) = build_together(lake, [table_name], full)
     return result
+
+
+Outcome = BuildResult | HeadraceError
+"""What came of a step: its result, or the error that it failed with."""
+
+
+def register_level(lake: Lake, topic_names: Sequence[str]) -> Iterator[tuple[str, Outcome]]:
+    """Register several topics, together or, where that fails, each alone.
+
+    Raises:
+        Transient: PostgreSQL is unavailable.
+    """
+    return _together_or_alone(topic_names, partial(register_together, lake), partial(register, lake))
+
+
+def build_level(lake: Lake, table_names: Sequence[str]) -> Iterator[tuple[str, Outcome]]:
+    """Build tables none of which reads another, together or, where that fails, each alone.
+
+    Raises:
+        Transient: PostgreSQL is unavailable.
+    """
+    return _together_or_alone(table_names, partial(build_together, lake), partial(build, lake))
+
+
+def next_level(waiting: Collection[str | None]) -> list[Table]:
+    """The tables among those that wait which read none of the others."""
+    names = set(waiting)
+    return [table for table in all_tables() if table.qualified in names and names.isdisjoint(table.inputs)]
+
+
+def _together_or_alone(
+    names: Sequence[str],
+    together: Callable[[Sequence[str]], list[BuildResult]],
+    alone: Callable[[str], BuildResult],
+) -> Iterator[tuple[str, Outcome]]:
+    """Do steps in one transaction: most of the cost of a small build is the same for one table as for ten.
+
+    Where that fails, do them one by one, to know which of them does. Each outcome is given once its step is committed,
+    so what was done is known even if PostgreSQL is lost in the next.
+    """
+    if len(names) > 1:
+        try:
+            results = together(names)
+        except Transient:
+            raise
+        except HeadraceError:
+            pass
+        else:
+            yield from zip(names, results, strict=True)
+            return
+    for name in names:
+        try:
+            outcome: Outcome = alone(name)
+        except Transient:
+            raise
+        except HeadraceError as error:
+            outcome = error
+        yield name, outcome
 
 
 @contextmanager
@@ -142,7 +202,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
         with lake.transaction():
             for name, table in tables.items():
                 held = holds.is_held(lake, table)
-                if not held and (full or engine.has_work(lake, table)):
+                if not held and (full or has_work(lake, table)):
                     due.append(table)
                 else:
                     results[name] = replace(_built(lake, table, engine.Built()), held=held)
@@ -167,13 +227,13 @@ def _bring_up_to_date(lake: Lake, due: Sequence[Table], *, full: bool) -> list[e
         if len(due) > 1:
             raise  # and is tried again one by one
         with lake.lock.held():
-            failing_groups.set_apart(lake, due[0], full=full, cause=error)
-            return lake.write(lambda: _write(lake, due, full=full, is_apart=True))
+            failing_groups.find(lake, due[0], full=full, cause=error)
+            return lake.write(lambda: _write(lake, due, full=full, leave_out_failing=True))
 
 
-def _write(lake: Lake, due: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[engine.Built]:
+def _write(lake: Lake, due: Sequence[Table], *, full: bool, leave_out_failing: bool = False) -> list[engine.Built]:
     """Bring tables up to date and keep the lineage of those that are new or redefined, in one transaction."""
-    built = engine.bring_up_to_date(lake, due, full=full, is_apart=is_apart)
+    built = engine.bring_up_to_date(lake, due, full=full, leave_out_failing=leave_out_failing)
     for table, each in zip(due, built, strict=True):
         if each.redefined:
             lineages.keep(lake, table)
@@ -203,7 +263,7 @@ def _result(
     quarantined: int = 0,
     checks: Sequence[CheckResult] = (),
 ) -> BuildResult:
-    """The table as it stands now; how long that took is the caller's to tell."""
+    """The table as it is now. The caller sets how long it took."""
     types = lake.columns()[name]
     snapshot = lake.snapshot()
     return BuildResult(

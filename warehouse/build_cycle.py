@@ -4,14 +4,14 @@ Used by the long-running builder. Tables and their order are the same as in Dags
 are skipped, the others are built.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 
 from contracts.errors import HeadraceError, Transient
-from warehouse.build import BuildResult, build, build_together, load, register, register_together
+from warehouse.build import BuildResult, Outcome, build_level, load, next_level, register_level
 from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.ingest.raw import raw_tables
+from warehouse.ingest.raw import raw_table, raw_tables
 from warehouse.lake import Lake
 from warehouse.publication.publish import PublishResult, publish
 from warehouse.tables import Table, all_tables
@@ -21,7 +21,7 @@ from warehouse.tables import Table, all_tables
 class Round:
     """The result of a cycle: the tables that changed, the reasons of those that failed, and the tables skipped.
 
-    `stale` is true while the published file may be out of date, as it may be when the process starts.
+    `stale`: the published file may lack something, as at the start, when it is unknown what the last process left.
     """
 
     changed: list[BuildResult] = field(default_factory=list[BuildResult])
@@ -42,15 +42,22 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
     failed_before = set(done.failed)
     done.failed.clear()
     done.skipped.clear()
-    origins = {raw.topic: [raw.qualified] + ([raw.quarantine] if raw.quarantine else []) for raw in raw_tables()}
-    _together(done, origins, partial(register_together, lake), partial(register, lake))
+    # 1. What landed and what Connect delivered.
+    for topic, outcome in register_level(lake, [raw.topic for raw in raw_tables()]):
+        raw = raw_table(topic)
+        _note(done, [raw.qualified, *([raw.quarantine] if raw.quarantine else [])], outcome)
     for name in STAGED_TABLES:
-        _step(done, [name], (), lambda name=name: load(lake, name))
+        _note(done, [name], _loaded(lake, name))
+    # 2. Level by level, what reads it.
     for level in levels():
         if stopping():
             break
-        _build_level(lake, done, level)
-    # After failures too: the file lists the tables whose rows are older than the rest, and since when.
+        left_out = {table.qualified for table in level if _unbuilt(done).intersection(table.inputs)}
+        done.skipped += sorted(left_out)
+        due = [table.qualified for table in level if table.qualified not in left_out]
+        for name, outcome in build_level(lake, due):
+            _note(done, [name], outcome)
+    # 3. The published file, also where something fails: it shows which tables' rows are older than the rest.
     if done.stale or failed_before != set(done.failed):
         done.published = publish(lake.settings, lake)
         done.stale = False
@@ -58,65 +65,32 @@ def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: 
 
 @cache
 def levels() -> list[list[Table]]:
-    """The tables by depth: first those that read no other table, then those that read only earlier levels."""
-    depths: dict[str, int] = {}
+    """The tables, those first that read none of the others, then those that read the ones before them, and so on."""
+    waiting = {table.qualified for table in all_tables()}
     found: list[list[Table]] = []
-    for table in all_tables():
-        depth = max((depths[name] + 1 for name in table.inputs if name in depths), default=0)
-        depths[table.qualified] = depth
-        found += [[]] if depth == len(found) else []
-        found[depth].append(table)
+    while waiting:
+        found.append(next_level(waiting))
+        waiting -= {table.qualified for table in found[-1]}
     return found
 
 
-def _build_level(lake: Lake, done: Round, level: Sequence[Table]) -> None:
-    """Build tables that do not read each other in one transaction."""
-    due = [table.qualified for table in level if not _leave_out(done, [table.qualified], table.inputs)]
-    if due:
-        _together(done, {name: [name] for name in due}, partial(build_together, lake), partial(build, lake))
-
-
-def _together(
-    done: Round,
-    tables: Mapping[str, Sequence[str]],
-    together: Callable[[Sequence[str]], list[BuildResult]],
-    alone: Callable[[str], BuildResult],
-) -> None:
-    """Run the steps in one transaction, or one by one if that fails. `tables` has the tables of each step, by name."""
+def _loaded(lake: Lake, name: str) -> Outcome:
     try:
-        results = together(list(tables))
-    except Transient:
-        raise
-    except HeadraceError:
-        for name, made in tables.items():
-            _step(done, made, (), lambda name=name: alone(name))
-    else:
-        for result in results:
-            _note(done, result)
-
-
-def _step(done: Round, names: Sequence[str], inputs: Sequence[str], work: Callable[[], BuildResult]) -> None:
-    if _leave_out(done, names, inputs):
-        return
-    try:
-        result = work()
+        return load(lake, name)
     except Transient:
         raise
     except HeadraceError as error:
-        done.failed |= dict.fromkeys(names, str(error))
-        return
-    _note(done, result)
+        return error
 
 
-def _leave_out(done: Round, names: Sequence[str], inputs: Sequence[str]) -> bool:
-    """Skip these tables if one of their inputs was not built; returns whether they were skipped."""
-    if any(name in done.failed or name in done.skipped for name in inputs):
-        done.skipped += names
-        return True
-    return False
+def _unbuilt(done: Round) -> set[str]:
+    return {*done.failed, *done.skipped}
 
 
-def _note(done: Round, result: BuildResult) -> None:
-    if result.inserted or result.updated or result.deleted:
-        done.changed.append(result)
+def _note(done: Round, names: Sequence[str], outcome: Outcome) -> None:
+    """Add what came of a step that makes the tables `names`."""
+    if isinstance(outcome, HeadraceError):
+        done.failed |= dict.fromkeys(names, str(outcome))
+    elif outcome.inserted or outcome.updated or outcome.deleted:
+        done.changed.append(outcome)
         done.stale = True

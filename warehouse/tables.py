@@ -35,6 +35,12 @@ Checks of its rows:
 
 The key must be set: in a table that has a quarantine, a row without it goes there too.
 
+The same rows must give the same result, in whatever order and whenever they are read: a full build and an incremental
+one must agree, and a replay must change nothing. So a file may use no clock, no random value and no sample. What takes
+a row by its place (`row_number`, `lag`, `first`, `list`, LIMIT) needs an ORDER BY that ends with columns that identify
+the row, `any_value` is for a value that all rows share, and sums of DOUBLE are avoided, since they depend on the order.
+`parse` rejects what the text shows of that.
+
 To add a table, add a file. `warehouse.incremental.engine` builds the tables from these headers.
 """
 
@@ -52,13 +58,15 @@ from jinja2 import TemplateError
 
 from contracts.errors import HeadraceError
 from contracts.topics import Case
-from warehouse.statements import InvalidStatement, items, tables_read
+from warehouse.statements import InvalidStatement, instability, items, tables_read
 from warehouse.templates import SQL_FOLDER, rendered
 
 Domain = Case | Literal["operations"]
 DOMAINS = (*get_args(Case), "operations")
 SCHEMAS = ("core", "marts")
 QUARANTINE = "quarantine"
+REASONS = "_reasons"
+"""The column that a quarantine has besides those of its table: names of the row checks that the row fails."""
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _PLAIN = ("grain", "key", "domain", "description", "dimension", "partition", "materialized", "event_time", "group_by")
 _NAMED = ("input", "foreign_key", "column", "row_check", "audit")
@@ -290,6 +298,14 @@ def _inputs(where: str, sql: str) -> tuple[str, ...]:
 
 def _check(parsed: Table) -> None:
     where = parsed.qualified
+    expressions = [each.expression for groupings in parsed.scopes.values() for each in groupings]
+    for sql in (parsed.sql, *parsed.rules.values(), *parsed.requirements.values(), *expressions):
+        try:
+            reason = instability(sql)
+        except InvalidStatement as error:
+            raise InvalidTable(f"{where}: {error}") from error
+        if reason is not None:
+            raise InvalidTable(f"{where}: {reason}, but the same rows must give the same result.")
     if parsed.append and (len(parsed.inputs) != 1 or parsed.scopes):
         raise InvalidTable(f"{where}: an `{_APPEND}` table has one input, without `affects`.")
     if parsed.append and "received_at" not in parsed.columns:

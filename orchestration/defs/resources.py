@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from orchestration.defs.publication import publication_of_run
 from orchestration.instance.processes import process_tag
 from orchestration.keys import BUILD_JOB, table_name
-from warehouse.build_prefetch import Ahead
+from warehouse.build_prefetch import BuildPrefetch
 from warehouse.ingest.connect_staging import STAGED_TABLES
 from warehouse.ingest.raw import raw_tables
 from warehouse.lake import Lake
@@ -43,14 +43,14 @@ def opened_lake(context: dg.InitResourceContext) -> Iterator[Lake]:
         yield lake
 
 
-def builds_of_run(context: dg.InitResourceContext) -> Ahead:
+def builds_of_run(context: dg.InitResourceContext) -> BuildPrefetch:
     """The builds of a run. The build job's steps share this process, so its builds are prefetched."""
     wanted: Collection[str] = ()
     if context.run is not None and context.run.job_name == BUILD_JOB:
         selected = context.run.asset_selection
         known = [*STAGED_TABLES, *(each.qualified for each in (*raw_tables(), *all_tables()))]
         wanted = known if selected is None else {table_name(key) for key in selected}
-    return Ahead(context.resources.lake, wanted)
+    return BuildPrefetch(context.resources.lake, wanted)
 
 
 def build_resources(settings: Settings) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_a_failed_build_names_every_table_that_failed_and_builds_the_others(fres
 def test_a_build_in_which_a_mart_fails_publishes_the_others(
     fresh: Settings, landing: Landing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(lake: Lake, tables: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[Built]:
+    def failing(lake: Lake, tables: Sequence[Table], *, full: bool, leave_out_failing: bool = False) -> list[Built]:
         if any(each.qualified == "marts.sales_daily" for each in tables):
             raise Terminal("Broken.", remedy="Mend it.")
         return bring_up_to_date(lake, tables, full=full)

@@ -1,80 +1,85 @@
-"""Which groups of a table the changes of its inputs touch, and the rows that are needed to compute these groups.
-
-The groups are kept in the temporary table `scope`, a column `_scope_N` for each column of the table's scope.
-"""
+"""Which groups of a table the changes of its inputs affect, and the rows that are needed to compute these groups."""
 
 # ruff: noqa: S608  names and expressions come from the tables' own files; values in bounds are rendered, not quoted
 
 from collections.abc import Mapping, Sequence
 
+from warehouse.incremental.plan import Input, Plan
 from warehouse.lake import CATALOG, Lake, change_cache, quoted
 from warehouse.lake.target import ORDERED
 from warehouse.statements import truncated_column
 from warehouse.tables import Grouping, Table
 
+AFFECTED = "affected_groups"
+"""The temporary table of the groups to compute, a column `_group_N` for each column of the table's scope. Only `put`
+writes it."""
 
-def find_touched(lake: Lake, table: Table, since: dict[str, int], snapshot: int) -> bool:
-    """Put the groups that changes of the inputs touch into `scope`; False when there are none.
+
+def put(lake: Lake, groups: str) -> None:
+    """Make the groups that a query gives those to compute."""
+    # The query may read the groups that are there now.
+    lake.connection.execute(f"create or replace temp table {AFFECTED} as select distinct * from ({groups})")
+
+
+def find(lake: Lake, plan: Plan) -> bool:
+    """Put the groups that the changes of the inputs affect; returns whether there are any.
 
     A row that was only moved to another file, as `ducklake_rewrite_data_files` does, has not changed.
     """
-    parts: list[str] = []
-    changed = lake.changed_since(min(since.values()))
-    for source, groupings in table.scopes.items():
-        if since[source] >= snapshot or source not in changed:
-            continue
-        values = ", ".join(f"{_groups(each)} as _scope_{number}" for number, each in enumerate(groupings))
-        rows = change_cache.changes(lake, source, since[source], snapshot) or _changes(source, since[source], snapshot)
-        parts.append(f"select {values} from {rows}")
-    if not parts:
-        return False
-    lake.connection.execute(
-        f"create or replace temp table scope as select distinct * from ({' union all '.join(parts)})"
-    )
-    return lake.value("select exists (from scope)")
+    put(lake, " union all ".join(_groups_in(plan.table, each.table, _changes(lake, each)) for each in plan.changed))
+    return lake.value(f"select exists (from {AFFECTED})")
 
 
 def all_groups(table: Table) -> str:
-    """A query for every group that the rows of the inputs count in, in the columns of `scope`."""
-    parts: list[str] = []
-    for source, groupings in table.scopes.items():
-        values = ", ".join(f"{_groups(each)} as _scope_{number}" for number, each in enumerate(groupings))
-        parts.append(f"select {values} from {source}")
-    return f"select distinct * from ({' union all '.join(parts)})"
+    """A query for every group that the rows of the inputs affect."""
+    return f"select distinct * from ({' union all '.join(_groups_in(table, name, name) for name in table.scopes)})"
 
 
-def _changes(source: str, since: int, snapshot: int) -> str:
-    schema, name = source.split(".")
-    return (
+def group_columns(count: int) -> list[str]:
+    """The columns of `AFFECTED`, for so many columns of a scope."""
+    return [f"_group_{number}" for number in range(count)]
+
+
+def _groups_in(table: Table, source: str, rows: str) -> str:
+    values = ", ".join(f"{_groups(each)} as _group_{number}" for number, each in enumerate(table.scopes[source]))
+    return f"select {values} from {rows}"
+
+
+def _changes(lake: Lake, read: Input) -> str:
+    since = read.since or 0
+    kept = change_cache.changes(lake, read.table, since, read.until)
+    schema, name = read.table.split(".")
+    return kept or (
         "(select * exclude (snapshot_id, rowid, change_type)"
-        f" from ducklake_table_changes('{CATALOG}', '{schema}', '{name}', {since + 1}, {snapshot})"
+        f" from ducklake_table_changes('{CATALOG}', '{schema}', '{name}', {since + 1}, {read.until})"
         " group by all having count(*) filter (change_type in ('insert', 'update_postimage')) * 2 <> count(*))"
     )
 
 
-def within_scope(lake: Lake, source: str, groupings: Sequence[Grouping]) -> str:
-    """A query for the rows of a table that count in any of the groups in `scope`."""
+def rows_of_affected(lake: Lake, source: str, groupings: Sequence[Grouping]) -> str:
+    """A query for the rows of a table that affect any of the groups to compute."""
     if lake.is_empty(source):
         # Not asked at all: to find out that there is nothing takes as long as to read a little.
         columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in lake.columns()[source].items())
         return f"select {columns} where false"
     numbers = range(len(groupings))
     counted = lake.connection.execute(
-        f"select {', '.join(f'count(_scope_{n}) = count(*)' for n in numbers)} from scope"
+        f"select {', '.join(f'count(_group_{n}) = count(*)' for n in numbers)} from {AFFECTED}"
     )
     (all_set,) = counted.fetchall()
-    same = " and ".join(_counts_in(f"scope._scope_{n}", groupings[n], is_set=all_set[n]) for n in numbers)
+    same = " and ".join(_counts_in(f"{AFFECTED}._group_{n}", groupings[n], is_set=all_set[n]) for n in numbers)
     limits = " and ".join(filter(None, (_limits(lake, source, n, groupings[n]) for n in numbers if all_set[n])))
     rows = f"select * from {CATALOG}.{source}" + (f" where {limits}" if limits else "")
-    return f"select source.* from ({rows}) source semi join scope on {same}"
+    return f"select source.* from ({rows}) source semi join {AFFECTED} on {same}"
 
 
-def only_scope(table: Table, rows: str) -> str:
-    """A query for the rows of a result that belong to the groups in `scope`, where it may hold others."""
+def only_affected(table: Table, rows: str) -> str:
+    """A query for the rows of a result that belong to the groups to compute, where it may hold others."""
     same = " and ".join(
-        f'scope._scope_{number} is not distinct from result."{column}"' for number, column in enumerate(table.scope)
+        f'{AFFECTED}._group_{number} is not distinct from result."{column}"'
+        for number, column in enumerate(table.scope)
     )
-    return f"select result.* from ({rows}\n) result semi join scope on {same}"
+    return f"select result.* from ({rows}\n) result semi join {AFFECTED} on {same}"
 
 
 def has_spans(table: Table) -> bool:
@@ -92,10 +97,10 @@ def time_ranges(lake: Lake, rows: str, types: Mapping[str, str], prefix: str = "
         return ""
     values = ", ".join(f"min({n})::varchar, max({n})::varchar, count({n}) = count(*)" for n in map(_name, timed))
     (found,) = lake.connection.execute(f"select {values} from {rows}").fetchall()
-    told = zip(timed, found[::3], found[1::3], found[2::3], strict=True)
+    ranges = zip(timed, found[::3], found[1::3], found[2::3], strict=True)
     return " and ".join(
         f"{prefix}{_name(name)} between {types[name]} {quoted(low)} and {types[name]} {quoted(high)}"
-        for name, low, high, all_set in told
+        for name, low, high, all_set in ranges
         if all_set and low is not None
     )
 
@@ -117,7 +122,7 @@ def _counts_in(group: str, grouping: Grouping, *, is_set: bool) -> str:
 
 
 def _limits(lake: Lake, source: str, number: int, grouping: Grouping) -> str:
-    """A condition that repeats the range of a column of `scope` as constants, by which files are left unopened.
+    """A condition that repeats the range of a column of the groups as constants, by which files are left unopened.
 
     It is about a plain column, since nothing is known of a file but the ranges of its columns.
     """
@@ -129,8 +134,8 @@ def _limits(lake: Lake, source: str, number: int, grouping: Grouping) -> str:
     reach = f" - interval {grouping.span - 1} {grouping.unit}" if grouping.span > 1 else ""
     after = f" + interval 1 {unit}" if unit else ""
     ((low, high),) = lake.connection.execute(
-        f"select (min(_scope_{number}){reach})::{kind}::varchar, (max(_scope_{number}){after})::{kind}::varchar"
-        " from scope"
+        f"select (min(_group_{number}){reach})::{kind}::varchar, (max(_group_{number}){after})::{kind}::varchar"
+        f" from {AFFECTED}"
     ).fetchall()
     return f"{column} >= {kind} {quoted(low)} and {column} <= {kind} {quoted(high)}"
 

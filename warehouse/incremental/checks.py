@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from warehouse.incremental.affected_groups import time_ranges
 from warehouse.incremental.anomaly_check import WEEKS, judge
-from warehouse.incremental.merge import REASONS
+from warehouse.incremental.compute import RESULT
 from warehouse.lake import Lake, quoted
-from warehouse.tables import Reference, Table
+from warehouse.tables import REASONS, Reference, Table
 
 _CREATE = """
 create table meta.checks (
@@ -103,7 +103,7 @@ def ensure(lake: Lake) -> None:
 def evaluate(lake: Lake, table: Table) -> list[CheckResult]:
     """Check a table just written, in the transaction that wrote it.
 
-    The rows computed are in the temporary table `result`.
+    The rows computed are in `RESULT`.
     """
     outcomes = {"key_is_unique": _key(lake, table), "columns_are_as_described": _columns(lake, table)}
     if table.quarantine is not None:
@@ -137,7 +137,7 @@ def reference_checks(lake: Lake, table: Table) -> list[CheckResult]:
     """One result for each reference of the table: all rows with the columns set find the row they refer to.
 
     Raises:
-        Transient: PostgreSQL is away, or other writers were in the way at every attempt.
+        Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
     """
     kept = _kept(lake, table)
     results: dict[str, CheckResult] = {}
@@ -185,11 +185,11 @@ def orphans(lake: Lake, table: Table, reference: Reference) -> Outcome:
 
 
 def _key(lake: Lake, table: Table) -> Outcome:
-    """Groups are computed whole, so their keys are unique if those in `result` are; events are looked for beside it."""
+    """Groups are computed whole, so their keys are unique if those in `RESULT` are; events are looked for beside it."""
     if not table.append:
-        return unique_key(lake, table, "result")
-    types = lake.connection.execute("describe result").fetchall()
-    within = time_ranges(lake, "result", {name: kind for name, kind, *_ in types if name in table.append})
+        return unique_key(lake, table, RESULT)
+    types = lake.connection.execute(f"describe {RESULT}").fetchall()
+    within = time_ranges(lake, RESULT, {name: kind for name, kind, *_ in types if name in table.append})
     return unique_key(lake, table, f"(from {table.qualified} where {within or 'true'})")
 
 
@@ -205,8 +205,8 @@ def _quarantine(lake: Lake, quarantine: str) -> Outcome:
     reasons = lake.connection.execute(
         f"select reason, count(*) from (select unnest({REASONS}) as reason from {quarantine}) group by 1 order by 1"
     ).fetchall()
-    told = ", ".join(f"{count} rows: {reason}" for reason, count in reasons)
-    return Outcome(not rows, told or f"{quarantine} is empty", rows, dict(reasons))
+    found = ", ".join(f"{count} rows: {reason}" for reason, count in reasons)
+    return Outcome(not rows, found or f"{quarantine} is empty", rows, dict(reasons))
 
 
 def _volume(lake: Lake, table: Table, column: str) -> Outcome:
@@ -239,16 +239,16 @@ def _changed(lake: Lake, snapshot: int, tables: set[str]) -> bool:
 
 def keep(lake: Lake, results: Mapping[str, Iterable[CheckResult]]) -> None:
     """Keep the results, by the table's name, in the transaction that is open."""
-    told = [(table, each) for table, of_table in results.items() for each in of_table]
-    if not told:
+    kept = [(table, each) for table, of_table in results.items() for each in of_table]
+    if not kept:
         return
-    names = ", ".join(f"({quoted(table)}, {quoted(each.check.name)})" for table, each in told)
+    names = ", ".join(f"({quoted(table)}, {quoted(each.check.name)})" for table, each in kept)
     lake.connection.execute(f"delete from meta.checks where (table_name, check_name) in ({names})")
     snapshot = lake.snapshot()
     rows = ", ".join(
         f"({quoted(table)}, {quoted(each.check.name)}, {each.passed}, {each.check.is_blocking},"
         f" {each.violations}, {quoted(each.description)}, {quoted(json.dumps(each.metadata))}, {snapshot}, now())"
-        for table, each in told
+        for table, each in kept
     )
     lake.connection.execute(f"insert into meta.checks values {rows}")
 

@@ -1,4 +1,4 @@
-"""Builds that an error in the data stops: what cannot be computed is found and set apart, and the rest is built.
+"""Builds that an error in the data stops: what cannot be computed is found and left out, and the rest is built.
 
 A cast, a sum or a date that fails takes the whole statement with it, for good. So what the build was to compute is
 halved until the groups are found that fail alone: values of the table's scope or, where it appends, records of its
@@ -11,30 +11,31 @@ they change and can be computed. A full build finds the same ones.
 import duckdb
 import structlog
 
-from warehouse.incremental.affected_groups import all_groups, find_touched
-from warehouse.incremental.engine import (
-    APART,
-    GROUPS,
-    RECORD,
-    SUSPECTS,
-    as_built,
-    compute,
-    of_scope,
-    over_views,
-    same_record,
-)
-from warehouse.lake import Lake, change_cache, first_line, quoted, watermarks
+from warehouse.incremental import affected_groups
+from warehouse.incremental.affected_groups import AFFECTED, all_groups, group_columns
+from warehouse.incremental.compute import compute, over, over_affected
+from warehouse.incremental.facts import facts_of
+from warehouse.incremental.plan import Plan, make_plan
+from warehouse.lake import Lake, change_cache, first_line, quoted
+from warehouse.lake.target import same_identity
 from warehouse.tables import Table
 
 DATA_ERRORS = (duckdb.DataError, duckdb.InvalidInputException)
 MOST = 100
-"""With more groups that fail, the cause is the table's file: then none is set apart."""
+"""With more groups that fail, the cause is the table's file: then none is left out."""
+GROUPS = "quarantine.groups"
+"""The groups of a table that could not be computed: the values of its scope, or topic id, partition and offset of the
+input's record."""
+RECORD = ("_topic_id", "_partition", "_offset")
+"""The columns that identify a record of an input, which is the group of a table that appends."""
+SUSPECTS, FAILING = "suspects", "failing_groups"
+"""What a build that failed was to compute, numbered by `_n`, and what of it cannot be computed, with the reason."""
 
 log = structlog.get_logger(part="warehouse")
 
 
-def set_apart(lake: Lake, table: Table, *, full: bool, cause: duckdb.Error) -> None:
-    """Put the groups that cannot be computed into the temporary table `apart`, for a build without them.
+def find(lake: Lake, table: Table, *, full: bool, cause: duckdb.Error) -> None:
+    """Put the groups that cannot be computed into `FAILING`, for a build that leaves them out.
 
     The builder's lock is held from before until that build has ended.
 
@@ -43,17 +44,65 @@ def set_apart(lake: Lake, table: Table, *, full: bool, cause: duckdb.Error) -> N
         Transient: PostgreSQL is unavailable.
     """
     with lake.transaction():
-        _list_suspects(lake, table, full=full)
+        _list_suspects(lake, make_plan(table, facts_of(lake, table), full=full))
         count = lake.value(f"select count(*) from {SUSPECTS}")
     found = _failing(lake, table, count)
     if not found:
         raise cause
     rows = ", ".join(f"({number}, {quoted(reason)})" for number, reason in found.items())
     lake.connection.execute(
-        f"create or replace temp table {APART} as select suspects.*, reason from {SUSPECTS} suspects"
+        f"create or replace temp table {FAILING} as select suspect.*, reason from {SUSPECTS} suspect"
         f" join (values {rows}) failing (_n, reason) using (_n)"
     )
-    log.warning("groups cannot be computed and are set apart", table=table.qualified, groups=len(found), listed=GROUPS)
+    log.warning("groups cannot be computed and are left out", table=table.qualified, groups=len(found), listed=GROUPS)
+
+
+def records_left(rows: str) -> str:
+    """A query for the records of an input that can be computed."""
+    return f"select record.* from {rows} record anti join {FAILING} failing on {_same_record('failing')}"
+
+
+def groups_left(table: Table, groups: str) -> str:
+    """A query for those of some groups that can be computed."""
+    same = same_identity("found", "failing", group_columns(len(table.scope)))
+    return f"select found.* from ({groups}) found anti join {FAILING} failing on {same}"
+
+
+def keep(lake: Lake, plan: Plan, *, computed: str) -> None:
+    """List in `quarantine.groups` what was left out, in the place of what was listed of the groups that were computed.
+
+    `computed` is a condition that says which groups these are.
+    """
+    table = plan.table
+    if GROUPS not in lake.columns():
+        if not plan.leaves_out_failing:
+            return
+        lake.connection.execute("create schema if not exists quarantine")
+        lake.connection.execute(
+            f"create table {GROUPS} (table_name varchar, group_columns varchar[], group_values varchar[],"
+            " reason varchar, since timestamptz)"
+        )
+        about = "Groups of tables, and records, that cannot be computed: the table has no rows of them."
+        lake.connection.execute(f"comment on table {GROUPS} is {quoted(about)}")
+    elif has_any(lake, table):
+        lake.connection.execute(f"delete from {GROUPS} where table_name = {quoted(table.qualified)} and ({computed})")
+    if plan.leaves_out_failing:
+        names = ", ".join(map(quoted, table.scope or RECORD))
+        lake.connection.execute(
+            f"insert into {GROUPS} select {quoted(table.qualified)}, [{names}], {_values(table)}, reason, now()"
+            f" from {FAILING}"
+        )
+
+
+def are_affected(table: Table) -> str:
+    """A condition on `quarantine.groups`: the group is one of those that were computed."""
+    return f"group_values in (select {_values(table)} from {AFFECTED})"
+
+
+def has_any(lake: Lake, table: Table) -> bool:
+    """Whether groups of a table are listed."""
+    here = f"from {GROUPS} where table_name = {quoted(table.qualified)}"
+    return GROUPS in lake.columns() and lake.value(f"select exists ({here})")
 
 
 def _failing(lake: Lake, table: Table, count: int) -> dict[int, str]:
@@ -85,37 +134,44 @@ def _reason(lake: Lake, table: Table, low: int, high: int) -> str | None:
     return None
 
 
-def _list_suspects(lake: Lake, table: Table, *, full: bool) -> None:
-    """Put what a build of the table is to compute into `suspects`: groups, or records of the input where it appends."""
-    snapshot, marks = lake.snapshot(), watermarks.read(lake, table.qualified)
-    is_full = full or table.qualified not in lake.columns() or not as_built(lake, table, marks)
+def _list_suspects(lake: Lake, plan: Plan) -> None:
+    """List what a build of the table is to compute: groups, or records of the input where it appends."""
+    table = plan.table
     if table.append:
-        (source,) = table.inputs
-        rows = source if is_full else change_cache.insertions(lake, source, marks[source].snapshot_id, snapshot)
-        found = f"select {', '.join(f'{name} as _scope_{number}' for number, name in enumerate(RECORD))} from {rows}"
-    elif is_full:
+        (read,) = plan.inputs
+        since = read.since
+        rows = read.table if since is None else change_cache.insertions(lake, read.table, since, read.until)
+        found = f"select {', '.join(f'{name} as _group_{number}' for number, name in enumerate(RECORD))} from {rows}"
+    elif plan.kind == "full":
         found = all_groups(table)
-    elif find_touched(lake, table, {name: marks[name].snapshot_id for name in table.inputs}, snapshot):
-        found = "select * from scope"
+    elif plan.changed and affected_groups.find(lake, plan):
+        found = f"select * from {AFFECTED}"
     else:
         found = f"{all_groups(table)} limit 0"
+    # How they are numbered does not matter: the numbers are only used within this search.
     lake.connection.execute(
-        f"create or replace temp table suspects as select (row_number() over ()) - 1 as _n, * from (select distinct *"
+        f"create or replace temp table {SUSPECTS} as select (row_number() over ()) - 1 as _n, * from (select distinct *"
         f" from ({found}))"
     )
 
 
 def _try_suspects(lake: Lake, table: Table, low: int, high: int) -> None:
-    """Compute some of `suspects`, for nothing but to see whether it can be done."""
-    lake.connection.execute(
-        f"create or replace temp table scope as select * exclude (_n) from {SUSPECTS} where _n >= {low} and _n < {high}"
-    )
+    """Compute some of the suspects, only to see whether it can be done."""
+    affected_groups.put(lake, f"select * exclude (_n) from {SUSPECTS} where _n >= {low} and _n < {high}")
     if table.append:
         (source,) = table.inputs
-        lake.connection.execute(
-            f'create or replace temp view "{source}" as select record.* from {source} record'
-            f" semi join scope set_apart on {same_record()}"
-        )
-        compute(lake, table, over_views(table))
+        same = _same_record(AFFECTED)
+        sql = over(lake, table, {source: f"select record.* from {source} record semi join {AFFECTED} on {same}"})
     else:
-        compute(lake, table, of_scope(lake, table))
+        sql = over_affected(lake, table)
+    compute(lake, table, sql)
+
+
+def _same_record(groups: str) -> str:
+    columns = zip(RECORD, group_columns(len(RECORD)), strict=True)
+    return " and ".join(f"record.{name} = {groups}.{column}" for name, column in columns)
+
+
+def _values(table: Table) -> str:
+    """The columns of a group, or of a record's place, as one list of text."""
+    return f"[{', '.join(f'{column}::varchar' for column in group_columns(len(table.scope or RECORD)))}]"

@@ -6,47 +6,55 @@ from warehouse.incremental.affected_groups import time_ranges
 from warehouse.lake import Lake
 from warehouse.lake.target import Changes, Target, names_of, same_identity
 
-REASONS = "_reasons"
-"""The column that a quarantine has besides those of its table: names of the rules that the row breaks."""
+BEFORE, ADDED, GONE = "before", "added", "gone"
+"""Temporary tables: the rows to be replaced; the computed rows that are not among them; and those that are no more."""
+REMOVED, NEW = "removed", "new_rows"
+"""Temporary tables: of those that are gone, the ones whose key is gone; of the added, the ones whose key is new."""
+
+
+def insert_rows(lake: Lake, target: Target, rows: str) -> Changes:
+    """Insert the rows that a query gives. They are in `ADDED` then."""
+    lake.connection.execute(f"create or replace temp table {ADDED} as {rows}")
+    return target.insert(lake, ADDED)
 
 
 def replace_rows(lake: Lake, target: Target, before: str, rows: str) -> Changes:
     """Write the rows of a temporary table in the place of those that the query `before` gives, where they differ.
 
-    Those that are new are in the temporary table `added` then, those that are no more in `gone`.
+    Those that are new are in `ADDED` then, those that are no more in `GONE`.
     """
     names = names_of(target.columns)
-    lake.connection.execute(f"create or replace temp table before as select {names} from ({before})")
-    lake.connection.execute(f"create or replace temp table added as select {names} from {rows} except from before")
-    lake.connection.execute(f"create or replace temp table gone as from before except select {names} from {rows}")
+    lake.connection.execute(f"create or replace temp table {BEFORE} as select {names} from ({before})")
+    lake.connection.execute(f"create or replace temp table {ADDED} as select {names} from {rows} except from {BEFORE}")
+    lake.connection.execute(f"create or replace temp table {GONE} as from {BEFORE} except select {names} from {rows}")
     return _merge(lake, target)
 
 
 def _merge(lake: Lake, target: Target) -> Changes:
-    """Replace the rows in `gone` by those in `added`: equal keys are updated, the others deleted and inserted."""
-    if not lake.value("select exists (from gone)"):
-        return target.insert(lake, "added")
-    same = same_identity("added", "gone", target.identity)
-    updated = lake.value(f"select count(*) from added semi join gone on {same}")
-    lake.connection.execute(f"create or replace temp table removed as from gone anti join added on {same}")
-    deleted = lake.value("select count(*) from removed")
-    added = lake.value("select count(*) from added")
-    if target.is_scattered(lake, "added", added):
-        _delete(lake, target, "gone")
-        target.insert(lake, "added")
+    """Replace the rows in `GONE` by those in `ADDED`: equal keys are updated, the others deleted and inserted."""
+    if not lake.value(f"select exists (from {GONE})"):
+        return target.insert(lake, ADDED)
+    same = same_identity(ADDED, GONE, target.identity)
+    updated = lake.value(f"select count(*) from {ADDED} semi join {GONE} on {same}")
+    lake.connection.execute(f"create or replace temp table {REMOVED} as from {GONE} anti join {ADDED} on {same}")
+    deleted = lake.value(f"select count(*) from {REMOVED}")
+    added = lake.value(f"select count(*) from {ADDED}")
+    if target.is_scattered(lake, ADDED, added):
+        _delete(lake, target, GONE)
+        target.insert(lake, ADDED)
         return Changes(inserted=added - updated, updated=updated, deleted=deleted)
     if deleted:
-        _delete(lake, target, "removed")
+        _delete(lake, target, REMOVED)
     if updated:
         here = _here(lake, target)
         rest = [f'"{name}" = source."{name}"' for name in target.columns if name not in target.identity]
         lake.connection.execute(
-            f"merge into {target.qualified} target using (from added semi join gone on {same}) source on {here}"
+            f"merge into {target.qualified} target using (from {ADDED} semi join {GONE} on {same}) source on {here}"
             f" when matched then update set {', '.join(rest)}"
         )
     if added > updated:
-        lake.connection.execute(f"create or replace temp table fresh as from added anti join gone on {same}")
-        target.insert(lake, "fresh")
+        lake.connection.execute(f"create or replace temp table {NEW} as from {ADDED} anti join {GONE} on {same}")
+        target.insert(lake, NEW)
     return Changes(inserted=added - updated, updated=updated, deleted=deleted)
 
 
@@ -59,5 +67,5 @@ def _delete(lake: Lake, target: Target, rows: str) -> None:
 def _here(lake: Lake, target: Target) -> str:
     """A condition: a row of the table is one of those to be replaced, in the files that have any of them."""
     same = same_identity("target", "source", target.identity)
-    ranges = time_ranges(lake, "gone", target.columns, prefix="target.")
+    ranges = time_ranges(lake, GONE, target.columns, prefix="target.")
     return f"{same} and {ranges}" if ranges else same

@@ -36,6 +36,8 @@ from warehouse.lake.target import Target
 from warehouse.tables import Table
 
 _ATTACHED = "staged"
+DELIVERED, NEW_EVENTS = "delivered", "new_events"
+"""Temporary tables: the rows past the watermark, and those of them whose event is not in the table yet."""
 _POSITION_TYPES = {TOPIC_ID: "VARCHAR", PARTITION: "INTEGER", OFFSET: "BIGINT"}
 
 
@@ -236,36 +238,38 @@ def _load(lake: Lake, staged: StagedTable) -> Loaded:
     selected = f"{_selected(lake, staged)}, {EARLIEST}, {LATEST}"
     query = _past_watermark(lake, staged.delivery, selected)
     lake.connection.execute(
-        f"create or replace temp table taken as from postgres_query('{_ATTACHED}', {quoted(query)})"
+        f"create or replace temp table {DELIVERED} as from postgres_query('{_ATTACHED}', {quoted(query)})"
     )
     found = lake.connection.execute(
-        f"select {TOPIC_ID}, {PARTITION}, max({OFFSET}) + 1 from taken group by all"
+        f"select {TOPIC_ID}, {PARTITION}, max({OFFSET}) + 1 from {DELIVERED} group by all"
     ).fetchall()
     if not found:
         return Loaded()
     # 2. Merge by event, within the times of these events: an earlier record of an event may have had another time.
     table = staged.table.qualified
     low, high = lake.connection.execute(
-        f"select min(least(event_time, {EARLIEST}))::text, max(greatest(event_time, {LATEST}))::text from taken"
+        f"select min(least(event_time, {EARLIEST}))::text, max(greatest(event_time, {LATEST}))::text from {DELIVERED}"
     ).fetchall()[0]
     same = f"target.{staged.delivery.key} = source.{staged.delivery.key}"
     same += f" and target.event_time between {quoted(low)}::timestamptz and {quoted(high)}::timestamptz"
-    updated = lake.value(f"select count(*) from taken source semi join {table} target on {same}")
+    updated = lake.value(f"select count(*) from {DELIVERED} source semi join {table} target on {same}")
     columns = lake.columns()[table]
     target = Target(table, ("event_time", staged.delivery.key), columns, staged.table.partition)
     if updated:
         assignments = ", ".join(f'"{name}" = source."{name}"' for name in columns if name != staged.delivery.key)
-        scattered = target.is_scattered(lake, "taken", updated)
+        scattered = target.is_scattered(lake, DELIVERED, updated)
         then = "delete" if scattered else f"update set {assignments}"
-        lake.connection.execute(f"merge into {table} target using taken source on {same} when matched then {then}")
+        lake.connection.execute(
+            f"merge into {table} target using {DELIVERED} source on {same} when matched then {then}"
+        )
     lake.connection.execute(
-        f"create or replace temp table fresh as from taken source anti join {table} target on {same}"
+        f"create or replace temp table {NEW_EVENTS} as from {DELIVERED} source anti join {table} target on {same}"
     )
-    target.insert(lake, "fresh")
+    target.insert(lake, NEW_EVENTS)
     # 3. Move the watermark, in the same transaction.
     positions = {(topic_id, partition): next_offset for topic_id, partition, next_offset in found}
     watermarks.move_staging_offsets(lake, staged.delivery.topic, positions)
-    return Loaded(inserted=lake.value("select count(*) from taken") - updated, updated=updated)
+    return Loaded(inserted=lake.value(f"select count(*) from {DELIVERED}") - updated, updated=updated)
 
 
 def _selected(lake: Lake, staged: StagedTable) -> str:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from warehouse.lake.connection import Lake
 
+SCATTERED = "scattered"
+"""The temporary table of rows that are inserted in parts, numbered by `_part`."""
 ORDERED = ("DATE", "TIMESTAMP WITH TIME ZONE")
 """Types of columns whose value ranges let queries skip files."""
 
@@ -41,13 +43,13 @@ class Target(NamedTuple):
         count = lake.value(f"select count(*) from {rows}")
         if count and self.is_scattered(lake, rows, count):
             lake.connection.execute(
-                f"create or replace temp table scattered as select *,"
+                f"create or replace temp table {SCATTERED} as select *,"
                 f" (dense_rank() over (order by {self.partition}) - 1) // {PARTITIONS_AT_ONCE} as _part from {rows}"
             )
-            parts = lake.value("select max(_part) + 1 from scattered")
+            parts = lake.value(f"select max(_part) + 1 from {SCATTERED}")
             for part in range(parts):
-                self._insert(lake, f"scattered where _part = {part}")
-            lake.connection.execute("drop table scattered")
+                self._insert(lake, f"{SCATTERED} where _part = {part}")
+            lake.connection.execute(f"drop table {SCATTERED}")
         elif count:
             self._insert(lake, rows)
         return Changes(inserted=count)

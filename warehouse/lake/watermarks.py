@@ -19,7 +19,8 @@ _FORMER_HOUR = "visible_hour"
 _CREATE = f"""
 call lake.set_option('data_inlining_row_limit', 10000, schema => 'meta');
 create table if not exists meta.watermarks
-    (table_name varchar, input varchar, snapshot_id bigint, definition varchar, updated_at timestamptz);
+    (table_name varchar, input varchar, snapshot_id bigint, definition varchar, updated_at timestamptz,
+    documentation varchar);
 create table if not exists meta.landing_offsets
     (topic varchar, topic_id varchar, partition integer, next_offset bigint, updated_at timestamptz);
 create table if not exists meta.staging_offsets
@@ -41,11 +42,15 @@ comment on table meta.fence is 'One row that every writer updates, so that two a
 
 @dataclass(frozen=True)
 class Watermark:
-    """How far a table has read one input. `definition` is the hash of the table's file when it was built."""
+    """How far a table has read one input, and its file when it was built.
+
+    `definition` is the hash of what decides about the rows, `documentation` the hash of the descriptions.
+    """
 
     input: str
     snapshot_id: int
     definition: str
+    documentation: str = ""
 
 
 def ensure(lake: Lake) -> None:
@@ -54,6 +59,8 @@ def ensure(lake: Lake) -> None:
         # An option cannot be set for a schema that is not committed yet.
         lake.write(lambda: lake.connection.execute("create schema if not exists meta"))
         lake.write(lambda: _create(lake))
+    if "documentation" not in lake.columns()["meta.watermarks"]:
+        lake.write(lambda: _add_documentation(lake))
 
 
 def read(lake: Lake, table: str) -> dict[str, Watermark]:
@@ -62,7 +69,9 @@ def read(lake: Lake, table: str) -> dict[str, Watermark]:
 
 
 def _read(lake: Lake) -> list[tuple[str, Watermark]]:
-    rows = lake.connection.execute("select table_name, input, snapshot_id, definition from meta.watermarks").fetchall()
+    rows = lake.connection.execute(
+        "select table_name, input, snapshot_id, definition, coalesce(documentation, '') from meta.watermarks"
+    ).fetchall()
     return [(row[0], Watermark(*row[1:])) for row in rows]
 
 
@@ -74,7 +83,8 @@ def move(lake: Lake, table: str, inputs: Iterable[str], snapshot_id: int, defini
 def move_all(lake: Lake, marks: Mapping[str, Iterable[Watermark]]) -> None:
     """Replace all watermarks of the given tables."""
     rows = ", ".join(
-        f"({quoted(table)}, {quoted(mark.input)}, {mark.snapshot_id}, {quoted(mark.definition)}, now())"
+        f"({quoted(table)}, {quoted(mark.input)}, {mark.snapshot_id}, {quoted(mark.definition)}, now(),"
+        f" {quoted(mark.documentation)})"
         for table, of_table in marks.items()
         for mark in of_table
     )
@@ -142,3 +152,17 @@ def _create(lake: Lake) -> None:
     if _FORMER_HOUR in lake.columns().get(FRESHNESS, {}):
         lake.connection.execute(f"alter table {FRESHNESS} rename column {_FORMER_HOUR} to available_hour")
     lake.connection.execute(_CREATE)
+
+
+def split_hashes(lake: Lake) -> None:
+    """Give each hash its own column, in the transaction that is open: `definition` once held both."""
+    lake.connection.execute(
+        "update meta.watermarks set documentation = split_part(definition, ' ', 2),"
+        " definition = split_part(definition, ' ', 1) where contains(definition, ' ')"
+    )
+
+
+def _add_documentation(lake: Lake) -> None:
+    lake.connection.execute("alter table meta.watermarks add column if not exists documentation varchar")
+    split_hashes(lake)
+    lake.fence()

@@ -12,12 +12,14 @@ from datetime import datetime
 
 import duckdb
 
-from warehouse.incremental.engine import GROUPS
+from warehouse.incremental.failing_groups import GROUPS
 from warehouse.lake import Lake, quoted
 from warehouse.tables import Table
 from warehouse.time_travel import holds
 
 TABLE = "meta.failures"
+NOTED = "noted"
+"""The temporary table of the time since when a table fails."""
 MAX_REASON_LENGTH = 500
 _CREATE = f"""
 create table if not exists {TABLE} (table_name varchar, since timestamptz, reason varchar);
@@ -122,7 +124,7 @@ def _note(lake: Lake, table: str, reason: str) -> None:
     if TABLE not in lake.columns():
         lake.connection.execute(_CREATE)
     since = f"coalesce((select min(since) from {TABLE} where table_name = {quoted(table)}), now())"
-    lake.connection.execute(f"create or replace temp table noted as select {since} as since")
+    lake.connection.execute(f"create or replace temp table {NOTED} as select {since} as since")
     lake.connection.execute(f"delete from {TABLE} where table_name = {quoted(table)}")
-    lake.connection.execute(f"insert into {TABLE} select {quoted(table)}, since, {quoted(reason)} from noted")
+    lake.connection.execute(f"insert into {TABLE} select {quoted(table)}, since, {quoted(reason)} from {NOTED}")
     lake.fence()

@@ -10,6 +10,8 @@ from warehouse.ingest.raw import SCHEMA, raw_tables
 from warehouse.lake import Lake, change_cache, quoted, watermarks
 
 TABLE = "meta.freshness"
+WAITS = "waits"
+"""The temporary table of what is counted: records by topic, hour and seconds."""
 READER = "meta.freshness"
 """The reader name of the measurement's watermarks."""
 _DEFINITION = "measured"
@@ -49,7 +51,7 @@ def _measure(lake: Lake, since: int | None, tables: dict[str, str]) -> int:
         ]
         lake.connection.execute(
             f"""
-            create or replace temp table waits as
+            create or replace temp table {WAITS} as
             with seen as (
                 select topic, greatest(epoch(now()) - epoch(_kafka_time), 0.001) as waited
                 from ({" union all ".join(parts)})
@@ -58,10 +60,10 @@ def _measure(lake: Lake, since: int | None, tables: dict[str, str]) -> int:
             from seen group by all
             """
         )
-        count = lake.value("select coalesce(sum(records), 0)::bigint from waits")
+        count = lake.value(f"select coalesce(sum(records), 0)::bigint from {WAITS}")
         lake.connection.execute(
             f"""
-            merge into {TABLE} kept using waits
+            merge into {TABLE} kept using {WAITS} waits
             on kept.topic = waits.topic and kept.available_hour = waits.available_hour and kept.seconds = waits.seconds
             when matched then update set records = kept.records + waits.records
             when not matched then insert values (waits.topic, waits.available_hour, waits.seconds, waits.records)

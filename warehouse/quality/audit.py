@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from contracts.landing import RECORD_FIELDS
 from contracts.topics import TOPICS
 from warehouse.incremental.checks import Check, CheckResult, unique_key
-from warehouse.incremental.engine import ARRIVAL, DUPLICATE_ID
-from warehouse.incremental.merge import REASONS
+from warehouse.incremental.compute import ARRIVAL, DUPLICATE_ID
 from warehouse.ingest.raw import raw_table
 from warehouse.lake import Lake, quoted
 from warehouse.lake.target import Target, names_of, same_identity
-from warehouse.tables import Table
+from warehouse.tables import REASONS, Table
 
 NO_CONFLICTS = Check(
     "no_conflicting_duplicate_ids", "No event id has two events that differ in time or payload.", is_warning=True
 )
 ALL_KEYS = Check("all_keys_are_unique", "No two rows of the whole table have the same key, and no key is missing.")
+REPEATED, CONFLICTING = "repeated", "conflicting"
+"""Temporary tables: the rows whose key was there before, and the records that contradict the first of their event."""
 CONFLICTS = "quarantine.conflicts"
 """Every record whose event differs from the first record with the same event id."""
 _CREATE = f"""
@@ -76,18 +77,18 @@ def _quarantine_repeated(lake: Lake, table: Table) -> int:
     types = lake.columns()[table.qualified]
     order = names_of(dict.fromkeys((ARRIVAL, *table.append)))
     lake.connection.execute(
-        f"create or replace temp table repeated as select *, [{quoted(DUPLICATE_ID)}] as {REASONS}"
+        f"create or replace temp table {REPEATED} as select *, [{quoted(DUPLICATE_ID)}] as {REASONS}"
         f" from {table.qualified} where {_key(table)} in"
         f" (select {_key(table)} from {table.qualified} group by all having count(*) > 1)"
         f" qualify row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
     )
-    moved = lake.value("select count(*) from repeated")
+    moved = lake.value(f"select count(*) from {REPEATED}")
     if moved and table.quarantine is not None:
         here = same_identity("target", "source", table.append)
         lake.connection.execute(
-            f"merge into {table.qualified} target using repeated source on {here} when matched then delete"
+            f"merge into {table.qualified} target using {REPEATED} source on {here} when matched then delete"
         )
-        Target(table.quarantine, table.append, types | {REASONS: "VARCHAR[]"}, table.partition).insert(lake, "repeated")
+        Target(table.quarantine, table.append, types | {REASONS: "VARCHAR[]"}, table.partition).insert(lake, REPEATED)
         lake.fence()
     return moved
 
@@ -106,7 +107,7 @@ def _find_conflicts(lake: Lake, topic: str) -> _Found:
     payload = [name for name in lake.columns()[raw] if name not in {field.name for field in RECORD_FIELDS}]
     lake.connection.execute(
         f"""
-        create or replace temp table conflicting as
+        create or replace temp table {CONFLICTING} as
         select event_id, event_time, _topic_id, _partition, _offset, payload,
             first_value(event_time) over of_event as first_event_time,
             first_value(payload) over of_event as first_payload,
@@ -116,14 +117,14 @@ def _find_conflicts(lake: Lake, topic: str) -> _Found:
         qualify payload <> first_payload
         """
     )
-    conflicts = lake.value("select count(*) from conflicting")
+    conflicts = lake.value(f"select count(*) from {CONFLICTING}")
     known = lake.value(f"select count(*) from {CONFLICTS} where topic = {quoted(topic)}")
     if conflicts != known:
         lake.connection.execute(f"delete from {CONFLICTS} where topic = {quoted(topic)}")
         lake.connection.execute(
             f"insert into {CONFLICTS} select {quoted(topic)}, event_id,"
             " if(event_time is distinct from first_event_time, 'time', 'payload'), event_time, first_event_time,"
-            " _topic_id, _partition, _offset, first_offset from conflicting order by event_id, _offset"
+            f" _topic_id, _partition, _offset, first_offset from {CONFLICTING} order by event_id, _offset"
         )
     lake.fence()
     return _Found(lake.value(f"select count(*) from {raw}"), conflicts)

@@ -11,6 +11,8 @@ from contracts.errors import Terminal
 from warehouse.lake import CATALOG, METADATA, Lake, quoted
 from warehouse.tables import all_tables
 
+BEFORE, AFTER = "only_before", "only_after"
+"""Temporary tables: the rows of a table that are at the first snapshot only, and those at the second only."""
 MAX_SHOWN = 200
 """Rows of a difference that are shown."""
 _SNAPSHOTS = f"""
@@ -152,9 +154,9 @@ def _table_diff(lake: Lake, table: str, start: int | None, end: int | None) -> T
     if start is None or end is None or columns_at(lake, table, start) != columns_at(lake, table, end):
         return TableDiff(table, before, after, after or 0, 0, before or 0)
     old, new = as_of(table, start), as_of(table, end)
-    lake.connection.execute(f"create or replace temp table added as from {new} except from {old}")
-    lake.connection.execute(f"create or replace temp table gone as from {old} except from {new}")
-    added, gone = lake.value("select count(*) from added"), lake.value("select count(*) from gone")
-    same = " and ".join(f'added."{column}" is not distinct from gone."{column}"' for column in _key(table))
-    updated = lake.value(f"select count(*) from added semi join gone on {same}") if same and added and gone else 0
+    lake.connection.execute(f"create or replace temp table {AFTER} as from {new} except from {old}")
+    lake.connection.execute(f"create or replace temp table {BEFORE} as from {old} except from {new}")
+    added, gone = (lake.value(f"select count(*) from {rows}") for rows in (AFTER, BEFORE))
+    same = " and ".join(f'{AFTER}."{column}" is not distinct from {BEFORE}."{column}"' for column in _key(table))
+    updated = lake.value(f"select count(*) from {AFTER} semi join {BEFORE} on {same}") if same and added and gone else 0
     return TableDiff(table, before, after, added - updated, updated, gone - updated)

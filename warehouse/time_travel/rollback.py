@@ -12,13 +12,17 @@ from dataclasses import dataclass
 
 from contracts.errors import Terminal
 from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.lake import METADATA, Lake, quoted
+from warehouse.lake import METADATA, Lake, quoted, watermarks
 from warehouse.lake.partitions import TABLE, THEN, partition_of
 from warehouse.lake.target import Target
 from warehouse.tables import Table, all_tables
 from warehouse.time_travel import holds
 from warehouse.time_travel.history import as_of, columns_at, tables_at
 
+RESTORED, UNDONE = "rows_to_restore", "rows_to_undo"
+"""Temporary tables: the rows that a table had and has no more, and those that it has and had not."""
+FORMER, FORMER_MARKS = "former_rows", "former_watermarks"
+"""Temporary tables: all rows that a table had, and the watermarks of then."""
 _KEPT = ("raw.", "meta.")
 """Schemas that a rollback does not change, like the staged tables: their rows come from outside."""
 
@@ -93,33 +97,33 @@ def _restore(lake: Lake, name: str, to: int, then: set[str], now: set[str]) -> t
         return None
     if name not in now or lake.columns()[name] != columns_at(lake, name, to):
         return _remake(lake, name, to, existing=name in now)
-    lake.connection.execute(f"create or replace temp table added as from {as_of(name, to)} except from {name}")
-    lake.connection.execute(f"create or replace temp table gone as from {name} except from {as_of(name, to)}")
-    inserted, deleted = lake.value("select count(*) from added"), lake.value("select count(*) from gone")
+    lake.connection.execute(f"create or replace temp table {RESTORED} as from {as_of(name, to)} except from {name}")
+    lake.connection.execute(f"create or replace temp table {UNDONE} as from {name} except from {as_of(name, to)}")
+    inserted, deleted = (lake.value(f"select count(*) from {rows}") for rows in (RESTORED, UNDONE))
     if deleted:
         same = " and ".join(
             f'target."{column}" is not distinct from source."{column}"' for column in lake.columns()[name]
         )
-        lake.connection.execute(f"merge into {name} target using gone source on {same} when matched then delete")
-    Target(name, (), lake.columns()[name], partition_of(lake, name, lake.snapshot())).insert(lake, "added")
+        lake.connection.execute(f"merge into {name} target using {UNDONE} source on {same} when matched then delete")
+    Target(name, (), lake.columns()[name], partition_of(lake, name, lake.snapshot())).insert(lake, RESTORED)
     return inserted, deleted
 
 
 def _remake(lake: Lake, name: str, to: int, *, existing: bool) -> None:
     """Recreate a table with its former columns, partitions and comments."""
     run = lake.connection.execute
-    run(f"create or replace temp table former as from {as_of(name, to)}")
+    run(f"create or replace temp table {FORMER} as from {as_of(name, to)}")
     if existing:
         run(f"drop table {name}")
     run(f"create schema if not exists {name.split('.', maxsplit=1)[0]}")
-    run(f"create table {name} as from former limit 0")
+    run(f"create table {name} as from {FORMER} limit 0")
     partition = partition_of(lake, name, to)
     if partition is not None:
         run(f"alter table {name} set partitioned by ({partition})")
     for column, comment in run(_COMMENTS.format(name=quoted(name), to=to)).fetchall():
         subject = f"table {name}" if column is None else f'column {name}."{column}"'
         run(f"comment on {subject} is {quoted(comment)}")
-    Target(name, (), columns_at(lake, name, to), partition).insert(lake, "former")
+    Target(name, (), columns_at(lake, name, to), partition).insert(lake, FORMER)
 
 
 _COMMENTS = f"""{TABLE}
@@ -138,7 +142,9 @@ def _restore_watermarks(lake: Lake, to: int, names: Sequence[str], remade: set[s
     A table without a watermark is built in full the next time, which gives the same rows.
     """
     here = f"table_name in ({', '.join(map(quoted, names)) or 'null'})"
-    lake.connection.execute(f"create or replace temp table former as from {as_of('meta.watermarks', to)} where {here}")
+    lake.connection.execute(
+        f"create or replace temp table {FORMER_MARKS} as from {as_of('meta.watermarks', to)} where {here}"
+    )
     lake.connection.execute(f"delete from meta.watermarks where {here}")
     oldest = lake.value(f"select min(snapshot_id) from {METADATA}.ducklake_snapshot")
     begun = f"""
@@ -150,11 +156,12 @@ def _restore_watermarks(lake: Lake, to: int, names: Sequence[str], remade: set[s
     lake.connection.execute(
         f"""
         insert into meta.watermarks by name
-        select former.* from former left join ({begun}) using (input)
+        select former.* from {FORMER_MARKS} former left join ({begun}) using (input)
         where snapshot_id >= {oldest} and snapshot_id >= begun
             and table_name not in ({", ".join(map(quoted, appends)) or "null"})
         """
     )
+    watermarks.split_hashes(lake)
     # A recreated table has no history that a reader could resume from.
     if remade:
         lake.connection.execute(

@@ -18,7 +18,7 @@ from orchestration.instance.config import WAREHOUSE_POOL
 from orchestration.keys import FILE_KEY, source_keys, table_key, topic_key
 from orchestration.metadata import build_metadata, file_metadata, plot_metadata
 from warehouse.build import BuildResult
-from warehouse.build_prefetch import Ahead
+from warehouse.build_prefetch import BuildPrefetch
 from warehouse.incremental.engine import Blocked
 from warehouse.ingest.connect_staging import STAGED_TABLES, StagedTable
 from warehouse.ingest.raw import RawTable, raw_tables
@@ -46,7 +46,7 @@ def _raw_asset(table: RawTable) -> dg.AssetsDefinition:
         metadata={"quarantine": table.quarantine} if table.quarantine else None,
         pool=WAREHOUSE_POOL,
     )
-    def registered(builds: dg.ResourceParam[Ahead]):
+    def registered(builds: dg.ResourceParam[BuildPrefetch]):
         with retried():
             result = builds.register(table.topic)
         return dg.MaterializeResult(metadata=build_metadata(result))
@@ -67,7 +67,7 @@ def _staged_asset(staged: StagedTable) -> dg.AssetsDefinition:
         check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
-    def loaded(builds: dg.ResourceParam[Ahead]):
+    def loaded(builds: dg.ResourceParam[BuildPrefetch]):
         with retried():
             return _materialization(table, builds.load(table.qualified))
 
@@ -89,7 +89,7 @@ def _table_asset(table: Table) -> dg.AssetsDefinition:
         check_specs=own_check_specs(table),
         pool=WAREHOUSE_POOL,
     )
-    def built(settings: dg.ResourceParam[Settings], builds: dg.ResourceParam[Ahead], options: BuildOptions):
+    def built(settings: dg.ResourceParam[Settings], builds: dg.ResourceParam[BuildPrefetch], options: BuildOptions):
         try:
             with retried():
                 result = builds.build(table.qualified, full=options.full)

@@ -95,6 +95,8 @@ def test_both_cases_reach_from_raw_to_marts() -> None:
         ("-- description: Things.", "-- nonsense", "cannot read the header line"),
         ("select order_id", "delete", "not a SELECT"),
         ("order_id as thing", "{{ no_macro() }} as thing", "not a template: 'no_macro' is undefined"),
+        ("select order_id", "select random()", "same rows must give the same result"),
+        ("from raw.orders", "from raw.orders where event_time < now()", "same rows must give the same result"),
     ],
 )
 def test_a_file_that_breaks_the_form_is_refused(replaced: str, by: str, complaint: str) -> None:

@@ -9,7 +9,7 @@ from contracts.settings import Settings
 from tests.integration.building import build_all
 from tests.integration.landed import Landing
 from tests.integration.samples import order, post
-from warehouse.build_prefetch import Ahead
+from warehouse.build_prefetch import BuildPrefetch
 from warehouse.incremental import engine
 from warehouse.incremental.engine import Built, bring_up_to_date
 from warehouse.lake import Lake
@@ -25,7 +25,7 @@ def test_a_run_has_built_ahead_what_it_will_ask_for(fresh: Settings) -> None:
         build_all(lake)
         landing.land("orders", [order("2", ("A", 2, "2.00"))])
         landing.land("social_media", [post("2")])
-        builds, before = Ahead(lake, wanted), lake.snapshot()
+        builds, before = BuildPrefetch(lake, wanted), lake.snapshot()
         assert builds.register("orders").inserted == 1
         assert lake.snapshot() == before + 1
         assert builds.register("social_media").inserted == 1
@@ -44,7 +44,7 @@ def test_a_run_has_built_ahead_what_it_will_ask_for(fresh: Settings) -> None:
 def test_what_cannot_be_built_ahead_fails_when_it_is_asked_for(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(lake: Lake, tables: Sequence[Table], *, full: bool, is_apart: bool = False) -> list[Built]:
+    def failing(lake: Lake, tables: Sequence[Table], *, full: bool, leave_out_failing: bool = False) -> list[Built]:
         if any(each.qualified == "core.orders" for each in tables):
             raise Terminal("Broken.", remedy="Mend it.")
         return bring_up_to_date(lake, tables, full=full)
@@ -56,7 +56,9 @@ def test_what_cannot_be_built_ahead_fails_when_it_is_asked_for(
         build_all(lake)
         landing.land("orders", [order("2", ("A", 2, "2.00"))])
         landing.land("social_media", [post("2")])
-        builds = Ahead(lake, ["raw.orders", "raw.social_media", "core.orders", "core.posts", "core.order_lines"])
+        builds = BuildPrefetch(
+            lake, ["raw.orders", "raw.social_media", "core.orders", "core.posts", "core.order_lines"]
+        )
         builds.register("orders")
         builds.register("social_media")
         monkeypatch.setattr(engine, "bring_up_to_date", failing)
