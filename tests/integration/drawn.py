@@ -122,3 +122,59 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
 }
 BATCH = st.fixed_dictionaries({topic: st.lists(event, min_size=1, max_size=9) for topic, event in EVENTS.items()})
 """What lands of each topic between two builds."""
+
+_DAY = at(days=90)
+_SUBJECTS: list[tuple[Literal["post", "feedback"], str, str]] = [
+    ("post", "bluesky/p90", "bluesky"),
+    ("feedback", "f90", "form"),
+]
+EVERY_TABLE: dict[str, list[Event]] = {
+    "orders": [
+        order("90", ("A", 2, "2.55"), customer_id="C1", time=_DAY),
+        msgspec.structs.replace(
+            order("91", ("B", 1, "7"), channel="web", customer_id="C1", time=_DAY), session_id="s9"
+        ),
+    ],
+    "customers": [customer("C9", time=_DAY)],
+    "customer_behavior": [
+        CustomerBehavior(
+            event_id=f"behavior-9{number}",
+            event_time=at(days=85 + number),
+            source="test",
+            customer_id="C1",
+            feature_cutoff=at(days=85 + number),
+            orders=1,
+            returns=0,
+            monetary_value="1",
+            repurchase_probability=0.5,
+            segment=segment,
+            model_version="rfm-rule",
+            scored_at=at(days=110 + number),
+        )
+        for number, segment in enumerate(("new", "loyal"))
+    ],
+    "customer_sentiment": [
+        CustomerSentiment(
+            event_id=f"sentiment-{subject}-90",
+            event_time=_DAY,
+            source="test",
+            subject_id=subject_id,
+            subject=subject,
+            platform=platform,
+            language="en",
+            label="positive",
+            positive=0.5,
+            model_version="vader",
+            scored_at=at(days=110),
+        )
+        for subject, subject_id, platform in _SUBJECTS
+    ],
+    "social_media": [post("p90", time=_DAY, text="said")],
+    "customer_feedback": [feedback("f90", time=_DAY, rating=4, text="the fabric is soft", customer_id="C1")],
+    "weather_data": [weather(time=_DAY)],
+    "web_logs": [
+        hit("e90", time=_DAY, client_id="A", session_id="s9", pixel_event="page_view"),
+        hit("e91", time=at(days=90, minutes=1), client_id="A", session_id="s9", pixel_event="purchase"),
+    ],
+}
+"""Events that give nearly every table a row, in any batch: none of them is replaced by a drawn one."""

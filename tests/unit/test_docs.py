@@ -11,6 +11,7 @@ from contracts.settings import Settings
 from headrace.cli import build_app
 from headrace.commands.docs import commands_page
 from headrace.commands.sources import LIVE_NAMES
+from streaming.runtime.processing.worker import BATCH_BYTES, BATCH_RECORDS
 from streaming.sources.live.registry import NAMES
 from warehouse.catalog.reference import tables_page
 
@@ -34,6 +35,11 @@ def test_the_reference_page_of_the_commands_is_what_their_help_says() -> None:
 
 def test_the_page_of_postgresql_is_made_from_its_roles() -> None:
     assert (DOCS / "reference" / "postgres.md").read_text() == postgres_page(), "run `make docs`"
+
+
+def test_the_page_on_processing_states_the_bounds_of_a_batch() -> None:
+    bounds = f"{BATCH_RECORDS:,} records or {BATCH_BYTES // 1_000_000} MB"
+    assert bounds in (DOCS / "explanation" / "processing.md").read_text()
 
 
 def test_every_command_is_documented() -> None:

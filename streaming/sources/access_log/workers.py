@@ -20,7 +20,8 @@ from streaming.runtime import process
 from streaming.sources.access_log.lines import LineParser
 from streaming.sources.delivery import encoded
 from streaming.sources.files import Block, Piece
-from streaming.sources.outcomes import Deliverable, InRuns, Part, parts_of
+from streaming.sources.outcomes import Deliverable
+from streaming.sources.runs import InRuns, Part, parts_of
 
 LARGE = 500
 """Lines of a read that goes to the workers."""

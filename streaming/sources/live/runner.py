@@ -36,7 +36,8 @@ from streaming.sources.delivery import Edge
 from streaming.sources.live import positions
 from streaming.sources.live.positions import Entry
 from streaming.sources.live.source import Batch, Source
-from streaming.sources.outcomes import Counts, EncodedRun, InRuns
+from streaming.sources.outcomes import Counts
+from streaming.sources.runs import EncodedRun, InRuns
 
 GATHER_SECONDS = 0.1
 GATHER_INPUTS = 20_000

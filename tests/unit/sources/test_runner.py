@@ -13,7 +13,8 @@ from streaming.runtime.transactions import ANY_PARTITION
 from streaming.sources.live import positions, runner
 from streaming.sources.live.positions import Entry
 from streaming.sources.live.source import Batch
-from streaming.sources.outcomes import Encoded, Ignored, InRuns, Part, Rejected, parts_of
+from streaming.sources.outcomes import Encoded, Ignored, Rejected
+from streaming.sources.runs import InRuns, Part, parts_of
 from tests.unit.scripted_producer import Scripted
 
 OUTCOMES = [
