@@ -62,11 +62,28 @@ def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) 
         database=f"test_{secrets.token_hex(6)}",
         connect=False,
     )
+    with _prepared(servers, settings):
+        recreate_topics(servers)
+        yield settings
+
+
+@contextlib.contextmanager
+def _prepared(servers: Settings, settings: Settings) -> Iterator[Settings]:
     prepare_databases(servers.model_copy(update={"database": settings.database, "connect": False}))
     prepare(settings.conninfo())
-    recreate_topics(servers)
     yield settings
     drop_database(settings, settings.database)
+
+
+@pytest.fixture
+def another(fresh: Settings, servers: Settings) -> Callable[[], contextlib.AbstractContextManager[Settings]]:
+    """As `fresh` with another new home and database, whenever it is called: for the examples of a property."""
+
+    def made() -> contextlib.AbstractContextManager[Settings]:
+        name = f"test_{secrets.token_hex(6)}"
+        return _prepared(servers, fresh.model_copy(update={"home": fresh.home / name, "database": name}))
+
+    return made
 
 
 @pytest.fixture
