@@ -139,10 +139,10 @@ EVERY_TABLE: dict[str, list[Event]] = {
     "customer_behavior": [
         CustomerBehavior(
             event_id=f"behavior-9{number}",
-            event_time=at(days=85 + number),
+            event_time=at(days=45 + number),
             source="test",
             customer_id="C1",
-            feature_cutoff=at(days=85 + number),
+            feature_cutoff=at(days=45 + number),
             orders=1,
             returns=0,
             monetary_value="1",
