@@ -27,7 +27,9 @@ def _order(draw: st.DrawFn) -> Event:
         "currency": draw(st.sampled_from(["GBP", "GBP", "EUR", "pounds"])),
     }
     number = draw(st.integers(1, 9))
-    sent = order(f"{number}", *draw(LINES), time=draw(TIMES), version=draw(st.integers(1, 2)), **values)
+    # The log has one event of an order: `core.web_orders` has its id as key.
+    version = 1 if values["channel"] == "web" else draw(st.integers(1, 2))
+    sent = order(f"{number}", *draw(LINES), time=draw(TIMES), version=version, **values)
     return msgspec.structs.replace(sent, session_id="s1") if values["channel"] == "web" else sent
 
 
