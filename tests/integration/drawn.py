@@ -171,7 +171,7 @@ EVERY_TABLE: dict[str, list[Event]] = {
         )
         for subject, subject_id, platform in _SUBJECTS
     ],
-    "social_media": [post("p90", time=_DAY, text="said")],
+    "social_media": [post("p90", time=_DAY, text="good")],
     "customer_feedback": [feedback("f90", time=_DAY, rating=4, text="the fabric is soft", customer_id="C1")],
     "weather_data": [weather(time=_DAY)],
     "web_logs": [
