@@ -32,7 +32,7 @@ def test_a_change_of_an_input_makes_its_groups_the_ones_to_compute() -> None:
     assert [mark.snapshot_id for mark in made.watermarks()] == [12] * len(SALES.inputs)
 
 
-def test_without_a_change_nothing_is_computed_and_the_watermark_moves_only_when_it_lags() -> None:
+def test_without_a_change_nothing_is_computed_and_only_a_lagging_watermark_moves() -> None:
     assert (made := plan(facts(changed=False))).kind == "nothing"
     assert not made.moves_watermarks
     assert plan(facts(changed=False, snapshot=10 + READ_AHEAD)).moves_watermarks
