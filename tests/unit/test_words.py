@@ -57,7 +57,7 @@ COLUMNS = (
         within=SQL,
         allowed=(
             "Customers who entered",
-            "(they|customer) entered",
+            "(they|customers?) entered",
             "segment entered",
             "it was entered",
             "one entered",
@@ -68,7 +68,7 @@ COLUMNS = (
         "measure|answers|carts|removals|flag|client",
         "latency_type, responses, …",
         within=SQL,
-        allowed=("client's", "client and agent", "question answers"),
+        allowed=("client's", "client and agent", "(question|query) answers"),
     ),
     Retired(
         "`(flag|client|carts|removals|answers|measure|told|reversed|entered|residence|change|ordered)`",
@@ -90,7 +90,16 @@ COMMANDS = (
     Retired("headrace replay", "headrace ingest"),
 )
 # The folders and files that are rewritten in plain English. Add each one once it is.
-PLAIN = ("orchestration/", "tests/", "README.md", "CONTRIBUTING.md", "SECURITY.md")
+PLAIN = (
+    "contracts/",
+    "guard/",
+    "operations/",
+    "orchestration/",
+    "tests/",
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+)
 # Messages that code outside of `PLAIN` still has and tests expect. Remove each one with the message.
 STILL_EXPECTED = ("written anew", "order database is believed")
 ENGLISH = tuple(
