@@ -1,8 +1,8 @@
-"""Scores of a whole batch of customers to `customer_behavior`, all of them or none.
+"""Publishes the scores of a batch of customers to `customer_behavior` atomically.
 
-A customer who went silent sends nothing that the stream could score, and would keep the score of the day of their last
-order. This publishes new ones. Event ids come from the customer, the moment that the features are of, and the model:
-what is published again is the same event, and is dropped wherever events are told apart by their ids.
+Inactive customers have no events for the stream to score, and would keep the score of their last order. This module
+publishes new scores. Event ids are derived from the customer, the cutoff of the features, and the model, so publishing
+again produces the same events, which are deduplicated by id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,14 +40,14 @@ class Customer(NamedTuple):
 
 
 def publish(settings: Settings, customers: Sequence[Customer], scorer: Scorer, now: datetime) -> int:
-    """Score the customers and publish, in one transaction; returns how many.
+    """Score the customers and publish, in one transaction; returns the number of scores.
 
-    A customer of whom the stream knew something else meanwhile is left out. To be sure of that, records that were
-    written before ours are looked at once ours have their offsets: what the stream writes after them is newer, and wins
-    by its place. Another publication that is under way for the same stack is fenced off, and its transaction aborted.
+    Customers for whom the stream has newer data are skipped. To detect them, records written before ours are checked
+    once ours have their offsets; records that the stream writes after them take precedence by offset. A concurrent
+    publication for the same stack is fenced, and its transaction aborted.
 
     Raises:
-        Transient: Kafka did not take it; nothing of it can be read then.
+        Transient: Kafka did not accept it; nothing of it is visible then.
     """
     if not customers:
         return 0
@@ -70,7 +70,7 @@ def publish(settings: Settings, customers: Sequence[Customer], scorer: Scorer, n
             client.abort_transaction(CALL_SECONDS)
             events = {key: event for key, event in events.items() if key not in newer}
     except KafkaException as error:
-        raise Transient(f"Kafka did not take the scores: {error.args[0].str()}.") from error
+        raise Transient(f"Kafka did not accept the scores: {error.args[0].str()}.") from error
     return len(events)
 
 
@@ -92,14 +92,14 @@ def _write(client: Producer, events: Mapping[bytes, CustomerBehavior]) -> dict[i
             except BufferError:
                 client.poll(0.1)
     if client.flush(CALL_SECONDS):
-        raise Transient("Kafka did not take the scores in time.")
+        raise Transient("Kafka did not accept the scores in time.")
     return firsts
 
 
 def _known_otherwise(
     settings: Settings, events: Mapping[bytes, CustomerBehavior], ends: Mapping[int, int]
 ) -> set[bytes]:
-    """Customers whose last score of the stream's own, of those before ours, is of other orders than ours."""
+    """Customers whose latest score by the stream before ours is based on other orders than ours."""
     last: dict[bytes, CustomerBehavior] = {}
     for partition, end in ends.items():
         for message in written_records(settings, TOPIC, partition, end):

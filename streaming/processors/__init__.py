@@ -1,1 +1,1 @@
-"""Consume-transform-produce: one module a processor, each a small pure class, and the registry that names them."""
+"""Consume-transform-produce: one module per processor, each a small pure class, and the registry of them."""

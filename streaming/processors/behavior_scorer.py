@@ -1,9 +1,9 @@
-"""`orders` to `customer_behavior`: each customer's features (`contracts.features`) after every order, and their score.
+"""`orders` to `customer_behavior`: each customer's features (`contracts.features`) and score after every order.
 
-An order is believed as in `core.orders`: the order database over the log, a signed purchase over an unverified one, and
-then the later arrival; an event that comes again changes nothing. Unverified orders, those dated a day and more after
-their arrival, and those without a currency, are in no feature. So late, repeated, corrected and returned orders all end
-in the features that the warehouse computes. What is kept of them is in `customer_orders`.
+Conflicting orders are resolved as in `core.orders`: the order database takes precedence over the log, a signed purchase
+over an unverified one, and then the later arrival; duplicate events change nothing. Unverified orders, those dated a
+day or more after their arrival, and those without a currency are not included in features. So for late, duplicate,
+corrected and returned orders, the features equal those of the warehouse. The state is in `customer_orders`.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class BehaviorScorer:
         scorer = self._scorer or current()
         result = Result()
         customers: dict[str, CustomerOrders] = {}
-        told: list[tuple[Order, CustomerFeatures | None]] = []
+        changed: list[tuple[Order, CustomerFeatures | None]] = []
         for record in records:
             order = cast("Order", record.event)
             if order.customer_id is None:
@@ -51,14 +51,14 @@ class BehaviorScorer:
             if drop is not None:
                 result.drops[drop] += 1
                 continue
-            told.append((order, customer.features()))
+            changed.append((order, customer.features()))
         for customer in customers.values():
             customer.save()
-        result.used = len(told)
-        scores = iter(scorer.score([features for _, features in told if features is not None]))
-        for order, features in told:
+        result.used = len(changed)
+        scores = iter(scorer.score([features for _, features in changed if features is not None]))
+        for order, features in changed:
             key = cast("str", order.customer_id).encode()
-            # No order is left of a customer whose only one was corrected into something else.
+            # A customer whose only order was corrected into another kind has no orders left.
             event = None if features is None else self._event(order, features, next(scores), scorer.version, now)
             result.outputs.append(Output(key, event))
         return result

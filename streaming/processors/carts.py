@@ -1,11 +1,11 @@
-"""What is known of a session, and its cart, in the state of a partition.
+"""Sessions and their carts, in the state of a partition.
 
-A session is small and its cart stands apart from it, in parts of at most `PART_LINES` lines: a page view writes the
-session alone, a change of the cart one part, so that the changelog grows by what a visitor sends and not by what the
-cart holds.
+A session is small, and its cart is stored separately in parts of at most `PART_LINES` lines. A page view writes only
+the session and a cart change writes one part, so the changelog grows with the visitor's events, not with the cart's
+size.
 
-Whoever knows a session's id can send hits under it. So each line remembers the browser (address and user agent) that
-put it in: others neither take it out nor buy it (`bought`).
+Any client that knows a session id can send hits with it. So each line records the browser (address and user agent) that
+added it; other browsers can neither remove nor buy it (`bought`).
 
 State, by key:
     s SESSION             the session
@@ -28,20 +28,20 @@ SESSION, CART = b"s", b"c"
 PART_LINES = 20
 MAX_CART_LINES = 2_000
 MAX_CART_BYTES = 600_000
-"""Of its lines' product codes as JSON: with them an order still fits into a record."""
+"""Limit on the lines' product codes as JSON, so that an order fits into a record."""
 MAX_HITS = 10_000
 MAX_BROWSERS = 16
 ANYBODYS = -1
-"""Owner of the lines of a state from before lines had owners."""
+"""Owner of lines in a state from before lines had owners."""
 _HASH_BYTES = 6
 _NONE = frozenset[int]()
-"""Most hits leave the cart alone, and a set for each session of a batch would be as large as the session."""
+"""Shared empty set: most hits do not change the cart, and a set per session would be as large as the session."""
 _ZERO = Decimal(0)
 _price = lru_cache(maxsize=10_000)(Decimal)
 
 
 class CartLine(msgspec.Struct, array_like=True, gc=False):
-    """One line of a cart. `owner` is the place of the browser that put it in among the session's."""
+    """One line of a cart. `owner` is the index of the browser that added it among the session's browsers."""
 
     sku: str
     quantity: int
@@ -50,9 +50,9 @@ class CartLine(msgspec.Struct, array_like=True, gc=False):
 
 
 class Session(msgspec.Struct, array_like=True, gc=False):
-    """What is known of a session. `active` is the stream time at its last hit; `hits` are those that were taken.
+    """A session. `active` is the stream time of its last hit; `hits` counts the accepted hits.
 
-    `cart` is where lines stood before they stood apart.
+    `cart` has lines in states from before carts were stored separately.
     """
 
     began: datetime
@@ -76,7 +76,7 @@ _lines = msgspec.msgpack.Decoder(list[CartLine]).decode
 
 @lru_cache(maxsize=10_000)
 def browser(client: str, agent: str | None) -> bytes:
-    """A browser: the hash of its user agent, and that of its address."""
+    """A browser: the hashes of its user agent and its address."""
     return _hash(agent or "") + _hash(client)
 
 
@@ -86,20 +86,20 @@ def _hash(part: str) -> bytes:
 
 
 def stored_session(state: State, key: bytes) -> Session | None:
-    """What is stored of a session under its key (`SESSION` and its identity)."""
+    """The session stored under its key (`SESSION` and its identity)."""
     raw = state.get(key)
     return None if raw is None else _session(raw)
 
 
 class Bought(NamedTuple):
-    """The lines that a purchase is of, and whether they add up to its total."""
+    """The lines of a purchase, and whether they add up to its total."""
 
     lines: list[CartLine]
     adds_up: bool
 
 
 class OpenSession:
-    """A session for the length of a batch. `save` writes what has changed."""
+    """A session during a batch. `save` writes the changes."""
 
     __slots__ = (
         "_agent",
@@ -131,8 +131,8 @@ class OpenSession:
                 self.add(line)
 
     def owner(self, client: str, agent: str | None) -> int | None:
-        """The place of a browser among the session's, which may be a new one; None where there is no room for it."""
-        # As a rule it is the browser of the hit before.
+        """The index of a browser among the session's browsers, added if new; None if there are too many."""
+        # Usually the browser of the previous hit.
         if client != self._client or agent != self._agent:
             self._client, self._agent = client, agent
             of, browsers = browser(client, agent), self.known.browsers
@@ -146,7 +146,7 @@ class OpenSession:
         return self._owner
 
     def add(self, line: CartLine) -> bool:
-        """Put a line in; False where the cart is full."""
+        """Add a line; returns False if the cart is full."""
         known, size = self.known, len(_json(line.sku))
         if known.lines >= MAX_CART_LINES or known.size + size > MAX_CART_BYTES:
             return False
@@ -162,11 +162,11 @@ class OpenSession:
         return True
 
     def remove(self, sku: str, quantity: int, owner: int) -> str | None:
-        """Take so many units out of what this owner put in, the last first; or say why not."""
+        """Remove units that this owner added, latest first; returns a reason if that is not possible."""
         of_sku = [line for line in self.lines() if line.sku == sku]
         mine = [line for line in of_sku if line.owner in (owner, ANYBODYS)]
         if not mine:
-            return "removed what another visitor put in" if of_sku else "removed what is not in the cart"
+            return "removed what another visitor added" if of_sku else "removed what is not in the cart"
         touched: list[CartLine] = []
         for line in reversed(mine):
             taken = min(quantity, line.quantity)
@@ -177,11 +177,11 @@ class OpenSession:
         return None
 
     def bought(self, total: str, owner: int | None, *, is_verified: bool | None) -> Bought:
-        """The lines that a purchase by this owner is of, which leave the cart.
+        """The lines of a purchase by this owner, which are removed from the cart.
 
-        These are the owner's own. Of a visitor whose address changed on the way they are those of the same user agent,
-        and of one whose user agent changed too, all: where they add up to the total, or where the shop has signed the
-        purchase. A purchase that lacks a signature takes no lines but the owner's own.
+        By default these are the owner's lines. If the visitor's address has changed, they are the lines of the same
+        user agent; if the user agent has changed too, all lines. This requires that they add up to the total, or that
+        the shop has signed the purchase. An unsigned purchase with a known key only takes the owner's lines.
         """
         lines, browsers = self.lines(), self.known.browsers
         own = lines if len(browsers) == 1 else [line for line in lines if line.owner in (owner, ANYBODYS)]
@@ -198,11 +198,11 @@ class OpenSession:
         return Bought(found, _adds_up(found, total))
 
     def lines(self) -> list[CartLine]:
-        """The cart, in the order in which it was filled."""
+        """The cart's lines, in the order they were added."""
         return [line for part in range(self.known.parts) for line in self._part(part)]
 
     def save(self) -> None:
-        """Write the session, and what has changed of its cart."""
+        """Write the session and the changed parts of its cart."""
         if not self.is_changed:
             return
         self._state.put(self._key, _encode(self.known))
@@ -221,7 +221,7 @@ class OpenSession:
         self._state.delete(self._key)
 
     def _drop(self, gone: Sequence[CartLine], touched: Sequence[CartLine] = ()) -> None:
-        """Take lines out of their parts, and note that others have changed where they are."""
+        """Remove lines from their parts, and mark the parts of changed lines."""
         known, leaving, staying = self.known, set(map(id, gone)), set(map(id, touched))
         for part in range(known.parts):
             before = self._part(part)
@@ -248,7 +248,7 @@ class OpenSession:
 
 
 def order_lines(lines: Sequence[CartLine]) -> list[OrderLine]:
-    """Lines of a cart as those of an order."""
+    """Cart lines as order lines."""
     return [OrderLine(sku=line.sku, quantity=line.quantity, unit_price=line.unit_price) for line in lines]
 
 

@@ -1,13 +1,13 @@
-"""What the behaviour scorer knows of a customer: what is believed of each order, and the totals over all of them.
+"""The behavior scorer's state of a customer: each order after conflicts are resolved, and the totals over all orders.
 
-An order costs the same however many the customer has: its own document and the totals are read and written, no more.
-Only where a correction moves the first or the last order are the customer's documents gone through, once a batch.
+The cost of an order does not depend on the number of the customer's orders: only its document and the totals are read
+and written. Only if a correction moves the first or last order are all documents scanned, once per batch.
 
 State, by key:
     c CUSTOMER            the totals
-    o CUSTOMER \\0 ORDER   what is believed of an order, and the event that first told of it
-    d CUSTOMER            the days on which they ordered
-    e HASH                one for each further event that told of an order
+    o CUSTOMER \\0 ORDER   the resolved order, and the event that first reported it
+    d CUSTOMER            the customer's order days
+    e HASH                one for each further event of an order
 """
 
 import re
@@ -38,7 +38,7 @@ MOST_AHEAD = timedelta(days=1)
 """The rule `not from the future` of `core.orders`."""
 
 Amount = int | str
-"""A whole number, as text where it is beyond the 64 bits that MessagePack has for one."""
+"""An integer, as text if it exceeds the 64 bits of MessagePack's integers."""
 
 
 def _packed(amount: int) -> Amount:
@@ -46,9 +46,9 @@ def _packed(amount: int) -> Amount:
 
 
 class Totals(msgspec.Struct, array_like=True):
-    """Over the customer's orders and returns. Times are those of orders, but for `cutoff_us`.
+    """Totals over the customer's orders and returns. Times cover orders only, except `cutoff_us`.
 
-    `amounts` has the number of documents in each currency, and their sum in `MONEY_UNITS`.
+    `amounts` has the number of documents per currency, and their sum in `MONEY_UNITS`.
     """
 
     orders: int = 0
@@ -61,7 +61,7 @@ class Totals(msgspec.Struct, array_like=True):
 
 
 class Document(msgspec.Struct, array_like=True):
-    """What is believed of an order. `first_event` is the hash of the event that first told of it."""
+    """A resolved order. `first_event` is the hash of the event that first reported it."""
 
     kind: str
     is_store: bool
@@ -73,7 +73,7 @@ class Document(msgspec.Struct, array_like=True):
 
     @property
     def counts(self) -> bool:
-        """Whether the features are over it."""
+        """Whether the features include it."""
         return self.kind in KINDS
 
 
@@ -83,7 +83,7 @@ _totals = msgspec.msgpack.Decoder(Totals).decode
 
 
 class CustomerOrders:
-    """One customer's orders, for the length of a batch. Call `save` at its end."""
+    """One customer's orders during a batch. Call `save` at its end."""
 
     def __init__(self, state: State, customer_id: str) -> None:
         self._state = state
@@ -95,19 +95,19 @@ class CustomerOrders:
         self._times: _Times | None = None
 
     def learn(self, order: Order, arrived_ms: int | None = None) -> str | None:
-        """Take an event into what is known, or say why the features are the same after it."""
+        """Apply an event; returns a reason if it does not change the features."""
         kind, time_us = _kind(order, arrived_ms), (order.event_time - _EPOCH) // _MICROSECOND
         key = self._orders + order.order_id.encode()
         raw = self._state.get(key)
         before = None if raw is None else _document(raw)
         event = blake2b(key + _END + order.event_id.encode(), digest_size=_HASH_BYTES).digest()
         if before is not None:
-            told = _EVENT + event
-            if before.first_event == event or self._state.get(told) is not None:
+            known_event = _EVENT + event
+            if before.first_event == event or self._state.get(known_event) is not None:
                 return "repeated"
-            self._state.put(told, b"")
+            self._state.put(known_event, b"")
             if before.is_store and order.channel != "store":
-                return "the order database is believed"
+                return "the order database takes precedence"
             if kind == UNVERIFIED and before.kind != UNVERIFIED:
                 return "a verified order takes precedence"
         after = Document(
@@ -126,13 +126,13 @@ class CustomerOrders:
         return None
 
     def features(self) -> CustomerFeatures | None:
-        """The features over what is known; none where no order or return is."""
+        """The current features; None without an order or return."""
         totals = self._totals
         count = totals.orders
         if not count and not totals.returns:
             return None
         currency, (documents, units) = min(totals.amounts.items(), key=lambda each: (-each[1][0], each[0]))
-        # By floats, as SQL divides: whole numbers beyond 2**53 would come out another way.
+        # Float division, as in SQL: integers beyond 2**53 would give another result.
         tenure, recency = float(totals.cutoff_us - totals.first_us), float(totals.cutoff_us - totals.last_us)
         span = float(totals.last_us - totals.first_us)
         return CustomerFeatures(
@@ -153,7 +153,7 @@ class CustomerOrders:
         )
 
     def save(self) -> None:
-        """Keep the totals and the days."""
+        """Write the totals and the days."""
         self._state.put(self._key, _encode(self._totals))
         if "_days" in vars(self) and self._days.is_changed:
             self._state.put(self._days_key, self._days.encoded())
@@ -186,12 +186,12 @@ class CustomerOrders:
         if before is not None and before.counts:
             if (before.kind, before.time_us) == (after.kind, time):
                 return
-            # It may have been the first or the last one: only all of them together tell which is now.
+            # It may have been the first or last order: finding the new one requires all orders.
             if self._times is None:
                 self._times = _Times(self._state, self._orders)
             else:
                 self._times.replace(before, after)
-            self._times.tell(totals)
+            self._times.update(totals)
             if before.kind == "order" and not self._times.has_order_on(before.time_us // DAY_US):
                 self._days.remove(before.time_us // DAY_US)
             if after.kind == "order":
@@ -208,14 +208,14 @@ class CustomerOrders:
 
 
 def _revenue(order: Order) -> int:
-    """What an order brings in, as in `core.orders`: of a signed purchase its signed total (docs/decisions/0027)."""
+    """An order's revenue, as in `core.orders`: the signed total of a signed purchase (docs/decisions/0027)."""
     if order.verified:
         return int(Decimal(order.total) * MONEY_UNITS)
     return sum(line.quantity * int(Decimal(line.unit_price) * MONEY_UNITS) for line in order.lines)
 
 
 def _kind(order: Order, arrived_ms: int | None) -> str:
-    """The kind of an order as in `core.orders`, with the kinds that no feature is over."""
+    """The kind of an order as in `core.orders`, including the kinds that features exclude."""
     if not _is_currency(order.currency):
         return NO_CURRENCY
     if order.quality_flag == "unverified":
@@ -226,7 +226,7 @@ def _kind(order: Order, arrived_ms: int | None) -> str:
 
 
 class _Times:
-    """The times of a customer's orders and returns, as the state has them when it is made."""
+    """The times of a customer's orders and returns, as of the creation of this object."""
 
     def __init__(self, state: State, orders: bytes) -> None:
         documents = [_document(raw) for _, raw in state.scan(orders, orders[:-1] + _BEHIND)]
@@ -249,6 +249,6 @@ class _Times:
         place = bisect_left(self._orders, day * DAY_US)
         return place < len(self._orders) and self._orders[place] < (day + 1) * DAY_US
 
-    def tell(self, totals: Totals) -> None:
+    def update(self, totals: Totals) -> None:
         totals.cutoff_us = self._all[-1] if self._all else 0
         totals.first_us, totals.last_us = (self._orders[0], self._orders[-1]) if self._orders else (0, 0)

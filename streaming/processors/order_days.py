@@ -1,4 +1,4 @@
-"""The days on which a customer ordered, and the gaps between them, so that a further day costs little."""
+"""A customer's order days and the gaps between them, updated incrementally."""
 
 from bisect import bisect_left, insort
 from itertools import accumulate, pairwise
@@ -10,7 +10,7 @@ _decode = msgspec.msgpack.Decoder(list[int]).decode
 
 
 class OrderDays:
-    """Days are whole numbers from 1970. Its encoded form, the first day and then the gaps, takes about a byte a day."""
+    """Days are counted from 1970. The encoding, the first day and then the gaps, takes about one byte per day."""
 
     def __init__(self, encoded: bytes | None = None) -> None:
         self._days = [] if encoded is None else list(accumulate(_decode(encoded)))
@@ -21,7 +21,7 @@ class OrderDays:
         return _encode([*self._days[:1], *(later - earlier for earlier, later in pairwise(self._days))])
 
     def add(self, day: int) -> None:
-        """Note an order on a day, which may have had one before."""
+        """Add an order day, which may already be present."""
         place = bisect_left(self._days, day)
         if place < len(self._days) and self._days[place] == day:
             return
@@ -29,7 +29,7 @@ class OrderDays:
         self._days.insert(place, day)
 
     def remove(self, day: int) -> None:
-        """Note that a day has no order any more."""
+        """Remove a day that no longer has orders."""
         place = bisect_left(self._days, day)
         del self._days[place]
         self._exchange(place - 1, place, day, removed=True)
@@ -51,7 +51,7 @@ class OrderDays:
         return self._gaps[-1] if self._gaps else None
 
     def _exchange(self, before: int, after: int, day: int, *, removed: bool) -> None:
-        """Exchange the gap between two neighbours for the two that `day` makes of it, or the other way round."""
+        """Replace the gap between two neighbors with the two gaps that `day` splits it into, or the reverse."""
         self.is_changed = True
         earlier = self._days[before] if before >= 0 else None
         later = self._days[after] if after < len(self._days) else None

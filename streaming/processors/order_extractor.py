@@ -1,16 +1,17 @@
-"""`web_logs` to `orders`: carts are kept by session from the hits on the tracking pixel, and become orders when bought.
+"""`web_logs` to `orders`: builds carts per session from the hits on the tracking pixel, and turns them into orders when
+bought.
 
-A session is known by its session id, or by its visitor (customer, or client and agent) where the pixel has none.
-Ordinary lines are not looked at: each page reports itself by the pixel, under the session's own key. What a bot buys is
-an order like others, and marked: a user agent is no proof.
+A session is identified by its session id; if the pixel has none, by its visitor (customer, or client and agent). Other
+lines are ignored: each page reports itself through the pixel, with the session's key. Purchases by bots are orders like
+others, but flagged, since a user agent is not proof.
 
-Time is the partition's stream time (`stream_time`): a session that no hit came for while it advanced by `IDLE` is
-forgotten, and its cart, if it had one, counted as abandoned. So hits that come late, as in a replay of an old
-log, find their session still there. Orders are remembered for `REMEMBERED`: a page loaded again makes no second order.
+Time is the partition's stream time (`stream_time`). A session without hits while stream time advances by `IDLE` is
+deleted, and a cart in it counts as abandoned. So late hits, as when an old log is ingested, still find their session.
+Orders are remembered for `REMEMBERED`: reloading the page does not create a second order.
 
-Where the shop signs its purchases, one without its signature becomes an order flagged `unverified`, under an event id
-of its own: the signed one is an order too, whichever comes first, and takes precedence in `core.orders`. Of a signed
-purchase only the lines come from other hits, which nobody signs, and they decide no revenue (docs/decisions/0027).
+If the shop signs its purchases, an unsigned purchase becomes an order flagged `unverified`, with a separate event id:
+the signed one is also published, regardless of their order, and takes precedence in `core.orders`. Only the lines of a
+signed purchase come from other, unsigned hits; they do not determine revenue (docs/decisions/0027).
 """
 
 from collections.abc import Sequence
@@ -26,15 +27,15 @@ from streaming.processors.stream_time import StreamTime, bounded
 IDLE = timedelta(minutes=30)
 REMEMBERED = timedelta(days=7)
 NO_CURRENCY = "XXX"
-"""ISO 4217 for none: no hit of the session names one, or a signed purchase does not."""
+"""ISO 4217 code for no currency: no hit of the session has one, or a signed purchase does not."""
 
 _ORDER = b"o"
 _TAKEN, _UNVERIFIED = b"", b"u"
-"""What is remembered of an order."""
+"""The state of an order."""
 
 
 class OrderExtractor:
-    """Makes orders out of carts and purchases."""
+    """Builds orders from carts and purchases."""
 
     name: ClassVar[str] = "order-extractor"
     inputs: ClassVar[tuple[str, ...]] = ("web_logs",)
@@ -62,7 +63,7 @@ class _Batch:
     def run(self) -> Result:
         used, drops = 0, self._result.drops
         for hit, time in zip(self._hits, self._times, strict=True):
-            # What is due by this hit's time comes before it, wherever the batch began.
+            # Timers due by this hit's time run before it, independent of batch boundaries.
             for due in self._time.advance(time):
                 self._end(due)
             drop = self._take(hit, time)
@@ -79,7 +80,8 @@ class _Batch:
     # --- hits -----------------------------------------------------------------------------------------------------
 
     def _take(self, hit: WebLog, time: datetime) -> str | None:
-        """Take a hit, or say why not. `time` is its own, or the latest that stream time follows it to."""
+        """Process a hit; returns a reason if it is dropped. `time` is its time, limited to what stream time can
+        follow."""
         event = hit.pixel_event
         if event is None:
             return "not a pixel hit"
@@ -112,7 +114,7 @@ class _Batch:
         return remembered is not None and not (hit.verified and remembered == _UNVERIFIED)
 
     def _open(self, identity: str, hit: WebLog) -> OpenSession:
-        """The session of a hit, which was not yet open in this batch, or a new one."""
+        """Open the session of a hit in this batch, or create a new one."""
         key = SESSION + identity.encode()
         known = stored_session(self._state, key)
         if known is None:
@@ -141,7 +143,7 @@ class _Batch:
             channel="web",
             kind="order",
             customer_id=hit.customer_id,
-            # Nobody signs what other hits of the session say.
+            # Other hits of the session are not signed.
             currency=hit.currency or (None if hit.verified else known.currency) or NO_CURRENCY,
             country=hit.country,
             lines=order_lines(lines),
@@ -160,7 +162,7 @@ class _Batch:
         self._time.set_timer(REMEMBERED, key)
 
     def _end(self, key: bytes) -> None:
-        """Forget an order, or a session that is idle. One that was touched since gets another timer."""
+        """Delete an order, or an idle session. A session that was active since gets a new timer."""
         if key.startswith(_ORDER):
             self._state.delete(key)
             return
@@ -179,7 +181,7 @@ class _Batch:
 
 
 def _change(session: OpenSession, hit: WebLog, owner: int) -> str | None:
-    """What a hit does to its session's cart, or why it does nothing."""
+    """Apply a hit to its session's cart; returns a reason if it changes nothing."""
     if not hit.sku:
         return "cart event without a product"
     if hit.pixel_event == "remove_from_cart":

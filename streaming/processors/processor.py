@@ -1,6 +1,6 @@
-"""What a processor is: a pure function of a batch of records and a state view. No Kafka, no clock, no disk.
+"""The processor interface: a pure function of a batch of records and a state view. No Kafka, no clock, no disk.
 
-The runtime (`streaming.runtime`) reads, decodes, keeps state, produces and commits, all of a batch in one transaction.
+The runtime (`streaming.runtime`) reads, decodes, keeps state, produces and commits, with one transaction per batch.
 """
 
 from collections import Counter
@@ -13,7 +13,8 @@ from contracts.types import Event
 
 
 class Record(NamedTuple):
-    """One decoded record of an input partition. `arrived_ms` is when the broker took it, in milliseconds since 1970."""
+    """One decoded record of an input partition. `arrived_ms` is when the broker appended it, in milliseconds since
+    1970."""
 
     event: Event
     key: bytes | None
@@ -22,7 +23,7 @@ class Record(NamedTuple):
 
 
 class State(Protocol):
-    """The keyed state of one input partition. Reads see this batch's own writes; nothing is kept if it is aborted."""
+    """The keyed state of one input partition. Reads see this batch's writes; an aborted batch leaves no changes."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -31,7 +32,7 @@ class State(Protocol):
     def delete(self, key: bytes) -> None: ...
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Entries with `start <= key < end` in the order of their keys, as they are when the call is made."""
+        """Entries with `start <= key < end` in key order, as of the time of the call."""
         ...
 
 
@@ -44,10 +45,10 @@ class Output(NamedTuple):
 
 @dataclass
 class Result:
-    """What a batch came to. Every input is accounted for: it is `used`, or dropped for a reason.
+    """The result of a batch. Every input is accounted for: it is `used`, or dropped for a reason.
 
-    `used` counts the inputs that went into an output or into state; `drops` those that did not, by reason; `notes`
-    counts things that happened beside the inputs, such as a cart that was abandoned.
+    `used` counts inputs that affected an output or the state, `drops` the others by reason, and `notes` other events,
+    such as abandoned carts.
     """
 
     outputs: list[Output] = field(default_factory=list[Output])
@@ -60,12 +61,12 @@ class Processor(Protocol):
     """Turns records of its input topics into records of its output topic.
 
     `process` gets records of one partition of one input topic, in the order of their offsets, with that partition's
-    state; partitions share nothing. What comes out may not depend on how the records were cut into batches: timers run
-    on event time, which the processor keeps in its state. `now` is for stamps such as `scored_at` alone.
+    state; partitions share nothing. The output must not depend on how records are split into batches: timers use
+    event time, which the processor keeps in its state. `now` is only for timestamps such as `scored_at`.
 
-    One that uses `Record.arrived_ms` has a class variable `by_arrival` that is true; for others it is None.
+    A processor that uses `Record.arrived_ms` sets the class variable `by_arrival` to true; for others it is None.
 
-    `state_version` is raised when the form of the state changes: the runtime goes on from no other.
+    Increment `state_version` when the format of the state changes: the runtime does not resume from another version.
     """
 
     name: ClassVar[str]

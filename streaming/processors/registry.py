@@ -1,4 +1,4 @@
-"""Every processor by its name, each after those whose output it reads. Adding one is its class and a line here."""
+"""All processors by name, in topological order. To add one, write its class and a line here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,4 +19,4 @@ SCORERS: dict[str, CurrentScorer[Any]] = {
     BehaviorScorer.name: behavior.SCORER,
     SentimentScorer.name: sentiment.SCORER,
 }
-"""The model that each scorer serves."""
+"""The model of each scorer."""

@@ -1,12 +1,11 @@
-"""`social_media` and `customer_feedback` to `customer_sentiment`: what each post and feedback feels like.
+"""`social_media` and `customer_feedback` to `customer_sentiment`: the sentiment of each post and feedback.
 
-A text is cleaned and its language told (`models.sentiment.text`), then scored by the scorer in force. What the scorer
-cannot read goes out with the reason instead of probabilities. A score's key is its subject, so an edit or a deletion
-replaces it: a deletion goes out as one, whether the post was seen here or not.
+A text is cleaned and its language detected (`models.sentiment.text`); then the current scorer scores it. Text that the
+scorer cannot read is published with the reason instead of probabilities. A score's key is its subject, so an edit or a
+deletion replaces it. Deletions are published even if the post was never seen.
 
-State, for `REMEMBERED` of stream time: the hash of each author's texts, so that the same text posted again is dropped;
-and the ids of deleted posts, so that a post that arrives after its deletion stays deleted. Of a deleted post nothing
-but that id is left.
+State, for `REMEMBERED` of stream time: the hashes of each author's texts, to drop reposts of the same text, and the ids
+of deleted posts, so that a post that arrives after its deletion stays deleted. Only the id of a deleted post is kept.
 """
 
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ _HASH_BYTES = 16
 
 
 class _Subject(NamedTuple):
-    """What is to be scored, without its text."""
+    """A subject to score, without its text."""
 
     event: SocialPost | CustomerFeedback
     subject_id: str
@@ -56,7 +55,7 @@ class SentimentScorer:
         time = StreamTime(state, [record.event.event_time for record in records])
         subjects: list[_Subject] = []
         texts: list[Readable | None] = []
-        readings = read_all(_told(record.event) for record in records)
+        readings = read_all(_text_of(record.event) for record in records)
         for record, reading in zip(records, readings, strict=True):
             for due in time.advance(record.event.event_time):
                 _forget(state, due)
@@ -108,7 +107,7 @@ class SentimentScorer:
         )
 
 
-def _told(event: Event) -> tuple[str | None, str | None]:
+def _text_of(event: Event) -> tuple[str | None, str | None]:
     """The text of an event, and its language as declared."""
     if isinstance(event, CustomerFeedback):
         return "\n".join(filter(None, (event.title, event.text))), None
@@ -116,7 +115,7 @@ def _told(event: Event) -> tuple[str | None, str | None]:
 
 
 def _remember(state: State, time: StreamTime, subject: _Subject, text: Readable | None) -> str | None:
-    """Note the post in the state, or say why it is dropped."""
+    """Record the post in the state; returns a reason if it is dropped."""
     identity = subject.subject_id.encode()
     post, gone = _POST + identity, _GONE + identity
     if text is None:
@@ -140,7 +139,7 @@ def _remember(state: State, time: StreamTime, subject: _Subject, text: Readable 
 
 
 def _forget(state: State, key: bytes) -> None:
-    """Forget a post with the hash of its text, or a deletion."""
+    """Delete a post with the hash of its text, or a deletion."""
     hashed = state.get(key)
     if hashed is None:
         return

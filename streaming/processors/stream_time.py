@@ -1,8 +1,8 @@
-"""Stream time and timers of one partition, kept in its state: what is due depends on the records alone.
+"""Stream time and timers of one partition, kept in its state: due times depend only on the records.
 
-Stream time is the latest event time so far, but no more than `LEAD` ahead of the arrival of the record that bears it:
-one event dated a thousand years ahead would otherwise end everything that waits. It is the same however the
-stream is cut into batches, and in every re-run.
+Stream time is the latest event time so far, but at most `LEAD` ahead of the arrival of its record; otherwise one event
+dated a thousand years ahead would expire all timers. It does not depend on batch boundaries and is the same in every
+rerun.
 """
 
 import heapq
@@ -14,7 +14,7 @@ import msgspec
 from streaming.processors.processor import State
 
 LEAD = timedelta(minutes=10)
-"""Clocks of servers differ by less; and it is less than anything waits for."""
+"""More than clock differences between servers, and less than any timer."""
 
 _TIMER, _STREAM_TIME = b"t", b"w"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,9 +26,9 @@ _decode = msgspec.msgpack.Decoder(datetime).decode
 
 
 def bounded(times: Sequence[datetime], arrived_ms: Sequence[int | None]) -> Sequence[datetime]:
-    """Events' times, or the latest that stream time may follow them to, given when their records arrived, if known.
+    """Event times, limited to what stream time can follow given the records' arrival times, if known.
 
-    By column: as a rule no event is ahead of the first arrival. Where some are, it is halved until they are found.
+    Checks whole columns: usually no event is ahead of the first arrival. Otherwise it bisects to find those that are.
     """
     known = [arrived for arrived in arrived_ms if arrived is not None]
     if not known or max(times) <= (latest := _EPOCH + timedelta(milliseconds=min(known)) + LEAD):
@@ -40,10 +40,10 @@ def bounded(times: Sequence[datetime], arrived_ms: Sequence[int | None]) -> Sequ
 
 
 class StreamTime:
-    """The clock of a batch. It keeps its own entries under the keys `t…` and `w` of the state; leave these to it."""
+    """The clock of a batch. The state keys `t…` and `w` are reserved for it."""
 
     def __init__(self, state: State, times: Sequence[datetime]) -> None:
-        """`times` are those of the batch's records, `bounded`: `advance` is given no others."""
+        """`times` are the `bounded` times of the batch's records; `advance` must only be called with these."""
         raw = state.get(_STREAM_TIME)
         self.now = times[0] if raw is None else _decode(raw)
         self._state = state
@@ -53,24 +53,24 @@ class StreamTime:
         self._next = self._next_due()
 
     def advance(self, time: datetime) -> Iterable[bytes]:
-        """Go on to a record's event time; gives the names of the timers due by then, in their order."""
+        """Advance to a record's event time; returns the names of the timers due by then, in order."""
         if time > self.now:
             self.now = time
-        # Asked for each record, and seldom is one due.
+        # Called for each record; timers are rarely due.
         return self._due() if self._next <= self.now else ()
 
     def set_timer(self, after: timedelta, name: bytes) -> None:
-        """Have `advance` give this name once stream time has gone on by `after`."""
+        """Have `advance` return this name once stream time has advanced by `after`."""
         due = self.now + after
         timer = _timer(due, name)
         self._state.put(timer, b"")
-        if timer < self._end:  # later ones are another batch's
+        if timer < self._end:  # later ones belong to another batch
             heapq.heappush(self._timers, timer)
             if due < self._next:
                 self._next = due
 
     def save(self) -> None:
-        """Keep the stream time; call at the end of the batch."""
+        """Write the stream time; call at the end of the batch."""
         self._state.put(_STREAM_TIME, _encode(self.now))
 
     def _due(self) -> Iterator[bytes]:
@@ -88,7 +88,7 @@ class StreamTime:
 
 
 def _timer(due: datetime, name: bytes) -> bytes:
-    """Key of a timer: timers sort by when they are due, in microseconds from 1970, made positive."""
+    """Key of a timer: timers sort by due time, in microseconds since 1970, shifted to be positive."""
     return _TIMER + ((due - _EPOCH) // _MICROSECOND + _BIAS).to_bytes(8, "big") + name
 
 

@@ -1,1 +1,1 @@
-"""What every streaming process shares: clients, topics, dead letters, logs, metrics."""
+"""Shared by all streaming processes: clients, topics, dead letters, logs, metrics."""

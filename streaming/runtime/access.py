@@ -1,6 +1,6 @@
-"""Who may do what at the stack's own Kafka: a user for each kind of program, its password, and its ACLs.
+"""Access control of the built-in Kafka: a user for each kind of program, its password, and its ACLs.
 
-A Kafka of the user's own has ACLs of its own: nothing here is used for it, and `HEADRACE_KAFKA_CONFIG` has the login.
+Not used for a user's own Kafka, which has its own ACLs; `HEADRACE_KAFKA_CONFIG` has the login for it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,16 +30,16 @@ from contracts.topics import EVENT_TOPICS, TOPICS
 
 MECHANISM = "SCRAM-SHA-512"
 USERS: tuple[KafkaUser, ...] = ("lander", "processor", "source", "connect", "dagster", "replay", "reader")
-"""The users that have ACLs. `admin`, which the commands of an operator are by default, may do everything."""
+"""The users with ACLs. `admin`, the default user of an operator's commands, is a super user."""
 ADMIN: KafkaUser = "admin"
 CONNECT_GROUP = "headrace-connect"
 CONNECT_TOPICS = "__headrace-connect"
-"""Prefix of the topics in which the worker keeps configurations, offsets and states; Kafka's own begin alike."""
+"""Prefix of the topics where the worker stores configurations, offsets and states."""
 _HEARTBEATS = "__debezium-heartbeat"
 _OWN = "headrace."
-"""Prefix of the topics of the platform's own: changelogs, positions, notes of replays."""
+"""Prefix of Headrace's internal topics: changelogs, positions, replay notes."""
 _ITERATIONS = 4_096
-"""The least that Kafka takes. Passwords are random, so more would only slow logins."""
+"""Kafka's minimum. Passwords are random, so more iterations would only slow down logins."""
 _TIMEOUT_SECONDS = 20.0
 
 _READ, _WRITE, _DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
@@ -49,7 +49,7 @@ _TOPIC, _GROUP, _TRANSACTIONS = ResourceType.TOPIC, ResourceType.GROUP, Resource
 
 @dataclass(frozen=True)
 class Rule:
-    """A user may do `operations` with the resources of this name, or whose names begin so."""
+    """A user may perform `operations` on the resources with this name or prefix."""
 
     user: KafkaUser
     resource: ResourceType
@@ -66,7 +66,7 @@ class Rule:
 
 
 def rules(settings: Settings) -> list[Rule]:
-    """The least that each user's programs need."""
+    """The least privileges that each user's programs need."""
     database = settings.database
     scored = {delivery.topic for delivery in DELIVERIES.values()}
     inputs = [topic.name for topic in EVENT_TOPICS if topic.name not in scored]
@@ -116,7 +116,7 @@ def _processors(database: str) -> Iterator[Rule]:
 
 
 def _connect(delivered: Iterable[str]) -> Iterator[Rule]:
-    """The worker with its connectors. Its watcher reads only, and is a `reader`."""
+    """The worker and its connectors. The watcher only reads, as `reader`."""
     names = sorted(delivered)
     yield from _topics("connect", names, _READ)
     yield from _topics("connect", (TOPICS[name].dead_letter for name in names), _WRITE, _DESCRIBE)
@@ -125,7 +125,7 @@ def _connect(delivered: Iterable[str]) -> Iterator[Rule]:
     yield Rule("connect", _TOPIC, _HEARTBEATS, (_WRITE, AclOperation.CREATE), prefixed=True)
     yield Rule("connect", _GROUP, CONNECT_GROUP, (_READ,))
     yield Rule("connect", _GROUP, "connect-headrace.", (_READ, AclOperation.DELETE), prefixed=True)
-    # Its sources' ids begin with the group, its own id with the kind of cluster.
+    # Transactional ids of sources begin with the group, the worker's with the kind of cluster.
     yield Rule("connect", _TRANSACTIONS, CONNECT_GROUP, (_WRITE,), prefixed=True)
     yield Rule("connect", _TRANSACTIONS, f"connect-cluster-{CONNECT_GROUP}", (_WRITE,), prefixed=True)
 
@@ -141,10 +141,10 @@ def _reads(user: KafkaUser, database: str) -> Iterator[Rule]:
 
 
 def grant(client: AdminClient, settings: Settings, passwords: dict[str, str]) -> None:
-    """Make the users' passwords those given, and the ACLs those of `rules`: none missing, none too many.
+    """Set the users' passwords and make the ACLs match `rules` exactly.
 
     Raises:
-        Transient: the broker did not do it.
+        Transient: the broker did not apply them.
     """
     wanted = {binding for rule in rules(settings) for binding in rule.bindings()}
     try:
@@ -160,7 +160,7 @@ def grant(client: AdminClient, settings: Settings, passwords: dict[str, str]) ->
         if surplus := present - wanted:
             _all_done(client.delete_acls(list(map(_exactly, surplus)), request_timeout=_TIMEOUT_SECONDS).values())
     except KafkaException as error:
-        raise Transient(f"Kafka did not set its users' rights: {error.args[0].str()}.") from error
+        raise Transient(f"Kafka did not set the ACLs of its users: {error.args[0].str()}.") from error
 
 
 def _set_passwords(client: AdminClient, passwords: dict[str, str]) -> None:
@@ -172,7 +172,7 @@ def _set_passwords(client: AdminClient, passwords: dict[str, str]) -> None:
 
 
 def _exactly(binding: AclBinding) -> AclBindingFilter:
-    found: Any = binding  # whose attributes are typed more widely than the filter's arguments
+    found: Any = binding  # its attributes have wider types than the filter's arguments
     return AclBindingFilter(
         *(found.restype, found.name, found.resource_pattern_type, found.principal, found.host),
         *(found.operation, found.permission_type),

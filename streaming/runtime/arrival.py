@@ -1,7 +1,7 @@
-"""When records arrived: the time at which the broker appended them, which no client can choose.
+"""Arrival times of records: when the broker appended them, which clients cannot set.
 
-A topic that keeps its clients' times (`CreateTime`, as topics did before `ARRIVAL_TIMES` was among their settings) says
-nothing about arrival: there, the reader's own clock is taken.
+A topic with client timestamps (`CreateTime`, as before `ARRIVAL_TIMES` was among the settings) has no arrival times;
+the reader's clock is used instead.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _BY_BROKER = {TIMESTAMP_LOG_APPEND_TIME}
 
 
 def arrivals(stamps: Sequence[tuple[int, int]]) -> list[int]:
-    """The arrival of records by their timestamps, as `Message.timestamp` gives them, in milliseconds since 1970."""
+    """Arrival times from timestamps as returned by `Message.timestamp`, in milliseconds since 1970."""
     if set(map(_TYPE, stamps)) <= _BY_BROKER:
         return list(map(_MILLISECONDS, stamps))
     now = clock.milliseconds()

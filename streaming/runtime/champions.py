@@ -1,6 +1,6 @@
-"""Keeps the scorer of a process at the champion: asks the registry every few seconds, in a thread of its own.
+"""Keeps a process's scorer at the champion: polls the registry every few seconds in a separate thread.
 
-Whatever goes wrong is logged and counted, and the scorer stays what it is: the stream does not depend on the registry.
+Failures are logged and counted, and the current scorer stays in use: the stream does not depend on the registry.
 """
 
 import threading
@@ -12,7 +12,7 @@ from models.registry.current_scorer import CurrentScorer
 from streaming.runtime import logs, metrics
 
 POLL_SECONDS = 5.0
-"""A promotion is to reach the stream within 30 s, loading the model included."""
+"""A promotion must reach the stream within 30 s, including loading the model."""
 
 
 class Follower:
@@ -26,16 +26,16 @@ class Follower:
         self._failing = ""
 
     def start(self) -> None:
-        """Take the champion now, so that the first batch is scored by it already, and follow from then on.
+        """Load the champion now, so that it scores the first batch, and follow it from then on.
 
-        Where the registry does not answer, the champion that scored here before is taken.
+        If the registry does not answer, the champion last used here is loaded.
         """
         if not self.look():
             self._attempt("recalled")
         threading.Thread(target=self._follow, name=f"champion-{self._scorer.name}", daemon=True).start()
 
     def look(self) -> bool:
-        """Ask once, and take another champion if there is one; returns whether that went well."""
+        """Poll once, and load the champion if it has changed; returns whether that succeeded."""
         return self._attempt("taken")
 
     def _follow(self) -> None:
@@ -50,7 +50,7 @@ class Follower:
         except (Transient, Terminal) as error:
             self._fail("registry away" if isinstance(error, Transient) else "model refused", error)
             return False
-        except Exception as error:  # noqa: BLE001  a model may fail to load in any way; the stream goes on
+        except Exception as error:  # noqa: BLE001  loading a model may raise anything, and must not stop the stream
             self._fail("model error", error)
             return False
         self._failing = ""
@@ -62,7 +62,7 @@ class Follower:
 
     def _fail(self, reason: str, error: Exception) -> None:
         metrics.CHAMPION_FAILURES.labels(self._scorer.name, reason).inc()
-        # Once for each reason, not every few seconds.
+        # Log each reason once, not every few seconds.
         if str(error) != self._failing:
             self._failing = str(error)
-            self._log.error("champion not taken", reason=reason, error=str(error))
+            self._log.error("champion not loaded", reason=reason, error=str(error))

@@ -1,7 +1,7 @@
-"""Kafka clients with the settings that every part of Headrace uses, each with its reason.
+"""Kafka clients with the settings that all of Headrace uses, with the reason for each.
 
-Whatever talks to Kafka takes address and login from `connection`; Java programs from `java_connection`,
-and kafka-python from `python_connection`.
+All clients take address and login from `connection`; Java programs from `java_connection`, and kafka-python from
+`python_connection`.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ from contracts.topics import MAX_DEAD_LETTER_BYTES
 _RECONNECT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 2_000}
 
 ONE_OFF_FETCH_BYTES = 4_096
-"""zstd makes at most 32,768 bytes of one (128 kB of a block of four): 134 MB of such a fetch.
+"""zstd expands one byte to at most 32,768 (a block of four to 128 kB), and so a fetch to 134 MB.
 
-Three are in memory at a time: taken, waiting, and on its way."""
+Three fetches are in memory at a time: in use, queued, and in transit."""
 
 _JAVA_LOGINS = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
@@ -35,19 +35,19 @@ _SAME_IN_JAVA = ("security.protocol", "ssl.endpoint.identification.algorithm")
 
 
 def connection(settings: Settings) -> dict[str, Any]:
-    """Address and login, as librdkafka names them.
+    """Address and login, with librdkafka's names.
 
     Raises:
-        Terminal: the file of client settings cannot be read, or has a line that is no setting.
+        Terminal: the file with client settings cannot be read, or has an invalid line.
     """
     return {"bootstrap.servers": settings.bootstrap_servers, **_from_file(settings)}
 
 
 def java_connection(settings: Settings) -> dict[str, str]:
-    """Address and login, as Kafka's Java clients name them.
+    """Address and login, with the names of Kafka's Java clients.
 
     Raises:
-        Terminal: as `connection`, or there is a setting that has no such name.
+        Terminal: as for `connection`, or a setting has no equivalent.
     """
     given = _from_file(settings)
     user, password = given.pop("sasl.username", ""), given.pop("sasl.password", "")
@@ -57,7 +57,7 @@ def java_connection(settings: Settings) -> dict[str, str]:
     if unknown or (mechanism and mechanism not in _JAVA_LOGINS):
         raise Terminal(
             f"Kafka Connect cannot use these settings of {settings.kafka_file}: {', '.join(unknown) or mechanism}.",
-            remedy="Run a Connect worker of your own (HEADRACE_CONNECT_URL), or set HEADRACE_CONNECT=false.",
+            remedy="Run your own Connect worker (HEADRACE_CONNECT_URL), or set HEADRACE_CONNECT=false.",
         )
     found = {"bootstrap.servers": settings.bootstrap_servers} | given
     found |= {"security.protocol": given["security.protocol"].upper()} if "security.protocol" in given else {}
@@ -70,7 +70,7 @@ def java_connection(settings: Settings) -> dict[str, str]:
 
 
 def python_connection(settings: Settings) -> dict[str, str]:
-    """Address and login, as the package kafka-python names them. Raises as `connection` does."""
+    """Address and login, with kafka-python's names. Raises the same errors as `connection`."""
     given = {_PYTHON_NAMES.get(name, name.replace(".", "_")): value for name, value in connection(settings).items()}
     protocol = given.get("security_protocol")
     return given if protocol is None else given | {"security_protocol": protocol.upper()}
@@ -88,7 +88,7 @@ def _from_file(settings: Settings) -> dict[str, str]:
         lines = path.read_text("utf-8").splitlines()
     except FileNotFoundError:
         if settings.kafka_config is None:
-            return {}  # nothing was started yet in this home, so nothing will answer
+            return {}  # nothing has been started in this home yet, so nothing will answer
         raise Terminal(f"There is no file {path}.", remedy="Correct HEADRACE_KAFKA_CONFIG.") from None
     except (OSError, UnicodeDecodeError) as error:
         remedy = "Run the command as the account that runs the stack." if settings.kafka_config is None else ""
@@ -100,7 +100,7 @@ def _from_file(settings: Settings) -> dict[str, str]:
 
 
 def producer(settings: Settings, **overrides: Any) -> Producer:
-    """An idempotent producer that puts keys where Java clients put them."""
+    """An idempotent producer with the default partitioner of Java clients."""
     return Producer(
         {
             **connection(settings),
@@ -118,7 +118,7 @@ def producer(settings: Settings, **overrides: Any) -> Producer:
 
 
 def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
-    """A consumer that sees committed records only and never moves its own position or commits by itself."""
+    """A `read_committed` consumer that never resets its position or commits automatically."""
     return Consumer(
         {
             **connection(settings),
@@ -128,7 +128,7 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
             "partition.assignment.strategy": "cooperative-sticky",
-            # librdkafka's default of 1 s stalls a drained queue: it halved the landing rate.
+            # librdkafka's default of 1 s stalls an empty queue and halved the landing rate.
             "fetch.queue.backoff.ms": 5,
             "queued.max.messages.kbytes": 16_384,
             "fetch.message.max.bytes": 2_000_000,
@@ -139,15 +139,15 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
 
 
 def one_off_consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
-    """As `consumer`, for a process that ends after reading, which no guard of its memory starts again.
+    """Like `consumer`, for a short-lived process without a memory guard.
 
-    A client inflates all batches of a fetch before a program sees a record of them. So a fetch is of a few kilobytes,
-    or of one batch that is larger.
+    The client decompresses all batches of a fetch before returning a record. So fetches are limited to a few kilobytes,
+    or one larger batch.
     """
     bounds = {
         "fetch.message.max.bytes": ONE_OFF_FETCH_BYTES,
         "fetch.max.bytes": ONE_OFF_FETCH_BYTES,
-        "message.max.bytes": ONE_OFF_FETCH_BYTES,  # the least that `fetch.max.bytes` may be
+        "message.max.bytes": ONE_OFF_FETCH_BYTES,  # the minimum for `fetch.max.bytes`
         "enable.partition.eof": True,
     }
     return consumer(settings, group, **{**bounds, **overrides})
@@ -159,7 +159,7 @@ def admin(settings: Settings, **overrides: Any) -> AdminClient:
 
 
 def raw_settings(settings: Settings) -> dict[str, Any]:
-    """Settings of kafka-python, which fetches raw batches and describes transactions. Raises as `connection` does."""
+    """Settings for kafka-python, which fetches raw batches and describes transactions. Raises as `connection` does."""
     return {
         **python_connection(settings),
         "client_id": "headrace-raw",
@@ -173,34 +173,32 @@ OUT_OF_RANGE = (
     KafkaError._LOG_TRUNCATION,  # noqa: SLF001
     KafkaError.OFFSET_OUT_OF_RANGE,
 )
-"""A consumer's position is not in the log, or not in the log that it was of."""
+"""A consumer's position is not in the log, or the log has changed."""
 
 
 def ends_consumer(error: KafkaError) -> bool:
-    """Whether a consumer is of no more use after an error.
+    """Whether an error makes a consumer unusable.
 
-    What `consume` gives instead of a record does not say so itself: its code is `_FATAL`, and `fatal()` is False.
+    The error that `consume` returns does not report this itself: its code is `_FATAL`, but `fatal()` is False.
     """
     return error.fatal() or error.code() in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID)  # noqa: SLF001
 
 
 class FatalErrors:
-    """Notices the errors that end a consumer for good, such as being fenced; pass `noticed` as its `error_cb`.
+    """Collects errors that permanently end a consumer, such as fencing; pass `noticed` as its `error_cb`.
 
-    `consume` does not report all of them: a static member that was fenced went on getting nothing, without a word.
+    `consume` does not report all of them: a fenced static member silently received no more records.
     """
 
     def __init__(self) -> None:
         self._found: list[KafkaError] = []
 
     def noticed(self, error: KafkaError) -> None:
-        """Take an error of any kind."""
+        """Record an error of any kind."""
         if ends_consumer(error):
             self._found.append(error)
 
     def check(self) -> None:
         """Raise `Terminal` if the consumer has ended."""
         if self._found:
-            raise Terminal(
-                f"Kafka ended this consumer: {self._found[0].str()}.", remedy="The supervisor starts it again."
-            )
+            raise Terminal(f"Kafka ended this consumer: {self._found[0].str()}.", remedy="The supervisor restarts it.")

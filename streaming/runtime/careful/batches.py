@@ -1,4 +1,4 @@
-"""Kafka's record batches (format 2) as bytes: their headers, their content within a limit, and their records. Pure.
+"""Parses Kafka's record batches (format 2): headers, content up to a size limit, and records. Pure.
 
 The format: https://kafka.apache.org/documentation/#messageformat
 """
@@ -12,16 +12,16 @@ from typing import NamedTuple, cast
 import pyarrow as pa
 
 MAX_INFLATED_BYTES = 64 << 20
-"""Largest content of a batch, inflated. Topics take batches of 1 MB, as they are sent: JSON seldom shrinks 20 times."""
+"""Largest decompressed size of a batch. Topics accept batches of 1 MB as sent; JSON rarely compresses 20 times."""
 
 MAX_RECORDS = 500_000
-"""Most records of a batch: 1 MB, compressed, may hold 1,300,000 of the smallest; each takes 400 bytes as objects."""
+"""Maximum records per batch: 1 MB, compressed, may hold 1,300,000 tiny ones, and each takes 400 bytes as an object."""
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_FIELDS = 12
-"""Bytes of base offset and length, which the length does not count."""
+"""Bytes of base offset and length, which the length field does not include."""
 _CHECKED_FROM = 21
-"""From here on the checksum counts."""
+"""Start of the bytes that the checksum covers."""
 _MAGIC_AT = 16
 _FORMAT = 2
 _CODEC, _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
@@ -32,12 +32,12 @@ _PIECE = 1 << 20
 _TWO_63, _TWO_64 = 1 << 63, 1 << 64
 
 
-class Damaged(Exception):  # noqa: N818  a verdict, not a failure
-    """A batch cannot be read; the message is the reason, without anything of the content."""
+class Damaged(Exception):  # noqa: N818  a result, not a failure
+    """A batch cannot be read; the message is the reason, without any of the content."""
 
 
 class RawRecord(NamedTuple):
-    """A record as it is in its batch; `timestamp` in milliseconds."""
+    """A record as stored in its batch; `timestamp` in milliseconds."""
 
     offset: int
     timestamp: int
@@ -48,7 +48,7 @@ class RawRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch with offsets `first` to `next - 1`, as the broker stores it. `count` is what its header says."""
+    """A batch with offsets `first` to `next - 1`, as the broker stores it. `count` is from its header."""
 
     first: int
     next: int
@@ -70,7 +70,7 @@ class Batch:
 
     @property
     def has_broker_time(self) -> bool:
-        """Whether the timestamp of all records is when the broker appended them."""
+        """Whether the timestamps of all records were set by the broker."""
         return bool(self.attributes & _LOG_APPEND_TIME)
 
     @property
@@ -80,10 +80,10 @@ class Batch:
 
 
 def split(data: bytes) -> Iterator[Batch]:
-    """The whole batches at the beginning of a fetched piece of a log; what is cut off at its end is left out.
+    """The complete batches at the start of a fetched part of a log; a truncated batch at its end is left out.
 
     Raises:
-        Damaged: the piece is no sequence of batches of format 2.
+        Damaged: the data is not a sequence of batches of format 2.
     """
     at = 0
     while at + _MAGIC_AT < len(data):
@@ -104,7 +104,7 @@ def split(data: bytes) -> Iterator[Batch]:
 
 
 def check_crc(batch: Batch) -> None:
-    """Raise `Damaged` unless the batch is as it was written. Slow: for 1 MB it takes some tenths of a second."""
+    """Raise `Damaged` if the checksum does not match. Slow: some tenths of a second for 1 MB."""
     from kafka.record.util import calc_crc32c
 
     (expected,) = struct.unpack_from(">I", batch.content, _CHECKED_FROM - 4)
@@ -113,11 +113,12 @@ def check_crc(batch: Batch) -> None:
 
 
 def records(batch: Batch, limit: int = MAX_INFLATED_BYTES) -> list[RawRecord]:
-    """The records of a batch, which takes no more than a few times `limit` bytes of memory.
+    """The records of a batch. Uses at most a few times `limit` bytes of memory.
 
     Raises:
-        Damaged: it cannot be inflated, or its content is larger than `limit`, or is no sequence of records with the
-            offsets of the batch, or of more than `MAX_RECORDS`.
+        Damaged: it cannot be decompressed, its content is larger than `limit`, has more than `MAX_RECORDS` records, or
+        is
+            not a sequence of records with the offsets of the batch.
     """
     if batch.count > MAX_RECORDS:
         raise Damaged(f"more than {MAX_RECORDS} records")
@@ -151,13 +152,13 @@ def _record(batch: Batch, body: bytes) -> RawRecord:
         name, at = _bytes(body, at)
         content, at = _bytes(body, at)
         headers.append((name or b"", content))
-    # Both are 64 bits wide; the sum wraps as it does in the clients.
+    # Both are 64 bits wide; the sum wraps around as in the clients.
     time = batch.max_time if batch.has_broker_time else (batch.base_time + time_delta + _TWO_63) % _TWO_64 - _TWO_63
     return RawRecord(batch.first + offset_delta, time, key, value, headers)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag-encoded integer, and where the next field begins."""
+    """A zigzag-encoded integer, and the start of the next field."""
     result = shift = 0
     while True:
         byte = data[at]
@@ -226,7 +227,7 @@ def _stream(data: memoryview, codec: str, limit: int) -> bytes:
 
 
 def _unsnap(data: bytes, limit: int) -> bytes:
-    """Java clients write blocks behind a header of their own, others one block."""
+    """Java clients write blocks after their own header, others a single block."""
     if not data.startswith(_XERIAL):
         return _unsnap_block(data, limit)
     pieces: list[bytes] = []

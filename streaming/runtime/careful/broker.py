@@ -1,4 +1,4 @@
-"""Fetching record batches as the broker stores them, by kafka-python: librdkafka hands out records alone."""
+"""Fetches record batches as the broker stores them, with kafka-python: librdkafka only returns records."""
 
 import logging
 from types import TracebackType
@@ -18,16 +18,16 @@ TIMEOUT_MS = 20_000
 _WAIT_MS = 100
 _READ_COMMITTED = 1
 _LAST_VERSION_BY_NAME = 12
-"""Later versions of the request name topics by id."""
+"""Later versions of the request identify topics by id."""
 _NO_EPOCH = -1
 
-logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what goes wrong is raised, and logged by its caller
+logging.getLogger("kafka").setLevel(logging.CRITICAL)  # errors are raised, and logged by the caller
 
 
 class Piece(NamedTuple):
-    """Bytes of a log from the batch that holds the offset asked for, empty at the end of what is committed.
+    """Bytes of a log from the batch with the requested offset on; empty at the end of committed data.
 
-    `aborted` are producer ids and first offsets of aborted transactions.
+    `aborted` has producer ids and first offsets of aborted transactions.
     """
 
     data: bytes
@@ -35,7 +35,7 @@ class Piece(NamedTuple):
 
 
 class RawConnection:
-    """Requests to the cluster's brokers, as the protocol has them; a context."""
+    """Sends protocol requests to the cluster's brokers; a context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._net: Any = NetworkSelector()
@@ -55,14 +55,14 @@ class RawConnection:
         self._net.close()
 
     def ask(self, request: object, node: int) -> Any:
-        """A broker's answer. Raises `Transient` where there is none."""
+        """A broker's response. Raises `Transient` if there is none."""
         try:
             return self._manager.run(self._manager.wait_for, self._manager.send(request, node_id=node), TIMEOUT_MS)
         except KafkaError as error:
             raise Transient(f"Kafka does not answer: {error}.") from error
 
     def nodes(self) -> list[int]:
-        """The brokers that are known."""
+        """The ids of the known brokers."""
         return [broker.node_id for broker in self._manager.cluster.brokers()]
 
 
@@ -74,10 +74,10 @@ class RawBroker(RawConnection):
         super().__init__(settings)
 
     def fetch(self, topic: str, partition: int, offset: int, max_bytes: int) -> Piece:
-        """Committed batches from `offset` on, about `max_bytes` of them but at least one whole.
+        """Committed batches from `offset` on, about `max_bytes` in total but at least one complete batch.
 
         Raises:
-            Transient: the broker did not answer, or not so.
+            Transient: the broker did not answer, or returned an error.
         """
         kind: Any = FetchRequest
         wanted = kind.FetchTopic.FetchPartition(
@@ -97,7 +97,7 @@ class RawBroker(RawConnection):
         answer = self.ask(request, self._leader(topic, partition))
         found = answer.responses[0].partitions[0]
         if found.error_code:
-            raise Transient(f"Kafka does not give the batches of {topic}-{partition}: error {found.error_code}.")
+            raise Transient(f"Kafka did not return the batches of {topic}-{partition}: error {found.error_code}.")
         aborted = [(each.producer_id, each.first_offset) for each in found.aborted_transactions or ()]
         return Piece(bytes(found.records or b""), aborted)
 
@@ -105,7 +105,7 @@ class RawBroker(RawConnection):
         try:
             known = self._admin.list_topics(topic, timeout=TIMEOUT_MS / 1_000).topics[topic].partitions
         except KafkaException as error:
-            raise Transient(f"Kafka does not describe {topic}: {error.args[0].str()}.") from error
+            raise Transient(f"Kafka did not describe {topic}: {error.args[0].str()}.") from error
         if partition not in known or known[partition].leader < 0:
             raise Transient(f"{topic}-{partition} has no leader now.")
         return known[partition].leader

@@ -1,7 +1,7 @@
-"""Headers of consumed messages, also those whose names are no UTF-8.
+"""Headers of consumed messages, including those whose names are not UTF-8.
 
-confluent_kafka makes text of a header's name and fails on other bytes, with a list that may not be touched. So headers
-are asked for once a message, and those that failed are read by the careful reader.
+confluent_kafka decodes header names and fails on invalid bytes, leaving a list that must not be used. So headers are
+requested once per message, and those that failed are read by the careful reader.
 """
 
 import time
@@ -17,20 +17,20 @@ from streaming.runtime.careful.reader import CarefulReader, Stretch
 Headers = list[tuple[str, bytes | None]]
 
 KEPT_SECONDS = 60.0
-"""How long a connection is kept: records with odd headers come in numbers, and brokers end idle connections."""
+"""How long a connection is kept: records with invalid headers come in bursts, and brokers close idle connections."""
 
 UNREAD: Headers = [("headrace.unread_headers", None)]
-"""Stands for headers that could not be read again either."""
+"""Placeholder for headers that the careful reader could not read either."""
 
 
 def headers_of(messages: Iterable[Message]) -> tuple[list[Any], list[int]]:
-    """The headers of each message, and the places of those that cannot be read, for which they are None."""
+    """The headers of each message (None if they cannot be read), and the indices of those that cannot be read."""
     rows: list[Any] = []
     odd: list[int] = []
     asked = map(Message.headers, messages)
     while True:
         try:
-            rows.extend(asked)  # what came before an exception stays
+            rows.extend(asked)  # results before an exception are kept
         except (SystemError, UnicodeDecodeError):
             odd.append(len(rows))
             rows.append(None)
@@ -39,9 +39,9 @@ def headers_of(messages: Iterable[Message]) -> tuple[list[Any], list[int]]:
 
 
 class OddHeaders:
-    """Reads headers again that librdkafka's client cannot. Remembers one batch: those beside it are asked for next.
+    """Reads headers that librdkafka's client cannot read. Caches one batch, since its other records usually follow.
 
-    Keeps its connection for a while: making one for each record takes so long that a consumer falls out of its group.
+    Keeps its connection open: connecting for each record takes so long that a consumer would leave its group.
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,7 +53,7 @@ class OddHeaders:
         self._found: dict[int, Headers] = {}
 
     def of(self, topic: str, partition: int, offset: int) -> Headers | None:
-        """The headers of one record; their names' odd bytes are written as `\\xff`.
+        """The headers of one record; invalid bytes in names are written as `\\xff`.
 
         Raises:
             Transient: the broker did not answer.
@@ -78,7 +78,7 @@ class OddHeaders:
             self._disconnect()
             if not was_kept:
                 raise
-            return self._next_batch(topic, partition, offset)  # the broker may have been started again meanwhile
+            return self._next_batch(topic, partition, offset)  # the broker may have restarted
         self._used_at = self._clock()
         return found
 

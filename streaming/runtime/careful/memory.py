@@ -1,8 +1,8 @@
-"""Ends a process that takes too much memory, so that its next start reads carefully.
+"""Ends a process that uses too much memory, so that its next start reads carefully.
 
-librdkafka inflates gzip, lz4 and snappy to whatever size they have: 12 kB may be 12 MB, 1 MB a gigabyte, and a fetch
-holds many batches. Nothing of it can be seen before. What was read and not committed is read again after the start, by
-the careful reader, which inflates within a limit and sets apart what is larger.
+librdkafka decompresses gzip, lz4 and snappy without a size limit: 12 kB may become 12 MB, 1 MB a gigabyte, and a fetch
+has many batches. This cannot be detected beforehand. After the restart, the careful reader reads the uncommitted
+records again; it decompresses up to a limit and sets apart larger batches.
 """
 
 import os
@@ -14,16 +14,16 @@ from pathlib import Path
 from streaming.runtime import logs
 
 EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits: trying again, in a new process, may help."""
+"""EX_TEMPFAIL of sysexits: retrying in a new process may help."""
 LOOK_SECONDS = 0.05
 CAREFUL_BYTES = 48 << 20
-"""Stored bytes of each partition that are read carefully after such an end: more than is read and not committed."""
+"""Stored bytes per partition that are read carefully after such an exit: more than a process reads uncommitted."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM; 0 where the system does not say so (it is not Linux)."""
+    """Resident memory of this process; 0 if the system does not report it (not Linux)."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE_BYTES
     except OSError:
@@ -31,7 +31,7 @@ def resident_bytes() -> int:
 
 
 class MemoryGuard:
-    """Watches this process. `marker` is a file that says to the next process that this one ended for its memory."""
+    """Watches this process. The file `marker` signals to the next process that this one exceeded its memory limit."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class MemoryGuard:
         self._used = used
 
     def start(self) -> bool:
-        """Begin to watch; whether the process before this one ended for its memory."""
+        """Start watching; returns whether the previous process exceeded its memory limit."""
         was_full = self._marker.exists()
         self._marker.unlink(missing_ok=True)
         threading.Thread(target=self._watch, name="memory", daemon=True).start()

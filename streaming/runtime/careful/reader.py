@@ -1,7 +1,7 @@
-"""The careful reader: committed records of a partition as messages, and what cannot be read, set apart.
+"""The careful reader: returns committed records of a partition as messages, and sets apart what cannot be read.
 
-It inflates within a limit and takes whatever a record holds, at the price of a Python statement for each field. So it
-reads no more than what librdkafka cannot read, or what it must not read because it does not bound memory.
+It limits decompression and accepts any record content, but runs Python code for each field. So it is only used for what
+librdkafka cannot read, or must not read because it does not bound memory.
 """
 
 from collections.abc import Iterator
@@ -24,18 +24,18 @@ UNREADABLE = frozenset(
         KafkaError._BAD_MSG,  # noqa: SLF001
         KafkaError._UNDERFLOW,  # noqa: SLF001
         KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001  an unknown codec
-        KafkaError._CRIT_SYS_RESOURCE,  # noqa: SLF001  no memory to inflate it
+        KafkaError._CRIT_SYS_RESOURCE,  # noqa: SLF001  not enough memory to decompress it
         KafkaError.INVALID_MSG,
         KafkaError.INVALID_MSG_SIZE,
     }
 )
-"""Errors of a consumer that stand for a batch. It reads the same batch again, for ever."""
+"""Consumer errors caused by a batch. The consumer would retry the same batch forever."""
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Offsets `first` to `next - 1` of a partition, which are set apart. `content` is the batch as it is stored,
-    `records` what its header says."""
+    """Offsets `first` to `next - 1` of a partition, to be set apart. `content` is the batch as stored, `records` the
+    count in its header."""
 
     topic: str
     partition: int
@@ -47,7 +47,7 @@ class Unreadable:
 
 
 class Stretch(NamedTuple):
-    """The next batch of a partition: reading resumes at `next`. Its committed records, or why there are none."""
+    """The next batch of a partition: its committed records, or why it is unreadable. Reading resumes at `next`."""
 
     next: int
     stored_bytes: int
@@ -56,11 +56,11 @@ class Stretch(NamedTuple):
 
 
 class CarefulReader:
-    """Reads partitions batch by batch. A context: it keeps a connection."""
+    """Reads partitions batch by batch. A context manager, since it keeps a connection."""
 
     def __init__(self, settings: Settings, *, check_crc: bool = False, limit: int = batches.MAX_INFLATED_BYTES) -> None:
-        """`check_crc` as Java's consumers do; librdkafka does not. `limit`: largest content of a batch, inflated."""
-        # Imported when it is needed, which is seldom: kafka-python takes a second and 20 MB.
+        """`check_crc`: as Java's consumers do, unlike librdkafka. `limit`: largest decompressed size of a batch."""
+        # Imported lazily, since rarely needed: kafka-python takes a second and 20 MB.
         from streaming.runtime.careful.broker import RawBroker
 
         self._broker = RawBroker(settings)
@@ -76,7 +76,7 @@ class CarefulReader:
         self._broker.__exit__(kind, error, trace)
 
     def read(self, topic: str, partition: int, start: int, *, max_bytes: int = FETCH_BYTES) -> Iterator[Stretch]:
-        """What is committed from `start` on, to the end as it is when that is reached.
+        """Committed batches from `start` to the current end.
 
         Raises:
             Transient: the broker did not answer.
@@ -103,7 +103,7 @@ class CarefulReader:
                 return
 
     def next_batch(self, topic: str, partition: int, start: int) -> Stretch | None:
-        """The batch that holds `start` or comes next; None where nothing is committed there yet.
+        """The batch that contains `start` or follows it; None if nothing is committed there yet.
 
         Raises:
             Transient: the broker did not answer.
@@ -123,7 +123,7 @@ class CarefulReader:
 
 
 def _split(data: bytes, start: int) -> Iterator[Batch]:
-    """As `batches.split`; what is no batch at all counts as one of one offset, which nothing can read."""
+    """Like `batches.split`; data that is not a batch counts as an unreadable batch of one offset."""
     at = start
     try:
         for batch in batches.split(data):
@@ -135,7 +135,7 @@ def _split(data: bytes, start: int) -> Iterator[Batch]:
 
 def _unreadable(topic: str, partition: int, start: int, batch: Batch, reason: str) -> Unreadable:
     first = max(batch.first, start)
-    records = min(max(batch.count, 1), batch.next - first)  # a header may say anything
+    records = min(max(batch.count, 1), batch.next - first)  # a header may have any value
     return Unreadable(topic, partition, first, batch.next, records, reason, batch.content)
 
 
@@ -154,5 +154,5 @@ def _message(topic: str, partition: int, batch: Batch, record: RawRecord) -> Mes
 
 
 def header_name(name: bytes) -> str:
-    r"""The name of a header as text: bytes that are no UTF-8 are written as `\xff`."""
+    r"""The name of a header as text: invalid UTF-8 bytes are written as `\xff`."""
     return name.decode(errors="backslashreplace")

@@ -1,1 +1,1 @@
-"""Dead letters as an operator meets them: reading the `.dlq` topics, and replaying what can be taken now."""
+"""Operator access to dead letters: reading the `.dlq` topics, and replaying records that are now valid."""

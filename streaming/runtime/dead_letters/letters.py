@@ -1,4 +1,4 @@
-"""What stands in the dead-letter topics, whoever wrote it: sources, processors or Kafka Connect."""
+"""Reads dead-letter topics, written by sources, processors and Kafka Connect."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import offset_bounds, topic_ids
 
 PARTITION = 0
-"""A dead-letter topic has one partition, so a letter is known by topic and offset."""
+"""A dead-letter topic has one partition, so topic and offset identify a letter."""
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter. `topic` is the topic that it is of, not the one that it stands in.
+    """One dead letter. `topic` is the record's original topic, not the dead-letter topic.
 
-    `reason` never holds the payload; `detail` may, where Kafka Connect quotes it. `origin` is where the record stood.
+    `reason` never contains the payload; `detail` may, if Kafka Connect quotes it. `origin` is the record's position.
     """
 
     topic: str
@@ -45,18 +45,18 @@ class Letter:
 
     @property
     def place(self) -> str:
-        """The letter's own place, as the header of a replayed record tells it."""
+        """The letter's position, as in the header of a replayed record."""
         return f"{self.dead_letter_topic}/{PARTITION}/{self.offset}"
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether `value` is only the beginning of what was refused."""
+        """Whether `value` is only the beginning of the rejected record."""
         return any(name == headers.TRUNCATED_FROM_BYTES for name, _ in self.headers)
 
 
 @dataclass(frozen=True)
 class Criteria:
-    """Which letters are meant: parts of reason and stage, a span of time, offsets. What is not set does not count."""
+    """Selects letters by parts of reason and stage, a time range, and offsets. Unset criteria are ignored."""
 
     reason: str | None = None
     stage: str | None = None
@@ -75,11 +75,11 @@ class Criteria:
 
 
 _LAST_MS = 253_402_300_799_999
-"""The end of the year 9999. A record from before topics had the broker's times may bear any."""
+"""The end of the year 9999. Records from before topics used broker timestamps may have any time."""
 
 
 def topic_of(name: str) -> str:
-    """The topic that a person means, who may name its dead-letter topic instead.
+    """The topic with this name, which may also be that of its dead-letter topic.
 
     Raises:
         Terminal: there is no such topic of events.
@@ -92,7 +92,7 @@ def topic_of(name: str) -> str:
 
 
 def bounds(admin: AdminClient, topic: str) -> tuple[UUID, int, int]:
-    """Id of a topic's dead-letter topic, the first offset retained, and the end.
+    """The id of a topic's dead-letter topic, its first retained offset, and its end.
 
     Raises:
         Terminal: it does not exist.
@@ -127,7 +127,8 @@ def read_one(settings: Settings, topic: str, offset: int) -> Letter:
 
 
 def letter_of(topic: str, message: Message) -> Letter:
-    """Read a record of a dead-letter topic. Headers that are missing or odd make odd text, never an error."""
+    """Read a record of a dead-letter topic. Missing or invalid headers result in placeholder text, never in an
+    error."""
     found = _headers(message)
     named = {name: _text(value) for name, value in found}
     (_, milliseconds) = message.timestamp()

@@ -1,12 +1,12 @@
-"""Replaying dead letters: back into their topic, each at most once, however often and wherever a replay is stopped.
+"""Replays dead letters into their topic, each at most once, even if a replay is interrupted or repeated.
 
-    1. fence any other replay, and have what it left open aborted
+    1. fence any other replay, and abort its open transaction
     2. read which letters were replayed before
-    3. read the letters to the end as it is now, in portions
-    4. of each portion: in one transaction, the records and a note of each that it was replayed
+    3. read the letters to the current end, in portions
+    4. for each portion: produce the records, and a note for each, in one transaction
 
-The notes are a topic of their own, `NOTES`, and live longer than the letters. So a replay that is killed anywhere, or
-run again, replays the rest. A record that is refused again becomes a new dead letter, which may be replayed in turn.
+The notes are in a separate topic, `NOTES`, and are retained longer than the letters. So a replay that is killed or run
+again replays the rest. A record that is rejected again becomes a new dead letter, which can be replayed in turn.
 """
 
 import time
@@ -35,7 +35,7 @@ from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import create_topics, topic_ids, uncommitted_end
 
 NOTES = Topic("headrace.replays", "ecommerce", "id of the dead-letter topic / offset", None, 1, 60 * DAY_MS)
-"""Kept longer than dead letters, which are kept for 30 days."""
+"""Retained longer than dead letters, which are retained for 30 days."""
 PORTION_RECORDS = 200
 CALL_SECONDS = 30.0
 BEFORE = "replayed before"
@@ -43,7 +43,7 @@ BEFORE = "replayed before"
 
 @dataclass
 class Replayed:
-    """What became of the letters asked for: those replayed (with `dry_run`, those that would be), the others by why."""
+    """The result of a replay: the letters replayed (with `dry_run`, to be replayed), and the others by reason."""
 
     topic: str
     replayed: int = 0
@@ -51,7 +51,7 @@ class Replayed:
 
 
 def noted_offsets(settings: Settings, admin: AdminClient, topic_id: UUID) -> set[int]:
-    """Offsets of the dead letters of one dead-letter topic that were replayed."""
+    """The offsets of replayed letters in one dead-letter topic."""
     if not topic_ids(admin, [NOTES.name]):
         return set()
     end = uncommitted_end(admin, NOTES.name, 0)
@@ -61,14 +61,14 @@ def noted_offsets(settings: Settings, admin: AdminClient, topic_id: UUID) -> set
 
 
 def refusal(letter: Letter) -> str | None:
-    """Why a letter cannot be replayed, by the contract as it is now; None where it can."""
+    """Why a letter cannot be replayed with the current contract; None if it can."""
     topic = TOPICS[letter.topic]
     if letter.value is None:
         return "no value"
     if letter.is_cut_short:
         return "cut short: only its beginning was kept"
     if topic.compacted and letter.key is None:
-        return "no key, which the topic demands"
+        return "no key, which the topic requires"
     try:
         check_size(letter.key or b"", letter.value)
         decode(cast("type[Event]", topic.contract), letter.value)
@@ -78,10 +78,10 @@ def refusal(letter: Letter) -> str | None:
 
 
 def replay(settings: Settings, topic: str, wanted: Criteria, *, dry_run: bool = False) -> Replayed:
-    """Replay the letters wanted that can be taken now.
+    """Replay the selected letters that are valid now.
 
     Raises:
-        Transient: Kafka did not do it; running it again replays what was not.
+        Transient: Kafka failed; running it again replays the rest.
         Terminal: the dead-letter topic does not exist.
     """
     admin = clients.admin(settings)
@@ -98,12 +98,12 @@ def replay(settings: Settings, topic: str, wanted: Criteria, *, dry_run: bool = 
         # 1. Fence.
         producer = clients.producer(settings, **{"transactional.id": f"{settings.database}-replay"})
         producer.init_transactions(CALL_SECONDS)
-        # 2. Then nobody else adds notes.
+        # 2. After fencing, no other process adds notes.
         done = noted_offsets(settings, admin, topic_id)
         # 3. The letters.
         letters = _chosen(read(settings, topic, start, end), wanted, done, result.left)
         while portion := list(islice(letters, PORTION_RECORDS)):
-            # 4. Both or neither.
+            # 4. Atomically.
             producer.begin_transaction()
             for letter in portion:
                 _produce(producer, topic_id, letter)
@@ -113,13 +113,13 @@ def replay(settings: Settings, topic: str, wanted: Criteria, *, dry_run: bool = 
             result.replayed += len(portion)
     except KafkaException as error:
         raise Transient(
-            f"The replay ended early: {error.args[0].str()}. Run it again: nothing is replayed twice."
+            f"The replay ended early: {error.args[0].str()}. Run it again; nothing is replayed twice."
         ) from error
     return result
 
 
 def replayed_headers(letter: Letter) -> list[tuple[str, bytes | None]]:
-    """Headers of the record: its own, and where it comes from."""
+    """Headers of the replayed record: its own, and its origin."""
     own = [(name, value) for name, value in letter.headers if not name.startswith(_NOT_ITS_OWN)]
     return [*own, (headers.REPLAYED_FROM, letter.place.encode()), (headers.ORIGIN, letter.origin.encode())]
 

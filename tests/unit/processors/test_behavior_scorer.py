@@ -113,7 +113,7 @@ def test_amounts_of_two_currencies_are_not_added_and_those_left_out_are_counted(
 def test_a_repeated_order_or_one_of_lower_precedence_changes_nothing() -> None:
     events, (result,) = scored([order("1"), order("1"), order("1", 9, "99", channel="web")])
     assert len(events) == 1
-    assert dict(result.drops) == {"repeated": 1, "the order database is believed": 1}
+    assert dict(result.drops) == {"repeated": 1, "the order database takes precedence": 1}
 
 
 def test_an_order_of_higher_precedence_replaces_the_one_before() -> None:

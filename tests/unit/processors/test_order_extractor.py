@@ -198,7 +198,7 @@ def test_a_session_id_sent_by_another_client_changes_no_cart() -> None:
         hit("add_to_cart", 3, sku="X", client_id="elsewhere", user_agent="B"),
         hit("purchase", 4, user_agent="A"),
     )
-    assert stream.count("removed what another visitor put in") == 1
+    assert stream.count("removed what another visitor added") == 1
     theirs, mine = stream.orders
     assert (theirs.quality_flag, theirs.lines) == ("empty cart", [])
     assert (mine.quality_flag, lines(mine)) == (None, [("A", 2, "2.55")])
