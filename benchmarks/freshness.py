@@ -24,7 +24,7 @@ from headrace.stack.programs import environment
 from warehouse.lake import Lake
 
 QUIET_SECONDS = 40.0
-"""So long nothing more comes in sight once all has: longer than a build."""
+"""No new records for this long means that all are available: longer than a build."""
 COUNTS = "select topic, seconds, sum(records)::bigint from meta.freshness group by all"
 
 Counts = Counter[tuple[str, int]]
@@ -40,7 +40,7 @@ def measured(settings: Settings) -> Counts:
 
 
 def settled(settings: Settings) -> Counts:
-    """The counts once all that was sent has come in sight, so that no phase leaves records to the next."""
+    """The counts once all sent records are available, so that no phase leaves records to the next."""
     found = measured(settings)
     while True:
         time.sleep(QUIET_SECONDS)
@@ -50,7 +50,7 @@ def settled(settings: Settings) -> Counts:
 
 
 def quantile(seconds: Counter[int], share: float) -> int:
-    """The least number of seconds within which this share of the records came."""
+    """The smallest number of seconds within which this share of the records became available."""
     wanted, so_far = share * seconds.total(), 0
     for each in sorted(seconds):
         so_far += seconds[each]
@@ -75,7 +75,7 @@ def summary(counts: Counts) -> dict[str, Any]:
 
 
 def phase(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
-    """Send for so long, wait, and tell what was measured of it."""
+    """Send for the given time, wait, and return the measurements."""
     before = settled(settings)
     command = [sys.executable, "-m", "headrace", "simulate", "--rate", str(rate), "--seconds", str(seconds), "--json"]
     started = time.monotonic()
@@ -88,7 +88,7 @@ def phase(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
 
 @contextmanager
 def following(settings: Settings) -> Iterator[None]:
-    """A builder that follows, for the length of the block."""
+    """A long-running builder during the block."""
     command = [sys.executable, "-m", "headrace", "build", "--watch"]
     process = subprocess.Popen(command, env=environment(settings), stdout=sys.stderr)
     try:
@@ -109,7 +109,7 @@ def main() -> None:
         os.environ |= {"HEADRACE_HOME": home, "HEADRACE_PORT_BASE": str(settings.port_base)}
         try:
             stack.up(settings)
-            # The first build makes the tables; it is no part of the measurement.
+            # The first build creates the tables; it is not measured.
             subprocess.run([sys.executable, "-m", "headrace", "build"], env=environment(settings), check=True,
                            stdout=sys.stderr)  # fmt: skip
             by_sensor = phase(settings, chosen.rate, chosen.seconds)

@@ -63,7 +63,7 @@ _SELECTS = {"web_logs": _LOG, "orders": _ORDER}
 
 @dataclass
 class History:
-    """Lands events by SQL: one file a topic and day, one partition, offsets going on."""
+    """Lands events by SQL: one file per topic and day, one partition, consecutive offsets."""
 
     settings: Settings
     ids: dict[str, uuid.UUID] = field(default_factory=lambda: {topic: uuid.uuid4() for topic in _SELECTS})
@@ -127,7 +127,7 @@ class History:
             self.land("orders", day, EVENTS_A_DAY // EVENTS_AN_ORDER, pace=EVENTS_A_DAY // EVENTS_AN_ORDER)
 
     def batch(self, day: int, number: int, events: int) -> None:
-        """New events, spread over a day that is there."""
+        """New events, spread over an existing day."""
         first = 10_000_000 + number * events
         self.land("web_logs", day, events, first=first, pace=first + events)
         self.land("orders", day, events // EVENTS_AN_ORDER, first=first, pace=first + events)

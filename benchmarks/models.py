@@ -37,12 +37,12 @@ def judged(name: Name, learn: pl.DataFrame, window: pl.DataFrame) -> Figures:
     fitted = training.learner(name).fit(learn, SEED)
     evaluation = training.evaluate(name, fitted, window, training=learn)
     report, probabilities = evaluation.report, evaluation.outcomes.probabilities
-    said = {"model": report.model, **report.baselines}
+    measures = {"model": report.model, **report.baselines}
     if probabilities.shape[1] == 2:
         chance = metrics.error_if_calibrated(probabilities, SEED)
         level = float(probabilities[:, 1].mean()) - report.positive_rate
-        said["model"] |= {"ece_if_calibrated": chance, "level_error": artifact.Measure(level, level, level)}
-    return {who: {metric: measure.value for metric, measure in each.items()} for who, each in said.items()}
+        measures["model"] |= {"ece_if_calibrated": chance, "level_error": artifact.Measure(level, level, level)}
+    return {who: {metric: measure.value for metric, measure in each.items()} for who, each in measures.items()}
 
 
 def behavior(settings: Settings) -> dict[str, Figures]:

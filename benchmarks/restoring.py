@@ -132,9 +132,9 @@ def send(settings: Settings, visitors: Iterator[int]) -> None:
     client.flush()
 
 
-def measure(settings: Settings, keys: int, begin_anew: Callable[[], None]) -> dict[str, object]:
+def measure(settings: Settings, keys: int, reset: Callable[[], None]) -> dict[str, object]:
     """Fill a state with so many keys, kill the slot, and start it again: from its checkpoint, and from nothing."""
-    begin_anew()
+    reset()
     chance = random.Random(1)
     send(settings, iter(range(keys)))
     run_slot(settings, keys)
@@ -143,10 +143,10 @@ def measure(settings: Settings, keys: int, begin_anew: Callable[[], None]) -> di
     # Without the store that the slot had, as on another machine.
     shutil.rmtree(settings.root / "state" / Keeping.name)
     send(settings, (chance.randrange(keys) for _ in range(TOUCHED)))
-    anew = run_slot(settings, TOUCHED)
-    told = {"from_checkpoint": asdict(again), "from_changelog": asdict(anew)}
-    print(f"{keys:,} keys: {told}", file=sys.stderr)
-    return {"keys": keys, **{name: {key: round(n, 2) for key, n in each.items()} for name, each in told.items()}}
+    rebuilt = run_slot(settings, TOUCHED)
+    measured = {"from_checkpoint": asdict(again), "from_changelog": asdict(rebuilt)}
+    print(f"{keys:,} keys: {measured}", file=sys.stderr)
+    return {"keys": keys, **{name: {key: round(n, 2) for key, n in each.items()} for name, each in measured.items()}}
 
 
 def main() -> None:
@@ -163,7 +163,7 @@ def main() -> None:
         create_topics(admin, TOPICS.values())
         wait_for_topics(admin, TOPICS)
 
-        def begin_anew() -> None:
+        def reset() -> None:
             while TOPIC in topic_ids(admin, [TOPIC]):
                 admin.delete_topics([TOPIC])[TOPIC].exception(timeout=30)
                 time.sleep(0.2)
@@ -171,7 +171,7 @@ def main() -> None:
             wait_for_topics(admin, {TOPIC: TOPICS[TOPIC]})
             _when_the_group_is_empty(lambda: forget(settings, Keeping()))
 
-        print(json.dumps([measure(settings, keys, begin_anew) for keys in chosen.keys]))
+        print(json.dumps([measure(settings, keys, reset) for keys in chosen.keys]))
 
 
 def _when_the_group_is_empty(act: Callable[[], None]) -> None:

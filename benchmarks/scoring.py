@@ -83,43 +83,43 @@ def post(number: int, chance: random.Random) -> SocialPost:
 
 
 def behavior_of(event: Event) -> Event:
-    told = cast("Order", event)
+    order = cast("Order", event)
     return CustomerBehavior(
-        event_id=f"behavior-{told.event_id}",
-        event_time=told.event_time,
+        event_id=f"behavior-{order.event_id}",
+        event_time=order.event_time,
         source="bench",
-        customer_id=told.customer_id or "",
-        feature_cutoff=told.event_time,
+        customer_id=order.customer_id or "",
+        feature_cutoff=order.event_time,
         orders=1,
         returns=0,
         monetary_value="10.2000",
         repurchase_probability=0.5,
         segment="new",
         model_version="none",
-        scored_at=told.event_time,
+        scored_at=order.event_time,
     )
 
 
 def sentiment_of(event: Event) -> Event:
-    told = cast("SocialPost", event)
+    post = cast("SocialPost", event)
     return CustomerSentiment(
-        event_id=f"sentiment-{told.event_id}",
-        event_time=told.event_time,
+        event_id=f"sentiment-{post.event_id}",
+        event_time=post.event_time,
         source="bench",
-        subject_id=f"{told.platform}/{told.post_id}",
+        subject_id=f"{post.platform}/{post.post_id}",
         subject="post",
-        platform=told.platform,
+        platform=post.platform,
         label="neutral",
         negative=0.2,
         neutral=0.6,
         positive=0.2,
         model_version="none",
-        scored_at=told.event_time,
+        scored_at=post.event_time,
     )
 
 
 def behavior_champion() -> Any:
-    """The behaviour scorer with a trained model."""
+    """The behavior scorer with a trained model."""
     import numpy as np
     import polars as pl
 

@@ -1,4 +1,4 @@
-"""Lets `python -m headrace` be the command line, which is how the stack starts its own programs."""
+"""Makes `python -m headrace` the command line; the stack starts its own programs this way."""
 
 from headrace.cli import main
 

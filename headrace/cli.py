@@ -1,4 +1,4 @@
-"""The `headrace` command: puts the subcommands together, and says what goes wrong in one sentence."""
+"""The `headrace` command: combines the subcommands, and prints errors as one sentence."""
 
 import os
 import sys
@@ -52,7 +52,7 @@ def _global_options(
 
 def main() -> None:
     """Run the command line. An error that Headrace raises on purpose is one sentence on standard error, and exit 1."""
-    # What a command writes (logs, tables, dead letters with personal data) is for the account that runs it alone.
+    # Output (logs, tables, dead letters with personal data) is only readable by the account that runs the command.
     os.umask(0o077)
     try:
         build_app()()
@@ -64,12 +64,12 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except ValueError as error:
         sys.exit(_settings_sentence(error))
-    except Exception as error:  # noqa: BLE001  a person gets a sentence, whatever is broken
+    except Exception as error:  # noqa: BLE001  every error is reported as one sentence
         sys.exit(_fault_sentence(error))
 
 
 def _fault_sentence(error: Exception) -> str:
-    """The sentence for an error that is not raised on purpose. With the log level debug it goes on as it is."""
+    """The sentence for an unexpected error. With the log level debug the error is raised with its traceback."""
     if os.environ.get("HEADRACE_LOG_LEVEL", "").lower() == "debug":
         raise error
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
@@ -79,7 +79,7 @@ def _fault_sentence(error: Exception) -> str:
 
 
 def _settings_sentence(error: ValueError) -> str:
-    """The sentence for a setting that is not valid. Any other error goes on as it came."""
+    """The sentence for an invalid setting. Any other error is raised again."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError) or error.title != "Settings":

@@ -62,7 +62,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demo shows at its end."""
+    """The final output of the demo."""
 
     topics: list[TopicRow]
     samples: list[Sample]
@@ -75,39 +75,39 @@ class Outcome:
 
 
 def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) -> Outcome:
-    """Feed both cases from the simulator into a running stack, land, build, and count.
+    """Send the events of both cases from the simulator to a running stack, land, build, and count.
 
     Raises:
         Terminal: the lander did not catch up.
     """
-    with _told(progress, f"simulator, {DAYS} days of both cases"):
+    with _reported(progress, f"simulator, {DAYS} days of both cases"):
         start = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
         sent = simulate(settings, Plan(days=DAYS, seed=SEED, start=start))
-    with _told(progress, "processors"):
+    with _reported(progress, "processors"):
         for name, made in PROCESSORS.items():
             if not wait_until_processed(settings, made(), timeout=PROCESSING_SECONDS):
                 raise Terminal(
                     f"{name} did not catch up in {PROCESSING_SECONDS:.0f} s.",
-                    remedy=f"Look into {settings.logs}/{name}-0.log.",
+                    remedy=f"See {settings.logs}/{name}-0.log.",
                 )
     if settings.connect:
-        with _told(progress, "delivery by Connect"):
+        with _reported(progress, "delivery by Connect"):
             left = wait_until_delivered(settings, timeout=DELIVERY_SECONDS)
         if left:
             raise Terminal(
                 f"{left} records were not delivered in {DELIVERY_SECONDS:.0f} s.",
                 remedy="See `headrace connect status`.",
             )
-    with _told(progress, "landing"):
+    with _reported(progress, "landing"):
         behind = wait_until_landed(settings, committed_ends(settings), timeout=LANDING_SECONDS)
     if behind:
         raise Terminal(
             f"{behind} records did not land in {LANDING_SECONDS:.0f} s.",
-            remedy=f"Look into {settings.logs}/lander-0.log.",
+            remedy=f"See {settings.logs}/lander-0.log.",
         )
-    with _told(progress, "build"):
+    with _reported(progress, "build"):
         summary = build(settings, echo=echo)
-    with _told(progress, "reconciliation"):
+    with _reported(progress, "reconciliation"):
         result = reconcile_when_settled(settings, wait_seconds=60.0)
     with Lake.open(settings, read_only=True) as lake:
         names = [*STAGED_TABLES, *(table.qualified for table in all_tables() if table.schema == "marts")]
@@ -135,7 +135,7 @@ def _sample(lake: Lake, table: str) -> Sample:
 
 
 def _served(settings: Settings) -> list[Sample]:
-    """What Connect keeps up to date in PostgreSQL for applications; nothing where it is turned off."""
+    """A sample of the table that Connect maintains in PostgreSQL for applications; empty if Connect is off."""
     if not settings.connect:
         return []
     with psycopg.connect(settings.conninfo(), options="-c timezone=UTC") as db:
@@ -146,7 +146,7 @@ def _served(settings: Settings) -> list[Sample]:
 
 
 @contextmanager
-def _told(progress: Progress, subject: str) -> Iterator[None]:
+def _reported(progress: Progress, subject: str) -> Iterator[None]:
     progress(subject, "running")
     yield
     progress(subject, "ready")
@@ -154,7 +154,7 @@ def _told(progress: Progress, subject: str) -> Iterator[None]:
 
 @contextmanager
 def demo_stack(settings: Settings, progress: Progress) -> Iterator[None]:
-    """The stack for the length of the demo; left alone at the end if it was up before."""
+    """Runs the stack during the demo, and leaves it running if it was already up."""
     if not stack.up(settings, progress=progress):
         yield
         return

@@ -1,4 +1,4 @@
-"""What commands share in talking to a terminal: progress, tables, and ending by a signal."""
+"""Terminal helpers for the commands: progress, tables, and signals."""
 
 import signal
 import threading
@@ -26,7 +26,7 @@ def silent(subject: str, state: str) -> None:
 
 @contextmanager
 def terminable() -> "Iterator[None]":
-    """SIGTERM ends the block as Ctrl-C does. Ctrl-C counts even where a script's shell has had it ignored."""
+    """SIGTERM ends the block like Ctrl-C. Ctrl-C works even if the parent shell has set it to be ignored."""
     former = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -37,7 +37,7 @@ def terminable() -> "Iterator[None]":
 
 @contextmanager
 def uninterrupted() -> "Iterator[None]":
-    """One Ctrl-C is enough: in this block, which clears up and takes its few seconds, another one is not heard."""
+    """Ignores further Ctrl-C within the block, which cleans up for a few seconds."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -79,12 +79,12 @@ def progress() -> "Iterator[Progress]":
 
 
 def printable(text: str) -> str:
-    """Text from outside, made such that it cannot steer the terminal."""
+    """Untrusted text with control characters escaped, so that it cannot control the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 class Printable:
-    """Standard output for text from outside: as it is for a file or a pipe, `printable` for a terminal."""
+    """Standard output for untrusted text: unchanged for a file or a pipe, `printable` for a terminal."""
 
     def __init__(self, out: "IO[str]") -> None:
         self._out = out
@@ -96,18 +96,18 @@ class Printable:
 
 
 def cell(text: str) -> str:
-    """Text from outside as a cell of a table: what looks like markup in it is none."""
+    """Untrusted text as a table cell: control characters and markup are escaped."""
     from rich.markup import escape
 
     return escape(printable(text))
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table as wide as the terminal, or as its longest lines where there is none. No value is cut."""
+    """Print a table as wide as the terminal, or as its longest lines without one. No value is cut."""
     from rich.console import Console
     from rich.table import Column, Table
 
-    colours = {
+    colors = {
         "ok": "green",
         "running": "green",
         "warning": "yellow",
@@ -119,7 +119,7 @@ def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     columns = (Column(name, overflow="fold") for name in header)
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(f"[{colours[cell]}]{cell}[/]" if cell in colours else cell for cell in row))
+        table.add_row(*(f"[{colors[cell]}]{cell}[/]" if cell in colors else cell for cell in row))
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = _UNLIMITED

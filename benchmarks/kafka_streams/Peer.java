@@ -16,7 +16,7 @@ import org.apache.kafka.streams.kstream.Produced;
 /**
  * The peer of `make bench-processing`: the same records read, the same ones written, by Kafka Streams with
  * `exactly_once_v2`. Arguments: file of client settings, application id, threads, commit interval in ms, state folder.
- * Runs until it is told to stop.
+ * Runs until it is stopped by a signal.
  */
 public final class Peer {
     private static final ObjectMapper JSON = new ObjectMapper();

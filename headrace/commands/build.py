@@ -1,4 +1,4 @@
-"""`headrace build`: what Dagster would build, once, now."""
+"""`headrace build`: one build of all assets, as in Dagster."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +20,7 @@ def build(
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep running, and build whenever something has landed.")
     ] = False,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until what was sent before has landed.")] = 60.0,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until records sent before have landed.")] = 60.0,
 ) -> None:
     """Wait for the landers to catch up, then run every asset once. The run shows in the Dagster UI like any other."""
     from contracts.settings import Settings
@@ -54,26 +54,26 @@ def _watch(settings: "Settings", tables: list[str] | None, full: bool) -> None:
     from orchestration.follow import follow
 
     if tables or full:
-        raise typer.BadParameter("--watch builds everything, by what changed.")
+        raise typer.BadParameter("--watch builds all tables incrementally: it takes no tables and no --full.")
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with postgres_for_call(settings):
         typer.echo(
-            "Building whenever something has landed. SIGTERM or Ctrl-C ends it after the round in hand.", err=True
+            "Building whenever something has landed. SIGTERM or Ctrl-C ends it after the current cycle.", err=True
         )
         follow(settings, stop, typer.echo)
 
 
 def _wait_for_landing(settings: "Settings", seconds: float) -> None:
-    """What was sent before the build began belongs in it. Says so, and goes on, where that cannot be had."""
+    """Wait until records sent before the build have landed. After the timeout, print a message and continue."""
     from streaming.landing.progress import committed_ends, wait_until_landed
     from streaming.runtime.health import broker_answers
 
     if not seconds:
         return
     if not broker_answers(settings):
-        typer.echo("Kafka is not up: building what has landed.", err=True)
+        typer.echo("Kafka is not running: building what has landed.", err=True)
         return
     behind = wait_until_landed(settings, committed_ends(settings), timeout=seconds)
     if behind:
@@ -84,12 +84,12 @@ def _wait_for_landing(settings: "Settings", seconds: float) -> None:
 
 
 def _wait_for_delivery(settings: "Settings", seconds: float) -> None:
-    """What Connect is still to deliver belongs in the build, too."""
+    """Wait until Connect has delivered its records, too."""
     from streaming.connect.delivered import wait_until_delivered
     from streaming.runtime.health import connect_answers
 
     if not connect_answers(settings):
-        typer.echo("Connect is not up: building what it has delivered.", err=True)
+        typer.echo("Connect is not running: building what it has delivered.", err=True)
         return
     left = wait_until_delivered(settings, timeout=seconds)
     if left:

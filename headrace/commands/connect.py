@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def apply(as_json: Json = False) -> None:
-    """Make the worker's connectors those declared: create, update, remove. The stack's watcher does the same."""
+    """Apply the declared connectors to the worker: create, update, remove. The stack's watcher does the same."""
     from dataclasses import asdict
 
     from contracts.settings import Settings
@@ -61,7 +61,7 @@ def _row(status: "ConnectorStatus") -> tuple[str, ...]:
 
 
 def watch() -> None:
-    """Keep the connectors as declared and restart what failed. `headrace up` runs it under the supervisor."""
+    """Keep the connectors as declared, and restart failed ones. `headrace up` runs it under the supervisor."""
     from contracts.settings import Settings
     from streaming.connect.watching import Watcher
     from streaming.runtime import logs, metrics

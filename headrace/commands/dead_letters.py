@@ -36,30 +36,30 @@ def register(app: typer.Typer) -> None:
 
 
 def list_letters(
-    topic: Annotated[str | None, typer.Argument(help="A topic, such as `orders`; all of them without.")] = None,
+    topic: Annotated[str | None, typer.Argument(help="A topic, such as `orders`; all topics by default.")] = None,
     reason: Reason = None,
     stage: Stage = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="Of one topic, show so many of the latest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of letters of one topic, latest first.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Count the dead letters of every topic, or list those of one. Payloads are shown by `dlq show` alone."""
+    """Count the dead letters of every topic, or list those of one. Only `dlq show` shows payloads."""
     from contracts.topics import EVENT_TOPICS
     from streaming.runtime.dead_letters.letters import topic_of
 
     wanted = _criteria(reason, stage, since, until)
     settings = _settings()
     if topic is None:
-        _tell_all([_overview(settings, each.name, wanted) for each in EVENT_TOPICS], as_json=as_json)
+        _print_overviews([_overview(settings, each.name, wanted) for each in EVENT_TOPICS], as_json=as_json)
         return
-    _tell_one(settings, topic_of(topic), wanted, limit=limit, as_json=as_json)
+    _print_letters(settings, topic_of(topic), wanted, limit=limit, as_json=as_json)
 
 
 def show(
     topic: TopicName,
     offset: Annotated[int, typer.Argument(min=0, help="Its offset, as `dlq list` shows it.")],
-    raw: Annotated[bool, typer.Option("--raw", help="Write the payload alone, as it is, to standard output.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Write only the payload, unchanged, to standard output.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show one dead letter with its payload and headers."""
@@ -69,19 +69,19 @@ def show(
     if raw:
         sys.stdout.buffer.write(letter.value or b"")
         return
-    told: dict[str, Any] = _row(letter) | {
+    shown: dict[str, Any] = _row(letter) | {
         "detail": letter.detail,
         "key": _text(letter.key),
         "headers": {name: _text(value) for name, value in letter.headers},
         "payload": _text(letter.value),
     }
     if as_json:
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(shown))
         return
-    for name, value in told.items():
+    for name, value in shown.items():
         if name == "headers":
             typer.echo("headers:")
-            for header, text in told["headers"].items():
+            for header, text in shown["headers"].items():
                 typer.echo(f"  {printable(header)}: {_shown(str(text))}")
         elif value is not None:
             typer.echo(f"{name}: {_shown(str(value))}")
@@ -104,8 +104,8 @@ def replay(
     wanted = _criteria(reason, stage, since, until, offset)
     result = replaying.replay(_settings("replay"), topic_of(topic), wanted, dry_run=dry_run)
     if as_json:
-        told = {"topic": result.topic, "dry_run": dry_run, "replayed": result.replayed, "left": dict(result.left)}
-        typer.echo(json.dumps(told))
+        report = {"topic": result.topic, "dry_run": dry_run, "replayed": result.replayed, "left": dict(result.left)}
+        typer.echo(json.dumps(report))
         return
     done = "would be replayed" if dry_run else "replayed"
     typer.echo(f"{result.replayed:,} dead letters of {result.topic} {done}.")
@@ -114,7 +114,7 @@ def replay(
 
 
 def _settings(kafka_user: "KafkaUser" = "reader") -> "Settings":
-    """The settings, once a broker answers: clients that find none would go on asking for it."""
+    """The settings, after checking that a broker answers: clients would otherwise retry without end."""
     from contracts.settings import Settings
     from streaming.runtime.health import require_broker
 
@@ -147,32 +147,32 @@ def _overview(settings: "Settings", topic: str, wanted: "Criteria") -> dict[str,
     admin = clients.admin(settings)
     topic_id, start, end = bounds(admin, topic)
     done = noted_offsets(settings, admin, topic_id) if end > start else set[int]()
-    told: dict[str, Any] = {"topic": topic, "letters": 0, "replayed": 0, "oldest": None, "newest": None}
+    overview: dict[str, Any] = {"topic": topic, "letters": 0, "replayed": 0, "oldest": None, "newest": None}
     reasons = Counter[str]()
     for letter in read(settings, topic, start, end):
         if wanted.accept(letter):
-            told["letters"] += 1
-            told["replayed"] += letter.offset in done
-            told["oldest"], told["newest"] = told["oldest"] or _time(letter.at), _time(letter.at)
+            overview["letters"] += 1
+            overview["replayed"] += letter.offset in done
+            overview["oldest"], overview["newest"] = overview["oldest"] or _time(letter.at), _time(letter.at)
             reasons[f"{letter.stage}: {letter.reason}"] += 1
-    return told | {"reasons": dict(reasons.most_common())}
+    return overview | {"reasons": dict(reasons.most_common())}
 
 
-def _tell_all(overviews: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print_overviews(overviews: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(overviews))
         return
     rows: list[tuple[str, ...]] = []
-    for told in overviews:
-        reasons = [f"{count:,} {reason}" for reason, count in told["reasons"].items()]
+    for overview in overviews:
+        reasons = [f"{count:,} {reason}" for reason, count in overview["reasons"].items()]
         more = [f"and {len(reasons) - _COMMON_REASONS} more reasons"] if len(reasons) > _COMMON_REASONS else []
-        counts = (f"{told['letters']:,}", f"{told['replayed']:,}")
+        counts = (f"{overview['letters']:,}", f"{overview['replayed']:,}")
         text = cell("; ".join([*reasons[:_COMMON_REASONS], *more]))
-        rows.append((told["topic"], *counts, told["oldest"] or "", told["newest"] or "", text))
+        rows.append((overview["topic"], *counts, overview["oldest"] or "", overview["newest"] or "", text))
     print_table(("topic", "letters", "replayed", "oldest", "newest", "reasons"), rows)
 
 
-def _tell_one(settings: "Settings", topic: str, wanted: "Criteria", *, limit: int, as_json: bool) -> None:
+def _print_letters(settings: "Settings", topic: str, wanted: "Criteria", *, limit: int, as_json: bool) -> None:
     from collections import deque
 
     from streaming.runtime import clients
@@ -226,4 +226,4 @@ def _text(value: bytes | None) -> str | None:
 def _shown(text: str) -> str:
     shown = printable(text)
     rest = len(shown) - _SHOWN_CHARACTERS
-    return shown if rest <= 0 else f"{shown[:_SHOWN_CHARACTERS]}… ({rest:,} characters more; --raw gives all)"
+    return shown if rest <= 0 else f"{shown[:_SHOWN_CHARACTERS]}… ({rest:,} more characters; --raw prints all)"

@@ -20,10 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 def demo() -> None:
-    """Run everything once on the simulator, and show what came out.
+    """Run everything once on the simulator, and show the results.
 
-    Starts the stack, feeds both cases, lands, builds and counts; exit 0 only if the counts agree. On a terminal the
-    stack then stays up until Ctrl-C.
+    Starts the stack, sends the events of both cases, lands, builds and counts; exit 0 only if the counts agree. On a
+    terminal the stack then keeps running until Ctrl-C.
     """
     from contracts.settings import Settings
     from headrace.demo import demo_stack, run
@@ -33,11 +33,11 @@ def demo() -> None:
     settings = Settings()
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     started = time.monotonic()
-    with terminable(), progress() as tell, demo_stack(settings, tell):
-        outcome = run(settings, progress=tell, echo=lambda line: typer.echo(f"  {line}", err=True))
+    with terminable(), progress() as report, demo_stack(settings, report):
+        outcome = run(settings, progress=report, echo=lambda line: typer.echo(f"  {line}", err=True))
         _show(settings, outcome, time.monotonic() - started)
         if outcome.counts_agree and sys.stdin.isatty() and sys.stdout.isatty():
-            typer.echo("The stack stays up. Ctrl-C stops it.")
+            typer.echo("The stack keeps running. Ctrl-C stops it.")
             _wait_for_interrupt()
     raise typer.Exit(int(not outcome.counts_agree))
 
@@ -80,14 +80,14 @@ def _delivery_table(result: "Reconciliation") -> "Table":
     for row in result.deliveries:
         agrees = row.sound and not row.pending
         table.add_row(row.table, f"{row.live:,}", f"{row.rows:,}", "[green]agree[/]" if agrees else "[red]differ[/]")
-    for taken in result.staged:
-        agrees = not (taken.missing or taken.unexpected or taken.pending)
-        table.add_row(taken.table, "as landed", f"{taken.rows:,}", "[green]agree[/]" if agrees else "[red]differ[/]")
+    for staged in result.staged:
+        agrees = not (staged.missing or staged.unexpected or staged.pending)
+        table.add_row(staged.table, "as landed", f"{staged.rows:,}", "[green]agree[/]" if agrees else "[red]differ[/]")
     return table
 
 
 def _sample_table(sample: "Sample", width: int) -> "Table":
-    """As many columns as fit uncut into the width."""
+    """As many columns as fit into the width without cutting."""
     from rich.table import Table
 
     room = width - len("┃ … ┃")

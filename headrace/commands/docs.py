@@ -1,4 +1,4 @@
-"""`headrace docs`: write the generated reference pages. For contributors; a test holds the pages to what it writes."""
+"""`headrace docs`: write the generated reference pages. For contributors; a test checks that the pages are current."""
 
 import inspect
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def commands_page(app: typer.Typer) -> str:
 
 
 def _commands(context: typer.Context) -> Iterator[typer.Context]:
-    """The contexts of all commands that do something, in the order of the help."""
+    """The contexts of all visible commands that are not groups, in the order of the help."""
     command = context.command
     if not isinstance(command, TyperGroup):
         yield context

@@ -1,4 +1,4 @@
-"""`headrace warehouse`: the warehouse's past (snapshots, differences, undoing), and its upkeep."""
+"""`headrace warehouse`: snapshots, differences, rollback and maintenance of the warehouse."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(name="warehouse", help="The warehouse's past and its upkeep.", no_args_is_help=True)
+    group = typer.Typer(
+        name="warehouse", help="Snapshots, rollback and maintenance of the warehouse.", no_args_is_help=True
+    )
     for command in (snapshots, diff, rollback, unhold, maintain):
         group.command()(command)
     app.add_typer(group)
@@ -54,11 +56,11 @@ def snapshots(
 
 def diff(
     start: Annotated[str, typer.Argument(help="A snapshot's number, or a time in UTC such as '2026-11-01 12:00'.")],
-    end: Annotated[str | None, typer.Argument(help="The same; now, when left out.")] = None,
+    end: Annotated[str | None, typer.Argument(help="The same; now by default.")] = None,
     table: Annotated[str | None, typer.Option(help="Show the differing rows of this table.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show which tables differ between two snapshots. By how many rows, or the rows of one table."""
+    """Show which tables differ between two snapshots. Prints numbers of rows, or the rows of one table."""
     from headrace.commands.warehouse import print_table as print_rows
     from warehouse.lake.snapshots import snapshot_at
     from warehouse.time_travel.history import diff as compare
@@ -75,7 +77,7 @@ def diff(
     if as_json:
         typer.echo(json.dumps({"from": first, "to": last, "tables": [asdict(each) for each in found]}, indent=2))
         return
-    typer.echo(f"Snapshot {first} to {last}:" if found else f"Snapshots {first} and {last} hold the same rows.")
+    typer.echo(f"Snapshot {first} to {last}:" if found else f"Snapshots {first} and {last} have the same rows.")
     header = ("table", "rows before", "rows after", "inserted", "updated", "deleted")
     if found:
         print_table(header, [(each.table, *map(_count, list(asdict(each).values())[1:])) for each in found])
@@ -98,11 +100,11 @@ def rollback(
         done = undo(lake, snapshot_at(lake.postgres(), to), tables or None)
         publish(lake.settings, lake)
     for each in done.tables:
-        what = "dropped" if each.dropped else f"{each.inserted:,} rows put back, {each.deleted:,} taken away"
+        what = "dropped" if each.dropped else f"{each.inserted:,} rows restored, {each.deleted:,} removed"
         typer.echo(f"{each.table}: {what}{'; held' if each.held else ''}")
-    typer.echo(f"The tables are as of snapshot {done.to} again, in {lake.settings.warehouse_file.name} too.")
+    typer.echo(f"The tables are restored to snapshot {done.to}, also in {lake.settings.warehouse_file.name}.")
     if any(each.held for each in done.tables):
-        typer.echo("A held table is built again once its file is corrected, or after `headrace warehouse unhold`.")
+        typer.echo("A held table is built again after its file changes, or after `headrace warehouse unhold`.")
 
 
 def unhold(
@@ -127,9 +129,9 @@ def maintain(as_json: Json = False) -> None:
         return
     typer.echo(
         f"{done.merged_files} small files merged, {done.expired_snapshots} snapshots expired,"
-        f" {done.deleted_files} files deleted, and {done.deleted_landing_files} landed ones without a commit."
+        f" {done.deleted_files} files and {done.deleted_landing_files} landed files without a commit deleted."
     )
     for name in done.rebuilt:
-        typer.echo(f"{name} lags beyond what is kept: its next build is a full one.")
+        typer.echo(f"{name} lags behind the oldest snapshot: its next build is a full one.")
     for when, of in (("before", done.before), ("after", done.after)):
         typer.echo(f"{when}: {of.files:,} files, {of.bytes / 1e6:,.1f} MB, {of.snapshots:,} snapshots")

@@ -54,7 +54,7 @@ def run(
 
 
 def status(as_json: Json = False) -> None:
-    """Show how far each topic has landed. Names stopped partitions and unreadable records, too."""
+    """Show how far each topic has landed. Also lists stopped partitions and unreadable records."""
     from dataclasses import asdict
 
     from contracts.settings import Settings
@@ -128,12 +128,12 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
 
 
 def abort_transaction(
-    topic: Annotated[str, typer.Argument(help="Topic of the partition that is held back.")],
+    topic: Annotated[str, typer.Argument(help="Topic of the blocked partition.")],
     partition: Annotated[int, typer.Argument(min=0, help="Number of the partition.")],
 ) -> None:
     """Abort the transaction that blocks a partition. Its records are never read.
 
-    For a transaction whose program will not come back; `headrace status` and `headrace verify` show it.
+    For a transaction whose program will not return; `headrace status` and `headrace verify` list it.
     """
     from contracts.errors import Terminal
     from contracts.settings import Settings
@@ -144,10 +144,10 @@ def abort_transaction(
     require_broker(settings)
     found = open_transactions.open_transactions(settings, quiet_admin(settings), [(topic, partition)])
     if not found:
-        typer.echo(f"No transaction holds {topic}-{partition} back.")
+        typer.echo(f"No transaction blocks {topic}-{partition}.")
         return
     if found[0].producer_id is None:
-        raise Terminal(f"{found[0].reason}; the broker does not say whose it is.", remedy=found[0].remedy)
+        raise Terminal(f"{found[0].reason}; the broker does not report its producer.", remedy=found[0].remedy)
     open_transactions.abort(settings, found[0])
     typer.echo(printable(f"{found[0].reason}: aborted."))
 
@@ -172,18 +172,18 @@ def repair() -> None:
 
 def verify(
     as_json: Json = False,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is still on its way.")] = 30.0,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for records that are still in flight.")] = 30.0,
 ) -> None:
-    """Check that nothing is lost or repeated, offset by offset.
+    """Check that no record is lost or duplicated, offset by offset.
 
-    Holds every topic against what landed and what the warehouse knows. Exit 0 only when all adds up.
+    Compares every topic with the landed files and the warehouse. Exit 0 only if all of them agree.
     """
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from operations.reconciliation.stack import reconcile_when_settled
     from streaming.runtime import logs
 
-    def tell(result: "Reconciliation") -> None:
+    def report(result: "Reconciliation") -> None:
         pending, waiting = result.total("pending"), result.total("unregistered")
         unread = sum(row.pending for row in result.processors)
         typer.echo(
@@ -193,7 +193,7 @@ def verify(
     settings = Settings(kafka_user="reader")
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     with postgres_for_call(settings):
-        result = reconcile_when_settled(settings, wait_seconds=wait, on_wait=tell)
+        result = reconcile_when_settled(settings, wait_seconds=wait, on_wait=report)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     else:
@@ -203,7 +203,7 @@ def verify(
 
 _FAULTS = ("lost", "duplicated", "unknown", "altered", "chain_breaks", "damaged_files")
 _DELIVERY_HEADER = ("delivered to", "live keys", "rows", "rejected", "behind", "remarks")
-_STAGED_HEADER = ("taken into", "rows", "rejected", "behind", "remarks")
+_STAGED_HEADER = ("loaded into", "rows", "rejected", "behind", "remarks")
 _PROCESSOR_HEADER = ("processor", "read", "used", "produced", "dropped", "dead letters", "behind", "remarks")
 _HEADER = ("partition", "held", "landed", "registered", "quarantined", "behind", "remarks")
 
@@ -277,8 +277,8 @@ def _verdict(result: "Reconciliation") -> str:
         faults += [f"{row.table}" for row in result.deliveries if not row.sound]
         faults += [f"{row.table}" for row in result.staged if row.missing or row.unexpected]
         restore = (
-            f" Missing or altered: {', '.join(result.damaged)}. Run `headrace landing repair`; what Kafka does not hold"
-            " any more has to come from a backup."
+            f" Missing or altered: {', '.join(result.damaged)}. Run `headrace landing repair`; records that Kafka no"
+            " longer has must come from a backup."
             if result.damaged
             else ""
         )
@@ -287,18 +287,18 @@ def _verdict(result: "Reconciliation") -> str:
             restore = restore or " Run `headrace landing repair`, then `headrace build`."
         if result.total("altered"):
             restore += (
-                " Kafka lost records that had landed, and has given their offsets to others: a running lander lands"
-                " those beside them (`headrace up`)."
+                " Kafka lost records that had landed, and reused their offsets: a running lander lands the new records"
+                " too (`headrace up`)."
             )
         return f"It does not add up: {', '.join(faults) or 'partitions are stopped'}.{restore}"
     behind = f"{result.total('pending')} records are not landed yet, {result.total('unregistered')} not registered yet"
     if on_their_way := sum(row.pending for row in (*result.deliveries, *result.staged)):
-        behind += f", {on_their_way} not delivered or taken yet"
+        behind += f", {on_their_way} not delivered or loaded yet"
     unread = Counter[str]()
     for row in result.processors:
         unread[row.processor] += row.pending
     if late := [f"{count:,} by {name}" for name, count in unread.items() if count]:
         behind += f", not processed yet: {', '.join(late)}"
     if result.held_back:
-        behind += ", and open transactions hold records back (see above)"
-    return f"Nothing is lost or repeated, but {behind}. Do all programs run (`headrace status`)? Then `headrace build`."
+        behind += ", and open transactions block records (see above)"
+    return f"Nothing is lost or duplicated, but {behind}. Check `headrace status`, then run `headrace build`."

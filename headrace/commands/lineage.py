@@ -1,4 +1,4 @@
-"""`headrace lineage`: which columns a column is made from, or goes into."""
+"""`headrace lineage`: the upstream or downstream columns of a column."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def lineage(
     name: Annotated[str, typer.Argument(help="Such as marts.sales_daily.revenue, or a whole table.")],
-    downstream: Annotated[bool, typer.Option("--downstream", help="What is made from it instead.")] = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="Show the columns made from it instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the columns that a column is made from.
@@ -46,7 +46,7 @@ def _label(node: "Node") -> str:
 
 
 def _grow(tree: "Tree", node: "Node", seen: set[tuple[str, str]]) -> None:
-    """Add what is below a node; a branch that was shown before is not shown again."""
+    """Add the children of a node; a branch that was shown before is not repeated."""
     for each in node.related:
         known = (each.table, each.column) in seen and bool(each.related)
         branch = tree.add(_label(each) + (" [dim](as above)[/dim]" if known else ""))

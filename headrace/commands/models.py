@@ -1,4 +1,4 @@
-"""`headrace models`: the registered versions, who is champion and why, promotion by hand, and going back."""
+"""`headrace models`: the registered versions, the champion and why, manual promotion, and rollback."""
 
 import json
 from contextlib import contextmanager
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[str, typer.Argument(help="Name of the model, such as `behavior`.")]
-Number = Annotated[int | None, typer.Argument(help="Number of the version; the champion when left out.")]
-Reason = Annotated[str, typer.Option(help="Why; it is written down.")]
+Number = Annotated[int | None, typer.Argument(help="Number of the version; the champion by default.")]
+Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    models = typer.Typer(name="models", help="Registered models: who scores, and why.", no_args_is_help=True)
+    models = typer.Typer(
+        name="models", help="Registered models: versions, champions and decisions.", no_args_is_help=True
+    )
     models.command("list")(list_versions)
     models.command()(show)
     models.command()(evaluate)
@@ -35,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_versions(
-    model: Annotated[str | None, typer.Argument(help="Name of a model; all when left out.")] = None,
+    model: Annotated[str | None, typer.Argument(help="Name of a model; all by default.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the versions with the decision about each. The latest comes first."""
@@ -68,7 +70,9 @@ def show(model: Model, version: Number = None, as_json: Json = False) -> None:
     print_table(("", ""), [(name, value) for name, value in _facts(shown, card)])
     measures = {"model": card.report.model, **card.report.baselines}
     names = list(card.report.model)
-    print_table(("", *names), [(who, *(_measure(said.get(name)) for name in names)) for who, said in measures.items()])
+    print_table(
+        ("", *names), [(who, *(_measure(values.get(name)) for name in names)) for who, values in measures.items()]
+    )
     for change in history:
         typer.echo(
             f"{change.since:%Y-%m-%d %H:%M:%S}  {f'{model}-{change.version}' if change.version else 'none'} champion"
@@ -78,7 +82,7 @@ def show(model: Model, version: Number = None, as_json: Json = False) -> None:
 def promote(
     model: Model,
     version: Annotated[int, typer.Argument(help="Number of the version.")],
-    force: Annotated[bool, typer.Option("--force", help="Without comparing it with the champion.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote without comparing it with the champion.")] = False,
     reason: Reason = "by the command line",
     as_json: Json = False,
 ) -> None:
@@ -90,14 +94,14 @@ def promote(
         wanted = registry.version(model, version)
         if force:
             promotion.promote(registry, wanted, reason)
-            promoted, said = True, f"by hand: {reason}"
+            promoted, why = True, f"by hand: {reason}"
         else:
             card = registry.card(wanted)
             frame = frames.load(Path(card.frame.path), card.name, card.frame.sha256)
             verdict = promotion.consider(registry, wanted, frame)
-            promoted, said = verdict.promoted, verdict.reason
-    outcome = {"version": wanted.name, "promoted": promoted, "reason": said}
-    _tell(outcome, f"{wanted.name} {'is the champion' if promoted else 'was not promoted'}: {said}", as_json)
+            promoted, why = verdict.promoted, verdict.reason
+    outcome = {"version": wanted.name, "promoted": promoted, "reason": why}
+    _print(outcome, f"{wanted.name} {'is the champion' if promoted else 'was not promoted'}: {why}", as_json)
     raise typer.Exit(int(not promoted))
 
 
@@ -107,11 +111,11 @@ def rollback(model: Model, reason: Reason = "by the command line", as_json: Json
 
     with _registry() as registry:
         restored = promotion.rollback(registry, model, reason)
-    _tell({"champion": restored.name, "reason": reason}, f"{restored.name} is the champion again.", as_json)
+    _print({"champion": restored.name, "reason": reason}, f"{restored.name} is the champion again.", as_json)
 
 
 def reproduce(model: Model, version: Number = None, as_json: Json = False) -> None:
-    """Train a version again from its kept frame. Exit 1 unless every prediction is the same to the last bit."""
+    """Train a version again from its stored frame. Exit 1 unless every prediction is the same to the last bit."""
     from models import frames, training
 
     with _registry() as registry:
@@ -120,12 +124,12 @@ def reproduce(model: Model, version: Number = None, as_json: Json = False) -> No
     frame = frames.load(Path(card.frame.path), card.name, card.frame.sha256)
     again = training.reproduce(card, frame)
     outcome = {"version": wanted.name, "predictions_sha256": again.card.predictions_sha256, "frame": card.frame.path}
-    _tell(outcome, f"{wanted.name} trained again says the same, to the last bit.", as_json)
+    _print(outcome, f"{wanted.name} trained again makes the same predictions, to the last bit.", as_json)
 
 
 @contextmanager
 def _registry() -> "Iterator[Registry]":
-    """The registry for the length of a command, whether the stack is up or down."""
+    """The registry during a command, whether the stack is running or not."""
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from models.registry.store import Registry
@@ -146,7 +150,7 @@ def _chosen(registry: "Registry", model: str, number: int | None) -> "Version":
     return champion
 
 
-def _tell(outcome: dict[str, Any], sentence: str, as_json: bool) -> None:
+def _print(outcome: dict[str, Any], sentence: str, as_json: bool) -> None:
     typer.echo(json.dumps(outcome) if as_json else sentence)
 
 
@@ -172,7 +176,7 @@ def _plain(card: "Card") -> dict[str, Any]:
 
 
 def _facts(version: "Version", card: "Card") -> list[tuple[str, str]]:
-    spans = {"trained on": card.training, "judged on": card.evaluation, "serving was fitted on": card.serving}
+    spans = {"trained on": card.training, "evaluated on": card.evaluation, "serving was fitted on": card.serving}
     return [
         ("version", f"{version.name} {', '.join(version.aliases)}"),
         ("registered", f"{version.registered_at:%Y-%m-%d %H:%M:%S}"),

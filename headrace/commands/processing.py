@@ -15,7 +15,7 @@ Name = Annotated[str, typer.Argument(help="Name of the processor, such as `order
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(name="processor", help="Run a processor by hand, or delete its state.", no_args_is_help=True)
+    group = typer.Typer(name="processor", help="Run a processor manually, or delete its state.", no_args_is_help=True)
     group.command()(run)
     group.command()(reset)
     app.add_typer(group)

@@ -1,4 +1,4 @@
-"""`headrace serve`: SQL over HTTP for reading, and the page to ask in."""
+"""`headrace serve`: read-only SQL over HTTP, and the query page."""
 
 from typing import Annotated
 
@@ -13,9 +13,9 @@ def register(app: typer.Typer) -> None:
 def serve(
     url: Annotated[bool, typer.Option("--url", help="Only print a link that opens the page, for an hour.")] = False,
 ) -> None:
-    """Answer SQL over HTTP, read only, to whoever has the token.
+    """Serve read-only SQL over HTTP to clients with the token.
 
-    With a page to ask in; answers are JSON, CSV or Arrow. `headrace up` runs it.
+    Includes a query page; answers are JSON, CSV or Arrow. `headrace up` runs it.
     """
     from contracts.settings import HOST, Settings
     from guard.doors import SQL_TOKEN, link
@@ -33,5 +33,5 @@ def serve(
     app = build_app(settings, stored_token(settings.secrets / SQL_TOKEN))
     port = settings.port("sql")
     typer.echo(f"SQL is served at http://{HOST}:{port}/; `headrace serve --url` prints a link that opens it.", err=True)
-    # Access logs would be a line a request; each answer is logged by the application.
+    # No access log: the application logs each answer.
     uvicorn.run(app, host=HOST, port=port, access_log=False, log_level="warning", **bounded())

@@ -1,4 +1,4 @@
-"""Commands that feed the platform: a live `source`, `ingest` of a file, `simulate` a shop."""
+"""Commands that produce events: a live `source`, `ingest` of a file, `simulate` a shop."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ PROGRESS_SECONDS = 1.0
 LIVE_NAMES = ("access-log", "bluesky", "mastodon", "weather", "feedback")
 SOURCE_NAMES = ("access-log", "online-retail", "reviews", "labelled", "weather", "jetstream", "mastodon")
 
-Rate = Annotated[float | None, typer.Option(min=0.001, help="Events per second at most; as fast as possible without.")]
+Rate = Annotated[float | None, typer.Option(min=0.001, help="Maximum events per second; unlimited by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")]
 
 
@@ -66,7 +66,7 @@ def source(
 
 
 def _metrics_port(settings: Settings, name: str, names: list[str]) -> int:
-    """Each source of the stack has a port of its own, and so has each that is run by hand besides."""
+    """Each source of the stack has its own port, and so has each other source that is run manually."""
     by_hand = len(names) + (LIVE_NAMES.index(name) if name in LIVE_NAMES else len(LIVE_NAMES))
     return settings.port("source-metrics") + (names.index(name) if name in names else by_hand)
 
@@ -80,9 +80,9 @@ def _show_positions(settings: Settings, name: str) -> None:
         return
     entries = positions.read(settings, name)
     if not entries:
-        typer.echo(f"Nothing was committed by a source {name} yet.", err=True)
+        typer.echo(f"The source {name} has not committed anything yet.", err=True)
     for stream, entry in sorted(entries.items()):
-        told = {
+        shown = {
             "stream": stream,
             "input": entry.inputs,
             "accepted": entry.accepted,
@@ -90,7 +90,7 @@ def _show_positions(settings: Settings, name: str) -> None:
             "ignored": entry.ignored,
             "position": entry.position,
         }
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(shown))
 
 
 def ingest(
@@ -139,13 +139,13 @@ def ingest(
         _show(error.counts, as_json=as_json)
         raise
     _show(counts, as_json=as_json)
-    # To stop is the only way for a follower to end; of anything else it is an interruption.
+    # With --follow a signal is the normal end; otherwise it is an interruption.
     if stop.is_set() and not follow:
         raise typer.Exit(INTERRUPTED)
 
 
 def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, stop: Flag) -> "Counts":
-    """Replay into a database, from where change data capture brings it to the topics."""
+    """Ingest into a database, from which change data capture publishes to the topics."""
     from contracts.errors import Terminal
     from streaming.connect.filling import fill
     from streaming.sources.replay import outcomes_of
@@ -153,7 +153,10 @@ def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, 
     if into != SHOP_DATABASE:
         raise typer.BadParameter(f"choose {SHOP_DATABASE}", param_hint="--into")
     if source != "online-retail" or rate is not None:
-        raise Terminal(f"Only online-retail goes into {SHOP_DATABASE}, and at once.", remedy="Leave `--rate` out.")
+        raise Terminal(
+            f"Only online-retail can be ingested into {SHOP_DATABASE}, and without a rate.",
+            remedy="Leave `--rate` out.",
+        )
     settings = Settings()
     outcomes = outcomes_of(settings, source, path, options, stop)
     return fill(settings, outcomes, source=source, origin=path.name, stop=stop, progress=_progress())
@@ -161,9 +164,9 @@ def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, 
 
 def simulate(
     rate: Rate = None,
-    seconds: Annotated[float | None, typer.Option(min=0, help="Live: stop after so many seconds.")] = None,
-    days: Annotated[float | None, typer.Option(min=0, help="A batch: so many days of history, at once.")] = None,
-    events: Annotated[int | None, typer.Option(min=0, help="Stop after so many events.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Live: stop after this many seconds.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="A batch: this many days of history, at once.")] = None,
+    events: Annotated[int | None, typer.Option(min=0, help="Stop after this many events.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same events, byte by byte.")] = None,
     start: Annotated[
         datetime | None, typer.Option(help="Time of the first event (UTC); live without a seed: now.")
@@ -211,7 +214,7 @@ def _date_format(given: str | None) -> Any:
 
 
 def _stop_on_signals() -> Flag:
-    """Set on the first SIGINT or SIGTERM, so that what was sent is flushed and counted; a second one ends at once."""
+    """Set on the first SIGINT or SIGTERM, so that sent events are flushed and counted; a second signal ends at once."""
     stop = Flag()
 
     def handle(number: int, _frame: object) -> None:
@@ -224,7 +227,7 @@ def _stop_on_signals() -> Flag:
 
 
 def _progress() -> "Callable[[Counts], None] | None":
-    """A line on standard error each second, for a person who waits."""
+    """A progress line on standard error, every second, on a terminal."""
     if not sys.stderr.isatty():
         return None
     shown = time.monotonic()

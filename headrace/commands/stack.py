@@ -26,16 +26,16 @@ def register(app: typer.Typer) -> None:
 
 
 def setup() -> None:
-    """Fetch what is missing of Kafka and Connect, by Maven."""
+    """Fetch missing jars of Kafka and Connect with Maven."""
     from contracts.settings import Settings
     from headrace.stack.kafka.jars import BUNDLES, compile_own, fetch, plugins_present
     from headrace.stack.kafka.java import find_java
 
     for bundle in BUNDLES:
         if bundle.present():
-            typer.echo(f"{bundle.title} is there.")
+            typer.echo(f"{bundle.title} is present.")
             continue
-        typer.echo(f"Fetching {bundle.title} by Maven ...")
+        typer.echo(f"Fetching {bundle.title} with Maven ...")
         fetch(bundle)
     if not plugins_present():
         typer.echo("Compiling our own parts of Connect ...")
@@ -45,7 +45,7 @@ def setup() -> None:
 def doctor(as_json: Json = False) -> None:
     """Check tools, versions, ports, disk and memory.
 
-    Nothing is started. Exit 1 when something does not do; the remedy is beside it.
+    Nothing is started. Exit 1 if a check fails; its remedy is printed beside it.
     """
     from dataclasses import asdict
 
@@ -70,15 +70,15 @@ def up(
 ) -> None:
     """Start the stack; without --detach it runs until Ctrl-C.
 
-    That is Kafka, PostgreSQL, the landers, the processors and Dagster, under a supervisor that restarts what dies.
+    It runs Kafka, PostgreSQL, the landers, the processors and Dagster, and restarts programs that fail.
     """
     from contracts.settings import Settings
     from headrace import stack
 
     settings = Settings()
     with terminable():
-        with progress() as tell:
-            started = stack.up(settings, progress=tell)
+        with progress() as report:
+            started = stack.up(settings, progress=report)
         if detach or not started:
             _print_addresses(settings, "The stack is up." if started else "The stack is already up.")
             return
@@ -87,24 +87,24 @@ def up(
             typer.echo("Ctrl-C stops it.")
             _watch(settings)
         finally:
-            with uninterrupted(), progress() as tell:
-                stack.down(settings, progress=tell)
+            with uninterrupted(), progress() as report:
+                stack.down(settings, progress=report)
 
 
 def down() -> None:
-    """Stop the stack, and whatever a killed supervisor left behind."""
+    """Stop the stack, and any program that a killed supervisor left running."""
     from contracts.settings import Settings
     from headrace import stack
 
-    with progress() as tell:
-        stopped = stack.down(Settings(), progress=tell)
+    with progress() as report:
+        stopped = stack.down(Settings(), progress=report)
     typer.echo("The stack is down." if stopped else "The stack was not up.")
 
 
 def status(as_json: Json = False) -> None:
     """Show every program with its state and memory.
 
-    Below them stands what is wrong with the data's way through them. Exit 1 unless all of them run, and go on running.
+    Problems with the flow of data are listed below. Exit 1 unless all programs run and keep running.
     """
     from dataclasses import asdict
 
@@ -120,7 +120,7 @@ def status(as_json: Json = False) -> None:
         more = {"home": str(settings.root), "healthy": now.healthy, "troubles": [asdict(each) for each in warnings]}
         typer.echo(json.dumps(asdict(now) | more, indent=2))
     elif not now.running:
-        typer.echo(f"The stack in {settings.root} is not up. Start it by `headrace up`.")
+        typer.echo(f"The stack in {settings.root} is not up. Start it with `headrace up`.")
     else:
         rows = [
             (p.name, p.state.lower(), _duration(p.uptime_s), p.address, str(p.pid or ""), _megabytes(p.memory_bytes))
@@ -164,7 +164,7 @@ def _print_addresses(settings: "Settings", heading: str) -> None:
     typer.echo(f"  Kafka       {settings.bootstrap_servers}")
     typer.echo(f"  PostgreSQL  {_without_password(settings.conninfo())}")
     typer.echo(f"  logs        {settings.logs}")
-    typer.echo("The links open a session, for an hour from now; `headrace login` prints new ones.")
+    typer.echo("The links work for an hour; `headrace login` prints new ones.")
 
 
 def _without_password(conninfo: str) -> str:
@@ -176,13 +176,13 @@ def _without_password(conninfo: str) -> str:
 
 
 def _watch(settings: "Settings") -> None:
-    """Return never, unless the stack goes down by another hand."""
+    """Wait until the stack is stopped by another process, and raise then."""
     from contracts.errors import Terminal
     from headrace import stack
 
     while stack.running(settings):
         time.sleep(_WATCH_SECONDS)
-    raise Terminal("The stack was stopped from elsewhere.", remedy=f"See {settings.logs / 'supervisord.log'}.")
+    raise Terminal("The stack was stopped by another process.", remedy=f"See {settings.logs / 'supervisord.log'}.")
 
 
 def _duration(seconds: int | None) -> str:

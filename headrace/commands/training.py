@@ -1,4 +1,4 @@
-"""`headrace train` and `headrace models evaluate`: a model from the warehouse or a file, and its figures on another."""
+"""`headrace train` and `headrace models evaluate`: train a model from the warehouse or a file, and evaluate one."""
 
 import json
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Trainable(StrEnum):
-    """The models that the commands know."""
+    """The models that can be trained."""
 
     BEHAVIOR = "behavior"
     INTENT = "intent"
@@ -42,9 +42,9 @@ def train(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model, judge it, and promote it if it is better.
+    """Train a model, evaluate it, and promote it if it is better.
 
-    From the warehouse as it is now, or from a file of sessions; judged on the latest window, which it has not seen.
+    From the current warehouse, or from a file of sessions; evaluated on the latest window, which it has not seen.
     """
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
@@ -63,8 +63,8 @@ def train(
         "frame_sha256": card.frame.sha256,
         "predictions_sha256": card.predictions_sha256,
     }
-    said = f"{done.version.name} {'is the champion' if verdict.promoted else 'was not promoted'}: {verdict.reason}"
-    _show(card.report.figures() | outcome, said, as_json)
+    summary = f"{done.version.name} {'is the champion' if verdict.promoted else 'was not promoted'}: {verdict.reason}"
+    _show(card.report.figures() | outcome, summary, as_json)
 
 
 def evaluate(
@@ -74,11 +74,11 @@ def evaluate(
         datetime | None, typer.Option(help="behavior: features are as of this time (UTC), the label the 30 days after.")
     ] = None,
     to: Annotated[
-        str | None, typer.Option(help="sentiment: judge as `social_media` or as `customer_feedback`.")
+        str | None, typer.Option(help="sentiment: evaluate as `social_media` or as `customer_feedback`.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate the champion on a file that it has not seen. Beside the baselines."""
+    """Evaluate the champion and the baselines on a file that it has not seen."""
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from models import evaluation
@@ -93,7 +93,7 @@ def evaluate(
     match model:
         case Trainable.BEHAVIOR:
             if cutoff is None:
-                raise typer.BadParameter("needed for the behaviour model", param_hint="--cutoff")
+                raise typer.BadParameter("needed for the behavior model", param_hint="--cutoff")
             name, window = "behavior", windows.behavior_window(settings, path, cutoff.replace(tzinfo=UTC))
         case Trainable.INTENT:
             name, window = "intent-shoppers", windows.intent_window(path)
@@ -118,16 +118,16 @@ def _train(settings: "Settings", model: Trainable, shoppers: Path | None) -> "Tr
 
 def _only_for(value: object, option: str, model: Trainable, owner: Trainable) -> None:
     if value is not None and model is not owner:
-        raise typer.BadParameter(f"is for {owner.value} alone", param_hint=option)
+        raise typer.BadParameter(f"is only for {owner.value}", param_hint=option)
 
 
-def _show(figures: "Mapping[str, Any]", said: str, as_json: bool) -> None:
+def _show(figures: "Mapping[str, Any]", summary: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures))
         return
     measured = {"model": figures["model"], **figures["baselines"], **figures.get("by_source", {})}
     names = list(figures["model"])
-    print_table(("", *names), [(who, *(f"{said[name]:.4f}" for name in names)) for who, said in measured.items()])
+    print_table(("", *names), [(who, *(f"{values[name]:.4f}" for name in names)) for who, values in measured.items()])
     for part, values in figures.get("further", {}).items():
         typer.echo(f"{part}: {', '.join(f'{name} {value:.4g}' for name, value in values.items())}")
-    typer.echo(f"{figures['rows']:,} rows, of which {figures['positive_rate']:.1%} positive. {said}")
+    typer.echo(f"{figures['rows']:,} rows, of which {figures['positive_rate']:.1%} positive. {summary}")

@@ -1,4 +1,4 @@
-"""`headrace sql`: ask the warehouse, once or at a prompt. What an answer's values look like is in `warehouse.query`."""
+"""`headrace sql`: query the warehouse, once or at a prompt. `warehouse.query` formats the values."""
 
 import csv
 import itertools
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from warehouse.lake import Lake
 
 TABLE_ROWS = 1_000
-"""Rows that a table shows at most: it is laid out in memory. The other formats have no limit."""
+"""Maximum rows of a printed table, which is laid out in memory. The other formats have no limit."""
 MAX_CELL = 120
 PLAN = ("explain_key", "explain_value")
 PROMPT, CONTINUED = "sql> ", "...> "
@@ -29,7 +29,7 @@ Row = tuple[Any, ...]
 
 
 class Format(StrEnum):
-    """How an answer is printed."""
+    """Output format."""
 
     TABLE = "table"
     CSV = "csv"
@@ -44,18 +44,18 @@ def register(app: typer.Typer) -> None:
 def sql(
     statement: Annotated[
         str | None,
-        typer.Argument(help="One SQL statement. Without: a prompt, or standard input when that is no terminal."),
+        typer.Argument(help="One SQL statement. Default: a prompt, or standard input if it is not a terminal."),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = Format.TABLE,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TABLE,
     at: Annotated[
-        str | None, typer.Option(help="As the warehouse was then: a time in UTC, or the number of a snapshot.")
+        str | None, typer.Option(help="Query the warehouse as of a time in UTC, or a snapshot number.")
     ] = None,
     spreadsheet: Annotated[
         bool,
         typer.Option("--spreadsheet", help="CSV for a spreadsheet: text that would be a formula is marked as text."),
     ] = False,
 ) -> None:
-    """Ask the warehouse, whether the stack is up or down. Decimals and times (UTC) are printed exactly; read only."""
+    """Query the warehouse, read-only, whether the stack is running or not. Decimals and times (UTC) are exact."""
     from headrace.stack import postgres_for_call
     from warehouse.lake import Lake
 
@@ -70,7 +70,7 @@ def sql(
 
 
 def _converse(settings: Settings, lake: "Lake", form: Format) -> None:
-    """Answer statement after statement, each ended by a semicolon, until Ctrl-D or `exit`."""
+    """Run statements, each ended by a semicolon, until Ctrl-D or `exit`."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory
 
@@ -92,7 +92,7 @@ def _converse(settings: Settings, lake: "Lake", form: Format) -> None:
 
 
 def completer(tables: Mapping[str, Mapping[str, str]]) -> "WordCompleter":
-    """Completes the names of tables, from their schema on, and of their columns, which it tells the type of."""
+    """Completes the qualified names of tables, and the names of columns with their types."""
     from prompt_toolkit.completion import WordCompleter
 
     meanings = {name: f"{kind}, {table}" for table, columns in tables.items() for name, kind in columns.items()}
@@ -134,15 +134,15 @@ def _answer(lake: "Lake", statement: str, form: Format, *, spreadsheet: bool = F
 
 
 class Out(Protocol):
-    """Where text goes."""
+    """A text output."""
 
     def write(self, text: str, /) -> object: ...
 
 
 def print_table(columns: tuple[str, ...], types: tuple[str, ...], rows: Iterator[Row], out: Out) -> None:
-    """Columns side by side, numbers to the right; long values are cut and so are answers of very many rows."""
+    """Print aligned columns, numbers to the right; long values are cut, and so are results with many rows."""
     cells = [[_cell(value) for value in row] for row in itertools.islice(rows, TABLE_ROWS)]
-    names = [_cell(name) for name in columns]  # a PIVOT makes names of values
+    names = [_cell(name) for name in columns]  # a PIVOT makes column names from values
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
     numeric = [
         kind.startswith(("DECIMAL", "DOUBLE", "FLOAT")) or kind.endswith("INT") or kind == "INTEGER" for kind in types
@@ -171,7 +171,7 @@ def print_csv(columns: tuple[str, ...], rows: Iterator[Row], out: Out, *, spread
 
 
 def print_json(columns: tuple[str, ...], rows: Iterator[Row], out: Out) -> None:
-    """One array of objects, an object a line."""
+    """Print one array of objects, one object per line."""
     from warehouse.query import as_json
 
     names = distinct(columns)
@@ -183,7 +183,7 @@ def print_json(columns: tuple[str, ...], rows: Iterator[Row], out: Out) -> None:
 
 
 def distinct(columns: tuple[str, ...]) -> list[str]:
-    """Names for the columns of which none occurs twice: `a`, `a_1`."""
+    """Unique names for the columns: `a`, `a_1`."""
     names: list[str] = []
     for column in columns:
         name, number = column, 0

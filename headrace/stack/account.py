@@ -1,7 +1,7 @@
-"""The account that PostgreSQL runs as where root starts the stack: PostgreSQL refuses root.
+"""The account that PostgreSQL runs as if root starts the stack: PostgreSQL refuses to run as root.
 
-The home is root's alone, and stays so. The account gets its data folder as an open descriptor and enters it by that, so
-it needs neither a permission on the folders above nor a capability.
+The home stays private to root. The account gets its data folder as an open descriptor, so it needs neither permissions
+on the folders above nor a capability.
 """
 
 import hashlib
@@ -16,18 +16,18 @@ from contracts.errors import Terminal
 
 ACCOUNT = "headrace"
 COPIES = Path("/var/lib/headrace")
-"""Root's folder for programs that the account runs, where it cannot enter the environment they are installed in."""
+"""Root's folder for copies of programs, used if the account cannot enter the environment they are installed in."""
 SERVER = "postgres"
 _DATA, _PASSWORD = "/proc/self/fd/9", "/proc/self/fd/8"
 
 
 def is_used() -> bool:
-    """Whether PostgreSQL runs as another account than the stack."""
+    """Whether PostgreSQL runs as a different account than the stack."""
     return os.geteuid() == 0
 
 
 def ensure_account() -> None:
-    """Create the account where it is missing.
+    """Create the account if it does not exist.
 
     Raises:
         Terminal: it cannot be created.
@@ -53,7 +53,7 @@ def give(path: Path) -> None:
 
 
 def with_data(data: Path, program: Path, *arguments: str) -> list[str]:
-    """The command by which root runs `program -D data …` as the account, with no right but the account's."""
+    """The command by which root runs `program -D data …` as the account, with only the account's rights."""
     return _as_account('exec 9<"$1"', [str(data)], [str(program), "-D", _DATA, *arguments])
 
 
@@ -70,7 +70,7 @@ def _as_account(opening: str, opened: list[str], command: list[str]) -> list[str
 
 
 def reachable(programs: Path) -> Path:
-    """Where the account finds PostgreSQL's programs: where they are, or in a copy that `make_reachable` makes."""
+    """The folder of PostgreSQL's programs for the account: the original, or a copy made by `make_reachable`."""
     if _is_open(programs / SERVER):
         return programs
     found = (programs / SERVER).stat()
@@ -100,7 +100,7 @@ def make_reachable(programs: Path) -> None:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether every account reads the file and passes the folders above."""
+    """Whether every account can read the file and enter the folders above it."""
     real = path.resolve()
     return bool(real.stat().st_mode & stat.S_IROTH) and all(
         folder.stat().st_mode & stat.S_IXOTH for folder in real.parents

@@ -1,7 +1,7 @@
-"""What PostgreSQL holds before any program connects: roles, databases, and who may do what. Set up at each start.
+"""PostgreSQL's roles, databases and privileges, set up at each start before any program connects.
 
-On the stack's own server its superuser does this, and nothing else ever logs in as that. On a server of the user's own
-only databases that are missing are made, by whom the settings name.
+On the stack's own server the superuser does this, and is used for nothing else. On a server of the user's own, only
+missing databases are created, by the user in the settings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ from headrace.stack.files import secret, write_file
 
 CONNECT_TIMEOUT_SECONDS = 3
 _FORMER_ADMIN = "headrace"
-"""The superuser of a home from before programs had roles of their own."""
+"""The superuser of homes created before programs had roles of their own."""
 _OWNED_BY_THE_SUPERUSER = """
 with objects as (
     select 'pg_namespace'::regclass::oid as kind, oid, oid as schema from pg_namespace where nspowner = 10
@@ -52,7 +52,7 @@ from objects
 left join pg_namespace on pg_namespace.oid = schema
 cross join lateral pg_identify_object(kind, objects.oid, 0) identified
 where (nspname is null or nspname !~ '^pg_' and nspname <> 'information_schema')
-    -- What an extension, a column (its sequence) or a table (its row type) brought along has no owner of its own.
+    -- Objects of an extension, a column (its sequence) or a table (its row type) have no owner of their own.
     and not exists (
         select from pg_depend
         where classid = kind and objid = objects.oid and deptype in ('a', 'e', 'i')
@@ -63,9 +63,9 @@ order by identified.type <> 'schema'
 
 
 def write_passwords(settings: Settings) -> None:
-    """Make a password for each role, and write the files that libpq finds them in: the superuser's is apart."""
+    """Create a password for each role, and write the password files of libpq: the superuser's is separate."""
     former = settings.secrets / "postgres"
-    if former.is_file():  # of a home from before there were several
+    if former.is_file():  # of homes created before there were several roles
         folder = settings.secrets / "postgres-roles"
         folder.mkdir(mode=0o700, exist_ok=True)
         former.replace(folder / _FORMER_ADMIN)
@@ -86,16 +86,16 @@ def admin_conninfo(settings: Settings, database: str = "postgres") -> str:
 
 
 def prepare_databases(settings: Settings) -> None:
-    """Make missing roles and databases, and give each its owner and rights. Doing it again changes nothing.
+    """Create missing roles and databases, and set their owners and privileges. Idempotent.
 
-    1. a home from before programs had roles: its superuser gets its name of today, in one transaction
+    1. in a home created before programs had roles: the superuser is renamed, in one transaction
     2. the roles, with their passwords
-    3. each database, who may connect, and in one transaction the owners and rights of what is in it
+    3. each database, its connect privileges, and in one transaction the owners and privileges of its contents
 
-    Killed after any step, the next start does the rest.
+    If it is killed after any step, the next start does the rest.
 
     Raises:
-        Terminal: PostgreSQL does not let this be done.
+        Terminal: PostgreSQL does not allow this.
     """
     names = _databases(settings)
     if settings.postgres_conninfo is not None:
@@ -141,10 +141,10 @@ def _rename_former_admin(settings: Settings) -> None:
         db = psycopg.connect(former, connect_timeout=CONNECT_TIMEOUT_SECONDS)
     except psycopg.OperationalError as error:
         raise Terminal(
-            "The stack's PostgreSQL takes none of the passwords in its home.",
-            remedy=f"Put back the folder {settings.secrets} that belongs to this home.",
+            "The stack's PostgreSQL accepts none of the passwords in its home.",
+            remedy=f"Restore the folder {settings.secrets} of this home.",
         ) from error
-    # Nobody can rename a role while being it.
+    # A session cannot rename its own role.
     helper = sql.Identifier("headrace_setup")
     with db:
         db.execute(sql.SQL("create role {} superuser").format(helper))
@@ -171,7 +171,7 @@ def _attributes(role: Role) -> LiteralString:
 
 
 def _set_password(settings: Settings, db: psycopg.Connection, role: str) -> None:
-    # The verifier, so that the password itself is in no statement that might be logged.
+    # The verifier, so that no statement, which might be logged, contains the password itself.
     verifier = db.pgconn.encrypt_password(password(settings, role).encode(), role.encode(), b"scram-sha-256").decode()
     db.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier)))
 
@@ -191,7 +191,7 @@ def _prepare_contents(db: psycopg.Connection, kind: Database) -> None:
     owner, owners = owner_of(kind), owned_schemas(kind)
     for object_kind, identity, schema in db.execute(_OWNED_BY_THE_SUPERUSER).fetchall():
         new: RoleName = owners.get(identity if object_kind == "schema" else schema, owner)
-        # Kind and identity are as PostgreSQL writes them, quoted where that is needed.
+        # PostgreSQL returns kind and identity quoted where needed.
         db.execute(f"alter {object_kind} {identity} owner to {new}".encode())
     for schema, role in owners.items():
         db.execute(
@@ -218,12 +218,12 @@ def _create_where_missing(settings: Settings, name: str, role: RoleName) -> None
         return  # another process was first
     except psycopg.errors.InsufficientPrivilege as error:
         raise Terminal(
-            f"PostgreSQL does not let {role if not settings.postgres_one_user else 'this user'} create the database"
-            f" {name}.",
+            f"PostgreSQL does not allow {role if not settings.postgres_one_user else 'this user'} to create"
+            f" the database {name}.",
             remedy="Create it as docs/reference/postgres.md shows.",
         ) from error
     except psycopg.OperationalError as error:
         raise Terminal(
-            f"PostgreSQL does not let anybody into the database {name}: {str(error).strip()}.",
+            f"PostgreSQL does not allow connections to the database {name}: {str(error).strip()}.",
             remedy="Create roles and databases as docs/reference/postgres.md shows.",
         ) from error

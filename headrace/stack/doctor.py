@@ -1,4 +1,4 @@
-"""The checks before anything starts. Each says what was found and, where that does not do, the remedy."""
+"""The checks before anything starts. Each reports what was found and, if it failed, the remedy."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ Verdict = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. `remedy` is empty when all is well."""
+    """The result of one check. `remedy` is empty if it passed."""
 
     name: str
     verdict: Verdict
@@ -40,13 +40,13 @@ class Check:
     remedy: str = ""
 
     def require(self) -> None:
-        """Raise `Terminal` unless this does."""
+        """Raise `Terminal` if the check failed."""
         if self.verdict == "failed":
             raise Terminal(f"{self.found}.", remedy=self.remedy)
 
 
 def examine(settings: Settings, *, wanted: Collection[str] | None = None, running: bool) -> Iterator[Check]:
-    """Check what the parts wanted (all, when None) need. The ports of a running stack are not looked at."""
+    """Check what the wanted parts (all, if None) need. The ports of a running stack are not checked."""
     parts = built_in_parts(settings, wanted)
     yield _python()
     yield _home(settings)
@@ -105,7 +105,7 @@ def _memory(running: bool) -> Check:
     available = psutil.virtual_memory().available
     found = f"{available / 1e9:.1f} GB are available"
     if available < LEAST_MEMORY_BYTES and not running:
-        return Check("memory", "warning", f"Only {found}", "The whole stack takes up to 3.5 GB: expect it to be slow.")
+        return Check("memory", "warning", f"Only {found}", "The whole stack uses up to 3.5 GB and may be slow.")
     return Check("memory", "ok", found)
 
 
@@ -168,7 +168,7 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
 
 def _port(settings: Settings, name: str, port: int) -> Check:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the servers do: a port in TIME_WAIT is free.
+        # Same as the servers: a port in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -181,7 +181,7 @@ def _port(settings: Settings, name: str, port: int) -> Check:
 
 
 def _listener(port: int) -> str:
-    """Who listens there, where this user may know."""
+    """The process that listens on the port, if this user may see it."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:

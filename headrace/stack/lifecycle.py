@@ -1,4 +1,4 @@
-"""Bringing the stack up in the order its parts depend on each other, taking it down, and saying how it is."""
+"""Starts the stack in the order of its dependencies, stops it, and reports its status."""
 
 import fcntl
 import time
@@ -30,8 +30,8 @@ from headrace.terminal import Progress, silent, uninterrupted
 from streaming.runtime.health import broker_answers, connect_answers, quiet_admin, wait_for_topics
 
 START_SECONDS = 120.0
-MOST_DEATHS = 3
-"""How often a program may die during the start: PostgreSQL needs a second go where a killed one left children."""
+MAX_RESTARTS = 3
+"""How often a program may exit during the start: PostgreSQL needs a second try if a killed one left children."""
 POLL_SECONDS = 0.1
 _CLIENTS = ("landers", "processors", "sources")
 
@@ -40,8 +40,7 @@ _CLIENTS = ("landers", "processors", "sources")
 class ProgramStatus:
     """One program: its state in supervisord's words, and the memory of its processes (proportional set size).
 
-    One that runs but ends again and again is `FLAPPING`: `ends` counts how often within five minutes, `last_words` is
-    what it wrote last.
+    One that ends repeatedly is `FLAPPING`: `ends` counts how often in five minutes, `last_words` is its last message.
     """
 
     name: str
@@ -64,23 +63,23 @@ class StackStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether everything that should run does."""
+        """Whether all programs run."""
         return self.running and all(program.state == "RUNNING" for program in self.programs)
 
 
 def running(settings: Settings) -> bool:
-    """Whether this home's supervisor runs, be it with a part of the stack only."""
+    """Whether this home's supervisor runs, even if only with a part of the stack."""
     return Supervisor(settings).answers()
 
 
 def up(settings: Settings, *, parts: Collection[str] | None = None, progress: Progress = silent) -> bool:
-    """Start the parts (all, when None) that do not run yet and return once they are healthy.
+    """Start the parts (all, if None) that do not run yet, and return once they are healthy.
 
-    Returns False when there was nothing to do. The servers' contents are made ready too: topics, databases, landing
-    accounts. What was started is stopped again when a part does not come up.
+    Returns False if there was nothing to do. Topics, databases and landing positions are created, too. If a part does
+    not start, the programs started here are stopped again.
 
     Raises:
-        Terminal: something needed is missing or taken (nothing was started then), or a program did not come up.
+        Terminal: a requirement is missing or a port is taken (nothing was started then), or a program did not start.
     """
     with _locked(settings):
         _for_calls(settings).unlink(missing_ok=True)
@@ -88,7 +87,7 @@ def up(settings: Settings, *, parts: Collection[str] | None = None, progress: Pr
 
 
 def down(settings: Settings, *, progress: Progress = silent) -> bool:
-    """Stop everything of this home, leftovers of a killed supervisor too. Returns False when nothing ran."""
+    """Stop all programs of this home, including those left by a killed supervisor. Returns False if nothing ran."""
     if not settings.root.exists():
         return False
     with _locked(settings):
@@ -96,7 +95,7 @@ def down(settings: Settings, *, progress: Progress = silent) -> bool:
 
 
 def status(settings: Settings) -> StackStatus:
-    """How every program of the stack is."""
+    """The status of every program of the stack."""
     supervisor = Supervisor(settings)
     if not supervisor.answers():
         return StackStatus(running=False, programs=(), memory_bytes=0)
@@ -113,9 +112,9 @@ def status(settings: Settings) -> StackStatus:
 
 @contextmanager
 def postgres_for_call(settings: Settings) -> Iterator[None]:
-    """PostgreSQL for the time of a call: the running one, or one that is started here and stopped afterwards.
+    """PostgreSQL during a call: the running server, or one that is started here and stopped afterwards.
 
-    Calls at the same time share it; the last one stops it. A stack that is brought up meanwhile keeps it.
+    Concurrent calls share it; the last one stops it. A stack that is started meanwhile keeps it running.
     """
     if settings.postgres_conninfo is not None:
         yield
@@ -155,14 +154,14 @@ def _make_home(settings: Settings) -> None:
         make_private(settings.root)
     except OSError as error:
         raise Terminal(
-            f"The folder {settings.root} cannot be made, or not for this account alone: {error.strerror}.",
+            f"The folder {settings.root} cannot be created, or not private to this account: {error.strerror}.",
             remedy="Name another with HEADRACE_HOME.",
         ) from error
 
 
 @contextmanager
 def _locked(settings: Settings) -> Iterator[None]:
-    """One process at a time changes what runs in a home."""
+    """Only one process at a time changes which programs run in a home."""
     _make_home(settings)
     lock_file = settings.root / "stack.lock"
     lock_file.touch(mode=PRIVATE)
@@ -231,7 +230,7 @@ class _Start:
         return [p for p in self._wanted.values() if processes[p.full_name]["statename"] != "RUNNING"]
 
     def require_known(self) -> None:
-        """A running supervisor was started with the settings of then."""
+        """Require that the running supervisor, which has the settings of its start, knows these programs."""
         processes = self._supervisor.processes()
         unknown = [program.name for program in self._wanted.values() if program.full_name not in processes]
         if unknown:
@@ -241,7 +240,7 @@ class _Start:
             )
 
     def prepare(self, was_running: bool, every: list[Program]) -> None:
-        """Make the servers' folders, and start the supervisor with every program it may be asked for."""
+        """Create the servers' folders, and start the supervisor with the list of all programs."""
         settings = self._settings
         missing = {program.name for program in self.missing()} if was_running else set(self._wanted)
         if "kafka" in missing:
@@ -254,20 +253,20 @@ class _Start:
             self._supervisor.launch(every)
 
     def run(self, parts: Collection[str] | None) -> None:
-        """Start the programs in the order they depend on each other."""
+        """Start the programs in the order of their dependencies."""
         settings = self._settings
         # 1. The servers, at the same time.
         self._begin("kafka", "postgres")
-        # 2. PostgreSQL is up first: databases, the landing accounts, Dagster's configuration.
+        # 2. PostgreSQL is ready first: databases, landing positions, Dagster's configuration.
         if parts is None or "postgres" in parts:
             self._await("postgres", lambda: postgres.server_answers(settings))
             self._prepare_postgres()
-        # 3. Dagster's code loads while Kafka starts. What answers SQL needs nothing but the published file.
+        # 3. Dagster's code loads while Kafka starts. The SQL server only needs the published file.
         self._begin("sql")
         if "dagster-code" in self._wanted:
             self._prepare_dagster()
             self._begin("dagster-code")
-        # 4. Topics, then whoever reads or fills them. Connect's worker takes longest to start.
+        # 4. Topics, then their consumers and producers. Connect's worker takes longest to start.
         if parts is None or "kafka" in parts:
             self._await("kafka", lambda: broker_answers(settings, 1.0))
             self._prepare_topics()
@@ -276,12 +275,12 @@ class _Start:
             self._begin("connect")
         clients = [name for name, program in self._wanted.items() if program.part in _CLIENTS]
         self._begin(*clients)
-        # 5. The webserver and the daemon ask the code server.
+        # 5. The webserver and the daemon need the code server.
         self._await("dagster-code", lambda: _listens(self._wanted["dagster-code"]))
         self._begin("dagster-webserver", "dagster-daemon")
         for name in clients:
             self._await(name, lambda name=name: _listens(self._wanted[name]))
-        # 6. Connectors, as soon as there is a worker. The watcher listens once they are as declared.
+        # 6. Connectors, once the worker answers. The watcher listens once the connectors are as declared.
         if "connect" in self._wanted:
             self._await("connect", lambda: connect_answers(settings))
         self._begin("connect-watcher")
@@ -325,7 +324,7 @@ class _Start:
                 self._progress(name, "starting")
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
-        """Wait until a program, if it is among those wanted, runs and `ready` says so."""
+        """Wait until a program, if it is wanted, runs and `ready` returns true."""
         program = self._wanted.get(name)
         if program is None:
             return
@@ -337,9 +336,9 @@ class _Start:
             if state == "RUNNING" and ready():
                 break
             lives |= {process["pid"]} - {0}
-            if state == "FATAL" or len(lives) > MOST_DEATHS or time.monotonic() - started > START_SECONDS:
+            if state == "FATAL" or len(lives) > MAX_RESTARTS or time.monotonic() - started > START_SECONDS:
                 raise Terminal(
-                    f"{name} did not come up: {last_words(self._settings, name)}",
+                    f"{name} did not start: {last_words(self._settings, name)}",
                     remedy=f"See {log_file(self._settings, name)}.",
                 )
             time.sleep(POLL_SECONDS)
@@ -357,7 +356,7 @@ def _listens(program: Program) -> bool:
 
 def _serves(program: Program, path: str, headers: Mapping[str, str] | None = None) -> bool:
     try:
-        # Loopback, never by a proxy.
+        # Loopback, never through a proxy.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         request = urllib.request.Request(f"http://{program.address}{path}", headers=dict(headers or {}))
         with opener.open(request, timeout=5.0) as answer:
@@ -380,7 +379,7 @@ def _as_flapping(settings: Settings, status: ProgramStatus, ends: int) -> Progra
 
 
 def _memory_bytes(pid: int, *, with_children: bool = True) -> int:
-    """Proportional set size of a process and its descendants; resident size where the system does not tell it."""
+    """Proportional set size of a process and its descendants; resident set size where that is not available."""
     try:
         process = psutil.Process(pid)
         family = [process, *(process.children(recursive=True) if with_children else [])]

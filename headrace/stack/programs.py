@@ -1,4 +1,4 @@
-"""The programs that the supervisor runs, by part of the stack: the one list of what there is to start."""
+"""The list of all programs that the supervisor runs, by part of the stack."""
 
 import os
 import sys
@@ -20,17 +20,17 @@ Part = Literal["kafka", "postgres", "connect", "landers", "processors", "sources
 PARTS: tuple[Part, ...] = (
     *("kafka", "postgres", "connect", "landers", "processors", "sources", "connectors", "dagster", "sql"),
 )
-"""`connect` is the worker, `connectors` what keeps its connectors as declared, be it the stack's worker or not."""
+"""`connect` is the worker; `connectors` is the watcher of its connectors, also for an external worker."""
 SUPERVISED_ENV = "HEADRACE_SUPERVISED_ROOT"
-"""Set in every supervised process to the root of its stack: how leftovers of a killed supervisor are known."""
+"""Set in every supervised process to the root of its stack, to find processes that a killed supervisor left."""
 
 Tier = Literal["servers", "platform"]
-"""Servers stop last: whoever uses them may finish first."""
+"""Servers stop last, so that their clients can finish first."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A supervised program. `port` is where it listens once it is ready: a port, or the path of a socket."""
+    """A supervised program. `port` is the port or socket path at which it listens once it is ready."""
 
     name: str
     part: Part
@@ -41,11 +41,11 @@ class Program:
     stop_as_group: bool = True
     stop_seconds: int = 30
     kafka_user: KafkaUser | None = None
-    """What it logs in as at the stack's own Kafka; None for what is no client of it."""
+    """Its user at the stack's own Kafka; None if it is not a client of Kafka."""
 
     @property
     def full_name(self) -> str:
-        """The name that the supervisor knows it by."""
+        """Its name in the supervisor."""
         return f"{self.tier}:{self.name}"
 
     @property
@@ -54,7 +54,7 @@ class Program:
 
 
 def built_in_parts(settings: Settings, wanted: Collection[str] | None = None) -> tuple[Part, ...]:
-    """The parts to start: those wanted (all, when None), without what is turned off and servers of the user's own."""
+    """The parts to start: the wanted ones (all, if None), except disabled parts and servers of the user's own."""
     external = {
         "kafka": settings.kafka_bootstrap is not None,
         "postgres": settings.postgres_conninfo is not None,
@@ -76,7 +76,7 @@ def programs(settings: Settings) -> list[Program]:
         command = broker_command(settings, find_java(settings))
         found.append(Program("kafka", "kafka", "servers", command, settings.port("kafka")))
     if "postgres" in parts:
-        # SIGINT is PostgreSQL's fast shutdown; its children take it for a cancelled query, so they are spared.
+        # SIGINT is PostgreSQL's fast shutdown; for its children it cancels a query, so only the parent gets it.
         found.append(
             Program(
                 *("postgres", "postgres", "servers", server_command(settings), settings.port("postgres")),
@@ -106,7 +106,7 @@ def _connect_programs(settings: Settings) -> list[Program]:
     found: list[Program] = []
     if "connect" in parts:
         command = worker_command(settings, find_java(settings))
-        # Both ends survive a kill, so nobody waits long for its tasks.
+        # Its tasks survive a kill, so the stop timeout is short.
         found.append(Program("connect", "connect", "platform", command, settings.port("connect"), stop_seconds=8))
     if "connectors" in parts:
         command = [sys.executable, "-m", "headrace", "connect", "watch"]
@@ -133,7 +133,7 @@ def _processor_programs(settings: Settings) -> list[Program]:
 
 
 def _source_programs(settings: Settings) -> list[Program]:
-    """Each listens at its port for metrics, which is ready once the source's own settings were found good."""
+    """Each source listens at its metrics port once its settings have been validated."""
     return [
         Program(
             *(f"source-{name.replace(':', '.')}", "sources", "platform"),
@@ -151,10 +151,10 @@ def _dagster_programs(settings: Settings) -> list[Program]:
     commands: dict[str, tuple[list[str], int | Path]] = {
         "dagster-code": (dagster.code_server_command(settings), code),
         "dagster-webserver": (dagster.webserver_command(settings), web),
-        # The daemon listens nowhere: its address is the code server that it asks.
+        # The daemon does not listen: its address is that of its code server.
         "dagster-daemon": (dagster.daemon_command(settings), code),
     }
-    # Builds survive being killed, so nobody waits long for Dagster.
+    # Builds survive a kill, so the stop timeout is short.
     return [
         Program(name, "dagster", "platform", command, port, stop_seconds=8, kafka_user="dagster")
         for name, (command, port) in commands.items()

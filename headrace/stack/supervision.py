@@ -1,4 +1,4 @@
-"""supervisord: its configuration, its start, its socket, and clearing up after one that was killed."""
+"""supervisord: its configuration, start and socket, and cleanup after one that was killed."""
 
 import http.client
 import os
@@ -30,12 +30,12 @@ _PRIORITIES: dict[Tier, int] = {"servers": 10, "platform": 20}
 
 
 def control_socket(settings: Settings) -> Path:
-    """Where the supervisor listens. It asks for no password: no other account can enter the folder."""
+    """The socket of the supervisor. It needs no password: no other account can enter the folder."""
     return socket_path(settings, settings.root / "supervisor" / "control.sock")
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP at a Unix socket, with a time limit, so that a stuck supervisor is noticed."""
+    """HTTP over a Unix socket, with a timeout, so that a stuck supervisor is detected."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=_RPC_TIMEOUT_SECONDS)
@@ -43,7 +43,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         if not is_own(self._path.parent) and os.getuid():
-            raise FileNotFoundError(f"{self._path.parent} is not there, or another account's")
+            raise FileNotFoundError(f"{self._path.parent} does not exist, or belongs to another account")
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
@@ -66,7 +66,7 @@ class Supervisor:
         self._socket = control_socket(settings)
 
     def answers(self) -> bool:
-        """Whether the supervisor of this very home is running."""
+        """Whether the supervisor of this home is running."""
         try:
             if not self._socket.exists():
                 return False
@@ -82,23 +82,23 @@ class Supervisor:
         return int(cast(int, self._call("supervisor.getPID")))
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """supervisord's account of every program, by full name."""
+        """supervisord's process info of every program, by full name."""
         rows = cast(list[dict[str, Any]], self._call("supervisor.getAllProcessInfo"))
         return {f"{row['group']}:{row['name']}": row for row in rows}
 
     def start(self, full_name: str) -> None:
-        """Have a program started unless it runs; does not wait for it."""
+        """Start a program unless it runs, without waiting for it."""
         self._tolerating(_ALREADY_STARTED_FAULT, "supervisor.startProcess", full_name, False)
 
     def stop(self, full_name: str) -> None:
-        """Stop a program unless it is stopped, and wait until it is."""
+        """Stop a program unless it is stopped, and wait for it."""
         self._tolerating(_NOT_RUNNING_FAULT, "supervisor.stopProcess", full_name, True)
 
     def launch(self, programs: Iterable[Program]) -> None:
-        """Start supervisord as a daemon with these programs, none of them started yet.
+        """Start supervisord as a daemon with these programs, without starting them.
 
         Raises:
-            Terminal: it did not come up.
+            Terminal: it did not start.
         """
         settings = self._settings
         make_folder(settings.logs)
@@ -125,7 +125,7 @@ class Supervisor:
             time.sleep(0.05)
 
     def shut_down(self) -> None:
-        """Stop every program, servers last, then the supervisor; kill whatever is left of this stack."""
+        """Stop every program, servers last, then the supervisor; kill all remaining processes of this stack."""
         if self.answers():
             daemon = psutil.Process(self.pid())
             self._call("supervisor.shutdown")
@@ -140,7 +140,7 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != fault_code:
                 raise Terminal(
-                    f"The supervisor refused {method} of {arguments[0]}: {fault.faultString}.",
+                    f"The supervisor rejected {method} of {arguments[0]}: {fault.faultString}.",
                     remedy="Run `headrace down`, then `headrace up`.",
                 ) from fault
 
@@ -196,7 +196,7 @@ def _program_section(settings: Settings, program: Program) -> dict[str, object]:
         "autostart": "false",  # `headrace up` starts them in order
         "autorestart": "true",
         "startsecs": 1,
-        "startretries": 60,  # with a pause one second longer each time: half an hour in all
+        "startretries": 60,  # each pause is one second longer: half an hour in total
         "stopsignal": program.stop_signal,
         "stopwaitsecs": program.stop_seconds,
         "stopasgroup": str(program.stop_as_group).lower(),
@@ -209,7 +209,7 @@ def _program_section(settings: Settings, program: Program) -> dict[str, object]:
 
 
 def log_file(settings: Settings, program: str) -> Path:
-    """Where a program's output goes."""
+    """The file of a program's output."""
     return settings.logs / f"{program}.log"
 
 
@@ -227,7 +227,7 @@ def _is_root() -> bool:
 
 
 def stop_leftovers(root: Path) -> int:
-    """End every process of this stack that runs without a supervisor; returns how many there were.
+    """Stop every process of this stack that runs without a supervisor; returns their number.
 
     Each has the stack's root in its environment, which no process of another stack has.
     """

@@ -1,4 +1,4 @@
-"""What is wrong with the data's way through a running stack, for `headrace status`: asked of servers that answer."""
+"""Problems with the flow of data through a running stack, for `headrace status`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ _SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is wrong, and what to do."""
+    """A problem and its remedy."""
 
     what: str
     remedy: str
 
 
 def troubles(settings: Settings) -> list[Trouble]:
-    """Records lost by Kafka, partitions that stand still, and transactions that hold readers back."""
+    """Records lost by Kafka, stopped partitions, and open transactions that block readers."""
     found: list[Trouble] = []
-    for look in (_landing, _transactions):
+    for check in (_landing, _transactions):
         try:
-            found += look(settings)
+            found += check(settings)
         except Transient:
             continue  # the table of programs shows that a server is unavailable
-        except Exception as error:  # noqa: BLE001  status answers, whatever is broken
+        except Exception as error:  # noqa: BLE001  status reports every error
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            found.append(Trouble(f"{look.__name__.strip('_')} cannot be looked at: {first}", "See `headrace doctor`."))
+            found.append(Trouble(f"{check.__name__.strip('_')} cannot be checked: {first}", "See `headrace doctor`."))
     return found
 
 
@@ -39,7 +39,7 @@ def _landing(settings: Settings) -> Iterator[Trouble]:
         if state.truncated_offsets:
             yield Trouble(
                 f"Kafka lost {state.truncated_offsets:,} offsets of {state.topic} after they had landed: they are kept",
-                "See docs/explanation/landing.md, and give Kafka's disk or its copies your attention.",
+                "See docs/explanation/landing.md, and check Kafka's disk or replicas.",
             )
         for stopped in state.stopped_partitions:
             yield Trouble(

@@ -252,7 +252,7 @@ def test_the_commands_list_compare_undo_and_release(fresh: Settings, monkeypatch
     assert "marts.sales_daily" in output("snapshots")
     assert "marts.sales_daily" in output("diff", good)
     assert "7.5000" in output("diff", good, "--table", "core.orders")
-    assert "marts.sales_daily: 1 rows put back, 1 taken away; held" in output("rollback", good)
+    assert "marts.sales_daily: 1 rows restored, 1 removed; held" in output("rollback", good)
     assert revenue(fresh) == Decimal("2.5")
     assert "marts.sales_daily" in output("unhold")
     assert output("unhold") == "Nothing was held.\n"

@@ -21,7 +21,7 @@ _SMALL_PROCESS = (
     "-XX:MaxMetaspaceSize=160m",
     "-XX:ReservedCodeCacheSize=64m",
     "-XX:-UsePerfData",
-    "-XX:+ExitOnOutOfMemoryError",  # the supervisor restarts it; a broker half out of memory serves nobody
+    "-XX:+ExitOnOutOfMemoryError",  # the supervisor restarts it; a broker without memory does not work
 )
 QUIET_LOG = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -37,7 +37,7 @@ def broker_command(settings: Settings, java: Java) -> list[str]:
 
 
 def new_cluster_id() -> str:
-    """A random id as Kafka writes them. None that begins with a dash, which its tools would take for an option."""
+    """A random id in Kafka's format. It never begins with a dash, which Kafka's tools would read as an option."""
     while True:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode("ascii")
         if not cluster_id.startswith("-"):
@@ -48,7 +48,7 @@ def prepare_broker(settings: Settings, java: Java) -> None:
     """Write the broker's settings and, in a new home, format its storage.
 
     Raises:
-        Terminal: Kafka refused to format the storage.
+        Terminal: Kafka could not format the storage.
     """
     folder = _folder(settings)
     make_folder(folder)
@@ -62,7 +62,7 @@ def prepare_broker(settings: Settings, java: Java) -> None:
     write_file(properties, "".join(f"{name}={value}\n" for name, value in given.items()))
     if formatted.exists():
         return
-    # Formatting that was cut short leaves no marker: begin anew.
+    # An interrupted format leaves no marker: start from scratch.
     shutil.rmtree(_data(settings), ignore_errors=True)
     cluster_id = new_cluster_id()
     arguments = folder / "format.arguments"  # a command line would show the passwords to every account
@@ -79,7 +79,7 @@ def prepare_broker(settings: Settings, java: Java) -> None:
 
 
 def users_are_known(settings: Settings) -> None:
-    """Note that the broker knows every user: from its next start on the admin logs in as all others do."""
+    """Record that the broker has every user: from its next start on, the admin logs in with SCRAM like all others."""
     if not _knows_users(settings).exists():
         prepare_clients(settings)
         _knows_users(settings).touch(mode=PRIVATE)
@@ -99,10 +99,10 @@ def broker_properties(settings: Settings, *, first_login: bool = False) -> dict[
         "listener.security.protocol.map": "CONTROLLER:SASL_PLAINTEXT,CLIENTS:SASL_PLAINTEXT",
         **login_settings(settings, first_login=first_login),
         "log.dirs": str(_data(settings)),
-        # Topics come from the contracts; a misspelt name must fail, not create one.
+        # Topics come from the contracts; a misspelled name must fail, not create a topic.
         "auto.create.topics.enable": "false",
         "message.max.bytes": MAX_DEAD_LETTER_BYTES + 48_576,
-        # One node holds one copy of everything.
+        # One node: one replica.
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 1,
         "transaction.state.log.replication.factor": 1,
@@ -111,13 +111,13 @@ def broker_properties(settings: Settings, *, first_login: bool = False) -> dict[
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
-        # A broker restarted after a kill may register again once its former session has ended.
+        # After a kill, a restarted broker registers once its previous session has expired.
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 3_000,
-        # The cleaner's default buffer alone would take a third of the heap.
+        # The cleaner's default buffer would take a third of the heap.
         "log.cleaner.dedupe.buffer.size": 16_777_216,
-        # In the background: to flush before each acknowledgement makes a small transaction five times as slow. What a
-        # power cut takes is what the last second or two brought (`docs/explanation/landing.md`).
+        # Flushed in the background: a flush before each acknowledgment makes a small transaction five times as slow. A
+        # power failure loses the last second or two (`docs/explanation/landing.md`).
         "log.flush.interval.ms": 1_000,
         "log.flush.scheduler.interval.ms": 1_000,
         "num.network.threads": 2,
@@ -138,7 +138,7 @@ def _properties_file(settings: Settings) -> Path:
 
 
 def _knows_users(settings: Settings) -> Path:
-    """Marker: the broker's storage has the passwords of its users."""
+    """Marker file: the broker's storage has the passwords of its users."""
     return _folder(settings) / "knows-users"
 
 

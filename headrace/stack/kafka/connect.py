@@ -1,4 +1,4 @@
-"""One Kafka Connect worker: its settings, the secret its connectors may read, and the command that runs it."""
+"""One Kafka Connect worker: its settings, the secrets of its connectors, and the command that runs it."""
 
 import os
 from pathlib import Path
@@ -23,12 +23,12 @@ _SMALL_PROCESS = (
     "-Xmx320m",
     "-XX:+UseSerialGC",
     "-XX:MaxMetaspaceSize=192m",
-    # A worker moves few records and starts often: the quick compiler alone takes less time and memory.
+    # A worker moves few records and starts often: the C1 compiler alone takes less time and memory.
     "-XX:TieredStopAtLevel=1",
     "-XX:ReservedCodeCacheSize=64m",
     "-XX:-UsePerfData",
     # No ExitOnOutOfMemoryError: a record that does not fit into memory fails its task, which commits what it stored;
-    # the watcher sets the record apart. A worker that ended would begin at the same record again.
+    # the watcher sets the record apart. A worker that exited would start at the same record again.
 )
 
 
@@ -41,10 +41,10 @@ def worker_command(settings: Settings, java: Java) -> list[str]:
 
 
 def prepare_worker(settings: Settings) -> None:
-    """Write the worker's settings, and the passwords where its connectors may read them. PostgreSQL must be up.
+    """Write the worker's settings, and the passwords that its connectors may read. PostgreSQL must be running.
 
     Raises:
-        Transient: PostgreSQL is unavailable, or does not let a connector's role in.
+        Transient: PostgreSQL is unavailable, or rejects a connector's role.
     """
     databases: dict[RoleName, str] = {SINK_ROLE: settings.database, CAPTURE_ROLE: settings.shop_database}
     lines = [f"{role}={_password(settings, database, role)}\n" for role, database in databases.items()]
@@ -57,15 +57,17 @@ def prepare_worker(settings: Settings) -> None:
 
 def _password(settings: Settings, database: str, role: RoleName) -> str:
     try:
-        # libpq finds the password, in whatever file or variable it is.
+        # libpq finds the password in its file or variable.
         with psycopg.connect(settings.conninfo(database, role), connect_timeout=10) as db:
             return db.info.password.replace("\\", "\\\\")
     except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not let {role} into {database}: {str(error).strip()}") from error
+        raise Transient(
+            f"PostgreSQL rejects the role {role} for the database {database}: {str(error).strip()}"
+        ) from error
 
 
 def _write_login(settings: Settings) -> None:
-    """The password of the REST API, where only this worker and its clients read it: no connector may."""
+    """Write the password of the REST API, readable by the worker and its clients, not by connectors."""
     login = settings.secrets / "connect-rest" / "login"
     write_file(login, f"headrace:{secret(settings.secrets / 'connect-rest', 'password')}\n")
     module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
@@ -99,12 +101,12 @@ def worker_properties(settings: Settings) -> dict[str, str | int]:
         "offset.storage.partitions": 1,
         "status.storage.topic": f"{CONNECT_TOPICS}-status",
         "status.storage.partitions": 1,
-        # One node holds one copy of everything.
+        # One node: one replica.
         "config.storage.replication.factor": 1,
         "offset.storage.replication.factor": 1,
         "status.storage.replication.factor": 1,
         "offset.flush.interval.ms": 2_000,
-        # A worker that comes back after a kill takes its tasks at once; by default they wait five minutes.
+        # A worker restarted after a kill takes its tasks at once; the default delay is five minutes.
         "scheduled.rebalance.max.delay.ms": 0,
         "session.timeout.ms": 6_000,
         "heartbeat.interval.ms": 2_000,

@@ -1,6 +1,6 @@
-"""The jars: resolved by Maven from the `.xml` files beside this one, checked against the `.sha256` lists.
+"""The jars: resolved by Maven from the `.xml` files in this folder, checked against the `.sha256` lists.
 
-They live in the Python environment that runs the command, so each project or installation has its own.
+They are stored in the Python environment that runs the command, so each installation has its own.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencie
 
 JARS = _HOME / f"kafka-{KAFKA_VERSION}"
 PLUGINS = _HOME / f"connect-{DEBEZIUM_VERSION}"
-"""Connect's plugin path: a folder a plugin."""
+"""Connect's plugin path: one folder per plugin."""
 
 CONVERTER = "headrace.connect.ContractConverter"
 SINK = "headrace.connect.IsolatingJdbcSink"
@@ -35,7 +35,7 @@ _OLDEST_RELEASE = "17"
 
 @dataclass(frozen=True)
 class Bundle:
-    """Jars that go together: what Maven resolves from `<name>.xml`."""
+    """The jars that Maven resolves from `<name>.xml`."""
 
     name: str
     title: str
@@ -47,19 +47,19 @@ class Bundle:
         return {name: digest for digest, name in (line.split() for line in lines)}
 
     def present(self) -> bool:
-        """Whether every jar is there. A folder only gets its name once its content was checked."""
+        """Whether every jar exists. A folder only gets its final name once its content was verified."""
         return all((self.folder / name).is_file() for name in self.expected())
 
 
 @dataclass(frozen=True)
 class OwnPart:
-    """A part of Connect that is ours: one Java file, compiled by `headrace setup` into the folder of a plugin."""
+    """A Connect plugin of our own: one Java file, compiled by `headrace setup` into a plugin folder."""
 
     class_name: str
     service: str
     folder: Path
     beside: Path | None = None
-    """Folder of jars that it is compiled against, beside Kafka's."""
+    """Folder of jars on its class path in addition to Kafka's."""
 
     @property
     def source(self) -> str:
@@ -87,27 +87,27 @@ OWN_PARTS = (
 
 
 def plugins_present() -> bool:
-    """Whether Connect has every plugin it needs."""
+    """Whether all plugins of Connect are present."""
     fetched = all(bundle.present() for bundle in (JDBC_SINK, POSTGRES_SOURCE, CONNECT_LOGIN))
     return fetched and all(part.jar.is_file() for part in OWN_PARTS)
 
 
 def missing() -> Iterator[str]:
-    """What `fetch` and `compile_own` would bring, in words."""
+    """Titles of what `fetch` and `compile_own` would add."""
     yield from (bundle.title for bundle in BUNDLES if not bundle.present())
     if not all(part.jar.is_file() for part in OWN_PARTS):
         yield "our own parts of Connect"
 
 
 def fetch(bundle: Bundle) -> None:
-    """Have Maven fetch the jars of a bundle into its folder.
+    """Fetch the jars of a bundle into its folder with Maven.
 
     Raises:
-        Terminal: Maven is missing or failed, or what it fetched is not what was expected.
+        Terminal: Maven is missing or failed, or the fetched jars are not the expected ones.
     """
     maven = shutil.which("mvn")
     if maven is None:
-        raise Terminal(f"{bundle.title} is fetched by Maven, and there is no `mvn` here.", remedy="Install Maven.")
+        raise Terminal(f"{bundle.title} is fetched with Maven, and there is no `mvn` command.", remedy="Install Maven.")
     fetched = bundle.folder.with_name(bundle.folder.name + ".fetched")
     shutil.rmtree(fetched, ignore_errors=True)
     fetched.mkdir(parents=True)
@@ -125,7 +125,7 @@ def fetch(bundle: Bundle) -> None:
     wrong = _unexpected(fetched, bundle.expected())
     if wrong:
         raise Terminal(
-            f"Maven fetched jars that are not those expected: {', '.join(sorted(wrong))}.",
+            f"Maven fetched unexpected jars: {', '.join(sorted(wrong))}.",
             remedy="Remove them from Maven's local repository and run `headrace setup` again.",
         )
     shutil.rmtree(bundle.folder, ignore_errors=True)
@@ -133,10 +133,10 @@ def fetch(bundle: Bundle) -> None:
 
 
 def compile_own(java: Java) -> None:
-    """Compile our own parts of Connect, and put them on the plugin path.
+    """Compile our own plugins of Connect, and put them on the plugin path.
 
     Raises:
-        Terminal: one does not compile.
+        Terminal: a plugin does not compile.
     """
     for part in OWN_PARTS:
         if not part.jar.is_file():
@@ -146,7 +146,7 @@ def compile_own(java: Java) -> None:
 def _compile(part: OwnPart, java: Java) -> None:
     jar = part.jar
     (compiler,) = COMPILER.folder.glob("*.jar")
-    # Our own jars of before do not count.
+    # Without our own older jars.
     beside = [] if part.beside is None else [part.beside / name for name in JDBC_SINK.expected()]
     libraries = os.pathsep.join(map(str, [*sorted(JARS.glob("*.jar")), *beside]))
     with tempfile.TemporaryDirectory() as folder, as_file(_HERE.joinpath(part.source)) as source:
@@ -167,6 +167,6 @@ def _compile(part: OwnPart, java: Java) -> None:
 
 
 def _unexpected(folder: Path, expected: dict[str, str]) -> set[str]:
-    """Names of jars that are missing, too many, or of other content."""
+    """Names of jars that are missing, extra, or of other content."""
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.iterdir()}
     return {name for name, _ in found.items() ^ expected.items()}

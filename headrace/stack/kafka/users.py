@@ -1,27 +1,27 @@
-"""The users of the stack's own Kafka: their passwords, and the files of client settings that their programs read."""
+"""The users of the stack's own Kafka: their passwords and client settings files."""
 
 from contracts.settings import Settings
 from headrace.stack.files import secret, write_file
 from streaming.runtime.access import ADMIN, MECHANISM, USERS
 
 BROKER, CONTROLLER = "broker", "controller"
-"""What the broker calls itself, as a client of its own listener and of the controller's."""
+"""The broker's own users, as a client of its own listener and of the controller's."""
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 
 
 def password(settings: Settings, user: str) -> str:
-    """The password of a user, made at its first use."""
+    """The password of a user, created at first use."""
     return secret(settings.secrets / "kafka", user)
 
 
 def passwords(settings: Settings) -> dict[str, str]:
-    """The passwords that the broker is to know, by user."""
+    """The passwords of the broker's users."""
     return {user: password(settings, user) for user in (ADMIN, BROKER, *USERS)}
 
 
 def prepare_clients(settings: Settings, *, first_login: bool = False) -> None:
-    """Write the file of client settings of each user. With `first_login` the admin logs in as `first_login` says."""
+    """Write each user's file of client settings. With `first_login` the admin logs in with PLAIN (`login_settings`)."""
     for user in (ADMIN, *USERS):
         mechanism = "PLAIN" if first_login and user == ADMIN else MECHANISM
         lines = {
@@ -34,11 +34,11 @@ def prepare_clients(settings: Settings, *, first_login: bool = False) -> None:
 
 
 def login_settings(settings: Settings, *, first_login: bool) -> dict[str, str]:
-    """The broker's settings of who may log in, how it logs in itself, and who may do everything.
+    """The broker's settings of authentication, its own logins, and super users.
 
-    The controller's listener is used within the broker's own process alone. A home from before there were passwords
-    knows none yet: `first_login` has the admin and the broker log in with passwords from this file, until the admin
-    has set everybody's.
+    Only the broker's own process uses the controller's listener. A home created before there were passwords has none
+    stored: with `first_login` the admin and the broker log in with passwords from this file, until the admin has set
+    those of all users.
     """
     scram = f'{_SCRAM} required username="{BROKER}" password="{password(settings, BROKER)}";'
     found = {
@@ -66,7 +66,7 @@ def _plain(settings: Settings, own: str, *known: str) -> str:
 
 
 def scram_arguments(settings: Settings) -> str:
-    """Arguments of `kafka-storage format`, one a line, that make known whoever must log in before ACLs can be set."""
+    """Arguments of `kafka-storage format`, one per line, that create the users who log in before ACLs can be set."""
     return "".join(
         f"--add-scram\n{MECHANISM}=[name={user},password={password(settings, user)}]\n" for user in (ADMIN, BROKER)
     )
