@@ -14,7 +14,7 @@ export NO_MKDOCS_2_WARNING = 1
 .DEFAULT_GOAL := help
 .PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security tutorials docs screenshots site lock clean
 
-help:  ## Show what there is to make
+help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(READY)  ## Set up .venv with everything in it; skips what is there
@@ -55,7 +55,7 @@ check: lint types imports site  ## Lint, format check, types, import rules, Dags
 	@$(BIN)/ruff format --check
 	@$(BIN)/dg check defs
 
-demo: setup  ## Run the platform end to end on its simulator, and show what came out
+demo: setup  ## Run the platform end to end on its simulator, and show the results
 	@$(BIN)/headrace demo
 
 ui: setup  ## Run the browser tests of the Dagster UI (needs Chromium)
@@ -70,14 +70,14 @@ bench-scoring: setup  ## Measure the scorers with champions against the bare run
 bench-processing: setup  ## Measure processing, one out for one in, against Kafka Streams, as JSON (needs a JDK)
 	@$(BIN)/python -m benchmarks.processing
 
-bench-restore: setup  ## Measure how soon a killed processor with 1,000,000 keys is at work again, as JSON
+bench-restore: setup  ## Measure how long a killed processor with 1,000,000 keys takes to recover, as JSON
 	@$(BIN)/python -m benchmarks.restoring
 
-bench-warehouse: setup  ## Measure how fresh the marts are, and what a batch costs with 1 M and 20 M events before it, as JSON
+bench-warehouse: setup  ## Measure the freshness of the marts, and the cost of a batch after 1 M and 20 M events, as JSON
 	@$(BIN)/python -m benchmarks.freshness
 	@$(BIN)/python -m benchmarks.growth
 
-bench-models: setup  ## Measure the models on the shared data, each on what it did not see, as JSON
+bench-models: setup  ## Measure the models on held-out shared data, as JSON
 	@$(BIN)/python -m benchmarks.models
 
 bench-sources: setup  ## Measure the access-log source and the feedback service against their peers, as JSON
@@ -86,7 +86,7 @@ bench-sources: setup  ## Measure the access-log source and the feedback service 
 hostile: setup  ## Send hostile input to a whole stack for HOSTILE_MINUTES (20), and verify
 	@$(BIN)/pytest tests/hostile -s --timeout=14400 -o faulthandler_timeout=0
 
-chaos: setup  ## Kill things at random for a long while, and verify
+chaos: setup  ## Kill programs at random for a long time, and verify
 	@$(BIN)/pytest tests/chaos --timeout=7200 -o faulthandler_timeout=0
 
 security: setup  ## Attack a running stack as another account and another client would
@@ -105,7 +105,7 @@ docs: setup  ## Write the generated reference pages under docs/, and the snapsho
 site: setup  ## Build the site of the docs into build/site; broken links fail
 	@$(BIN)/mkdocs build --quiet
 
-lock: setup  ## Resolve the dependencies anew into requirements.lock
+lock: setup  ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 

@@ -1,7 +1,7 @@
-"""How long records take from Kafka to the marts at 1,000 events/s, by Dagster's sensor and by a builder that follows.
+"""How long records take from Kafka to the marts at 1,000 events/s, by Dagster's sensor and by the long-running builder.
 
-A whole stack, and the simulator as its source (`make bench-warehouse`). Seconds are those that the platform itself
-measures at each publication (`warehouse.publication.freshness`); as JSON.
+Runs a whole stack with the simulator as its source (`make bench-warehouse`). The platform itself measures the seconds
+at each publication (`warehouse.publication.freshness`). Results are JSON.
 """
 
 import argparse

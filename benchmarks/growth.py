@@ -1,8 +1,8 @@
-"""What the same new batch costs with 1 M and with 20 M events of history (`make bench-warehouse`), as JSON.
+"""The cost of the same new batch with 1 M and with 20 M events of history (`make bench-warehouse`), as JSON.
 
-The history is a shop's: log lines, and an order for every fiftieth. It is laid down by SQL in landed files, a day each,
-then registered and built as always. Then batches of new events of the last day come, first with the short history,
-then with the long one, and each table's build is timed; medians are reported.
+The history is a shop's: log lines, and an order for every fiftieth. It is written by SQL to landed files, one per
+day, then registered and built as usual. Then batches of new events of the last day land, first after the short
+history, then after the long one, and each table's build is timed; medians are reported.
 """
 
 import argparse

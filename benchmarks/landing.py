@@ -1,7 +1,7 @@
 """How fast a backlog lands, against bare `consume()` of the same records in the same minutes (`make bench-landing`).
 
-How fast `consume()` is hangs on the client's settings, so there are three such consumers (`CONSUMERS`). Runs alternate;
-medians are reported as JSON, with the most memory that the landing process took.
+The speed of `consume()` depends on the client's settings, so there are three such consumers (`CONSUMERS`). Runs
+alternate; medians are reported as JSON, with the peak memory of the landing process.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from headrace.stack.databases import prepare_databases
 
 @dataclass(frozen=True)
 class Bare:
-    """A consumer that does nothing with what it gets."""
+    """A consumer that discards its records."""
 
     records_a_call: int
     settings: dict[str, object]
 
 
 CONSUMERS = {
-    # Large calls and a large queue, the plain way to read a backlog: the rate that the bar of 60% is about.
+    # Large calls and a large queue, the usual way to read a backlog: the baseline of the 60% target.
     "prefetching": Bare(
         50_000,
         {
@@ -47,7 +47,7 @@ CONSUMERS = {
             "fetch.queue.backoff.ms": 1_000,
         },
     ),
-    # What the lander itself consumes with, its small calls too.
+    # The configuration of the lander, including its small calls.
     "lander_settings": Bare(1_000, {}),
 }
 BAR = "prefetching"

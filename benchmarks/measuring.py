@@ -1,4 +1,4 @@
-"""What benchmarks share: runs in processes of their own, memory, and a stack for the length of a measurement."""
+"""Shared by the benchmarks: runs in separate processes, memory, and a stack during a measurement."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def memory_mb(field: str = "VmHWM") -> float:
-    """Resident memory of this process: the most so far (`VmHWM`), or now (`VmRSS`)."""
+    """Resident memory of this process: the peak (`VmHWM`), or the current size (`VmRSS`)."""
     # Not getrusage: its maximum outlives exec, so a child would report its parent's.
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith(f"{field}:"))
@@ -21,7 +21,7 @@ def memory_mb(field: str = "VmHWM") -> float:
 
 
 def in_child(function: Callable[..., T], *arguments: Any) -> T:
-    """Run in a process of its own, so that memory and librdkafka's threads are its own."""
+    """Run in a separate process, so that memory and librdkafka's threads are measured separately."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 

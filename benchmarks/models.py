@@ -1,8 +1,8 @@
-"""The models' quality on the shared data, each judged on what it did not see, as JSON: `make bench-models`.
+"""The models' quality on the shared data, each evaluated on held-out rows, as JSON: `make bench-models`.
 
-- `behavior`: for each of seven cutoffs 15 days apart, fitted on the cutoffs at least 30 days earlier. Beside its ECE:
-  what chance alone would make of it on so many rows, and how far its mean probability is above the share that ordered
-- `intent-shoppers`: five random folds, as the set kept for acceptance was drawn; and the latest months by the earlier
+- `behavior`: for each of seven cutoffs 15 days apart, fitted on the cutoffs at least 30 days earlier. With its ECE:
+  the ECE expected by chance for this number of rows, and the mean probability minus the share that ordered
+- `intent-shoppers`: five random folds, drawn like the acceptance set; and the latest months predicted from the earlier
 - `sentiment`: five random folds of the tweets, with the imported sentences as the other domain
 """
 
@@ -27,7 +27,7 @@ BARS = {
     "intent-shoppers": {"auc": 0.925, "average_precision": 0.73},
     "sentiment": {"macro_recall": 0.61},
 }
-"""What is to be reached on later data, which is not here."""
+"""Targets for later data, which is not available here."""
 
 Figures = dict[str, dict[str, float]]
 
@@ -79,7 +79,7 @@ def sentiment(settings: Settings) -> dict[str, Figures]:
 
 
 def folds(name: Name, table: pl.DataFrame, by: pl.Series, other: pl.DataFrame | None = None) -> dict[str, Figures]:
-    """Each fifth by the rest, and what is always learned from."""
+    """Predict each fifth by a model trained on the rest and on the data that is always included."""
     drawn = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(np.zeros(table.height), by.to_numpy())
     return {
         f"fold {number}": judged(name, table[fit] if other is None else pl.concat([table[fit], other]), table[held])

@@ -1,9 +1,9 @@
 """How fast the processor runtime reads a backlog, one record out for one in, against Kafka Streams doing the same
 (`make bench-processing`).
 
-Both run beside the broker, on the same records, exactly once; runs alternate. Both are measured from outside, by the
-offsets that they commit: from the first commit to the last, so that neither's start counts. Medians are reported as
-JSON, with the second half of each run apart: there, all of the peer is compiled.
+Both run next to the broker, on the same records, exactly once; runs alternate. Both are measured by the offsets that
+they commit, from the first commit to the last, so that startup does not count. Medians are reported as
+JSON, with the second half of each run separately: by then the peer's code is JIT-compiled.
 """
 
 import argparse
@@ -77,7 +77,7 @@ class Run:
 
 
 def process_all(settings: Settings, name: str) -> None:
-    """One slot of the runtime as `headrace processor run` runs it, until it is killed."""
+    """One instance of the processor runtime, as `headrace processor run` runs it, until it is killed."""
     from streaming.runtime import process
 
     process.keep_memory()
@@ -86,14 +86,14 @@ def process_all(settings: Settings, name: str) -> None:
 
     logs.configure("warning")
     process.tune()
-    # A name of its own, so that each run begins at the beginning.
+    # A unique name, so that each run starts from the beginning.
     named: type[OneOut] = type("Named", (OneOut,), {"name": name})
     Worker(settings, named()).run()
 
 
 @contextmanager
-def slot(settings: Settings, name: str) -> Iterator[int]:
-    """The runtime in a process of its own, for the length of a block."""
+def instance(settings: Settings, name: str) -> Iterator[int]:
+    """The runtime in a separate process during the block."""
     process = multiprocessing.get_context("spawn").Process(target=process_all, args=(settings, name))
     process.start()
     try:
@@ -122,7 +122,7 @@ def watched(settings: Settings, group: str, records: int, pid: int, topic: str =
     while not seen or seen[-1][1] < records:
         try:
             offsets = admin.list_consumer_group_offsets(asked)[group].result().topic_partitions
-        except KafkaException:  # the group's coordinator is not there yet
+        except KafkaException:  # the group has no coordinator yet
             offsets = []
         done = sum(max(each.offset, 0) for each in offsets)
         if done and (not seen or done > seen[-1][1]):
@@ -173,7 +173,7 @@ def count_outputs(settings: Settings) -> int:
 
 
 def measure(settings: Settings, records: int, group: str, running: AbstractContextManager[int]) -> Run:
-    """Measure what runs in a context, under the group's name."""
+    """Measure the group that runs within a context."""
     fresh_output(settings)
     with running as pid:
         whole, second_half, cpu_us = watched(settings, group, records, pid)
@@ -196,7 +196,7 @@ def compare(settings: Settings, records: int, runs: int, threads: int) -> dict[s
     with TemporaryDirectory(prefix="hr-bench-") as state:
         for number in range(runs):
             name, peer = f"bench-{uuid4().hex[:8]}", f"peer-{uuid4().hex[:8]}"
-            mine.append(measure(settings, records, group_of(settings, name), slot(settings, name)))
+            mine.append(measure(settings, records, group_of(settings, name), instance(settings, name)))
             streams = kafka_streams.running(settings, peer, threads, Path(state))
             theirs.append(measure(settings, records, peer, streams))
             print(f"run {number + 1}: headrace {mine[-1]}, Kafka Streams {theirs[-1]}", file=sys.stderr)

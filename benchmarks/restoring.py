@@ -1,7 +1,7 @@
-"""How soon a processor that was killed is at work again, and how much memory it takes, by the number of keys in its
-state (`make bench-restore`).
+"""How long a killed processor takes to recover, and how much memory it uses, by the number of keys in its state
+(`make bench-restore`).
 
-Each slot is a process of its own and is killed (SIGKILL) when its part is done. "Ready" is from the start of the
+Each instance is a separate process and is killed (SIGKILL) when its part is done. "Ready" is from the start of the
 process to the commit of its first records. Memory is compared after the same number of records over all the keys.
 """
 
@@ -33,7 +33,7 @@ TOUCHED = 200_000
 
 
 class Keeping:
-    """Keeps something of every visitor."""
+    """Keeps a state for every visitor."""
 
     name: ClassVar[str] = "bench-keeping"
     inputs: ClassVar[tuple[str, ...]] = (TOPIC,)
@@ -49,15 +49,15 @@ class Keeping:
 
 
 @dataclass(frozen=True)
-class Slot:
-    """What a slot's process measured of itself."""
+class InstanceRun:
+    """The measurements of an instance's process."""
 
     ready_seconds: float
     memory_mb: float
 
 
 def keep(results: Connection, settings: Settings, records: int) -> None:
-    """Be a slot until it has processed so many records; then wait to be killed."""
+    """Run an instance until it has processed a number of records, then wait to be killed."""
     import threading
 
     import psutil
@@ -79,7 +79,7 @@ def keep(results: Connection, settings: Settings, records: int) -> None:
         ready = time.time() - begun
         while _value(done) < records:
             time.sleep(0.02)
-        results.send(Slot(ready, memory_mb("VmRSS")))
+        results.send(InstanceRun(ready, memory_mb("VmRSS")))
 
     threading.Thread(target=watch, daemon=True).start()
     Worker(settings, Keeping()).run()
@@ -89,14 +89,14 @@ def _value(counter: object) -> float:
     return counter._value.get()  # type: ignore[attr-defined]  # noqa: SLF001  no public reader
 
 
-def run_slot(settings: Settings, records: int) -> Slot:
-    """One slot from its start until it is killed."""
+def run_instance(settings: Settings, records: int) -> InstanceRun:
+    """One instance from its start until it is killed."""
     mine, its = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=keep, args=(its, settings, records))
     process.start()
     while not mine.poll(1.0):
-        assert process.is_alive(), "the slot ended by itself"
-    measured: Slot = mine.recv()
+        assert process.is_alive(), "the instance ended by itself"
+    measured: InstanceRun = mine.recv()
     process.kill()
     process.join()
     return measured
@@ -133,17 +133,17 @@ def send(settings: Settings, visitors: Iterator[int]) -> None:
 
 
 def measure(settings: Settings, keys: int, reset: Callable[[], None]) -> dict[str, object]:
-    """Fill a state with so many keys, kill the slot, and start it again: from its checkpoint, and from nothing."""
+    """Fill a state with `keys` keys, kill the instance, and restart it: from its checkpoint, and from scratch."""
     reset()
     chance = random.Random(1)
     send(settings, iter(range(keys)))
-    run_slot(settings, keys)
+    run_instance(settings, keys)
     send(settings, (chance.randrange(keys) for _ in range(TOUCHED)))
-    again = run_slot(settings, TOUCHED)
-    # Without the store that the slot had, as on another machine.
+    again = run_instance(settings, TOUCHED)
+    # Without the local state store, as on another machine.
     shutil.rmtree(settings.root / "state" / Keeping.name)
     send(settings, (chance.randrange(keys) for _ in range(TOUCHED)))
-    rebuilt = run_slot(settings, TOUCHED)
+    rebuilt = run_instance(settings, TOUCHED)
     measured = {"from_checkpoint": asdict(again), "from_changelog": asdict(rebuilt)}
     print(f"{keys:,} keys: {measured}", file=sys.stderr)
     return {"keys": keys, **{name: {key: round(n, 2) for key, n in each.items()} for name, each in measured.items()}}
@@ -175,7 +175,7 @@ def main() -> None:
 
 
 def _when_the_group_is_empty(act: Callable[[], None]) -> None:
-    """A killed slot stays a member of its group for ten seconds, and a new broker needs a moment for its groups."""
+    """A killed instance stays a group member for ten seconds, and a new broker needs a moment for its groups."""
     from contracts.errors import Terminal, Transient
 
     deadline = time.monotonic() + 30

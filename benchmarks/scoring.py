@@ -1,7 +1,7 @@
 """How fast the scorers score with champions, against the bare runtime on the same records (`make bench-scoring`).
 
-The bare runtime makes one record of the same kind from each one it reads, and computes nothing. Runs alternate; all are
-measured from outside, by the offsets that they commit. The champions are trained here, on made-up rows.
+The bare runtime produces one record of the same kind for each one it reads, and computes nothing. Runs alternate; all
+are measured by the offsets that they commit. The champions are trained here, on generated rows.
 """
 
 import argparse
@@ -193,7 +193,7 @@ def bare_of(topic: str) -> Any:
 
 
 def work(settings: Settings, processor: Any) -> None:
-    """One slot of the runtime, as `headrace processor run` runs it, until it is killed."""
+    """One instance of the processor runtime, as `headrace processor run` runs it, until it is killed."""
     from streaming.runtime import process
 
     process.keep_memory()
@@ -206,8 +206,8 @@ def work(settings: Settings, processor: Any) -> None:
 
 
 @contextmanager
-def slot(settings: Settings, processor: Any) -> Iterator[int]:
-    """The processor in a process of its own, for the length of a block; its process id."""
+def instance(settings: Settings, processor: Any) -> Iterator[int]:
+    """The processor in a separate process during the block; yields its process id."""
     process = multiprocessing.get_context("spawn").Process(target=work, args=(settings, processor))
     process.start()
     try:
@@ -250,7 +250,7 @@ def compare(settings: Settings, records: int, runs: int) -> dict[str, object]:
         for number in range(runs):
             for name, made in (("bare", bare_of), ("champion", champion_of)):
                 processor = made(topic)
-                with slot(settings, processor) as pid:
+                with instance(settings, processor) as pid:
                     rate, _, _ = watched(settings, group_of(settings, processor.name), records, pid, topic)
                 rates[name].append(rate)
             print(f"run {number + 1}, {topic}: {rates}", file=sys.stderr)

@@ -45,7 +45,7 @@ def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
     stop = threading.Event()
     given = settings.model_copy(update={"access_log_paths": str(log)})
     (source,) = open_sources(given)
-    # A name of its own, or the position of the run before would count.
+    # A unique name, so that the position of the previous run does not count.
     source.__class__ = type("Fresh", (AccessLogs,), {"name": f"access-log-{time.time_ns()}"})
     runner = Runner(given, [source], stop)
     committed = metrics.SOURCE_INPUTS.labels(source.name, "accepted")
@@ -141,7 +141,7 @@ def serve(settings: Settings, seconds: float, *, with_kafka: bool) -> dict[str, 
     )
     try:
         time.sleep(5)
-        # Until the keys that it remembers are as many as they may be.
+        # Until the number of keys that it remembers has reached its limit.
         warm = asyncio.run(_load(settings.port("feedback"), seconds / 2))
         before = psutil.Process(server.pid).memory_info().rss
         answers = asyncio.run(_load(settings.port("feedback"), seconds))

@@ -34,7 +34,7 @@ public final class Peer {
         settings.put("auto.offset.reset", "earliest");
         settings.put("replication.factor", "1");
         settings.put("statestore.cache.max.bytes", "0");
-        // What the processor runtime's own producer has.
+        // Same as the producer of the processor runtime.
         settings.put("producer.linger.ms", "20");
         settings.put("producer.batch.size", "1000000");
         settings.put("producer.compression.type", "lz4");

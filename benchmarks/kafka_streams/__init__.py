@@ -18,7 +18,7 @@ COMMIT_MS = 100
 
 
 def fetch() -> None:
-    """Have Maven fetch the peer's jars, once."""
+    """Fetch the peer's jars with Maven, once."""
     if not JARS.is_dir():
         fetched = JARS.with_suffix(".fetched")
         subprocess.run(
@@ -29,7 +29,7 @@ def fetch() -> None:
 
 @contextmanager
 def running(settings: Settings, application_id: str, threads: int, state: Path) -> Iterator[int]:
-    """The peer, for the length of a block; gives its process id."""
+    """The peer during the block; yields its process id."""
     command = [
         find_java(settings).command,
         "-Xmx1g",
@@ -40,7 +40,7 @@ def running(settings: Settings, application_id: str, threads: int, state: Path) 
     login = state.with_suffix(".properties")
     write_file(login, "".join(f"{name}={value}\n" for name, value in java_connection(settings).items()))
     given = [str(login), application_id, str(threads), str(COMMIT_MS), str(state)]
-    # A Java that is a JDK compiles the one file by itself.
+    # A JDK compiles and runs a single source file.
     process = subprocess.Popen([*command, str(HERE / "Peer.java"), *given])
     try:
         yield process.pid

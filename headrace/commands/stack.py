@@ -92,7 +92,7 @@ def up(
 
 
 def down() -> None:
-    """Stop the stack, and any program that a killed supervisor left running."""
+    """Stop the stack. Also stops programs that a killed supervisor left running."""
     from contracts.settings import Settings
     from headrace import stack
 

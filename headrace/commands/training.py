@@ -78,7 +78,7 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate the champion and the baselines on a file that it has not seen."""
+    """Evaluate the champion on a file that it has not seen. Includes the baselines."""
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call
     from models import evaluation

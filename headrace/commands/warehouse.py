@@ -55,7 +55,7 @@ def sql(
         typer.Option("--spreadsheet", help="CSV for a spreadsheet: text that would be a formula is marked as text."),
     ] = False,
 ) -> None:
-    """Query the warehouse, read-only, whether the stack is running or not. Decimals and times (UTC) are exact."""
+    """Query the warehouse, whether the stack is running or not. Read-only; decimals and times (UTC) are exact."""
     from headrace.stack import postgres_for_call
     from warehouse.lake import Lake
 

@@ -1,7 +1,7 @@
 -- grain: One row per segment and day on which a customer entered or left it.
 -- key: segment, changed_date
 -- domain: ecommerce
--- description: Segments over time: how many customers entered, left and were in it at the end of the day. A day without
+-- description: Segments over time: how many customers joined, left and were in it at the end of the day. A day without
 --     a row is the same as the day before.
 -- materialized: incremental_by_group
 -- group_by: segment

@@ -1,6 +1,6 @@
 """The saved queries of the page: one SQL file each, with title, domain and chart in its leading comment.
 
--- title: what the query answers
+-- title: what the query shows
 -- domain: ecommerce | data_science | operations
 -- chart: the initial configuration of the viewer (JSON)
 """
