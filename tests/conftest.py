@@ -13,6 +13,9 @@ import structlog
 
 from contracts.settings import HOST, PORTS
 
+# Tests run side by side on few cores, where the waiting threads of OpenMP keep the working ones from the processor.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("headrace", deadline=None)
 hypothesis.settings.load_profile("headrace")

@@ -37,7 +37,7 @@ def fit(table: pl.DataFrame, seed: int) -> Fitted:
     """The estimator `spend`, and `spend_currency`, which it is about; nothing where there is too little to learn."""
     known = table.filter(pl.col("spend").is_not_null())
     currency = main_currency(known)
-    known = known.filter(pl.col("currency") == currency)
+    known = known.filter(pl.col("currency") == pl.lit(currency, pl.String))
     if currency is None or known.height < MIN_ROWS or not (known["spend"] > 0).any():
         return {}
     model = HistGradientBoostingRegressor(loss="poisson", random_state=seed, **SETTINGS)
