@@ -140,7 +140,7 @@ class Replays(Feeder):
 
 
 class Records(Feeder):
-    """Writes records to the topics, as a producer of somebody else would."""
+    """Writes records to the topics, as a foreign producer would."""
 
     def __init__(self, settings: Settings, seed: str) -> None:
         super().__init__(settings, seed)

@@ -136,7 +136,7 @@ def _read_along(settings: Settings, topic: str, seen: list[Row], ended: threadin
 
 
 def wait_for_settled(settings: Settings, topic: str) -> None:
-    """Wait until no transaction is open in a topic, as of a killed slot that nobody started again."""
+    """Wait until no transaction is open in a topic, such as one of a killed slot."""
     admin, deadline = clients.admin(settings), time.monotonic() + DEADLINE_SECONDS
     for partition in range(TOPICS[topic].partitions):
         while offset_bounds(admin, [(topic, partition)])[topic, partition][1] < uncommitted_end(

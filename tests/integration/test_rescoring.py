@@ -60,7 +60,7 @@ def test_silent_customers_are_scored_as_of_the_latest_order_all_or_none_and_once
     assert first.feature_cutoff == first.event_time == at(days=40)
 
 
-def test_what_the_stream_learnt_meanwhile_is_not_overwritten(fresh: Settings) -> None:
+def test_concurrent_updates_by_the_stream_are_not_overwritten(fresh: Settings) -> None:
     landing = Landing(fresh)
     line = ("A", 2, "2.50")
     orders = [order(name, line, customer_id=name, time=at(days=0)) for name in ("same", "newer", "unknown")]

@@ -52,7 +52,7 @@ def test_a_label_not_known_yet_and_a_cutoff_before_any_customer_are_refused(tmp_
         windows.behavior_window(settings, book, datetime(2011, 2, 1, tzinfo=UTC))
 
 
-def test_labelled_texts_of_three_classes_are_posts_and_of_two_feedback(tmp_path: Path) -> None:
+def test_labeled_texts_of_three_classes_are_posts_and_of_two_feedback(tmp_path: Path) -> None:
     three, two = tmp_path / "three.tsv", tmp_path / "two.tsv"
     three.write_text("I love this show\t2\nit starts at nine today\t1\nI hate this rain\t0\nI love this show\t2\n\t1\n")
     two.write_text("Good case, excellent value.\t1\nPoor battery life\t0\n")

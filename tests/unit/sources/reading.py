@@ -33,7 +33,7 @@ class Reading:
             self.error = error
 
     def end(self) -> None:
-        """Have the thread end at its next step: a source reads for ever, and a test session has others to run."""
+        """Have the thread end at its next step: a source reads forever otherwise."""
         if self._thread.is_alive():
             pythonapi.PyThreadState_SetAsyncExc(c_ulong(self._thread.ident or 0), py_object(SystemExit))
 

@@ -29,7 +29,7 @@ def test_people_are_no_robots_for_any_name_of_their_phone(agent: str, device: st
 
 
 def test_nearly_all_agents_of_the_kept_list_are_robots() -> None:
-    """Three are not: one in the middle of a word, one misspelt, one known by the build of a phone's Android."""
+    """Three are not: one in the middle of a word, one misspelled, one known by the build of a phone's Android."""
     agents = [agent for each in CRAWLER_USER_AGENTS_DATA for agent in each["instances"]]
     assert len(agents) > 2_000
     missed = [agent for agent in agents if classify(agent) != ("bot", True)]

@@ -1,4 +1,4 @@
-"""Labelled sentences, and recorded posts of two networks."""
+"""Labeled sentences, and recorded posts of two networks."""
 
 import json
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from tests.unit.sources.walking import Walk, pieces, walk, walk_file
 PSEUDONYMIZE = pseudonymizer(b"key")
 
 
-def test_every_labelled_sentence_is_accepted(tmp_path: Path) -> None:
+def test_every_labeled_sentence_is_accepted(tmp_path: Path) -> None:
     for name in ("amazon_cells_labelled.txt", "yelp_labelled.txt"):
         found = walk_file(tmp_path, "labelled", shared(f"labelled-sentences/{name}"))
         assert found.counts == (1_000, 0, 0)
@@ -32,7 +32,7 @@ def test_every_labelled_sentence_is_accepted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["tweets-xlmt-en", "tweets-xlmt-en/train_text.txt"])
-def test_tweets_beside_their_labels_are_posts(tmp_path: Path, path: str) -> None:
+def test_tweets_with_labels_are_posts(tmp_path: Path, path: str) -> None:
     found = walk_file(tmp_path, "labelled", shared(path))
     assert found.counts == (1_839, 0, 0)
     assert {item.topic for item in found.accepted} == {"social_media"}

@@ -1,4 +1,4 @@
-"""The frames of visits and of texts, over small tables: what a row is, what it may see, what it is labelled."""
+"""The frames of visits and of texts, over small tables: what a row is, what it may see, what it is labeled."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -53,7 +53,7 @@ def pixel(visitor: str, minutes: float, event: str, **fields: Any) -> tuple[str,
     return visitor, minutes, {"path": "/px", "pixel_event": event} | fields
 
 
-def test_a_visit_is_seen_as_of_its_third_page_and_labelled_by_what_came_after(
+def test_a_visit_has_features_up_to_its_third_page_and_its_label_from_what_follows(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     cart = {"sku": "X", "quantity": 2, "unit_price": "2.50"}
@@ -104,7 +104,7 @@ def test_nothing_after_the_third_page_changes_what_is_seen_of_a_visit(connection
     assert followed == alone | {"bought": True}
 
 
-def test_texts_are_labelled_by_people_or_by_stars(connection: duckdb.DuckDBPyConnection) -> None:
+def test_texts_are_labeled_by_people_or_by_stars(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         create table core.posts as
             select * from (values
