@@ -1,4 +1,4 @@
-"""The behaviour and sentiment models: what they read, how they score, and later their training and promotion.
+"""The behavior, intent and sentiment models: features, training, evaluation, promotion and scoring.
 
-Neither Kafka nor Dagster belongs here: the processors call this room to score, Dagster to train.
+Neither Kafka nor Dagster belongs here: stream processors call this package to score, Dagster to train.
 """

@@ -1,7 +1,7 @@
-"""What a training gives: the fitted estimators, and the card that says everything else about them. Values only.
+"""The results of a training: the fitted estimators, and a card that describes them. Values only.
 
-The registry stores both and loads them again; `models.training` makes them; scorers read them. Cards are JSON by
-`encode` and `decode`, to the last digit.
+`models.training` creates both, the registry stores and loads them, and scorers use them. `encode` and `decode` convert
+cards to and from JSON without loss of digits.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from msgspec import Struct
 from contracts.errors import Terminal
 
 Name = Literal["behavior", "intent", "intent-shoppers", "sentiment"]
-"""The models. `intent` is of the shop's own sessions, `intent-shoppers` of files in the Online Shoppers form."""
+"""The models. `intent` is for the shop's own sessions, `intent-shoppers` for files in the Online Shoppers format."""
 NAMES: tuple[Name, ...] = get_args(Name)
 
 Fitted = dict[str, Any]
-"""Fitted scikit-learn estimators by their part in the model, such as `classifier`: what skops stores and loads."""
+"""Fitted scikit-learn estimators by their part in the model, such as `classifier`; skops stores and loads them."""
 
 
 class Refused(Terminal):
-    """A training that was not done, or a model that was not taken, and why: data too few, too old, of one class."""
+    """A training or a model that is refused, with the reason: too little data, too old, or of one class."""
 
 
 class Measure(Struct, frozen=True):
-    """A figure with its interval of 95% (bootstrap over what the rows are drawn by: customers, visitors, texts)."""
+    """A value with its 95% interval (bootstrap over groups of rows: customers, visitors, texts)."""
 
     value: float
     low: float
@@ -35,7 +35,7 @@ class Measure(Struct, frozen=True):
 
 
 class Bin(Struct, frozen=True):
-    """One point of a calibration curve: mean probability said, share that came true, over so many rows."""
+    """One point of a calibration curve: mean predicted probability, observed frequency, and number of rows."""
 
     probability: float
     observed: float
@@ -43,7 +43,7 @@ class Bin(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """How a model did on a window that it had not seen. `by_source` is the same for parts of the window."""
+    """Metrics of a model on a window that it was not trained on. `by_source` has those of parts of the window."""
 
     model: dict[str, Measure]
     baselines: dict[str, dict[str, Measure]]
@@ -52,10 +52,10 @@ class Report(Struct, frozen=True):
     calibration: list[Bin]
     by_source: dict[str, dict[str, Measure]] = {}
     further: dict[str, dict[str, Measure]] = {}
-    """Figures of what else the model says, such as the expected spend."""
+    """Metrics of the model's other predictions, such as the expected spend."""
 
     def figures(self) -> dict[str, Any]:
-        """The form that the command line prints: figures without their intervals."""
+        """The report as the command line prints it: values without intervals."""
         parts = {"by_source": self.by_source, "further": self.further}
         return {
             "model": _values(self.model),
@@ -66,7 +66,7 @@ class Report(Struct, frozen=True):
 
 
 class Span(Struct, frozen=True):
-    """A range of time, both ends included, and how many rows are in it. `end` includes the time labels look ahead."""
+    """A range of time, both ends included, and its number of rows. `end` includes the time that labels look ahead."""
 
     start: datetime
     end: datetime
@@ -74,7 +74,7 @@ class Span(Struct, frozen=True):
 
 
 class FrameRecord(Struct, frozen=True):
-    """The training frame as it was kept: a Parquet file, its SHA-256, and the warehouse's snapshot it was read at."""
+    """A stored training frame: a Parquet file, its SHA-256, and the warehouse snapshot that it was read from."""
 
     path: str
     sha256: str
@@ -84,11 +84,11 @@ class FrameRecord(Struct, frozen=True):
 
 
 class Card(Struct, frozen=True):
-    """Everything about a model but its estimators.
+    """The description of a model.
 
-    `report` is about the estimators fitted on `training` alone, on `evaluation`, which is later by a gap as long as
-    the label; the ones that score were then fitted by the same parameters on `serving`, which is both.
-    `predictions_sha256` is over what the former say of `evaluation`: a repeated training is the same if it is.
+    `report` evaluates the estimators fitted on `training` alone on the window `evaluation`, which is later by a gap as
+    long as the label. The estimators that score are then fitted with the same parameters on `serving`, which is both.
+    `predictions_sha256` is the hash of the former's predictions on `evaluation`; a reproduced training must match it.
     """
 
     name: Name
@@ -109,7 +109,7 @@ class Card(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Trained:
-    """A model. `serving` scores; `judged` is what the report is about, and what a later rival is compared with."""
+    """A model. `serving` scores; `judged` is evaluated in the report and compared with later challengers."""
 
     card: Card
     serving: Fitted
@@ -125,7 +125,7 @@ def decode(raw: bytes) -> Card:
 
 
 def named(name: str) -> Name:
-    """The name as one of the models'.
+    """The name, if it is one of the models'.
 
     Raises:
         Terminal: there is no such model.

@@ -1,4 +1,4 @@
-"""Temperature scaling: probabilities made more or less sure, so that they are as likely as they say.
+"""Temperature scaling: probabilities are made more or less confident, so that they match observed frequencies.
 
 Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017.
 """
@@ -16,19 +16,19 @@ _BOUNDS = (np.log(0.2), np.log(5.0))
 
 
 def tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Softmax of the logarithms divided by the temperature: above 1 less sure, below 1 more."""
+    """Softmax of the logarithms divided by the temperature: above 1 less confident, below 1 more."""
     logits = np.log(np.clip(probabilities, _TINY, 1.0)) / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def temperature(labels: NDArray[np.int64], probabilities: Probabilities) -> float:
-    """The temperature under which these labels are the most likely; the probabilities must not have seen them."""
+    """The maximum-likelihood temperature for these labels. The probabilities must be of models not fitted on them."""
     rows = np.arange(len(labels))
 
     def loss(logarithm: float) -> float:
-        said = tempered(probabilities, float(np.exp(logarithm)))[rows, labels]
-        return -float(np.mean(np.log(np.clip(said, _TINY, 1.0))))
+        predicted = tempered(probabilities, float(np.exp(logarithm)))[rows, labels]
+        return -float(np.mean(np.log(np.clip(predicted, _TINY, 1.0))))
 
     found: Any = minimize_scalar(loss, bounds=_BOUNDS, method="bounded")
     return float(np.exp(found.x))

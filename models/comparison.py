@@ -1,11 +1,11 @@
-"""Whether a challenger may become champion: the rule, as a function of what both say of the same rows.
+"""The rule of promotion: whether a challenger is better than its rival, by their predictions on the same rows.
 
-Both are judged on the challenger's evaluation window, which is later than what either learned from. Rows are drawn with
-replacement `RESAMPLES` times (whole groups, such as a customer's rows, together; seed `SEED`), both models are measured
-on the same draws, and the difference gets its 95% interval. The challenger is promoted when
+Both are evaluated on the challenger's evaluation window, which is later than the training data of either. Rows are
+resampled with replacement `RESAMPLES` times (whole groups, such as a customer's rows, together; seed `SEED`). Both
+models are measured on the same resamples, and the difference gets its 95% interval. The challenger is promoted when
 
     the interval of the deciding metric's difference lies wholly above zero: better by more than chance, and
-    the interval of the guarding metric's does not lie wholly below zero: not bought by something worse.
+    the interval of the guarding metric's difference does not lie wholly below zero: not worse by more than chance.
 
 Without a champion the rival is the rule that scores until there is one (VADER, `rfm-rule`, the base rate).
 """
@@ -25,7 +25,7 @@ from models.training import Outcomes
 RESAMPLES, SEED = 1_000, 20_111_209
 MIN_ROWS, MIN_OF_A_CLASS = 200, 20
 MAX_LAG = timedelta(days=7)
-"""A model whose data ends so long before the newest that the warehouse holds was made from an old frame."""
+"""A model whose data ends this long before the latest event in the warehouse is stale."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Rule:
 
 
 RULES: Mapping[Name, Rule] = {
-    # The Brier score is of each row, so that its differences are the least noisy; it minds ranks and calibration both.
+    # The Brier score is computed per row, so its differences are the least noisy; it covers ranking and calibration.
     "behavior": Rule("brier", "auc"),
     "intent": Rule("brier", "average_precision"),
     "intent-shoppers": Rule("brier", "average_precision"),
@@ -46,7 +46,7 @@ RULES: Mapping[Name, Rule] = {
 
 
 class Verdict(Struct, frozen=True):
-    """What came of a comparison. `differences` are in favour of the challenger where positive, by metric."""
+    """The result of a comparison. `differences` by metric; positive values are in favor of the challenger."""
 
     promoted: bool
     reason: str
@@ -57,9 +57,9 @@ class Verdict(Struct, frozen=True):
 
 
 def objection(card: Card, champion: Card | None, outcomes: Outcomes, newest: datetime | None) -> str | None:
-    """Why a challenger is refused before it is compared, or None.
+    """The reason to refuse a challenger before comparison, or None.
 
-    `outcomes` are of its evaluation window; `newest` is the time of the newest event that the warehouse holds.
+    `outcomes` are of its evaluation window; `newest` is the time of the latest event in the warehouse.
     """
     return next(_objections(card, champion, outcomes, newest), None)
 
@@ -68,10 +68,10 @@ def _objections(card: Card, champion: Card | None, outcomes: Outcomes, newest: d
     counts = np.bincount(outcomes.labels, minlength=len(outcomes.classes))
     window = card.evaluation
     if np.count_nonzero(counts) < 2:
-        yield "one class: everything in the evaluation window came out alike"
+        yield "one class: all rows of the evaluation window have the same outcome"
     if len(outcomes.labels) < MIN_ROWS or counts.min() < MIN_OF_A_CLASS:
         found = ", ".join(f"{count} {name}" for count, name in zip(counts, outcomes.classes, strict=True))
-        yield f"too few rows to judge by: {found}; it takes {MIN_ROWS}, and {MIN_OF_A_CLASS} of each"
+        yield f"too few rows to evaluate: {found}; it takes {MIN_ROWS}, with {MIN_OF_A_CLASS} of each class"
     if newest is not None and newest - card.frame.as_of > MAX_LAG:
         yield f"stale data: it ends {_day(card.frame.as_of)}, the warehouse holds events up to {_day(newest)}"
     if champion is not None and champion.evaluation.end > window.end:
@@ -79,21 +79,24 @@ def _objections(card: Card, champion: Card | None, outcomes: Outcomes, newest: d
     for whose, learned in (("it", card), ("the champion", champion)):
         if learned is not None and learned.training.end > window.start:
             until = _day(learned.training.end)
-            yield f"overlap: {whose} learned from data up to {until}, the window begins {_day(window.start)}"
+            yield f"overlap: {whose} was trained on data up to {until}, the window begins {_day(window.start)}"
 
 
 def compare(card: Card, challenger: Outcomes, rival: Probabilities, rival_name: str) -> Verdict:
-    """Apply the rule to what challenger and rival say of the same rows."""
+    """Apply the rule to the predictions of challenger and rival on the same rows."""
     rule = RULES[card.name]
     found = differences(challenger, rival, (rule.deciding, rule.guarding))
     deciding, guarding = found[rule.deciding], found[rule.guarding]
-    said = f"{_described(rule.deciding, deciding)}; {_described(rule.guarding, guarding)}"
+    details = f"{_described(rule.deciding, deciding)}; {_described(rule.guarding, guarding)}"
     if deciding.low <= 0.0:
-        promoted, reason = False, f"not better than {rival_name} by more than chance: {said}"
+        promoted, reason = False, f"not better than {rival_name} by more than chance: {details}"
     elif guarding.high < 0.0:
-        promoted, reason = False, f"better than {rival_name} by {rule.deciding}, but worse by {rule.guarding}: {said}"
+        promoted, reason = (
+            False,
+            f"better than {rival_name} by {rule.deciding}, but worse by {rule.guarding}: {details}",
+        )
     else:
-        promoted, reason = True, f"better than {rival_name} by more than chance: {said}"
+        promoted, reason = True, f"better than {rival_name} by more than chance: {details}"
     return Verdict(promoted, reason, rival_name, len(challenger.labels), card.evaluation, found)
 
 
@@ -110,7 +113,7 @@ def differences(challenger: Outcomes, rival: Probabilities, names: tuple[str, ..
             labels = challenger.labels[rows]
             return sign * (metric(labels, challenger.probabilities[rows]) - metric(labels, rival[rows])) + 0.0  # noqa: B023
 
-        # A draw of one class alone has no AUC; with MIN_OF_A_CLASS rows of each it does not occur in practice.
+        # A resample of one class alone has no AUC; with MIN_OF_A_CLASS rows of each this does not occur in practice.
         values = [gained(rows) for rows in samples if len(np.unique(challenger.labels[rows])) > 1]
         low, high = np.quantile(values, (tail, 1.0 - tail))
         found[name] = Measure(gained(slice(None)), float(low), float(high))

@@ -1,13 +1,13 @@
-"""Whether data has moved from what a model learned from: the population stability index, with a threshold of its own.
+"""Drift of data since a model's training: the population stability index, with a threshold by sample size.
 
-Bins hold equal numbers of the reference; missing values are a bin of their own. With p and q the shares of the bins,
+Bins hold equal numbers of reference rows; missing values are a separate bin. With p and q the shares of the bins,
 
     PSI = sum (p - q) ln(p / q)
 
-Where nothing has moved, PSI / (1/n + 1/m) is distributed as chi-squared with (bins - 1) degrees of freedom, n and m
-being the numbers of rows (Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020). So
-the threshold is that distribution's quantile, and follows the sample size: the customary 0.1 and 0.25 cry wolf with 100
-rows and sleep through a real change with 100,000.
+Without drift, PSI / (1/n + 1/m) is distributed as chi-squared with (bins - 1) degrees of freedom, n and m
+being the numbers of rows (Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020). The
+threshold is that distribution's quantile, so it depends on the sample size: the customary 0.1 and 0.25 raise false
+alarms with 100 rows and miss a real change with 100,000.
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ Numbers = NDArray[np.float64]
 
 
 class Drift(Struct, frozen=True):
-    """One column: its index, what chance would give at most, and the means, for a person.
+    """The drift of one column: the index, the threshold, and the means for readers.
 
-    `of_scores` tells what the model says from what it is told. A feature may move by itself, as the tenure of a young
-    shop's customers does, and do no harm; it does when the scores move.
+    `of_scores` marks columns of predicted probabilities. Drift of a feature alone may be harmless, like the growing
+    tenure of a young shop's customers; drift of the scores is not.
     """
 
     column: str
@@ -58,9 +58,9 @@ def drift(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[str]
 
 
 def since_judged(card: Card, judged: Fitted, reference: pl.DataFrame, current: pl.DataFrame) -> list[Drift]:
-    """The drift of a model's features and of what it says, from its evaluation window to rows that came later.
+    """The drift of a model's features and predictions, from its evaluation window to later rows.
 
-    Texts count by their length. Both sides are scored by the estimators that learned from neither.
+    Texts count by their length. Both sides are scored by estimators that were fitted on neither.
     """
     sides = [_described(card, judged, each) for each in (reference, current) if each.height]
     found = drift(sides[0], sides[1], sides[0].columns) if len(sides) == 2 else []
@@ -73,8 +73,8 @@ def _described(card: Card, judged: Fitted, table: pl.DataFrame) -> pl.DataFrame:
         for name in card.columns
         if name in table.columns
     )
-    said = training.score(card.name, judged, table)
-    scores = {f"{_SCORE}{name}": said[:, place] for place, name in enumerate(card.classes) if place}
+    predicted = training.score(card.name, judged, table)
+    scores = {f"{_SCORE}{name}": predicted[:, place] for place, name in enumerate(card.classes) if place}
     return features.with_columns(**scores)
 
 
@@ -83,7 +83,7 @@ def _drift(name: str, reference: Numbers, current: Numbers, columns: int) -> Dri
     before, now = _counts(reference, edges), _counts(current, edges)
     met = (before + now) > 0
     before, now = before[met], now[met]
-    # Half a row more in every bin, so that an empty one has a logarithm.
+    # Add half a row to every bin, so that the logarithm of an empty one exists.
     p = (before + _HALF_A_ROW) / (before + _HALF_A_ROW).sum()
     q = (now + _HALF_A_ROW) / (now + _HALF_A_ROW).sum()
     scale = 1 / len(reference) + 1 / len(current)
@@ -92,7 +92,7 @@ def _drift(name: str, reference: Numbers, current: Numbers, columns: int) -> Dri
 
 
 def _counts(values: Numbers, edges: Numbers) -> Numbers:
-    """Rows in each bin, those without a value last."""
+    """Rows in each bin; the last bin has those without a value."""
     present = values[~np.isnan(values)]
     inside = np.bincount(np.searchsorted(edges, present, side="left"), minlength=len(edges) + 1)
     return np.append(inside, len(values) - len(present)).astype(np.float64)

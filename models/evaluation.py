@@ -1,6 +1,6 @@
 """Evaluation of a champion on rows that it was not trained on.
 
-Where the rows come from is not known here: `operations.windows` reads them from files.
+`operations.windows` reads the rows from files.
 """
 
 from datetime import datetime
@@ -17,15 +17,15 @@ from models.sentiment.learner import READ, prepared
 from models.training import Evaluation
 
 MOST_SEEN = 0.5
-"""A file of which the champion has seen a larger share is its own training set; some sessions are alike by chance."""
+"""A larger share of known rows means that the file is the training set; some sessions are equal by chance."""
 
 
 def evaluate(settings: Settings, name: Name, window: pl.DataFrame) -> tuple[str, Evaluation]:
-    """Evaluate the champion on a window, beside baselines fitted on its training rows; returns its name too.
+    """Evaluate the champion on a window, with baselines fitted on its training rows; returns its name too.
 
     Raises:
-        Terminal: there is no champion, or its frame or file is gone.
-        Refused: it was trained on this window, or the window holds one outcome only.
+        Terminal: there is no champion, or its frame or file is missing.
+        Refused: it was trained on this window, or the window has only one outcome.
     """
     registry = Registry.open(settings)
     champion = registry.champion(name)
@@ -46,12 +46,12 @@ def unseen(name: Name, until: datetime, learned: pl.DataFrame, window: pl.DataFr
     Raises:
         Refused: it was trained on the window itself.
     """
-    remedy = "Give data that came later, or that it has not seen."
+    remedy = "Use later data, or data that it was not trained on."
     if name == "behavior":
         cutoff = window["cutoff"].min()
         if isinstance(cutoff, datetime) and cutoff < until:
             raise Refused(
-                f"The champion learned from what happened up to {until:%Y-%m-%d}: it cannot be judged from"
+                f"The champion was trained on data up to {until:%Y-%m-%d}: it cannot be evaluated from"
                 f" {cutoff:%Y-%m-%d} on.",
                 remedy=remedy,
             )

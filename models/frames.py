@@ -1,6 +1,6 @@
-"""Training frames as files: Parquet under the stack's home, named by their SHA-256, so that none ever changes.
+"""Training frames as immutable Parquet files in the stack's home, named by their SHA-256.
 
-What a frame holds is `warehouse.frames`'s business and each model's; here it is a table.
+`warehouse.frames` and each model define the content of a frame; here it is a table.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _NAME, _AS_OF, _SNAPSHOT = "headrace.model", "headrace.as_of", "headrace.snapsho
 
 @dataclass(frozen=True)
 class Frame:
-    """The rows that a model is trained and judged on, in an order of their own, and where they are kept."""
+    """The rows that a model is trained and evaluated on, in a fixed order, and the record of their file."""
 
     name: Name
     table: pl.DataFrame
@@ -28,9 +28,9 @@ class Frame:
 
 
 def save(root: Path, name: Name, table: pl.DataFrame, *, as_of: datetime, snapshot: int | None) -> Frame:
-    """Keep a frame under `root`. `as_of` is the latest time that anything in the warehouse is of.
+    """Store a frame under `root`. `as_of` is the time of the latest event in the warehouse.
 
-    The same rows at the same snapshot are the same file.
+    The same rows at the same snapshot result in the same file.
     """
     facts = {_NAME: name, _AS_OF: as_of.astimezone(UTC).isoformat()}
     if snapshot is not None:
@@ -54,16 +54,18 @@ def load(path: Path, name: Name, sha256: str | None = None) -> Frame:
     """Read a frame back.
 
     Raises:
-        Terminal: it is gone, it is another model's, or its content is not what its name says.
+        Terminal: it is missing, it is another model's, or its content does not match its name.
     """
     if not path.is_file():
-        raise Terminal(f"There is no training frame {path}.", remedy="Train anew, from the warehouse.")
+        raise Terminal(f"There is no training frame {path}.", remedy="Train again from the warehouse.")
     digest = _sha256(path)
     if digest != (sha256 or path.stem):
-        raise Terminal(f"The training frame {path} was changed since it was kept.", remedy="Restore it, or train anew.")
+        raise Terminal(
+            f"The training frame {path} has changed since it was stored.", remedy="Restore it, or train again."
+        )
     facts = pl.read_parquet_metadata(path)
     if facts.get(_NAME) != name:
-        raise Terminal(f"{path} is no training frame of {name}.", remedy="Give the frame that the model's card names.")
+        raise Terminal(f"{path} is not a training frame of {name}.", remedy="Use the frame in the model's card.")
     table = pl.read_parquet(path)
     return Frame(name, table, _record(path, digest, table, facts))
 

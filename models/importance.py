@@ -1,4 +1,4 @@
-"""How much a model leans on each feature: the log loss gained when its values are shuffled (Breiman, 2001)."""
+"""Permutation importance: the log loss added by shuffling the values of a feature (Breiman, 2001)."""
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,7 @@ SHUFFLES, SEED = 3, 20_111_210
 
 
 def importance(card: Card, fitted: Fitted, window: pl.DataFrame) -> dict[str, float]:
-    """Log loss added by shuffling each feature, the mean of `SHUFFLES`; nothing for a model of text alone."""
+    """Log loss added by shuffling each feature, the mean of `SHUFFLES`; empty for a model of text alone."""
     columns = [name for name in card.columns if window.schema.get(name) not in (None, pl.String)]
     labels = training.learner(card.name).labels(window)
     before = metrics.log_loss(labels, training.score(card.name, fitted, window))

@@ -1,4 +1,4 @@
-"""What `models.training` asks of each model: how its rows are split, fitted, scored, and what else could be said."""
+"""The interface of each model to `models.training`: splitting, fitting and scoring of its rows, and its baselines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to learn from, later rows to be judged by, and all whose outcome is known, each with its span."""
+    """Rows for training, later rows for evaluation, and all rows whose outcome is known, each with its span."""
 
     training: pl.DataFrame
     evaluation: pl.DataFrame
@@ -25,20 +25,20 @@ class Split:
 
 
 class Learner(Protocol):
-    """One model. Fitting is repeatable to the last bit: one thread, the rows in their order, the seed given."""
+    """One model. Fitting is reproducible to the last bit: one thread, rows in order, a given seed."""
 
     name: Name
     classes: tuple[str, ...]
     cutoff: str
-    """What of a row's past the features may see, in a sentence."""
+    """Which part of a row's past the features may use, in a sentence."""
     parameters: Mapping[str, Any]
 
     def columns(self, table: pl.DataFrame) -> tuple[str, ...]:
-        """Feature columns of such a table, in the order the estimators take them."""
+        """Feature columns of such a table, in the order that the estimators expect."""
         ...
 
     def split(self, table: pl.DataFrame) -> Split:
-        """Raises Refused: rows are too few, of one class, or not far enough apart in time."""
+        """Raises Refused: there are too few rows, only one class, or the rows are too close in time."""
         ...
 
     def fit(self, table: pl.DataFrame, seed: int) -> Fitted: ...
@@ -46,21 +46,21 @@ class Learner(Protocol):
     def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities: ...
 
     def labels(self, table: pl.DataFrame) -> NDArray[np.int64]:
-        """What came true: an index into `classes` for each row."""
+        """The outcome of each row, as an index into `classes`."""
         ...
 
     def groups(self, table: pl.DataFrame) -> NDArray[np.str_]:
-        """By what the rows are drawn: rows of one group are resampled together."""
+        """The group of each row: rows of one group are resampled together."""
         ...
 
     def sources(self, table: pl.DataFrame) -> NDArray[np.str_] | None:
-        """Which part each row belongs to, where the report tells the parts apart."""
+        """The part of each row, if the report has metrics by part."""
         ...
 
     def baselines(self, training: pl.DataFrame, evaluation: pl.DataFrame, seed: int) -> dict[str, Probabilities]:
-        """What simpler means, fitted on the same rows, say of the same window."""
+        """Predictions of baselines, fitted on the same rows, for the same window."""
         ...
 
     def further(self, table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:
-        """Figures of what else the model says, from a whole frame."""
+        """Metrics of the model's other predictions, from a whole frame."""
         ...

@@ -1,4 +1,4 @@
-"""How good probabilities are, with intervals.
+"""Metrics of predicted probabilities, with intervals.
 
 Sources: average precision and ROC AUC as in scikit-learn; Brier, "Verification of forecasts expressed in terms of
 probability", 1950; expected calibration error over bins of equal numbers (Naeini, Cooper and Hauskrecht, "Obtaining
@@ -26,41 +26,41 @@ _TINY = 1e-15
 
 
 def brier(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean squared distance of the second class's probability from what came true."""
+    """Mean squared difference between the second class's probability and the outcome."""
     return float(np.mean((probabilities[:, 1] - labels) ** 2))
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean negative logarithm of the probability given to what came true."""
-    said = probabilities[np.arange(len(labels)), labels]
-    return float(-np.mean(np.log(np.clip(said, _TINY, 1.0))))
+    """Mean negative logarithm of the probability of the outcome."""
+    predicted = probabilities[np.arange(len(labels)), labels]
+    return float(-np.mean(np.log(np.clip(predicted, _TINY, 1.0))))
 
 
 def calibration(labels: Labels, probabilities: Probabilities, bins: int = CALIBRATION_BINS) -> list[Bin]:
-    """The calibration curve: of the second of two classes; of more, of the most probable class of each row.
+    """The calibration curve of the second of two classes; of more classes, of the most probable class of each row.
 
     Bins hold equal numbers of rows; rows with the same probability stay together.
     """
-    said, came_true = _confidence(labels, probabilities)
-    edges = np.unique(np.quantile(said, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
-    where = np.searchsorted(edges, said, side="left")
+    predicted, outcomes = _confidence(labels, probabilities)
+    edges = np.unique(np.quantile(predicted, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
+    where = np.searchsorted(edges, predicted, side="left")
     return [
-        Bin(float(said[inside].mean()), float(came_true[inside].mean()), int(inside.sum()))
+        Bin(float(predicted[inside].mean()), float(outcomes[inside].mean()), int(inside.sum()))
         for inside in (where == number for number in range(len(edges) + 1))
         if inside.any()
     ]
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean distance of the calibration curve from the diagonal, weighted by rows."""
+    """Mean distance of the calibration curve from the diagonal, weighted by number of rows."""
     points = calibration(labels, probabilities)
     return sum(abs(each.probability - each.observed) * each.rows for each in points) / len(labels)
 
 
 def error_if_calibrated(probabilities: Probabilities, seed: int, times: int = RESAMPLES) -> Measure:
-    """The calibration error that these probabilities would have if they came true just as often as they say.
+    """The expected calibration error of these probabilities if they were perfectly calibrated.
 
-    A bin of some hundred rows is never quite on the diagonal: so much is chance. The mean over draws, and its interval.
+    By chance, a bin of some hundred rows is never exactly on the diagonal. The mean over draws, and its interval.
     """
     random = np.random.default_rng(seed)
     drawn = [
@@ -73,14 +73,14 @@ def error_if_calibrated(probabilities: Probabilities, seed: int, times: int = RE
 
 
 def macro_recall(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean over the classes of the share of their rows that were told right."""
-    told = np.argmax(probabilities, axis=1)
-    return float(recall_score(labels, told, average="macro", labels=np.unique(labels)))
+    """Mean recall over the classes."""
+    predicted = np.argmax(probabilities, axis=1)
+    return float(recall_score(labels, predicted, average="macro", labels=np.unique(labels)))
 
 
 def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
-    told = np.argmax(probabilities, axis=1)
-    return float(f1_score(labels, told, average="macro", labels=np.unique(labels)))
+    predicted = np.argmax(probabilities, axis=1)
+    return float(f1_score(labels, predicted, average="macro", labels=np.unique(labels)))
 
 
 def accuracy(labels: Labels, probabilities: Probabilities) -> float:
@@ -116,7 +116,7 @@ def metrics_for(classes: int) -> Mapping[str, Metric]:
 def resamples(groups: NDArray[np.str_], seed: int, times: int = RESAMPLES) -> list[NDArray[np.int64]]:
     """Rows drawn with replacement, whole groups at a time: an index for each resample.
 
-    Two models judged on the same resamples are compared in pairs.
+    Evaluating two models on the same resamples gives a paired comparison.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     order = np.argsort(group_of, kind="stable")
@@ -133,16 +133,16 @@ def measured(
     probabilities: Probabilities,
     samples: list[NDArray[np.int64]],
 ) -> dict[str, Measure]:
-    """Each metric on all rows, with its percentile interval over the resamples. One class alone has no AUC: NaN."""
-    judged = [rows for rows in samples if len(np.unique(labels[rows])) > 1]
+    """Each metric on all rows, with its percentile interval over the resamples. NaN for the AUC of one class alone."""
+    usable = [rows for rows in samples if len(np.unique(labels[rows])) > 1]
     return {
-        name: interval(metric(labels, probabilities), [metric(labels[rows], probabilities[rows]) for rows in judged])
+        name: interval(metric(labels, probabilities), [metric(labels[rows], probabilities[rows]) for rows in usable])
         for name, metric in metrics.items()
     }
 
 
 def interval(value: float, resampled: list[float]) -> Measure:
-    """A figure with the percentile interval of what it is on resamples."""
+    """A value with the percentile interval of its resampled values."""
     tail = (1.0 - COVERAGE) / 2
     low, high = np.quantile(resampled, (tail, 1.0 - tail)) if resampled else (np.nan, np.nan)
     return Measure(value, float(low), float(high))
@@ -151,5 +151,5 @@ def interval(value: float, resampled: list[float]) -> Measure:
 def _confidence(labels: Labels, probabilities: Probabilities) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], labels.astype(np.float64)
-    told = np.argmax(probabilities, axis=1)
-    return probabilities[np.arange(len(labels)), told], (told == labels).astype(np.float64)
+    predicted = np.argmax(probabilities, axis=1)
+    return probabilities[np.arange(len(labels)), predicted], (predicted == labels).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The kernels that `HEADRACE_SCORING` names. A process reads it when it first scores, and keeps its choice."""
+"""The kernels that `HEADRACE_SCORING` selects. A process reads the setting when it scores first, and keeps them."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from models.kernels.interface import Kernels
 @cache
 def kernels() -> Kernels:
     """The kernels of this process."""
-    # Imported here: each brings libraries that the other does not need.
+    # Imported here, because each needs libraries that the other does not.
     if Settings().scoring == "library":
         from models.kernels.library import LIBRARY
 

@@ -1,6 +1,6 @@
-"""One thread for all numeric libraries, for the length of a block.
+"""Limits all numeric libraries to one thread within a block.
 
-Sums over threads come in no fixed order; one thread adds up the same every time, and a batch is too small to share.
+Threads add up in no fixed order; one thread is reproducible, and a batch is too small to split.
 """
 
 from contextlib import AbstractContextManager
@@ -11,13 +11,13 @@ from threadpoolctl import ThreadpoolController
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Libraries that are loaded after the first call are not held."""
+    """Limit the libraries to one thread. Libraries loaded after the first call are not limited."""
     return _controller().limit(limits=1)
 
 
 @cache
 def _controller() -> ThreadpoolController:
-    # Looking for the libraries takes milliseconds, as long as scoring a batch.
+    # Finding the libraries takes milliseconds, as long as scoring a batch.
     import scipy.linalg  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import sklearn.utils._openmp_helpers  # noqa: F401  # pyright: ignore[reportMissingModuleSource]
 

@@ -1,12 +1,12 @@
-"""Training and evaluation of any of the models, by their names. What is particular to one is its `Learner`.
+"""Training and evaluation of any model, by its name. The `Learner` of a model defines what is specific to it.
 
     frame  = models.frames.save(root, name, table, as_of=…, snapshot=…)
     model  = train(frame)                     raises Refused, with the reason
     report = evaluate(model.card.name, model.serving, table).report
     again  = reproduce(model.card, frame)     the same to the last bit, or Terminal
 
-Two models are compared by what `evaluate` says of their `judged` estimators on `split(frame).evaluation` of the later
-one's frame, row by row (`Outcomes`), over the same `metrics.resamples`.
+To compare two models, `evaluate` their `judged` estimators on `split(frame).evaluation` of the later one's frame, row
+by row (`Outcomes`), over the same `metrics.resamples`.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ _LEARNERS: dict[Name, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Row by row, what a model said of a window and what came true. `keys` name the groups that rows are drawn by."""
+    """Predictions and outcomes of a window, row by row. `keys` are the groups by which rows are resampled."""
 
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -53,7 +53,7 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A report and what it was made from."""
+    """A report and the outcomes that it is computed from."""
 
     report: Report
     outcomes: Outcomes
@@ -66,12 +66,12 @@ def learner(name: Name) -> Learner:
 
 
 def split(frame: Frame) -> Split:
-    """The rows to learn from and the later ones to be judged by. Raises Refused where there are not enough."""
+    """The rows for training and the later ones for evaluation. Raises Refused if there are too few."""
     return learner(frame.name).split(frame.table)
 
 
 def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None) -> Trained:
-    """Fit on the earlier rows, judge on the later ones, then fit on all for serving.
+    """Fit on the earlier rows, evaluate on the later ones, then fit on all rows for serving.
 
     Raises:
         Refused: too few rows, one class, no room for an evaluation window, or nothing later than `newer_than`.
@@ -80,15 +80,15 @@ def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None)
         raise Refused(
             f"The data ends at {frame.record.as_of:%Y-%m-%d %H:%M} and holds nothing after"
             f" {newer_than:%Y-%m-%d %H:%M}.",
-            remedy="Wait for new data, or see why none comes (`headrace status`).",
+            remedy="Wait for new data, or check why there is none (`headrace status`).",
         )
     model = learner(frame.name)
     with one_thread():
         parts = model.split(frame.table)
         judged = model.fit(parts.training, seed)
         others = model.baselines(parts.training, parts.evaluation, seed)
-        judgement = _judge(model, model.predict(judged, parts.evaluation), others, parts.evaluation, seed)
-        report = msgspec.structs.replace(judgement.report, further=model.further(parts.serving, seed))
+        evaluation = _evaluation(model, model.predict(judged, parts.evaluation), others, parts.evaluation, seed)
+        report = msgspec.structs.replace(evaluation.report, further=model.further(parts.serving, seed))
         serving = model.fit(parts.serving, seed)
     card = Card(
         name=frame.name,
@@ -104,7 +104,7 @@ def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None)
         code=code_version(),
         libraries={name: version(name) for name in LIBRARIES},
         report=report,
-        predictions_sha256=_digest(judgement.outcomes.probabilities),
+        predictions_sha256=_digest(evaluation.outcomes.probabilities),
     )
     return Trained(card, serving, judged)
 
@@ -113,17 +113,17 @@ def reproduce(card: Card, frame: Frame) -> Trained:
     """Train once more from the frame that a card names.
 
     Raises:
-        Terminal: what comes out is not what the card says, or the frame is another.
+        Terminal: the result differs from the card, or the frame is a different one.
     """
     if frame.record.sha256 != card.frame.sha256:
-        raise Terminal("That is another training frame.", remedy=f"Give {card.frame.path}.")
+        raise Terminal("This is a different training frame.", remedy=f"Use {card.frame.path}.")
     again = train(frame, seed=card.seed)
     if again.card.predictions_sha256 != card.predictions_sha256:
         changed = {name: was for name, was in card.libraries.items() if version(name) != was}
         changed |= {"code": card.code} if card.code != again.card.code else {}
         raise Terminal(
-            "Trained again from the same frame, the model says something else than it did.",
-            remedy=f"Use what it was trained with: {changed or 'all versions are the same, so report this'}.",
+            "Trained again from the same frame, the model predicts something different.",
+            remedy=f"Use the versions that it was trained with: {changed or 'all are the same, so report this'}.",
         )
     return again
 
@@ -131,7 +131,7 @@ def reproduce(card: Card, frame: Frame) -> Trained:
 def evaluate(
     name: Name, fitted: Fitted, window: pl.DataFrame, *, training: pl.DataFrame | None = None, seed: int = SEED
 ) -> Evaluation:
-    """Judge estimators on a window of their frame's form; with `training`, beside baselines fitted on those rows.
+    """Evaluate estimators on a window like their frame; with `training`, also baselines fitted on those rows.
 
     Raises:
         Refused: the window is empty or of one class.
@@ -139,12 +139,12 @@ def evaluate(
     model = learner(name)
     if len(np.unique(model.labels(window))) < 2:
         raise Refused(
-            f"All {window.height} rows came out alike: there is nothing to tell apart.",
-            remedy="Give data in which more than one outcome occurs.",
+            f"All {window.height} rows have the same outcome, so there is nothing to evaluate.",
+            remedy="Use data with more than one outcome.",
         )
     with one_thread():
         others = {} if training is None else model.baselines(training, window, seed)
-        return _judge(model, model.predict(fitted, window), others, window, seed)
+        return _evaluation(model, model.predict(fitted, window), others, window, seed)
 
 
 def score(name: Name, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
@@ -155,15 +155,15 @@ def score(name: Name, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
 
 @cache
 def code_version() -> str:
-    """The package's version and a hash of this room's sources, which is what fitting depends on."""
-    room = Path(__file__).parent
+    """The version of Headrace and a hash of the sources of `models`, which training depends on."""
+    folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(room.rglob("*.py")):
-        digest.update(path.relative_to(room).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{version('headrace')}+{digest.hexdigest()[:12]}"
 
 
-def _judge(
+def _evaluation(
     model: Learner, probabilities: Probabilities, others: dict[str, Probabilities], window: pl.DataFrame, seed: int
 ) -> Evaluation:
     labels, groups, sources = model.labels(window), model.groups(window), model.sources(window)
@@ -172,7 +172,7 @@ def _judge(
     parts = {} if sources is None else {str(name): sources == name for name in np.unique(sources)}
     report = Report(
         model=metrics.measured(kinds, labels, probabilities, samples),
-        baselines={name: metrics.measured(kinds, labels, said, samples) for name, said in others.items()},
+        baselines={name: metrics.measured(kinds, labels, other, samples) for name, other in others.items()},
         rows=window.height,
         positive_rate=float(np.mean(labels == len(model.classes) - 1)),
         calibration=metrics.calibration(labels, probabilities),

@@ -1,1 +1,1 @@
-"""Customer behaviour: the scorer in force for the probability of another order, and the segments."""
+"""Customer behavior: the probability of another order, the expected spend, and the segments."""

@@ -1,5 +1,5 @@
-"""What simpler means say of the same customers: the base rate, recency alone, RFM by logistic regression, BG/NBD,
-and the rule that scores until there is a champion."""
+"""Baselines for the same customers: the base rate, recency alone, RFM by logistic regression, BG/NBD, and the rule that
+scores until there is a champion."""
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ def baselines(
 ) -> dict[str, Probabilities]:
     """Probabilities of an order within `days`.
 
-    BG/NBD learns from the evaluated customers' own history up to the cutoff, as it would in use: it needs no labels.
+    BG/NBD is fitted on the evaluated customers' own history up to the cutoff, as in production: it needs no labels.
     """
     rate = float(labels.mean())
     return {
@@ -49,7 +49,7 @@ def _logarithms(table: pl.DataFrame, columns: tuple[str, ...]) -> NDArray[np.flo
 
 
 def _rule(table: pl.DataFrame) -> NDArray[np.float64]:
-    """What scores until there is a champion."""
+    """The rule that scores until there is a champion."""
     return np.asarray([rule_probability(*row) for row in table.select("orders", "tenure_days", "recency_days").rows()])
 
 

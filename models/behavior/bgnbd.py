@@ -2,8 +2,9 @@
 
 Fader, Hardie and Lee, "'Counting your customers' the easy way: an alternative to the Pareto/NBD model", Marketing
 Science 24 (2), 2005. A customer orders by a Poisson process of rate lambda ~ gamma(r, alpha), and after each repeat
-order is gone for good with probability p ~ beta(a, b). Of a customer it is enough to know x, the repeat orders;
-t_x, the time from the first to the last order; and T, the time since the first one. Orders of one day count as one.
+order drops out forever with probability p ~ beta(a, b). Three numbers per customer
+suffice: x, the repeat orders; t_x, the time from the first to the last order; and T, the time since the first one.
+Orders of one day count as one.
 """
 
 from typing import NamedTuple
@@ -28,15 +29,15 @@ class BgNbd(NamedTuple):
     b: float
 
     def probability_alive(self, x: Numbers, t_x: Numbers, t: Numbers) -> Numbers:
-        """That a customer has not gone yet, at T = `t`; one without a repeat order cannot have."""
+        """The probability that a customer is active at T = `t`; 1 without a repeat order."""
         odds = self.a / (self.b + np.maximum(x, 1.0) - 1.0)
         odds = odds * ((self.alpha + t) / (self.alpha + t_x)) ** (self.r + x)
         return np.where(x > 0, 1.0 / (1.0 + odds), 1.0)
 
     def probability_of_order(self, x: Numbers, t_x: Numbers, t: Numbers, ahead: float) -> Numbers:
-        """That a customer orders at least once in the time `ahead` after T = `t`.
+        """The probability that a customer orders at least once in the time `ahead` after T = `t`.
 
-        Whoever is there orders at a rate ~ gamma(r + x, alpha + T), and can go only after an order.
+        An active customer orders at a rate ~ gamma(r + x, alpha + T), and can drop out only after an order.
         """
         none = ((self.alpha + t) / (self.alpha + t + ahead)) ** (self.r + x)
         return self.probability_alive(x, t_x, t) * (1.0 - none)
@@ -48,7 +49,7 @@ def history(order_days: Numbers, tenure_days: Numbers, recency_days: Numbers) ->
 
 
 def fit(x: Numbers, t_x: Numbers, t: Numbers) -> BgNbd:
-    """The parameters under which these customers are the most likely: equation (6) of the paper, by L-BFGS-B."""
+    """The maximum-likelihood parameters for these customers: equation (6) of the paper, by L-BFGS-B."""
 
     def loss(logarithms: Numbers) -> float:
         return -float(np.mean(log_likelihood(BgNbd(*np.exp(logarithms)), x, t_x, t)))
@@ -60,7 +61,7 @@ def fit(x: Numbers, t_x: Numbers, t: Numbers) -> BgNbd:
 
 
 def log_likelihood(model: BgNbd, x: Numbers, t_x: Numbers, t: Numbers) -> Numbers:
-    """Of each customer."""
+    """The log-likelihood of each customer."""
     r, alpha, a, b = model
     common = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
     common = common + gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)

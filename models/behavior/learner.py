@@ -1,7 +1,7 @@
-"""The behaviour model: the probability that a customer orders again within 30 days of a cutoff.
+"""The behavior model: the probability that a customer orders again within 30 days of a cutoff.
 
 A frame has a row for each customer and cutoff: `customer_id`, `cutoff`, the features as of the cutoff
-(`contracts.features`), and what came after it: `ordered`, and `spend` where 90 days have passed since.
+(`contracts.features`), and the outcomes after it: `ordered`, and `spend` if 90 days have passed since.
 """
 
 from collections.abc import Mapping
@@ -29,21 +29,21 @@ from models.scoring import kernels
 
 LABEL = timedelta(days=30)
 MIN_ROWS = 200
-"""Fewer rows, or fewer customers who ordered again or did not, teach nothing that would hold."""
+"""With fewer rows, or fewer customers of one outcome (`MIN_OF_A_CLASS`), a model would not generalize."""
 MIN_OF_A_CLASS = 20
 FOLDS = 3
 _TINY = 1e-6
 KNOWN_DAYS, LEAST_CUTOFFS = 90.0, 3
-"""Where less of the past is known, customers of years look new: such cutoffs are left out if so many others remain."""
+"""With less history, old customers look new: such cutoffs are left out if at least `LEAST_CUTOFFS` others remain."""
 
 
 class BehaviorLearner:
     """The mean of gradient boosting and logistic regression over all customers at several cutoffs, calibrated.
 
-    The two err differently, and the odds that BG/NBD gives are an input of the regression, which could not make them of
-    its others. The mean is calibrated by temperature scaling (Guo and others, "On calibration of modern neural
-    networks", 2017) on what they say of customers whom they were not fitted on: one number, which changes how sure the
-    model is, but neither its ranking nor its level, since the level of a single month need not be the next's.
+    The two err differently. The odds of BG/NBD are an input of the regression, which could not derive them from its
+    other inputs. The mean is calibrated by temperature scaling (Guo and others, "On calibration of modern neural
+    networks", 2017) on predictions for customers whom they were not fitted on: one number, which changes the confidence
+    of the model but not its ranking or level, because the level may differ from month to month.
     """
 
     name: Name = "behavior"
@@ -86,10 +86,10 @@ class BehaviorLearner:
         return fitted | spend.fit(table, seed)
 
     def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
-        return self.said(fitted, matrix(table))
+        return self.predict_matrix(fitted, matrix(table))
 
-    def said(self, fitted: Fitted, values: Matrix) -> Probabilities:
-        """As `predict`, of rows that are numbers already."""
+    def predict_matrix(self, fitted: Fitted, values: Matrix) -> Probabilities:
+        """Like `predict`, for rows of `matrix`."""
         return tempered(_mean(fitted, values), fitted["temperature"])
 
     def _pair(self, values: Matrix, labels: NDArray[np.int64], rhythm: BgNbd, seed: int) -> Fitted:
@@ -121,22 +121,22 @@ class BehaviorLearner:
 def _mean(fitted: Fitted, values: Matrix) -> Probabilities:
     boosting = two_columns(kernels().positive(fitted["boosting"], values))
     inputs = _logarithms(values)
-    if "bg_nbd" in fitted:  # versions from before that have none
+    if "bg_nbd" in fitted:  # absent from older versions
         inputs = np.column_stack([inputs, _log_odds(BgNbd(*fitted["bg_nbd"]), values)])
     return (boosting + fitted["logistic"].predict_proba(inputs)) / 2.0
 
 
 def _logarithms(values: Matrix) -> Matrix:
-    """log(1 + v), for what linear weights are to be put on; what is negative counts as nothing.
+    """log(1 + v), as inputs of linear models. Negative and missing values count as 0.
 
-    What has no value counts as nothing too, and a column beside each says so.
+    For each column, another one marks missing values.
     """
     missing = np.isnan(values)
     return np.column_stack([np.log1p(np.maximum(np.where(missing, 0.0, values), 0.0)), missing])
 
 
 def _rhythm(table: pl.DataFrame) -> BgNbd:
-    """BG/NBD as of the latest cutoff; it learns from what was before that, and from no label."""
+    """BG/NBD as of the latest cutoff; it is fitted on the orders before that, without labels."""
     values = matrix(table.filter(pl.col("cutoff") == pl.col("cutoff").max()))
     return bgnbd.fit(*_history(values[~np.isnan(values[:, COLUMNS.index("recency_days")])]))
 
@@ -146,13 +146,13 @@ def _history(values: Matrix) -> tuple[bgnbd.Numbers, bgnbd.Numbers, bgnbd.Number
 
 
 def _log_odds(rhythm: BgNbd, values: Matrix) -> bgnbd.Numbers:
-    """Of an order within the label's days, by BG/NBD; 0 of a customer that has never ordered."""
+    """Log odds of an order within the label's days, by BG/NBD; 0 for a customer without orders."""
     probability = rhythm.probability_of_order(*_history(values), LABEL.days)
     return np.nan_to_num(logit(np.clip(probability, _TINY, 1.0 - _TINY)))
 
 
 def _with_a_past(table: pl.DataFrame) -> pl.DataFrame:
-    """The rows at cutoffs before which enough is known: as many days as the longest tenure then."""
+    """The rows at cutoffs with enough history, measured by the longest tenure at the cutoff."""
     known = table.filter(pl.col("tenure_days").max().over("cutoff") >= KNOWN_DAYS)
     return known if known["cutoff"].n_unique() >= LEAST_CUTOFFS else table
 
@@ -169,8 +169,8 @@ def _require(part: pl.DataFrame) -> None:
     fewest = min(positive, part.height - positive)
     if part.height < MIN_ROWS or fewest < MIN_OF_A_CLASS:
         raise Refused(
-            f"{part.height} rows, of which {positive} ordered again, are too few to learn or to judge from:"
-            f" it takes {MIN_ROWS} with {MIN_OF_A_CLASS} of each kind, at cutoffs {LABEL.days} days apart.",
+            f"{part.height} rows, of which {positive} ordered again, are too few for training or evaluation:"
+            f" it takes {MIN_ROWS}, with {MIN_OF_A_CLASS} of each class, at cutoffs {LABEL.days} days apart.",
             remedy="Wait until the shop has more orders, or replay older ones.",
         )
 

@@ -1,4 +1,4 @@
-"""The behaviour model's view of the features: columns of numbers, the same when training and when scoring."""
+"""The behavior model's features as columns of numbers, the same for training and scoring."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -25,11 +25,11 @@ FEATURES = (
     "median_gap_days",
     "longest_gap_days",
 )
-"""As in `contracts.features`; `monetary_value` in units of the currency."""
+"""See `contracts.features`; `monetary_value` is in units of the currency."""
 DERIVED = ("day_gap_days", "overdue_mean", "overdue_median", "order_days_a_day")
 COLUMNS = FEATURES + DERIVED
 YOUNG_DAYS = 30.0
-"""Added to a customer's tenure, so that the first days of one do not make a rate without bounds."""
+"""Added to a customer's tenure, so that a short tenure does not result in an extreme rate."""
 
 Matrix = NDArray[np.float64]
 
@@ -38,24 +38,24 @@ _given = attrgetter(*("monetary_units" if name == "monetary_value" else name for
 
 
 def matrix(table: "pl.DataFrame") -> Matrix:
-    """One row for each of the table, in the columns of `COLUMNS`; NaN where a feature has no value."""
+    """One row per row of the table, in the columns of `COLUMNS`; NaN if a feature has no value."""
     import polars as pl
 
     return _completed(np.column_stack([table[name].cast(pl.Float64).to_numpy() for name in FEATURES]))
 
 
 def matrix_of(features: Sequence[CustomerFeatures]) -> Matrix:
-    """The same of features as the stream has them."""
+    """The same for features of the stream."""
     given = np.asarray([_given(each) for each in features], dtype=np.float64)
     given[:, _MONETARY_VALUE] /= MONEY_UNITS
     return _completed(given)
 
 
 def _completed(given: Matrix) -> Matrix:
-    """With the columns that are made of the others.
+    """The features with the derived columns.
 
     day_gap_days       mean days from one order day to the next
-    overdue_mean       recency in such mean gaps, of a day at least; overdue_median: in median gaps
+    overdue_mean       recency in units of that mean gap, of a day at least; overdue_median: of the median gap
     order_days_a_day   order days over tenure, the tenure being `YOUNG_DAYS` longer than it is
     """
     recency, tenure, days, median = (

@@ -8,7 +8,7 @@ from contracts.features import CustomerFeatures
 
 HORIZON_DAYS = 30.0
 PRIOR_ORDERS, PRIOR_DAYS = 0.5, 60.0
-"""What the rule assumes of a customer of whom it knows nothing yet: so many further orders in so many days."""
+"""The prior for a customer without history: this many further orders in this many days."""
 FADING_DAYS = 90.0
 LAPSING_DAYS, LAPSING_GAPS = 60.0, 2.0
 LOYAL_ORDERS, LOYAL_GAP_DAYS = 5, 45.0
@@ -18,8 +18,8 @@ DIGITS = 6
 class Score(NamedTuple):
     """Probability of another order within 30 days of the cutoff, the segment's name, and the expected spend.
 
-    That is the revenue of the 90 days after the cutoff, in the customer's currency; None where nothing was learned
-    about it.
+    The expected spend is the revenue of the 90 days after the cutoff, in the customer's currency; None if the model
+    does not predict it.
     """
 
     probability: float
@@ -33,7 +33,7 @@ class RfmRule:
     rate a day = (PRIOR_ORDERS + orders - 1) / (PRIOR_DAYS + tenure) * exp(-recency / FADING_DAYS)
     probability = 1 - exp(-rate * HORIZON_DAYS)
 
-    Nothing was fitted, so it ranks customers and is not calibrated.
+    The rule is not fitted: it ranks customers and is not calibrated.
     """
 
     version = "rfm-rule"
@@ -54,7 +54,7 @@ def rule_probability(orders: int, tenure_days: float | None, recency_days: float
 
 
 def segment_of(features: CustomerFeatures) -> str:
-    """The customer's segment by how often and how lately they order."""
+    """The customer's segment by the frequency and recency of their orders."""
     if not features.orders:
         return "no order"
     gap, recency = features.mean_gap_days, features.recency_days or 0.0

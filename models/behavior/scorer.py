@@ -1,4 +1,4 @@
-"""The behaviour scorer in force: the champion, or a rule over recency, frequency and gaps until there is one."""
+"""The current behavior scorer: the champion, or a rule over recency, frequency and gaps until there is one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,7 +18,7 @@ class Scorer(Protocol):
 
 
 class Champion:
-    """A registered model; its segments are the rule's."""
+    """A registered model; its segments are those of the rule."""
 
     def __init__(self, version: str, fitted: Fitted) -> None:
         self.version = version
@@ -34,7 +34,7 @@ class Champion:
 
         values = matrix_of(features)
         with one_thread():
-            probabilities = LEARNER.said(self._fitted, values)[:, 1].tolist()
+            probabilities = LEARNER.predict_matrix(self._fitted, values)[:, 1].tolist()
             amounts = spend.predict(self._fitted, values, [each.currency for each in features])
         return [
             Score(round(probability, DIGITS), segment_of(each), amount)

@@ -1,9 +1,9 @@
 """Expected spend: a customer's revenue over the 90 days after a cutoff, returns deducted.
 
-Gradient boosting under the Poisson deviance, which is about the mean of an amount that is never negative and often
-nothing, over the features of the probability, the customer's revenue so far going on as before, and the mean amount of
-an order. It learns from cutoffs whose 90 days have passed, and from the customers of the most common currency: amounts
-of several currencies are not one quantity. For all others nothing is predicted.
+Gradient boosting with the Poisson deviance, which suits the mean of an amount that is never negative and often zero.
+Features: those of the probability, the customer's past revenue extrapolated, and the mean amount of an order. It is
+fitted on cutoffs whose 90 days have passed, and on customers of the most common currency, because amounts of several
+currencies are not comparable. For other customers nothing is predicted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ Amounts = NDArray[np.float64]
 
 
 def fit(table: pl.DataFrame, seed: int) -> Fitted:
-    """The estimator `spend`, and `spend_currency`, which it is about; nothing where there is too little to learn."""
+    """The estimator `spend` and its `spend_currency`; empty if there is too little data."""
     known = table.filter(pl.col("spend").is_not_null())
     currency = main_currency(known)
     known = known.filter(pl.col("currency") == pl.lit(currency, pl.String))
@@ -46,13 +46,13 @@ def fit(table: pl.DataFrame, seed: int) -> Fitted:
 
 
 def main_currency(table: pl.DataFrame) -> str | None:
-    """The currency of most rows, the first by alphabet of several; None without rows."""
+    """The currency of most rows, the alphabetically first on a tie; None without rows."""
     counted = table.group_by("currency").len().sort(["len", "currency"], descending=[True, False])
     return None if counted.is_empty() else counted["currency"][0]
 
 
 def predict(fitted: Fitted, values: Matrix, currencies: Sequence[str]) -> list[float | None]:
-    """The expected spend of each row of `matrix`, to the cent; None where the model has nothing to say of it."""
+    """The expected spend of each row of `matrix`, to the cent; None if the model does not predict it."""
     if "spend" not in fitted:
         return [None] * len(values)
     amounts = np.round(kernels().predicted(fitted["spend"], _matrix(values)), 2).tolist()
@@ -61,9 +61,9 @@ def predict(fitted: Fitted, values: Matrix, currencies: Sequence[str]) -> list[f
 
 
 def figures(table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:
-    """How such a model did on the latest cutoff whose 90 days have passed, having learned from those before them.
+    """Metrics on the latest cutoff whose 90 days have passed, of a model fitted on earlier cutoffs.
 
-    Beside it, the customer's own past revenue a day, going on. `total_ratio` is what was said over what came in all.
+    The baseline extrapolates the customer's past revenue per day. `total_ratio` is predicted over actual revenue.
     """
     known = table.filter(pl.col("spend").is_not_null())
     if known.is_empty():
@@ -75,11 +75,11 @@ def figures(table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:
     window = known.filter((pl.col("cutoff") == last) & (pl.col("currency") == fitted["spend_currency"]))
     if window.is_empty():
         return {}
-    came = window["spend"].to_numpy()
+    actual = window["spend"].to_numpy()
     samples = resamples(window["customer_id"].to_numpy().astype(np.str_), seed)
     return {
-        "spend": _measured(came, fitted["spend"].predict(_matrix(matrix(window))), samples),
-        "spend_as_before": _measured(came, _as_before(matrix(window)), samples),
+        "spend": _measured(actual, fitted["spend"].predict(_matrix(matrix(window))), samples),
+        "spend_as_before": _measured(actual, _as_before(matrix(window)), samples),
     }
 
 
@@ -93,16 +93,17 @@ def _column(values: Matrix, name: str) -> Amounts:
 
 
 def _as_before(values: Matrix) -> Amounts:
-    """Revenue so far a day, over the days ahead; a tenure of less than these tells no rate of its own."""
+    """Past revenue per day, extrapolated to the days ahead; a tenure shorter than these counts as that long."""
     tenure = np.maximum(_column(values, "tenure_days"), AHEAD.days)
     return np.maximum(_column(values, "monetary_value"), 0.0) / tenure * AHEAD.days
 
 
-def _measured(came: Amounts, said: Amounts, samples: list[NDArray[np.int64]]) -> dict[str, Measure]:
-    errors = np.abs(came - said)
+def _measured(actual: Amounts, predicted: Amounts, samples: list[NDArray[np.int64]]) -> dict[str, Measure]:
+    errors = np.abs(actual - predicted)
     return {
         "mean_absolute_error": interval(float(errors.mean()), [float(errors[rows].mean()) for rows in samples]),
         "total_ratio": interval(
-            float(said.sum() / came.sum()), [float(said[rows].sum() / came[rows].sum()) for rows in samples]
+            float(predicted.sum() / actual.sum()),
+            [float(predicted[rows].sum() / actual[rows].sum()) for rows in samples],
         ),
     }

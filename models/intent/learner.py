@@ -1,8 +1,8 @@
 """The intent models: the probability that a visit ends in a purchase, by gradient boosting.
 
-`intent` sees the first pages of the shop's own visits (`warehouse/frames/intent.sql`), `intent-shoppers` whole sessions
-from a file (`models.intent.shoppers`), with `PageValues` and without. Several boosted models that each see part of the
-columns at every split are averaged, which makes them ranker and steadier than one.
+`intent` uses the first pages of the shop's own visits (`warehouse/frames/intent.sql`), `intent-shoppers` whole sessions
+from a file (`models.intent.shoppers`), with and without `PageValues`. Several boosted models, which sample columns at
+every split, are averaged: the mean ranks better and varies less than one model.
 """
 
 from collections.abc import Mapping
@@ -41,21 +41,21 @@ FIRST_PAGES = (
 )
 MIN_ROWS, MIN_OF_A_CLASS = 200, 20
 LATEST = 0.2
-"""The share of visits to be judged by, at most: the latest ones."""
+"""The share of visits for evaluation, at most: the latest ones."""
 MEMBERS = 3
 WITHOUT_PAGE_VALUES = "without_page_values"
 
 
 @dataclass(frozen=True)
 class IntentLearner:
-    """One of the two. `hindsight` is a column that a table may lack: with it and without, other estimators score."""
+    """One of the two models. `hindsight` is an optional column; tables with and without it have separate estimators."""
 
     name: Name
     features: tuple[str, ...]
     cutoff: str
     group: str
     single: str
-    """The column that the simplest baseline looks at alone."""
+    """The only column of the simplest baseline."""
     hindsight: str | None = None
     classes: tuple[str, ...] = ("no purchase", "purchase")
     parameters: Mapping[str, Any] = field(
@@ -74,12 +74,12 @@ class IntentLearner:
         return (*self.features, self.hindsight) if seen and self.hindsight else self.features
 
     def split(self, table: pl.DataFrame) -> Split:
-        """The latest `LATEST` of the visits, whole times of them, against those before."""
+        """The latest `LATEST` of the visits, and those before. Visits of the same time stay together."""
         if table.is_empty():
             raise Refused("The frame has no rows.", remedy="Replay or simulate visits, and build.")
         times = table["cutoff"].sort()
         start = times[int((1.0 - LATEST) * table.height)]
-        # Where a time holds many visits, such as a month, the window begins with a whole one.
+        # If one time holds many visits, such as a month, the window begins at the next time.
         later = times.filter(times > start)
         start = later[0] if (times == start).sum() > LATEST / 4 * table.height and len(later) else start
         training, evaluation = table.filter(pl.col("cutoff") < start), table.filter(pl.col("cutoff") >= start)
@@ -139,8 +139,8 @@ class IntentLearner:
         bought = int(part["bought"].sum())
         if part.height < MIN_ROWS or min(bought, part.height - bought) < MIN_OF_A_CLASS:
             raise Refused(
-                f"{part.height} visits, of which {bought} bought, are too few to learn or to judge from: it takes"
-                f" {MIN_ROWS} with {MIN_OF_A_CLASS} of each kind, both earlier and later ones.",
+                f"{part.height} visits, of which {bought} bought, are too few for training or evaluation: it takes"
+                f" {MIN_ROWS}, with {MIN_OF_A_CLASS} of each outcome, among the earlier and the later visits.",
                 remedy="Wait until the shop has more visits, or replay older logs.",
             )
 
@@ -180,7 +180,7 @@ INTENT = IntentLearner(
 SHOPPERS = IntentLearner(
     name="intent-shoppers",
     features=shoppers.COLUMNS,
-    cutoff="The whole session, as the file counts it; `PageValues` is of hindsight.",
+    cutoff="The whole session, as the file counts it; `PageValues` is known only in hindsight.",
     group="session",
     single=shoppers.PAGE_VALUES,
     hindsight=shoppers.PAGE_VALUES,

@@ -1,4 +1,4 @@
-"""Files in the form of UCI Online Shoppers Intention: one row a session, counted whole, and whether it bought.
+"""Files in the format of UCI Online Shoppers Intention: one row per whole session, and whether it ended in a purchase.
 
 Sakar, Polat, Katircioglu and Kastro, "Real-time prediction of online shoppers' purchasing intention using multilayer
 perceptron and LSTM recurrent neural networks", 2019.
@@ -27,28 +27,30 @@ NUMBERS = (
     "TrafficType",
 )
 PAGE_VALUES = "PageValues"
-"""Mean value of the pages seen, in hindsight: nearly tells the outcome, and is not known while a session lasts."""
+"""Mean value of the pages seen, in hindsight: it nearly determines the outcome, and is unknown during the session."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 VISITORS = {"Returning_Visitor": 0.0, "New_Visitor": 1.0, "Other": 2.0}
 YEAR = 2017
-"""The file tells months of one year, but not which: sessions are put at the first of their month of this one."""
+"""The file has months but no year: sessions are dated to the first of their month in this year."""
 COLUMNS = (*NUMBERS, "month", "visitor", "weekend", "pages", "seconds_a_product")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _REQUIRED = (*NUMBERS, "Month", "VisitorType", "Weekend", "Revenue")
 
 
 def read(path: Path) -> pl.DataFrame:
-    """The rows of a file as a frame: `COLUMNS`, `PageValues` where the file has it, `cutoff`, `bought`, `session`.
+    """The rows of a file as a frame: `COLUMNS`, `PageValues` if the file has it, `cutoff`, `bought`, `session`.
 
     Raises:
-        Terminal: no such file, other columns, or values that cannot be; it says in which line.
+        Terminal: the file is missing, has other columns, or an invalid value; the message names the line.
     """
     try:
         table = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise Terminal(f"{path} cannot be read: {error}.", remedy="Give a CSV file of sessions.") from error
+        raise Terminal(f"{path} cannot be read: {error}.", remedy="Use a CSV file of sessions.") from error
     if missing := [name for name in _REQUIRED if name not in table.columns]:
-        raise Terminal(f"{path} has no column {', '.join(missing)}.", remedy="Give a file of the Online Shoppers form.")
+        raise Terminal(
+            f"{path} has no column {', '.join(missing)}.", remedy="Use a file in the Online Shoppers format."
+        )
     numbers = [*NUMBERS, *([PAGE_VALUES] if PAGE_VALUES in table.columns else [])]
     frame = table.select(
         *(pl.col(name).str.strip_chars().cast(pl.Float64, strict=False) for name in numbers),
@@ -69,7 +71,7 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def as_of(table: pl.DataFrame) -> datetime:
-    """The month that the latest sessions are of."""
+    """The month of the latest sessions."""
     return datetime(YEAR, int(table["cutoff"].dt.month().max() or 1), 1, tzinfo=UTC)  # pyright: ignore[reportArgumentType]
 
 
@@ -83,7 +85,7 @@ def _coded(column: str, codes: dict[str, float], *, letters: int | None = None, 
 def _require_values(path: Path, frame: pl.DataFrame) -> None:
     for name in frame.columns:
         wrong = frame[name].is_null() | frame[name].is_nan() | (frame[name] < 0)
-        # The original file marks sessions without time on a kind of page by -1 in some editions.
+        # Some editions of the original file use -1 for sessions without time on a type of page.
         wrong = wrong & ~frame[name].eq(-1.0).fill_null(False) if name.endswith("_Duration") else wrong
         if wrong.any():
             line = int(wrong.arg_true()[0]) + 2

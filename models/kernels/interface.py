@@ -1,4 +1,4 @@
-"""What scoring computes for a batch, and what it computes it of: the interface of the kernels."""
+"""The interface of the kernels: the computations of scoring for a batch, and their inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Language(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """The texts of a batch, and their words, which are split once for all kernels that want them."""
+    """The texts of a batch, and their words, which are split once for all kernels."""
 
     texts: Sequence[str]
 
@@ -34,7 +34,7 @@ class Texts:
 
 
 class Kernels(Protocol):
-    """What scoring computes for a whole batch."""
+    """The computations of scoring for a whole batch."""
 
     def polarities(self, batch: Texts) -> Numbers:
         """VADER: one row for each text, in the columns of `POLARITIES`."""

@@ -20,7 +20,7 @@ class Library:
         return np.asarray(rows, dtype=np.float64).reshape(-1, len(POLARITIES))
 
     def languages(self, texts: Sequence[str]) -> list[Language]:
-        return [Language(str(name), float(sure)) for name, sure in map(self._identifier.classify, texts)]
+        return [Language(str(name), float(probability)) for name, probability in map(self._identifier.classify, texts)]
 
     def weights(self, vectorizer: Any, batch: Texts) -> Any:
         return vectorizer.transform(batch.texts)

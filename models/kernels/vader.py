@@ -10,7 +10,7 @@ from typing import Any
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 _BEFORE, _AFTER = 3, 2
-"""So many words around a word decide what becomes of its valence."""
+"""This many words around a word affect its valence."""
 _SCALE_BEFORE_BUT, _SCALE_AFTER_BUT = 0.5, 1.5
 
 
@@ -20,7 +20,7 @@ class LinearAnalyzer(SentimentIntensityAnalyzer):
     @staticmethod
     def _special_idioms_check(valence: float, words_and_emoticons: list[str], i: int) -> float:
         near, place = _near(words_and_emoticons, i)
-        return _ORIGINAL._special_idioms_check(valence, near, place)  # noqa: SLF001  the rule as it is, of fewer words
+        return _ORIGINAL._special_idioms_check(valence, near, place)  # noqa: SLF001  the original rule, on fewer words
 
     @staticmethod
     def _negation_check(valence: float, words_and_emoticons: list[str], start_i: int, i: int) -> float:

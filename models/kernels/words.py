@@ -1,4 +1,4 @@
-"""The words of texts, and what was made of a word, remembered: most words of a stream come again."""
+"""The words of texts, and a cache of values computed per word: most words of a stream recur."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain, count
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_WORDS, LONGEST_WORD = 50_000, 40
-"""A stream has words without end, some of them of any length: so many are remembered before all are forgotten."""
+"""Bounds of the cache, which is cleared when it is full: words of a stream are unbounded in number and length."""
 
 T = TypeVar("T")
 
 
 class Words(dict[str, T]):
-    """A dictionary that makes what it does not hold."""
+    """A cache: a dictionary that computes missing values."""
 
     def __init__(self, made: Callable[[str], T]) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Words(dict[str, T]):
 
 
 class Split(NamedTuple):
-    """The words of texts one after the other: `words[place[i]]` is the i-th, and is of text `text_of[i]`.
+    """The words of texts in sequence: `words[place[i]]` is the i-th word, in text `text_of[i]`.
 
     `words` has each word once; `texts` is the number of texts.
     """
@@ -42,12 +42,12 @@ class Split(NamedTuple):
 
 
 def split(texts: Sequence[str]) -> Split:
-    """As `str.split` splits each."""
+    """Split each text like `str.split`."""
     return placed([text.split() for text in texts])
 
 
 def placed(parts: Sequence[Sequence[str]]) -> Split:
-    """Of texts that are split already."""
+    """The `Split` of texts that are already split into words."""
     every = list(chain.from_iterable(parts))
     places = dict(zip(dict.fromkeys(every), count(), strict=False))
     place = np.fromiter(map(places.__getitem__, every), dtype=np.int64, count=len(every))

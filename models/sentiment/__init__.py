@@ -1,1 +1,1 @@
-"""Sentiment of posts and feedback: cleaning, language, and the scorer in force."""
+"""Sentiment of posts and feedback: cleaning, language detection, training and scoring."""

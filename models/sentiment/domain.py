@@ -1,7 +1,7 @@
 """The sentiment model of one domain, posts or feedback: words, characters and VADER's scores under one regression.
 
-Reviews teach little about posts and can harm: in a review every word is about a product. So each domain is fitted on
-its own texts, and the other's count by a weight that cross-validation on its own texts chooses, which may be nothing.
+Reviews help little with posts and can harm: in a review every word is about a product. So each domain is fitted on its
+own texts. Texts of the other domain have a weight, chosen by cross-validation on the domain's own texts; it may be 0.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from models.sentiment.lexicon import Scores
 
 FOLDS = 3
 WEIGHTS = (0.0, 0.2)
-"""What a text of the other domain may count, beside 1 for one's own."""
+"""Candidate weights of a text of the other domain; the domain's own texts have weight 1."""
 PLENTY = 4_000
-"""So many texts of its own need no others, and are enough without characters, which cost the most to count."""
+"""With this many texts, a domain needs neither the other's texts nor character n-grams, the slowest to count."""
 MAX_FEATURES = 60_000
 WORDS: dict[str, Any] = {
     "ngram_range": (1, 2),
@@ -69,7 +69,7 @@ def fit(own: Labelled, other: Labelled, seed: int) -> Part:
     """Choose the other domain's weight and the temperature by cross-validation, then fit on everything."""
     weights = WEIGHTS if len(other) and len(own) < PLENTY else WEIGHTS[:1]
     unseen = {weight: _unseen(own, other, weight, seed) for weight in weights}
-    # Of weights that do equally well, the least.
+    # On a tie, the smallest weight.
     best = max(weights, key=lambda weight: (round(macro_recall(own.labels, unseen[weight]), 3), -weight))
     part = _fit(own, other, best, seed)
     return part | {"weight": best, "temperature": temperature(own.labels, unseen[best])}
@@ -80,13 +80,13 @@ def predict(part: Part, batch: Texts, lexicon: Scores) -> Probabilities:
 
 
 def _unseen(own: Labelled, other: Labelled, weight: float, seed: int) -> Probabilities:
-    """What is said of each text by a fit that did not see it."""
-    said = np.empty((len(own), 3))
+    """The prediction for each text by a model that was not fitted on it."""
+    predicted = np.empty((len(own), 3))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     for fitting, left_out in folds.split(own.labels, own.labels):
         held = own.take(left_out)
-        said[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), Texts(held.texts), held.lexicon)
-    return said
+        predicted[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), Texts(held.texts), held.lexicon)
+    return predicted
 
 
 def _fit(own: Labelled, other: Labelled, weight: float, seed: int) -> Part:
@@ -102,7 +102,7 @@ def _fit(own: Labelled, other: Labelled, weight: float, seed: int) -> Part:
 
 def _counting(settings: dict[str, Any], texts: Sequence[str]) -> TfidfVectorizer:
     vectorizer = TfidfVectorizer(**settings).fit(texts)
-    # As plain integers: skops writes each of numpy's as a file of its own, 90,000 of them, which take 10 s to load.
+    # Plain integers, because skops writes each numpy integer as a separate file: 90,000 files take 10 s to load.
     vectorizer.vocabulary_ = {term: int(column) for term, column in vectorizer.vocabulary_.items()}
     return vectorizer
 
@@ -117,7 +117,7 @@ def _features(part: Part, batch: Texts, lexicon: Scores) -> Any:
 
 
 def _some(size: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Rows of a larger set, no more than there are of one's own."""
+    """At most `most` rows, sampled from `size` rows."""
     if size <= most:
         return np.arange(size)
     return np.sort(np.random.default_rng(seed).choice(size, most, replace=False))

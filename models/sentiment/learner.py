@@ -1,8 +1,8 @@
-"""The sentiment model: negative, neutral or positive, for posts and feedback, each with a part of its own.
+"""The sentiment model: negative, neutral or positive, with a separate part each for posts and feedback.
 
-A frame has a row for each text that a person has judged: `subject` (post or feedback), `subject_id`, `source`,
-`authored_at`, `text`, `language` as declared, `label`. Texts are read as the scorer reads them
-(`models.sentiment.text`); one that it could not read, and one that is there already, is left out.
+A frame has a row for each text that a person has labeled: `subject` (post or feedback), `subject_id`, `source`,
+`authored_at`, `text`, `language` as declared, `label`. Texts are read like the scorer reads them
+(`models.sentiment.text`). Unreadable and duplicate texts are left out.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ READ, _LEXICON = "_read", "_lexicon"
 
 
 class SentimentLearner:
-    """Both domains; one without texts enough of its own is fitted on all."""
+    """Both domains; a domain without enough texts is fitted on the texts of both."""
 
     name: Name = "sentiment"
     classes: tuple[str, ...] = get_args(Label)
@@ -45,7 +45,7 @@ class SentimentLearner:
         return ("words", "characters", *lexicon.COLUMNS)
 
     def split(self, table: pl.DataFrame) -> Split:
-        """The latest fifth of the texts, against those before; texts of one time, as of an import, by their hash."""
+        """The latest fifth of the texts, and those before. Texts of the same time are ordered by hash."""
         table = prepared(table)
         _require(table)
         at = int((1.0 - LATEST) * table.height)
@@ -70,23 +70,23 @@ class SentimentLearner:
     def predict(self, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
         texts = table[READ if READ in table.columns else "text"].to_list()
         subjects = table["subject"].to_list() if "subject" in table.columns else [DOMAINS[0]] * table.height
-        return self.said(fitted, texts, subjects, _lexicon(table, texts))
+        return self.predict_texts(fitted, texts, subjects, _lexicon(table, texts))
 
-    def said(
+    def predict_texts(
         self, fitted: Fitted, texts: Sequence[str], subjects: Sequence[str], values: lexicon.Scores | None = None
     ) -> Probabilities:
-        """As `predict`, of texts that are read already; `values` are the lexicon's, where they are known."""
+        """Like `predict`, for texts that are cleaned; `values` are the lexicon's scores, if they are known."""
         batch = Texts(texts)
         if values is None:
             values = lexicon.scores(batch)
-        said = np.empty((len(texts), len(self.classes)))
+        predicted = np.empty((len(texts), len(self.classes)))
         for name in DOMAINS:
             rows = [row for row, subject in enumerate(subjects) if subject == name]
             if rows:
                 part = fitted.get(name) or next(iter(fitted.values()))
                 own = batch if len(rows) == len(texts) else Texts([texts[row] for row in rows])
-                said[rows] = domain.predict(part, own, values[rows])
-        return said
+                predicted[rows] = domain.predict(part, own, values[rows])
+        return predicted
 
     def labels(self, table: pl.DataFrame) -> NDArray[np.int64]:
         codes = {label: number for number, label in enumerate(self.classes)}
@@ -115,7 +115,7 @@ class SentimentLearner:
 
 
 def prepared(table: pl.DataFrame) -> pl.DataFrame:
-    """The texts as the scorer reads them with VADER's scores, each once, by time and then by hash; again the same."""
+    """The readable texts, cleaned and distinct, with VADER's scores, ordered by time and hash. Idempotent."""
     if READ in table.columns:
         return table
     seen = read_all(table.select("text", "language").iter_rows())
@@ -141,8 +141,8 @@ def _require(part: pl.DataFrame) -> None:
     if part.height < MIN_ROWS or min(counts.values()) < MIN_OF_A_CLASS:
         found = ", ".join(f"{count} {label}" for label, count in counts.items())
         raise Refused(
-            f"{part.height} readable texts ({found}) are too few to learn or to judge from: it takes {MIN_ROWS} with"
-            f" {MIN_OF_A_CLASS} of each class, and a fifth of them is put aside.",
+            f"{part.height} readable texts ({found}) are too few for training or evaluation: it takes {MIN_ROWS}, with"
+            f" {MIN_OF_A_CLASS} of each class; a fifth of all texts is held out.",
             remedy="Import labelled texts (`headrace ingest labelled`), or wait for more feedback with ratings.",
         )
 

@@ -14,7 +14,7 @@ Scores = NDArray[np.float64]
 
 
 def scores(batch: Texts) -> Scores:
-    """One row for each text, in the columns of `COLUMNS`. `strength` is the compound score without its sign."""
+    """One row for each text, in the columns of `COLUMNS`. `strength` is the absolute compound score."""
     four = kernels().polarities(batch)
     compound = four[:, _COMPOUND]
     signs = [(compound < -NEUTRAL_BELOW).astype(np.float64), (compound > NEUTRAL_BELOW).astype(np.float64)]
@@ -22,5 +22,5 @@ def scores(batch: Texts) -> Scores:
 
 
 def vader(values: Scores) -> NDArray[np.float64]:
-    """The probabilities that the scorer without training gives."""
+    """The probabilities by VADER alone, without training."""
     return np.asarray([probabilities(compound) for compound in values[:, _COMPOUND]], dtype=np.float64).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""The sentiment scorer in force: the champion, or VADER until there is one."""
+"""The current sentiment scorer: the champion, or VADER until there is one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from models.sentiment.vader import DIGITS, Scores, Subject, Vader
 
 
 class Scorer(Protocol):
-    """Scores cleaned texts, each of a post or feedback (posts, where not said). `version` goes into every score."""
+    """Scores cleaned texts of posts or feedback (posts by default). `version` goes into every score."""
 
     version: str
 
@@ -30,8 +30,8 @@ class Champion:
         from models.threads import one_thread
 
         with one_thread():
-            said = LEARNER.said(self._fitted, texts, subjects or ["post"] * len(texts))
-        return [Scores(*row) for row in said.round(DIGITS).tolist()]
+            probabilities = LEARNER.predict_texts(self._fitted, texts, subjects or ["post"] * len(texts))
+        return [Scores(*row) for row in probabilities.round(DIGITS).tolist()]
 
 
 SCORER: CurrentScorer[Scorer] = CurrentScorer("sentiment", Vader, Champion)

@@ -1,6 +1,6 @@
-"""What the sentiment model reads: the cleaned text, and whether it is in a language that the model knows.
+"""Reading of texts for the sentiment model: cleaning, and detection of a language that the model does not know.
 
-Training and scoring both read through this module, so that they read the same.
+Training and scoring both use this module, so that they read texts alike.
 """
 
 import re
@@ -16,8 +16,7 @@ from models.scoring import kernels
 
 READABLE = "en"
 MIN_LETTERS = 20
-"""Shorter texts are too short to tell a language by; what the author declared counts then, or else English: of texts in
-the Latin script."""
+"""Shorter texts in Latin script are too short for language detection: the declared language counts, or English."""
 MIN_PROBABILITY = 0.8
 
 UNDETERMINED = "und"
@@ -33,7 +32,7 @@ _MENTION = re.compile(r"(?<![\w@.])@[\w.-]+(?:@[\w.-]+)?")
 _HASH = re.compile(r"#(?=\w)")
 _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
 _LETTER = re.compile(r"[^\W\d_]")
-# Latin letters of any language; with them those that stand for them in other forms: full-width, mathematical.
+# Latin letters of any language, including their full-width and mathematical forms.
 _LATIN = re.compile(
     "[A-Za-z\u00aa\u00ba\u00c0-\u02af\u1d00-\u1dbf\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab64\ufb00-\ufb06"
     "\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]"
@@ -44,7 +43,7 @@ _SYMBOL = ("So", "Sk")
 
 @dataclass(frozen=True)
 class Readable:
-    """What a text is to the model: its language, where one could be told, and why the model cannot read it, if so."""
+    """A cleaned text, its language if it was detected, and the reason why the model cannot read it, if any."""
 
     text: str
     language: str | None
@@ -59,8 +58,8 @@ _squeezed = Words(_squeeze)
 
 
 def clean(text: str) -> str:
-    """The text without markup, addresses and mentions; letters repeated thrice or more are left twice; emoji stay."""
-    # Each is looked for only where its sign is: looking for a sign costs nothing beside an expression.
+    """The text without markup, URLs and mentions; runs of three or more equal letters become two; emoji stay."""
+    # Each pattern runs only if its character occurs: looking for a character is much cheaper than a pattern.
     if "<" in text:
         text = _without_tags(text)
     text = normalized(unescape(text))
@@ -74,7 +73,7 @@ def clean(text: str) -> str:
 
 
 def _without_tags(text: str) -> str:
-    """Tags and comments as spaces. A comment without an end is text: looking for its end again would be quadratic."""
+    """Replace tags and comments by spaces. An unclosed comment is text: a search for its end takes quadratic time."""
     ended = text.rfind(_COMMENT_END) + len(_COMMENT_END)
     if "<!--" in text:
         text = _COMMENT.sub(" ", text[:ended]) + text[ended:]
@@ -82,7 +81,7 @@ def _without_tags(text: str) -> str:
 
 
 class _Letters(NamedTuple):
-    """How many letters a text has, and whether most are of another script than English is written in."""
+    """The number of letters of a text, and whether most of them are not Latin."""
 
     number: int
     are_foreign: bool
@@ -96,7 +95,7 @@ def _letters(text: str) -> _Letters:
 
 
 def read(text: str | None, declared: str | None) -> Readable:
-    """Clean a text and tell its language. `declared` is the author's or the platform's own word on it (ISO 639)."""
+    """Clean a text and detect its language. `declared` is the language by author or platform (ISO 639)."""
     return read_all([(text, declared)])[0]
 
 
@@ -105,14 +104,14 @@ def read_all(given: Iterable[tuple[str | None, str | None]]) -> list[Readable]:
     texts = [(clean(text or ""), declared) for text, declared in given]
     letters = [_letters(text) for text, _ in texts]
     pairs = list(zip(texts, letters, strict=True))
-    detected = iter(kernels().languages([text for (text, _), count in pairs if _tells_its_language(count)]))
+    detected = iter(kernels().languages([text for (text, _), count in pairs if _is_detectable(count)]))
     return [
-        _readable(text, count, _primary(declared), next(detected) if _tells_its_language(count) else None)
+        _readable(text, count, _primary(declared), next(detected) if _is_detectable(count) else None)
         for (text, declared), count in pairs
     ]
 
 
-def _tells_its_language(letters: _Letters) -> bool:
+def _is_detectable(letters: _Letters) -> bool:
     return letters.number >= MIN_LETTERS or letters.are_foreign
 
 
@@ -130,6 +129,6 @@ def _readable(text: str, letters: _Letters, declared: str | None, detected: Lang
 
 
 def _primary(declared: str | None) -> str | None:
-    """`en` of `en-GB`; None for what says nothing."""
+    """`en` for `en-GB`; None for codes that name no language."""
     primary = (declared or "").replace("_", "-").split("-")[0].lower()
     return primary if primary not in ("", "und", "mul", "zxx") else None

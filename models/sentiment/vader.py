@@ -18,11 +18,11 @@ DIGITS = 6
 _COMPOUND = POLARITIES.index("compound")
 
 Subject = Literal["post", "feedback"]
-"""What is scored. The trained model has a part for each."""
+"""The type of a text. The trained model has a part for each."""
 
 
 class Scores(NamedTuple):
-    """Probabilities of the three classes; they sum to 1 but for rounding to six digits."""
+    """Probabilities of the three classes; they sum to 1, except for rounding to six digits."""
 
     negative: float
     neutral: float
@@ -30,7 +30,7 @@ class Scores(NamedTuple):
 
     @property
     def label(self) -> Label:
-        """The most probable class; of two alike, the one that is not neutral."""
+        """The most probable class; on a tie, the one that is not neutral."""
         best = max(self)
         if self.positive == best:
             return "positive"
@@ -40,7 +40,7 @@ class Scores(NamedTuple):
 class Vader:
     """Probabilities from VADER's compound score c, by a softmax over (-c - 0.05)k, 0 and (c - 0.05)k.
 
-    The most probable class is then the one that VADER's own thresholds give. Nothing was fitted: not calibrated.
+    The most probable class is the one by VADER's own thresholds. The scorer is not fitted, so it is not calibrated.
     """
 
     version = "vader"
@@ -50,7 +50,7 @@ class Vader:
 
 
 def probabilities(compound: float) -> Scores:
-    """What `Vader` makes of a compound score."""
+    """The probabilities of `Vader` for a compound score."""
     negative, positive = (exp(STEEPNESS * (side * compound - NEUTRAL_BELOW)) for side in (-1, 1))
     total = negative + 1.0 + positive
     return Scores(round(negative / total, DIGITS), round(1.0 / total, DIGITS), round(positive / total, DIGITS))

@@ -1,6 +1,6 @@
-"""The kernels of scoring for whole batches at once: what replaces a library's own code, for speed alone.
+"""Vectorized kernels of scoring, which replace library code for speed.
 
-One module each, with the library as its reference in a property test (`tests/unit/models/test_vectorized.py`). A module
+Each module has a property test with the library as its reference (`tests/unit/models/test_vectorized.py`). A module
 stays only while it takes less than half of the library's processor time in the batches of `make bench-scoring`
 (docs/decisions/0030).
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from models.vectorized.language import Identifier
     from models.vectorized.polarity import Analyzer
 
-# The modules are imported in the methods: a process that scores customers needs no texts, and the other way round.
+# The modules are imported in the methods: a process that scores customers needs none of the text libraries.
 
 
 class Vectorized:
-    """The same as `models.kernels.library.Library`, for a batch at once."""
+    """Computes the same as `models.kernels.library.Library`, for whole batches."""
 
     def polarities(self, batch: Texts) -> Numbers:
         return self._analyzer.polarities(batch)

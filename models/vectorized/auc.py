@@ -1,4 +1,4 @@
-"""The area under the ROC curve by ranks, for the bootstrap, which computes it hundreds of times on resampled rows.
+"""The area under the ROC curve by ranks, for the bootstrap, which needs it for hundreds of resamples.
 
 Mann and Whitney, "On a test of whether one of two random variables is stochastically larger than the other", 1947.
 """

@@ -1,7 +1,7 @@
 """Words and characters of texts, counted and weighted by a fitted `TfidfVectorizer`: the same to the last bit, faster.
 
-No token and no run of characters within words spans two words, and most words come again. So what the vectorizer makes
-of a word is remembered (`models.kernels.words`); a text is the sum of its words, and of pairs where those count.
+No token and no character n-gram within words spans two words, and most words recur. So the vectorizer's result for a
+word is cached (`models.kernels.words`); a text is the sum of its words, and of word pairs if those count.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Counter:
         self._columns = Words(self._columns_of)
 
     def transform(self, words: Split) -> Any:
-        """What `TfidfVectorizer.transform` gives, with sublinear counts and rows of length 1."""
+        """The result of `TfidfVectorizer.transform`, with sublinear counts and rows of length 1."""
         counts = (self._of_words if self._is_of_words else self._of_characters)(words)
         np.log(counts.data, out=counts.data)
         counts.data += 1.0
@@ -46,7 +46,7 @@ class Counter:
     def _of_words(self, words: Split) -> Any:
         every = placed([self._tokens[word] for word in words.words])
         tokens, lengths = every.words, np.bincount(every.text_of, minlength=every.texts)
-        # From the words of the texts to their tokens: most words are one, some are none or several.
+        # From the words of the texts to their tokens: most words are one token, some are none or several.
         times = lengths[words.place]
         within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
         token = every.place[np.repeat((np.cumsum(lengths) - lengths)[words.place], times) + within]
@@ -67,11 +67,11 @@ class Counter:
         ones = np.ones(len(words.place))
         present = sparse.csr_matrix((ones, words.place, ends), shape=(words.texts, len(words.words)))
         counts = present @ _ones([self._columns[word] for word in words.words], len(self._vocabulary))
-        # There and back sorts the columns, in a pass over them instead of a sort of each row.
+        # Converting there and back sorts the columns in one pass, instead of a sort per row.
         return counts.tocsc().tocsr()
 
     def _places(self, terms: Sequence[str]) -> NDArray[np.int64]:
-        """The columns of terms; -1 of those without."""
+        """The columns of terms; -1 for terms without one."""
         get = self._vocabulary.get
         return np.fromiter((get(term, -1) for term in terms), dtype=np.int64, count=len(terms))
 
@@ -82,7 +82,7 @@ class Counter:
 
 @lru_cache(maxsize=8)
 def counter(vectorizer: TfidfVectorizer) -> Counter:
-    """The counter of a vectorizer, made once of each while it is in use: a champion has two for each domain."""
+    """The counter of a vectorizer, cached: a champion has two vectorizers per domain."""
     return Counter(vectorizer)
 
 
@@ -91,7 +91,7 @@ def _among(known: set[str], terms: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _ones(rows: Sequence[NDArray[np.int32]], width: int) -> Any:
-    """A matrix of ones in these columns of each row; a column that is there twice counts twice."""
+    """A matrix of ones in these columns of each row; a repeated column counts twice."""
     ends = np.cumsum([0, *map(len, rows)])
     columns = np.concatenate([*rows, np.empty(0, dtype=np.int32)])
     return sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(rows), width))

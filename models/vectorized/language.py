@@ -1,8 +1,8 @@
 """The language of texts, by py3langid's model, for a whole batch at once.
 
 Lui and Baldwin, "langid.py: an off-the-shelf language identification tool", 2012: an automaton reads the text byte by
-byte and notes which byte sequences it has met, and naive Bayes over their counts gives the language. Here it reads all
-texts at once, a byte of each in a step. A language's probability is py3langid's but for the order of its sums.
+byte and records which byte sequences occur, and naive Bayes over their counts gives the language. Here it reads all
+texts at once, one byte of each per step. Probabilities equal py3langid's, except for the order of summation.
 """
 
 import unicodedata
@@ -17,7 +17,7 @@ from scipy import sparse
 from models.kernels.interface import Language
 
 LONGEST = 1_000
-"""Longer texts (bytes) are read one by one: a step for each of their bytes would be for few texts."""
+"""Longer texts (bytes) are read one by one: their steps would be for few texts."""
 
 
 class Identifier:
@@ -52,7 +52,7 @@ class Identifier:
         counts = self._counted(raw)
         np.log1p(counts.data, out=counts.data)
         scores: NDArray[np.float32] = counts @ self._weights + self._prior
-        # As py3langid: without any of the sequences, all languages are alike; and longer texts are not all the surer.
+        # Like py3langid: without any sequence, all languages are equal, and length does not make a text more certain.
         scores[np.diff(counts.indptr) == 0] = 0.0
         scores /= np.sqrt(np.asarray([[len(each)] for each in raw], dtype=np.float32))
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -64,17 +64,17 @@ class Identifier:
         return [Language(self._names[place], float(scores[row, place])) for row, place in enumerate(best.tolist())]
 
     def _counted(self, raw: list[bytes]) -> Any:
-        """How often each text has each of the sequences: a sparse matrix."""
+        """The count of each sequence in each text, as a sparse matrix."""
         lengths = np.asarray([len(each) for each in raw])
         order = np.argsort(-lengths, kind="stable")
         longest = int(lengths[order[0]])
-        # A row for each place in the texts; the longest first, so that those which go on are always the first ones.
+        # One row per position; texts are ordered longest first, so those that have not ended are always the first ones.
         padded = b"".join(raw[row].ljust(longest, b"\0") for row in order.tolist())
         letters = np.ascontiguousarray(np.frombuffer(padded, dtype=np.uint8).reshape(len(raw), longest).T)
-        going = np.searchsorted(-lengths[order], -np.arange(longest), side="left")
+        unfinished = np.searchsorted(-lengths[order], -np.arange(longest), side="left")
         met = np.full((longest, len(raw)), -1, dtype=np.int32)
         state = np.zeros(len(raw), dtype=np.int32)
-        for place, count in enumerate(going.tolist()):
+        for place, count in enumerate(unfinished.tolist()):
             state = self._next[self._row[state[:count]] + letters[place, :count]]
             met[place, :count] = self._feature[state]
         places, columns = np.nonzero(met >= 0)
@@ -84,6 +84,6 @@ class Identifier:
 
 
 def _encoded(text: str) -> bytes:
-    """As py3langid reads a text."""
+    """Encode a text like py3langid."""
     text = text.lower() if text.isupper() else text
     return unicodedata.normalize("NFC", text).encode(errors="surrogatepass")

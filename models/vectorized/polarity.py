@@ -1,9 +1,9 @@
-"""VADER's polarity of many texts at once, the same to the last digit as `vaderSentiment` computes it one by one.
+"""VADER's polarity of many texts at once, equal to the last digit to `vaderSentiment`, which scores one by one.
 
 Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014. The
-lexicon and the words of the rules are vaderSentiment's own. What stands around a word of the lexicon changes its
-valence; here each rule is applied to all such words of all texts in one step. Texts with "but", or with one of VADER's
-phrases, are few, and left to vaderSentiment itself.
+lexicon and the words of the rules are vaderSentiment's own. Neighboring words change the valence of a word of the
+lexicon; here each rule is applied to all such words of all texts in one step. Texts with "but" or with one of VADER's
+phrases are few, and vaderSentiment scores them.
 """
 
 import string
@@ -26,9 +26,9 @@ from models.kernels.vader import LinearAnalyzer
 from models.kernels.words import Split, Words, split
 
 _BEFORE = 3
-"""So many words before a word may change its valence."""
+"""This many words before a word may change its valence."""
 _DAMPED = (1.0, 0.95, 0.9)
-"""What a booster counts that stands so many words before the last one."""
+"""The factor of a booster by its distance from the word."""
 _STRENGTHENED = 1.25
 _ALPHA = 15.0
 _NEGATE = frozenset(NEGATE)
@@ -54,7 +54,7 @@ Numbers = NDArray[np.float64]
 
 
 class _Word(NamedTuple):
-    """A word without the punctuation around it, or a column of words. `code` tells words that rules name."""
+    """A word without surrounding punctuation, or a column of words. `code` identifies words that rules name."""
 
     valence: Any
     boost: Any
@@ -69,7 +69,7 @@ class _Word(NamedTuple):
 
 
 _ABSENT = _Word(0.0, 0.0, 0, False, False, False, False, True, False, False)
-"""What is before a text's first word."""
+"""The placeholder before a text's first word."""
 
 
 class Analyzer:
@@ -88,14 +88,14 @@ class Analyzer:
             return np.empty((0, len(POLARITIES)))
         read = [self._without_emojis(text) for text in texts]
         known, text_of = self._words(batch.words if all(map(is_, read, texts)) else split(read))
-        said = _totals(_sentiments(known, text_of), text_of, read)
+        scores = _totals(_sentiments(known, text_of), text_of, read)
         phrase = known.ends_phrase & np.roll(known.is_before_end, 1)
         for number in np.unique(text_of[phrase | (known.code == _BUT)]).tolist():
-            said[number] = list(self._original.polarity_scores(texts[number]).values())
-        return np.asarray(said)
+            scores[number] = list(self._original.polarity_scores(texts[number]).values())
+        return np.asarray(scores)
 
     def _words(self, words: Split) -> tuple[_Word, NDArray[np.int64]]:
-        """The words of all texts, `_BEFORE` absent ones before each text and after all; and the texts' numbers."""
+        """The words of all texts, with `_BEFORE` placeholders before each text and at the end, and their texts."""
         lengths = np.bincount(words.text_of, minlength=words.texts) + _BEFORE
         lengths[-1] += _BEFORE
         text_of = np.repeat(np.arange(words.texts), lengths)
@@ -108,7 +108,7 @@ class Analyzer:
 
     def _word(self, token: str) -> _Word:
         stripped = token.strip(string.punctuation)
-        # Two characters or fewer are likely an emoticon.
+        # A token of two characters or fewer is likely an emoticon.
         text = token if len(stripped) <= 2 else stripped
         lower = text.lower()
         return _Word(
@@ -125,7 +125,7 @@ class Analyzer:
         )
 
     def _without_emojis(self, text: str) -> str:
-        """Emojis by their descriptions, set apart by a space."""
+        """Replace emojis by their descriptions, separated by a space."""
         if text.isascii() or self._emojis.keys().isdisjoint(text):
             return text
         parts: list[str] = []
@@ -141,13 +141,13 @@ class Analyzer:
 
 
 def _sentiments(words: _Word, text_of: NDArray[np.int64]) -> Numbers:
-    """The valence of each word after what stands around it; 0 of a word that is not in the lexicon."""
+    """The valence of each word, adjusted by its neighbors; 0 for a word that is not in the lexicon."""
     here = np.flatnonzero(words.in_lexicon & ~words.boosts)
     one, two, three = (words.code[here - back] for back in range(1, _BEFORE + 1))
     valence = words.valence[here]
     valence[(words.code[here] == _NO) & words.in_lexicon[here + 1]] = 0.0
-    refused = (one == _NO) | (two == _NO) | ((three == _NO) & (one == _OR))
-    valence = np.where(refused, words.valence[here] * N_SCALAR, valence)
+    negated_by_no = (one == _NO) | (two == _NO) | ((three == _NO) & (one == _OR))
+    valence = np.where(negated_by_no, words.valence[here] * N_SCALAR, valence)
     shouts_in_part = _shouting_in_part(words, text_of)[text_of[here]]
     valence = np.where(words.is_upper[here] & shouts_in_part, _further(valence, valence), valence)
     strengthened = (
@@ -182,17 +182,17 @@ def _shouting_in_part(words: _Word, text_of: NDArray[np.int64]) -> NDArray[np.bo
 
 
 def _further(amount: Numbers, valence: Numbers) -> Numbers:
-    """The amount, more by what capitals count, in the valence's direction."""
+    """The amount, increased for capitals in the direction of the valence."""
     return np.where(valence > 0, amount + C_INCR, amount - C_INCR)
 
 
 def _totals(sentiments: Numbers, text_of: NDArray[np.int64], texts: Sequence[str]) -> list[list[float]]:
-    """All valences of each text together, with its exclamation and question marks."""
+    """The scores of each text: its valences combined with its exclamation and question marks."""
     marks = np.asarray([_emphasis(text) for text in texts])
     total = np.bincount(text_of, weights=sentiments)
     total += np.sign(total) * marks
     compound = np.clip(total / np.sqrt(total * total + _ALPHA), -1.0, 1.0)
-    # A word of sentiment counts one more than its valence, since one without counts one.
+    # A word with sentiment counts its valence plus one, because a word without sentiment counts one.
     positive = np.bincount(text_of, weights=np.where(sentiments > 0, sentiments + 1.0, 0.0))
     negative = np.bincount(text_of, weights=np.where(sentiments < 0, 1.0 - sentiments, 0.0))
     words = np.bincount(text_of) - _BEFORE
@@ -201,7 +201,7 @@ def _totals(sentiments: Numbers, text_of: NDArray[np.int64], texts: Sequence[str
     positive, negative = positive + marks * (positive > negative), negative + marks * (negative > positive)
     whole = positive + negative + neutral
     shares = np.divide((negative, neutral, positive), whole, out=np.zeros((3, len(texts))), where=whole > 0)
-    # As Python rounds, not as numpy does.
+    # Rounded like Python, not like numpy.
     return [
         [round(each, 3) for each in row] + [round(one, 4)]
         for row, one in zip(shares.T.tolist(), compound.tolist(), strict=True)

@@ -1,11 +1,11 @@
-"""Gradient-boosted trees of few leaves, scored for a whole batch by table look-ups: the same to the last bit as
+"""Gradient-boosted trees of few leaves, scored for a whole batch by table lookups: the same to the last bit as
 scikit-learn, which walks every tree for every row.
 
 The algorithm is QuickScorer: Lucchese and others, "QuickScorer: a fast algorithm to rank documents with additive
 ensembles of regression trees", 2015. A tree's leaves are numbered from the left; each split that sends a row to the
-right strikes out the leaves at its left, and the row ends in the first of those that remain. Which leaves a value
-strikes out depends only on how many of the feature's thresholds lie below it, so each feature has a table of that: a
-row costs one look-up for each feature, for all trees together.
+right eliminates the leaves at its left, and the row ends in the first remaining leaf. Which leaves a value eliminates
+depends only on how many of the feature's thresholds lie below it, so each feature has a lookup table: a row costs one
+lookup per feature, for all trees together.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_LEAVES = 8
-"""The leaves of a tree are the bits of a byte."""
+"""The leaves of a tree are bits of a byte."""
 _ALL = (1 << MOST_LEAVES) - 1
 _FIRST_BIT = np.asarray([0, *((mask & -mask).bit_length() - 1 for mask in range(1, _ALL + 1))])
 
@@ -25,7 +25,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Feature:
-    """`remaining[n]`: the leaves that each tree has left of a value above n thresholds; last, of a missing one."""
+    """`remaining[n]`: the remaining leaves of each tree for a value above n thresholds; last, for a missing value."""
 
     column: int
     thresholds: Numbers
@@ -49,10 +49,10 @@ class Trees:
             places = np.searchsorted(feature.thresholds, column, side="left")
             places[np.isnan(column)] = len(feature.thresholds) + 1
             remaining &= feature.remaining[places]
-        said = self.values[remaining + self.offsets]
-        # Tree by tree, as scikit-learn adds them: another order would differ in the last bit.
+        leaf_values = self.values[remaining + self.offsets]
+        # Added tree by tree, like scikit-learn: a different order would change the last bit.
         total = np.full(len(matrix), self.baseline)
-        for each in said.T:
+        for each in leaf_values.T:
             total += each
         return total
 
@@ -61,7 +61,7 @@ _known: WeakKeyDictionary[Any, Trees] = WeakKeyDictionary()
 
 
 def trees(estimator: Any) -> Trees:
-    """The trees of a fitted HistGradientBoosting estimator with one output; made once of each.
+    """The trees of a fitted HistGradientBoosting estimator with one output; cached.
 
     Raises:
         ValueError: a tree has more than `MOST_LEAVES` leaves, or splits by category.
@@ -72,13 +72,13 @@ def trees(estimator: Any) -> Trees:
 
 
 def _trees(estimator: Any) -> Trees:
-    nodes = [each.nodes for (each,) in estimator._predictors]  # noqa: SLF001  scikit-learn shows its trees nowhere else
+    nodes = [each.nodes for (each,) in estimator._predictors]  # noqa: SLF001  scikit-learn has no public access to its trees
     splits: dict[int, list[tuple[float, bool, int, int]]] = {}
     values = np.zeros((len(nodes), _ALL + 1))
     for number, tree in enumerate(nodes):
         leaves = _leaves(tree, 0)
         if len(leaves) > MOST_LEAVES or tree["is_categorical"].any():
-            raise ValueError("trees of more than eight leaves, or with categories, are not known here")
+            raise ValueError("trees of more than eight leaves, or with categories, are not supported")
         values[number] = tree["value"][np.asarray(leaves)[np.minimum(_FIRST_BIT, len(leaves) - 1)]]
         place = {leaf: bit for bit, leaf in enumerate(leaves)}
         for node in tree[tree["is_leaf"] == 0]:

@@ -84,5 +84,5 @@ def test_one_command_trains_a_champion_that_another_judges_on_later_data(
     assert judged["model"]["brier"] < judged["baselines"]["base_rate"]["brier"]
     assert judged["baselines"].keys() >= {"base_rate", "recency", "rfm_logistic_regression", "bg_nbd"}
 
-    with pytest.raises(Refused, match="cannot be judged"):
+    with pytest.raises(Refused, match="cannot be evaluated"):
         answer(command, "models", "evaluate", "behavior", str(later), "--cutoff", "2025-06-01")

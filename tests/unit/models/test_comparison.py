@@ -1,4 +1,4 @@
-"""The rule of promotion: better by more than chance, on a window that neither has learned from."""
+"""The rule of promotion: better by more than chance, on a window that neither model was trained on."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 
 def card(**changes: Any) -> Card:
-    """A model that learned from 60 days, and was judged on the 30 after them."""
+    """A model trained on 60 days and evaluated on the next 30."""
     made = Card(
         name="behavior",
         columns=("orders",),
@@ -115,7 +115,7 @@ def test_sound_challengers_meet_no_objection() -> None:
 @pytest.mark.parametrize(
     ("changes", "champion", "judged", "newest", "reason"),
     [
-        ({}, None, outcomes(rows=150), None, r"too few rows to judge by: \d+ no order, \d+ order; it takes 200"),
+        ({}, None, outcomes(rows=150), None, r"too few rows to evaluate: \d+ no order, \d+ order; it takes 200"),
         (
             {"frame": FrameRecord("f", "0", 1, START)},
             None,
@@ -123,13 +123,19 @@ def test_sound_challengers_meet_no_objection() -> None:
             START + MAX_LAG + DAY,
             "stale data: it ends 2026-03-01",
         ),
-        ({"training": Span(START, START + DAY, 1)}, None, None, None, "overlap: it learned from data up to 2026-03-02"),
+        (
+            {"training": Span(START, START + DAY, 1)},
+            None,
+            None,
+            None,
+            "overlap: it was trained on data up to 2026-03-02",
+        ),
         (
             {},
             {"training": Span(START, START + 9 * DAY, 1)},
             None,
             None,
-            "overlap: the champion learned from data up to",
+            "overlap: the champion was trained on data up to",
         ),
         ({}, {"evaluation": Span(START, START + 31 * DAY, 1)}, None, None, "stale data: its window ends 2026-03-31"),
     ],
@@ -150,4 +156,4 @@ def test_an_unfair_comparison_is_rejected_with_the_reason(
 def test_a_window_of_one_class_is_refused() -> None:
     some = outcomes()
     one = Outcomes(some.classes, np.zeros_like(some.labels), some.probabilities, some.keys)
-    assert objection(card(), None, one, None) == "one class: everything in the evaluation window came out alike"
+    assert objection(card(), None, one, None) == "one class: all rows of the evaluation window have the same outcome"

@@ -151,7 +151,7 @@ def test_data_that_brings_nothing_new_is_refused(tmp_path: Path) -> None:
 
 def test_a_frame_that_was_changed_or_is_gone_is_not_read(tmp_path: Path) -> None:
     path = Path(kept(tmp_path, customers()).record.path)
-    with pytest.raises(Terminal, match="no training frame of intent"):
+    with pytest.raises(Terminal, match="not a training frame of intent"):
         frames.load(path, "intent")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(Terminal, match="was changed"):
