@@ -1,7 +1,7 @@
-"""MkDocs hooks: what the site needs beside the pages. `make site` calls MkDocs, which calls these.
+"""MkDocs hooks: additions to the site besides the pages. `make site` runs MkDocs, which calls them.
 
 Mermaid draws the diagrams in the browser. The theme would load it from a CDN; here it is a file of the site, fetched
-once by npm and checked by its SHA-256.
+once with npm and checked by its SHA-256.
 """
 
 import hashlib
