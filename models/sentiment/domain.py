@@ -51,7 +51,7 @@ Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """Cleaned texts with VADER's scores and labels."""
 
     texts: Sequence[str]
@@ -61,11 +61,11 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def take(self, rows: NDArray[np.int64]) -> "Labelled":
-        return Labelled([self.texts[int(row)] for row in rows], self.lexicon[rows], self.labels[rows])
+    def take(self, rows: NDArray[np.int64]) -> "Labeled":
+        return Labeled([self.texts[int(row)] for row in rows], self.lexicon[rows], self.labels[rows])
 
 
-def fit(own: Labelled, other: Labelled, seed: int) -> Part:
+def fit(own: Labeled, other: Labeled, seed: int) -> Part:
     """Choose the other domain's weight and the temperature by cross-validation, then fit on everything."""
     weights = WEIGHTS if len(other) and len(own) < PLENTY else WEIGHTS[:1]
     unseen = {weight: _unseen(own, other, weight, seed) for weight in weights}
@@ -79,7 +79,7 @@ def predict(part: Part, batch: Texts, lexicon: Scores) -> Probabilities:
     return tempered(_raw(part, batch, lexicon), part["temperature"])
 
 
-def _unseen(own: Labelled, other: Labelled, weight: float, seed: int) -> Probabilities:
+def _unseen(own: Labeled, other: Labeled, weight: float, seed: int) -> Probabilities:
     """The prediction for each text by a model that was not fitted on it."""
     predicted = np.empty((len(own), 3))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
@@ -89,7 +89,7 @@ def _unseen(own: Labelled, other: Labelled, weight: float, seed: int) -> Probabi
     return predicted
 
 
-def _fit(own: Labelled, other: Labelled, weight: float, seed: int) -> Part:
+def _fit(own: Labeled, other: Labeled, weight: float, seed: int) -> Part:
     rows = _joined(own, other.take(_some(len(other), len(own), seed))) if weight else own
     counts = np.concatenate([np.ones(len(own)), np.full(len(rows) - len(own), weight)])
     part: Part = {"words": _counting(WORDS, own.texts), "lexicon": StandardScaler().fit(own.lexicon)}
@@ -123,8 +123,8 @@ def _some(size: int, most: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(size, most, replace=False))
 
 
-def _joined(own: Labelled, other: Labelled) -> Labelled:
-    return Labelled(
+def _joined(own: Labeled, other: Labeled) -> Labeled:
+    return Labeled(
         [*own.texts, *other.texts],
         np.concatenate([own.lexicon, other.lexicon]),
         np.concatenate([own.labels, other.labels]),

@@ -19,7 +19,7 @@ from models.artifact import Fitted, Measure, Name, Refused, Span
 from models.kernels.interface import Texts
 from models.learner import Probabilities, Split
 from models.sentiment import domain, lexicon
-from models.sentiment.domain import Labelled
+from models.sentiment.domain import Labeled
 from models.sentiment.text import read_all
 
 DOMAINS = ("post", "feedback")
@@ -109,9 +109,9 @@ class SentimentLearner:
     def further(self, table: pl.DataFrame, seed: int) -> dict[str, dict[str, Measure]]:  # noqa: ARG002
         return {}
 
-    def _texts(self, table: pl.DataFrame) -> Labelled:
+    def _texts(self, table: pl.DataFrame) -> Labeled:
         texts = table[READ].to_list()
-        return Labelled(texts, _lexicon(table, texts), self.labels(table))
+        return Labeled(texts, _lexicon(table, texts), self.labels(table))
 
 
 def prepared(table: pl.DataFrame) -> pl.DataFrame:

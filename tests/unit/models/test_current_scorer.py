@@ -20,7 +20,7 @@ class Registry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.champion: Champion | None = None
-        self.away = False
+        self.unavailable = False
 
     def set_champion(self, version: int) -> Path:
         folder = f"behavior/{version}"
@@ -29,8 +29,8 @@ class Registry:
         return path
 
     def ask(self, conninfo: str, model: str) -> Champion | None:
-        if self.away:
-            raise Transient("away")
+        if self.unavailable:
+            raise Transient("unavailable")
         return self.champion
 
 
@@ -87,9 +87,9 @@ def test_the_scorer_is_kept_if_the_registry_is_down_or_the_new_file_is_damaged(
     follower = Follower(settings, scorer)
     registry.set_champion(1)
     follower.look()
-    registry.away = True
+    registry.unavailable = True
     assert not follower.look()
-    registry.away = False
+    registry.unavailable = False
     registry.set_champion(2).write_bytes(b"damaged")
     assert not follower.look()
     assert scorer.current() == "behavior-1 [1]"
@@ -103,14 +103,14 @@ def test_a_scorer_that_starts_without_the_registry_uses_its_last_champion(
 ) -> None:
     registry.set_champion(1)
     Follower(settings, _scorer()).look()
-    registry.away = True
+    registry.unavailable = True
     scorer = _scorer()
     Follower(settings, scorer, poll_seconds=60).start()
     assert scorer.current() == "behavior-1 [1]"
 
 
 def test_a_scorer_that_never_had_a_champion_starts_without_one(settings: Settings, registry: Registry) -> None:
-    registry.away = True
+    registry.unavailable = True
     scorer = _scorer()
     Follower(settings, scorer, poll_seconds=60).start()
     assert scorer.current() == "cold start"
