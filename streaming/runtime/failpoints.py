@@ -1,8 +1,8 @@
-"""Named points between the steps whose order durability depends on, where a test can make the process die or stall.
+"""Named points between steps whose order matters for durability, where a test can make the process die or stall.
 
-`HEADRACE_FAILPOINTS="landing.renamed=kill@3"` kills the process with SIGKILL the third time it passes that point;
-`=stall:2.5` makes it wait that many seconds there, every time. Several are separated by commas. Without the variable a
-point costs one dictionary look-up.
+`HEADRACE_FAILPOINTS="landing.renamed=kill@3"` kills the process with SIGKILL the third time it reaches that point;
+`=stall:2.5` makes it wait that many seconds there each time. Separate several by commas. Without the variable, a point
+costs one dictionary lookup.
 """
 
 import os
@@ -23,13 +23,13 @@ _actions = _parse(os.environ.get(VARIABLE, ""))
 
 
 def arm(text: str) -> None:
-    """Set the points of this process, in the form of the variable."""
+    """Set the points of this process, in the format of the variable."""
     _actions.clear()
     _actions.update(_parse(text))
 
 
 def failpoint(name: str) -> None:
-    """Do here what the environment asks for at this point: nothing, as a rule."""
+    """Perform the action configured for this point, if any."""
     action = _actions.get(name)
     if action is None:
         return
@@ -40,6 +40,6 @@ def failpoint(name: str) -> None:
         return
     verb, _, count = kind.partition("@")
     if verb != "kill":
-        raise ValueError(f"{VARIABLE} knows kill, kill@N and stall:SECONDS, not {action!r}")
+        raise ValueError(f"{VARIABLE} supports kill, kill@N and stall:SECONDS, not {action!r}")
     if _passed[name] == int(count or 1):
         os.kill(os.getpid(), signal.SIGKILL)

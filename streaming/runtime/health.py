@@ -1,4 +1,4 @@
-"""Whether a broker or a Connect worker is there, asked quietly, at start-up and in diagnosis: it may well be away."""
+"""Checks whether a broker or a Connect worker is available, at startup and in diagnostics, without error output."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ _GROUPS_SECONDS = 20.0
 
 
 def quiet_admin(settings: Settings) -> AdminClient:
-    """An admin client that does not write to standard error when the broker goes away."""
+    """An admin client that does not write to standard error if the broker is unavailable."""
     return AdminClient({**clients.connection(settings), "log_level": _LOG_NOTHING})
 
 
@@ -32,13 +32,13 @@ def broker_answers(settings: Settings, timeout_seconds: float = 3.0) -> bool:
 
 
 def require_broker(settings: Settings) -> None:
-    """Raise `Transient` unless a broker answers, before clients are made that would go on asking for it."""
+    """Raise `Transient` unless a broker answers, before creating clients that would retry indefinitely."""
     if not broker_answers(settings, _PATIENCE_SECONDS):
         raise Transient(f"Kafka at {settings.bootstrap_servers} does not answer. Is the stack up (`headrace up`)?")
 
 
 def group_members(settings: Settings, groups: Iterable[str]) -> set[str]:
-    """The members of consumer groups now: client and host of each. A group that does not exist has none.
+    """The current members of consumer groups: client and host of each. A group that does not exist has none.
 
     Raises:
         Transient: the broker did not answer.
@@ -55,7 +55,7 @@ def group_members(settings: Settings, groups: Iterable[str]) -> set[str]:
 
 
 def connect_answers(settings: Settings) -> bool:
-    """Whether the Connect worker is there."""
+    """Whether the Connect worker is available."""
     from streaming.connect.worker import worker_of
 
     with worker_of(settings) as worker:
@@ -63,7 +63,7 @@ def connect_answers(settings: Settings) -> bool:
 
 
 def wait_for_topics(client: AdminClient, topics: Mapping[str, Topic], timeout_seconds: float = 30.0) -> None:
-    """Wait until every partition of the topics has a leader: a broker says "created" before it serves them.
+    """Wait until every partition of the topics has a leader: a broker reports topics as created before it serves them.
 
     Raises:
         Transient: it took longer than the timeout.

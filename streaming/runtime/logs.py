@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error. Payloads and secrets are never logged."""
+"""Structured logs: one JSON object per line on standard error. Payloads and secrets are never logged."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ import structlog
 
 
 def configure(level: str = "info", *, console: bool = False) -> None:
-    """Set up logging for this process. `console` is for a person's terminal."""
+    """Set up logging for this process. `console` selects human-readable output."""
     renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[

@@ -1,4 +1,4 @@
-"""Single records read again, to see whether a broker still holds what was read or written before."""
+"""Reads single records again, to check whether a broker still holds what was read or written before."""
 
 import struct
 import time
@@ -32,10 +32,10 @@ def reader(settings: Settings) -> Iterator[Consumer]:
 def first_records(
     settings: Settings, consumer: Consumer, offsets: Mapping[TopicAndPartition, int], *, carefully: bool = False
 ) -> dict[TopicAndPartition, Message | None]:
-    """The first committed record at or past an offset, by partition; None where the log ends before one.
+    """The first committed record at or past an offset, by partition; None if the log has none.
 
-    What no client can read is no record. `carefully` after an end for want of memory: what stands behind these records
-    may be what filled it, and a client fetches that as well.
+    Unreadable batches are skipped. Use `carefully` after the process ended for lack of memory: the batch that caused it
+    may follow these records, and a client would fetch it, too.
 
     Raises:
         Transient: they could not be read in time.
@@ -76,7 +76,7 @@ def _first_readable(
 
 
 class Place(NamedTuple):
-    """Where reading is to resume, and what is known of the record before: its print, and its leader epoch."""
+    """The position to resume from, with the fingerprint and the leader epoch of the record before it."""
 
     next: int
     last_record: bytes | str | None
@@ -92,10 +92,10 @@ def lost_before(
     *,
     carefully: bool = False,
 ) -> set[TopicAndPartition]:
-    """The partitions whose log does not hold the record before the place any more: it ends before, or has another.
+    """The partitions whose log no longer has the record before the position: it ends earlier, or has another record.
 
-    `bounds` are the first offset retained and the last stable offset of each partition; `carefully` as
-    `first_records` takes it. Raises as `first_records` does.
+    `bounds` has the first retained offset and the last stable offset of each partition. For `carefully` and errors, see
+    `first_records`.
     """
     lost = {key for key, place in places.items() if place.next > bounds[key][1]}
     asked = {
@@ -107,7 +107,7 @@ def lost_before(
         if message is not None and message.offset() == asked[key]:
             is_lost = print_of(key, message) != places[key].last_record
         else:
-            # A compacted topic drops records. Of any other it was lost, or replaced by one that was aborted.
+            # A compacted topic drops records. In other topics, it was lost or replaced by an aborted one.
             is_lost = not TOPICS[key[0]].compacted or _is_newer(message, places[key])
         if is_lost:
             lost.add(key)
@@ -120,9 +120,9 @@ def _is_newer(message: Message | None, place: Place) -> bool:
 
 
 def first_newer(settings: Settings, consumer: Consumer, key: TopicAndPartition, epoch: int, low: int, high: int) -> int:
-    """The first offset from `low` to `high` at or past which no record of this leader epoch or an earlier one stands.
+    """The first offset from `low` to `high` at or past which there is no record of this or an earlier leader epoch.
 
-    By bisection: epochs never fall along a log. Never past `high`, wherever the next record stands.
+    Bisects, since epochs never decrease along a log. The result never exceeds `high`.
     """
     end = high
     while low < high:
@@ -136,7 +136,7 @@ def first_newer(settings: Settings, consumer: Consumer, key: TopicAndPartition, 
 
 
 def record_print(message: Message) -> str:
-    """What a record is, in 48 hexadecimal digits: its timestamp, and the lengths and CRC-32 of key and value."""
+    """A record's fingerprint, in 48 hexadecimal digits: timestamp, and length and CRC-32 of key and value."""
     (_, timestamp), key, value = message.timestamp(), message.key(), message.value()
     return _FORM.pack(timestamp & (1 << 64) - 1, *content_print(key), *content_print(value)).hex()
 

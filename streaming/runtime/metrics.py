@@ -1,4 +1,4 @@
-"""Prometheus metrics of the streaming processes, and the local port they are read from."""
+"""Prometheus metrics of the streaming processes, and the local port that serves them."""
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
@@ -20,21 +20,23 @@ LAST_COMMIT = Gauge(
     "headrace_lander_last_commit_timestamp_seconds", "When the topic's last flush was committed.", ["topic"]
 )
 SET_APART = Counter(
-    "headrace_set_apart", "Batches and records that no client can read, passed over.", ["reader", "topic"]
+    "headrace_set_apart", "Batches and records skipped because no client can read them.", ["reader", "topic"]
 )
-STOPPED = Gauge("headrace_lander_stopped_partitions", "Partitions that wait for accept-gap.", ["topic"])
-HELD_BACK = Gauge("headrace_lander_held_back_offsets", "Offsets behind a transaction that was left open.", ["topic"])
+STOPPED = Gauge("headrace_lander_stopped_partitions", "Partitions stopped until accept-gap.", ["topic"])
+HELD_BACK = Gauge("headrace_lander_held_back_offsets", "Offsets blocked by an open transaction.", ["topic"])
 TRUNCATED_OFFSETS = Counter(
-    "headrace_lander_truncated_offsets", "Offsets that had landed and that the broker lost afterwards.", ["topic"]
+    "headrace_lander_truncated_offsets", "Landed offsets that the broker lost afterwards.", ["topic"]
 )
 BUFFERED_BYTES = Gauge("headrace_lander_buffered_bytes", "Bytes of record values held in memory.")
 
-PROCESSED = Counter("headrace_processor_records_in", "Records processed, refused ones too.", ["processor", "topic"])
+PROCESSED = Counter(
+    "headrace_processor_records_in", "Records processed, including rejected ones.", ["processor", "topic"]
+)
 PRODUCED = Counter("headrace_processor_records_out", "Records produced to the output topic.", ["processor"])
-DROPPED = Counter("headrace_processor_records_dropped", "Records that came to nothing.", ["processor", "reason"])
+DROPPED = Counter("headrace_processor_records_dropped", "Records dropped, by reason.", ["processor", "reason"])
 DEAD_LETTERS = Counter("headrace_processor_dead_letters", "Records refused.", ["processor", "reason"])
 LOST_INPUTS = Counter(
-    "headrace_processor_lost_inputs", "Offsets processed that the broker lost afterwards.", ["processor", "topic"]
+    "headrace_processor_lost_inputs", "Processed offsets that the broker lost afterwards.", ["processor", "topic"]
 )
 PROCESSOR_LAG = Gauge(
     "headrace_processor_lag_offsets", "High watermark minus position.", ["processor", "topic", "partition"]
@@ -43,13 +45,11 @@ TRANSACTION_SECONDS = Histogram(
     "headrace_processor_transaction_seconds", "From the first produced record to the stored state.", ["processor"]
 )
 
-CHAMPION = Gauge(
-    "headrace_scorer_champion", "Version of the model that scores; 0 while the cold start does.", ["model"]
-)
+CHAMPION = Gauge("headrace_scorer_champion", "Version of the model in use; 0 for the cold start.", ["model"])
 CHAMPION_FAILURES = Counter(
-    "headrace_scorer_champion_failures", "Times the champion could not be asked for or taken.", ["model", "reason"]
+    "headrace_scorer_champion_failures", "Failures to look up or load the champion.", ["model", "reason"]
 )
-SOURCE_INPUTS = Counter("headrace_source_inputs", "Inputs committed, by what became of them.", ["source", "outcome"])
+SOURCE_INPUTS = Counter("headrace_source_inputs", "Inputs committed, by outcome.", ["source", "outcome"])
 SOURCE_TRANSACTION_SECONDS = Histogram("headrace_source_transaction_seconds", "Committing what was read.", ["source"])
 SOURCE_LAST_COMMIT = Gauge(
     "headrace_source_last_commit_timestamp_seconds", "When something read was last committed.", ["source"]
@@ -59,11 +59,11 @@ SOURCE_FAILURES = Counter("headrace_source_failures", "Connections and requests 
 
 
 def serve(settings: Settings, port: int) -> None:
-    """Serve the metrics of this process on 127.0.0.1, to whoever bears the token."""
+    """Serve the metrics of this process on 127.0.0.1, with the token required."""
     try:
         wsgi.serve(make_wsgi_app(), HOST, port, metrics_door(settings))
     except OSError as error:
         raise Terminal(
             f"The metrics port {HOST}:{port} is taken.",
-            remedy="End what listens there, or set HEADRACE_PORT_BASE to another range.",
+            remedy="Stop the program that listens there, or set HEADRACE_PORT_BASE to another range.",
         ) from error

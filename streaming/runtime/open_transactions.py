@@ -1,4 +1,4 @@
-"""Transactions that hold readers back: a `read_committed` reader stops before the first record of an open one."""
+"""Open transactions that block readers: a `read_committed` reader stops before the first record of one."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from streaming.runtime.topics import offset_bounds, uncommitted_ends
 from streaming.runtime.transactions import OVERDUE_SECONDS
 
 PATIENCE_SECONDS = 2.0
-"""A transaction of other clients that is younger is most likely about to end."""
+"""Younger transactions of other clients will most likely end soon."""
 
 
 @dataclass(frozen=True)
 class OpenTransaction:
-    """A transaction that is open in a partition: readers wait at `first_offset`, `held_back` offsets before the end.
+    """An open transaction in a partition: readers wait at `first_offset`, `held_back` offsets before the end.
 
-    What the broker does not know of it is None.
+    Fields that the broker does not report are None.
     """
 
     topic: str
@@ -40,7 +40,7 @@ class OpenTransaction:
 
     @property
     def reason(self) -> str:
-        """Who holds what back, since when."""
+        """Which transaction blocks readers, where, and since when."""
         who = f" of {self.transactional_id}" if self.transactional_id else ""
         since = f", open since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else ""
         return (
@@ -65,9 +65,9 @@ def open_transactions(
     *,
     patience: float = PATIENCE_SECONDS,
 ) -> list[OpenTransaction]:
-    """The transaction that holds readers back in each partition, where there is one that is older than `patience`.
+    """The transaction that blocks readers in each partition, if it is older than `patience`.
 
-    The platform's own are left out while they are no older than they may be.
+    Headrace's own transactions are excluded until they exceed their maximum age.
 
     Raises:
         Transient: the broker did not answer.
@@ -89,10 +89,10 @@ def open_transactions(
 
 
 def abort(settings: Settings, found: OpenTransaction) -> None:
-    """Write the marker that ends a transaction as aborted, whether its program lives or not.
+    """Write the abort marker of a transaction, even if its program is still running.
 
     Raises:
-        Terminal: the broker does not let this client, or did not do it.
+        Terminal: the broker denied or failed the request.
     """
     from kafka.admin._transactions import AbortTransactionSpec
 
@@ -107,7 +107,7 @@ def abort(settings: Settings, found: OpenTransaction) -> None:
 
 
 def _admin(settings: Settings) -> Any:
-    """kafka-python's client: librdkafka has no calls for transactions. (Its type does not show those of its mixins.)"""
+    """kafka-python's client: librdkafka has no such calls. (Its type lacks the methods of its mixins.)"""
     return KafkaAdminClient(**clients.raw_settings(settings))
 
 
@@ -131,7 +131,7 @@ def _described(settings: Settings, held: Mapping[TopicAndPartition, tuple[int, i
             open_now = [p for p in (state.active_producers if state else ()) if p.current_transaction_start_offset >= 0]
             first = min(open_now, key=lambda each: each.current_transaction_start_offset, default=None)
             if first is None:
-                continue  # it has ended meanwhile
+                continue  # it has ended in the meantime
             name = names.get(first.producer_id)
             started = client.describe_transactions([name])[name].transaction_start_time_ms if name else -1
             since = started if started > 0 else first.last_timestamp
@@ -154,6 +154,6 @@ def _described(settings: Settings, held: Mapping[TopicAndPartition, tuple[int, i
 
 
 def _unknown(key: TopicAndPartition, bounds: tuple[int, int]) -> OpenTransaction:
-    """Where the broker does not describe producers, or does not let this client ask."""
+    """Used if the broker does not describe producers, or denies the request."""
     stable, end = bounds
     return OpenTransaction(*key, stable, end - stable, None, None, None, None)

@@ -1,4 +1,4 @@
-"""Settings of the Python process itself that a streaming process wants, measured by `make bench-landing`."""
+"""Tuning of the Python process for streaming, measured by `make bench-landing`."""
 
 import ctypes
 import gc
@@ -10,7 +10,7 @@ _NEVER, _TOP_PAD_BYTES = 2**31 - 1, 64 * 2**20
 
 
 def keep_memory() -> None:
-    """Have the C library keep what a batch freed for the next batch; call first of all.
+    """Have the C library keep freed memory for the next batch; call before anything else.
 
     Buffers of some megabytes are otherwise given back to the system after each batch and faulted in again, page by
     page, which took a sixth of all CPU time. Where the C library knows no `mallopt` (it is not glibc), nothing happens.
@@ -26,14 +26,14 @@ def keep_memory() -> None:
 
 
 def tune() -> None:
-    """Call in a process that only streams, once everything is imported and before the first record.
+    """Tune a streaming process. Call once everything is imported and before the first record.
 
-    The cyclic garbage collector runs for every few hundred new objects and walks all that live; with hundreds of
-    thousands of records a second that took half of the main thread. Records make no cycles: it may run seldom, and
-    need not look at what was imported.
+    The cyclic garbage collector runs every few hundred new objects and traverses all live objects; with hundreds of
+    thousands of records per second, that took half of the main thread. Records form no cycles, so it can run rarely and
+    skip imported objects.
 
-    Two threads that both call into native code hand the interpreter's lock back and forth: waiting 5 ms for it each
-    time, Python's default, leaves both idle.
+    Two threads that call native code pass the GIL back and forth; with Python's default switch interval of 5 ms, both
+    are idle most of the time.
     """
     gc.collect()
     gc.freeze()

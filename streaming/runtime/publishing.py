@@ -1,6 +1,6 @@
-"""Delivery of events and dead letters by an idempotent producer: everything handed over is acknowledged, or it raises.
+"""Publishes events and dead letters with an idempotent producer: every record is acknowledged, or an error is raised.
 
-Counting, pacing and the reading of input belong to the sources.
+Counting, rate limiting and reading input belong to the sources.
 """
 
 import time
@@ -20,7 +20,7 @@ from streaming.runtime.clients import producer
 from streaming.runtime.health import require_broker
 
 MAX_KEY_BYTES = 16_384
-"""Together with the largest value this stays below the topics' `max.message.bytes`."""
+"""Together with the largest value, this stays below the topics' `max.message.bytes`."""
 MAX_REASON_LENGTH = 300
 _LOG_ERRORS = 3
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -28,7 +28,7 @@ SETTLING_SECONDS = 5.0
 DELIVERY_TIMEOUT_SECONDS = 120.0
 LINGER_MS = 100
 POLL_EVERY = 1_000
-"""Records between two looks at delivery reports; failures are all that is reported."""
+"""Records between two polls for delivery reports; only failures are reported."""
 
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -36,7 +36,7 @@ Headers = list[tuple[str, str | bytes | None]]
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Input that cannot become an event of `topic`. `size` is its length where `value` is only its beginning."""
+    """Input that is not a valid event of `topic`. `size` is its length if `value` is truncated."""
 
     topic: str
     value: bytes
@@ -48,10 +48,10 @@ class DeadLetter:
 
 
 def encode_event(event: Event) -> bytes:
-    """The value of a record that every reader accepts.
+    """The value of an event's record, valid for every reader.
 
     Raises:
-        InvalidRecord: the strict decoder refuses what the event would be on the wire.
+        InvalidRecord: the strict decoder would reject the encoded event.
     """
     try:
         value = encode(event)
@@ -64,22 +64,22 @@ def encode_event(event: Event) -> bytes:
 
 
 def encode_events(contract: type[Event], events: Sequence[Event]) -> list[bytes]:
-    """`encode_event` for many events of one contract, which costs much less for each.
+    """`encode_event` for many events of one contract, at a much lower cost per event.
 
     Raises:
-        InvalidRecord: every reader would refuse one of them.
+        InvalidRecord: readers would reject one of them.
     """
     try:
         values = list(map(encode, events))
     except (UnicodeEncodeError, OverflowError):
         values = None
     if values is None or not are_valid(contract, values):
-        return list(map(encode_event, events))  # which tells what is wrong
+        return list(map(encode_event, events))  # raises with the reason
     return values
 
 
 def check_size(key: bytes, value: bytes) -> None:
-    """Raise `InvalidRecord` for a record that the broker would not take."""
+    """Raise `InvalidRecord` for a record that the broker would reject for its size."""
     if len(value) > MAX_RECORD_BYTES:
         raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
     if len(key) > MAX_KEY_BYTES:
@@ -87,7 +87,7 @@ def check_size(key: bytes, value: bytes) -> None:
 
 
 def dead_letter_record(letter: DeadLetter) -> tuple[str, bytes, bytes | None, Headers]:
-    """Topic, value, key and headers of a dead letter; the value is cut where the topic takes no more."""
+    """Topic, value, key and headers of a dead letter; the value is truncated to the topic's limit."""
     size = letter.size or len(letter.value)
     value = letter.value[:MAX_DEAD_LETTER_BYTES]
     headers = {
@@ -104,22 +104,22 @@ def dead_letter_record(letter: DeadLetter) -> tuple[str, bytes, bytes | None, He
 
 
 class Sink(Protocol):
-    """Takes the records that a source's outcomes come to."""
+    """Receives the records of a source's outcomes."""
 
     def publish(self, topic: str, key: bytes, value: bytes) -> None:
-        """Take one record. The caller has checked the value and `check_size`."""
+        """Publish one record. The caller has validated the value and called `check_size`."""
         ...
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        """Take what cannot become an event."""
+        """Publish a dead letter."""
         ...
 
 
 class Publisher:
-    """Sends records and notices every failed delivery. Nothing counts as delivered before `flush` has returned.
+    """Sends records and detects failed deliveries. Records count as delivered only after `flush` has returned.
 
     Raises:
-        Transient: from any method, when the broker did not take a record in time.
+        Transient: from any method, if the broker did not accept a record in time.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -130,20 +130,20 @@ class Publisher:
         self._producer = producer(
             settings,
             **{
-                # No method of this object: a cycle would keep the producer and its threads alive.
+                # Not a method of this object: a reference cycle would keep the producer and its threads alive.
                 "on_delivery": _collect_into(self._failures),
                 "delivery.report.only.error": True,
-                # Nobody waits for one record: a request to the broker may have those of a while.
+                # No caller waits for single records, so requests can be batched longer.
                 "linger.ms": LINGER_MS,
                 "message.timeout.ms": int(DELIVERY_TIMEOUT_SECONDS * 1000),
-                "log_level": _LOG_ERRORS,  # a broker that has just started is asked again: no news for a person
+                "log_level": _LOG_ERRORS,  # retries after a broker's start are not worth logging
             },
         )
 
         self._produce = self._producer.produce
 
     def check(self, topics: Iterable[str]) -> None:
-        """Make sure that the broker answers and has `topics` and their dead-letter topics.
+        """Check that the broker answers and has `topics` and their dead-letter topics.
 
         Raises:
             Transient: no answer.
@@ -152,7 +152,7 @@ class Publisher:
         require_broker(self._settings)
         wanted = {name for topic in topics for name in (topic, TOPICS[topic].dead_letter)}
         deadline = time.monotonic() + SETTLING_SECONDS
-        # A topic that was created a moment ago is not in every answer yet.
+        # A topic that was just created is not in every response yet.
         while (missing := wanted - self._known_topics()) and time.monotonic() < deadline:
             time.sleep(0.1)
         if missing:
@@ -165,11 +165,11 @@ class Publisher:
         try:
             topics = self._producer.list_topics(timeout=CONNECT_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            raise Transient(f"Kafka at {self._servers} does not tell its topics: {error.args[0].str()}.") from error
+            raise Transient(f"Kafka at {self._servers} did not list its topics: {error.args[0].str()}.") from error
         return {name for name, topic in topics.items() if all(part.leader >= 0 for part in topic.partitions.values())}
 
     def publish(self, topic: str, key: bytes, value: bytes) -> None:
-        """Send one record. The caller has checked the value and `check_size`."""
+        """Send one record. The caller has validated the value and called `check_size`."""
         self._send(topic, value, key)
 
     def dead_letter(self, letter: DeadLetter) -> None:
@@ -190,7 +190,7 @@ class Publisher:
                 self._produce(topic, value, key, **more)
                 break
             except BufferError:
-                # The queue is full: the broker sets the pace, and memory stays bounded.
+                # The queue is full: wait for the broker, so that memory stays bounded.
                 self._producer.poll(0.1)
                 self._raise_failure()
         self._since_poll += 1
@@ -201,7 +201,7 @@ class Publisher:
 
     def _raise_failure(self) -> None:
         if self._failures:
-            raise Transient(f"Kafka at {self._servers} did not take a record: {self._failures[0].str()}.")
+            raise Transient(f"Kafka at {self._servers} did not accept a record: {self._failures[0].str()}.")
 
 
 def _collect_into(failures: list[KafkaError]) -> Callable[[KafkaError | None, Message], None]:

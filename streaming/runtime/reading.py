@@ -1,4 +1,4 @@
-"""Reading what a partition holds, from its beginning to an end, for those who follow no topic."""
+"""Reads a range of a partition once, for code that does not follow a topic."""
 
 import time
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ STALLED_SECONDS = 60.0
 
 
 def committed_records(settings: Settings, topic: str, partition: int, end: int, start: int = 0) -> Iterator[Message]:
-    """The committed records with `start <= offset < end`, but for those in batches that no client can read.
+    """The committed records with `start <= offset < end`, except those in batches that no client can read.
 
     Waits for transactions that are open before `end`.
 
     Raises:
-        Transient: the broker gave nothing for a minute.
+        Transient: the broker sent nothing for a minute.
     """
     return _records(settings, topic, partition, end, start, "read_committed")
 
 
 def written_records(settings: Settings, topic: str, partition: int, end: int, start: int = 0) -> Iterator[Message]:
-    """All records with `start <= offset < end`, those of open and of aborted transactions among them.
+    """All records with `start <= offset < end`, including those of open and aborted transactions.
 
     Raises:
-        Transient: the broker gave nothing for a minute.
+        Transient: the broker sent nothing for a minute.
     """
     return _records(settings, topic, partition, end, start, "read_uncommitted")
 
@@ -45,7 +45,7 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
             for message in consumer.consume(READ_RECORDS, 0.2):
                 error = message.error()
                 if error is not None and error.code() in UNREADABLE:
-                    # Nothing else comes before this batch was passed: it is set apart, or read carefully.
+                    # The client does not get past this batch, so it is read carefully or set apart.
                     stretch = _read_carefully(settings, topic, partition, reached)
                     if stretch is not None:
                         yield from (each for each in stretch.messages if (each.offset() or 0) < end)
@@ -61,7 +61,7 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
                 elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():  # noqa: SLF001
                     raise Transient(f"{topic} cannot be read: {error.str()}.")
             if time.monotonic() > deadline:
-                raise Transient(f"{topic}-{partition} was not read to its end: nothing came for a minute.")
+                raise Transient(f"{topic}-{partition} was not read to its end: no records arrived for a minute.")
     finally:
         consumer.close()
 

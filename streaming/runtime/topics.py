@@ -1,4 +1,4 @@
-"""The broker's topics: created from the contracts, and known by id, because a recreated topic keeps its name."""
+"""The broker's topics: created from the contracts, and identified by id, since a recreated topic keeps its name."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -29,8 +29,8 @@ def create_topics(client: AdminClient, topics: Iterable[Topic], *, replication: 
     Partitions are added where the contract has more than the broker, never removed.
 
     Raises:
-        Transient: the broker did not do it, or does not answer.
-        Terminal: the cluster has fewer brokers than a topic is to have copies.
+        Transient: the broker failed the request, or did not answer.
+        Terminal: the cluster has fewer brokers than the replication factor.
     """
     wanted = {topic.name: topic for topic in topics}
     new = [NewTopic(t.name, t.partitions, replication, config=t.config) for t in wanted.values()]
@@ -42,11 +42,11 @@ def create_topics(client: AdminClient, topics: Iterable[Topic], *, replication: 
         except KafkaException as error:
             if error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
                 raise Terminal(
-                    f"Kafka has fewer brokers than the {replication} that are to have a copy of {name}.",
-                    remedy="Start the brokers that are missing, or ask for fewer copies.",
+                    f"Kafka has fewer brokers than the replication factor {replication} of {name}.",
+                    remedy="Start the missing brokers, or use a lower replication factor.",
                 ) from error
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise Transient(f"Kafka refused to create topic {name}: {error.args[0].str()}.") from error
+                raise Transient(f"Kafka did not create topic {name}: {error.args[0].str()}.") from error
     existing = [topic for name, topic in wanted.items() if name not in created]
     if existing:
         _update(client, existing)
@@ -69,7 +69,7 @@ def _update(client: AdminClient, topics: list[Topic]) -> None:
         try:
             future.result()
         except KafkaException as error:
-            raise Transient(f"Kafka refused the settings of {resource.name}: {error.args[0].str()}.") from error
+            raise Transient(f"Kafka rejected the settings of {resource.name}: {error.args[0].str()}.") from error
     known = partition_counts(client, [topic.name for topic in topics])
     grown = [NewPartitions(t.name, t.partitions) for t in topics if known.get(t.name, t.partitions) < t.partitions]
     if grown:
@@ -77,13 +77,13 @@ def _update(client: AdminClient, topics: list[Topic]) -> None:
             try:
                 future.result()
             except KafkaException as error:
-                # Another process has just added them.
+                # Another process has added them concurrently.
                 if error.args[0].code() != KafkaError.INVALID_PARTITIONS:
-                    raise Transient(f"Kafka refused partitions of {name}: {error.args[0].str()}.") from error
+                    raise Transient(f"Kafka did not add partitions to {name}: {error.args[0].str()}.") from error
 
 
 def partition_counts(client: AdminClient, names: Iterable[str]) -> dict[str, int]:
-    """How many partitions topics have now, which may be more than declared. Names that do not exist are left out.
+    """The current partition counts of topics, which may exceed the declared ones. Missing topics are left out.
 
     Raises:
         Transient: the broker did not answer.
@@ -96,7 +96,7 @@ def partition_counts(client: AdminClient, names: Iterable[str]) -> dict[str, int
 
 
 def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, UUID]:
-    """The id of each topic that exists now. Names that do not exist are left out.
+    """The ids of the topics. Missing topics are left out.
 
     Raises:
         Transient: the broker did not answer.
@@ -105,7 +105,7 @@ def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, UUID]:
 
 
 def ask_topic_ids(client: AdminClient, names: Iterable[str]) -> Callable[[], dict[str, UUID]]:
-    """Ask for the topics' ids, to go on with something else meanwhile: calling what it returns waits for the answer."""
+    """Request the topics' ids asynchronously; calling the returned function waits for the response."""
     futures = client.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT_SECONDS)
 
     def answer() -> dict[str, UUID]:
@@ -128,9 +128,9 @@ def _as_int(most: int, least: int) -> int:
 
 
 def offset_bounds(client: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
-    """First offset retained and last stable offset (exclusive) of each partition, by topic name and partition.
+    """First retained offset and last stable offset (exclusive) of each partition, by topic name and partition.
 
-    Partitions that do not exist are left out. Raises `Transient` when the broker did not answer.
+    Missing partitions are left out. Raises `Transient` if the broker did not answer.
     """
     wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
     if not wanted:
@@ -141,13 +141,13 @@ def offset_bounds(client: AdminClient, partitions: Iterable[tuple[str, int]]) ->
 
 
 def _refresh(client: AdminClient, topic: str) -> None:
-    """Make a client ask for the leaders of a topic again: by itself it does so only after minutes."""
+    """Make a client refresh the leaders of a topic, which otherwise takes minutes."""
     with suppress(KafkaException):
         client.list_topics(topic, timeout=5.0)
 
 
 def leader_epochs(client: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """The leader epoch of each partition now; those that the broker does not send are left out."""
+    """The current leader epoch of each partition; those that the broker does not send are left out."""
     wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
     if not wanted:
         return {}
@@ -155,7 +155,7 @@ def leader_epochs(client: AdminClient, partitions: Iterable[tuple[str, int]]) ->
 
 
 class _NoLeader(Transient):
-    """A partition is between two leaders, as it is when its topic is quite new: over soon, unless a broker is gone."""
+    """A partition has no leader, as for a new topic. Usually this is resolved soon, unless a broker is gone."""
 
     def __init__(self, topic: str, partition: int, error: KafkaError) -> None:
         super().__init__(
@@ -169,7 +169,7 @@ _NO_LEADER = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.REPLICA_NOT_AVAILABLE,
     KafkaError.BROKER_NOT_AVAILABLE,
-    # The client knows the leader of before the broker was started again, or one that the broker does not know yet.
+    # The client has a leader from before the broker's restart, or one that the broker does not know yet.
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
 )
@@ -186,10 +186,10 @@ def _answers(
     which: OffsetSpec | None,
     isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
 ) -> dict[tuple[str, int], tuple[int, int]]:
-    """Offset and leader epoch (-1: none is known) of each partition."""
+    """Offset and leader epoch (-1: unknown) of each partition."""
     found: dict[tuple[str, int], tuple[int, int]] = {}
     futures = client.list_offsets(
-        dict.fromkeys(wanted, which),  # pyright: ignore[reportArgumentType]  which is only typed as optional
+        dict.fromkeys(wanted, which),  # pyright: ignore[reportArgumentType]  only typed as optional
         isolation_level=isolation,
         request_timeout=TIMEOUT_SECONDS,
     )
@@ -205,12 +205,12 @@ def _answers(
             if code in _NO_LEADER:
                 _refresh(client, partition.topic)
                 raise _NoLeader(partition.topic, partition.partition, error.args[0]) from error
-            raise Transient(f"Kafka did not tell the offsets of {partition.topic}: {error.args[0].str()}.") from error
+            raise Transient(f"Kafka did not return the offsets of {partition.topic}: {error.args[0].str()}.") from error
     return found
 
 
 def uncommitted_ends(client: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """End of each partition with what is still in open transactions."""
+    """End of each partition, including open transactions."""
     wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
     if not wanted:
         return {}
@@ -220,7 +220,7 @@ def uncommitted_ends(client: AdminClient, partitions: Iterable[tuple[str, int]])
 
 @stamina.retry(on=_NoLeader, attempts=None, timeout=TIMEOUT_SECONDS, wait_initial=0.1, wait_max=1.0)
 def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
-    """End of a partition with what is still in open transactions."""
+    """End of a partition, including open transactions."""
     wanted = dict.fromkeys([TopicPartition(topic, partition)], OffsetSpec.latest())
     (future,) = admin.list_offsets(
         wanted,  # pyright: ignore[reportArgumentType]  latest() is only typed as optional
@@ -230,7 +230,7 @@ def uncommitted_end(admin: AdminClient, topic: str, partition: int) -> int:
     try:
         return int(future.result().offset)
     except KafkaException as error:
-        # A partition that was just added is not known at once.
+        # A new partition is not visible immediately.
         if error.args[0].code() in (*_NO_LEADER, KafkaError.UNKNOWN_TOPIC_OR_PART):
             _refresh(admin, topic)
             raise _NoLeader(topic, partition, error.args[0]) from error

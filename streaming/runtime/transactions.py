@@ -1,8 +1,8 @@
 """The transactional producer that processors and live sources share: one transactional id, one transaction at a time.
 
-What goes into a transaction, and in which order, is its user's business. A call that fails in a way that can be aborted
-raises `KafkaException`, for `abort`; where the outcome is unknown the process has to end, and the `Terminal` says so:
-librdkafka has no KIP-890, so a producer may not be used after that. The supervisor starts the process again.
+The caller decides the content and order of a transaction. An abortable failure raises `KafkaException`, to be passed to
+`abort`. If the outcome is unknown, `Terminal` is raised and the process must end: librdkafka does not implement
+KIP-890, so the producer must not be used afterwards. The supervisor restarts the process.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,19 +16,19 @@ from streaming.runtime import clients, logs
 from streaming.runtime.watchdog import Watchdog
 
 ANY_PARTITION = -1
-"""The key decides."""
+"""The partition depends on the key."""
 TRANSACTION_TIMEOUT_MS = 10_000
 CALL_SECONDS = 30.0
 OVERDUE_SECONDS = 20.0
-"""Twice what the broker gives a transaction: one that takes longer was aborted by it, or nobody knows."""
-RESTART = "The supervisor starts it again, from the last commit."
+"""Twice the broker's transaction timeout: a longer transaction was aborted, or its outcome is unknown."""
+RESTART = "The supervisor restarts it from the last commit."
 
 
 class Transactions:
-    """The producer of one transactional id. Put whatever is done between `begin` and `commit` under its `watchdog`."""
+    """The producer of one transactional id. Run everything between `begin` and `commit` under its `watchdog`."""
 
     def __init__(self, settings: Settings, transactional_id: str, *, linger_ms: int = 5) -> None:
-        """`linger_ms` may be long where `flush`, which waits for nothing, comes soon after the last record."""
+        """`linger_ms` may be long if `flush`, which sends immediately, follows soon after the last record."""
         self._producer: Producer = clients.producer(
             settings,
             **{
@@ -43,7 +43,7 @@ class Transactions:
         self.watchdog = Watchdog(OVERDUE_SECONDS)
 
     def start(self) -> None:
-        """Fence whoever had this transactional id before, and end what it left open.
+        """Fence any earlier producer with this transactional id, and abort its open transaction.
 
         Raises:
             Terminal: the broker did not answer in time.
@@ -51,7 +51,7 @@ class Transactions:
         self._call("init_transactions", self._producer.init_transactions)
 
     def learn_partitions(self, topics: Iterable[str]) -> None:
-        """Ask for the topics' partitions now: the producer would look again only after minutes.
+        """Refresh the topics' partitions now, which the producer otherwise does only after minutes.
 
         Raises:
             Transient: the broker did not answer.
@@ -60,7 +60,7 @@ class Transactions:
             try:
                 self._producer.list_topics(topic, timeout=CALL_SECONDS)
             except KafkaException as error:
-                raise Transient(f"Kafka did not tell the partitions of {topic}: {error.args[0].str()}.") from error
+                raise Transient(f"Kafka did not return the partitions of {topic}: {error.args[0].str()}.") from error
 
     def begin(self) -> None:
         self._producer.begin_transaction()
@@ -76,7 +76,7 @@ class Transactions:
     def send_all(
         self, topic: str, records: Iterable[tuple[bytes, bytes | None]], partition: int = ANY_PARTITION
     ) -> None:
-        """Add many records, keys and values. Written out: a call in between takes half as long as `produce`."""
+        """Add many keys and values. Inlined, since an extra call takes half as long as `produce`."""
         produce = self._producer.produce
         for key, value in records:
             try:
@@ -85,12 +85,12 @@ class Transactions:
                 self.send(topic, value, key, partition=partition)
 
     def flush(self) -> None:
-        """Wait until the broker has all of it, and the delivery reports were served."""
+        """Wait until the broker has acknowledged all records and the delivery reports were processed."""
         if self._producer.flush(CALL_SECONDS):
-            raise Transient("Kafka did not take a batch in time.")
+            raise Transient("Kafka did not accept a batch in time.")
 
     def send_offsets(self, offsets: list[TopicPartition], group: object) -> None:
-        """Add a consumer group's offsets, under the generation that `group`, its metadata, tells."""
+        """Add a consumer group's offsets, with the generation in its metadata `group`."""
         self._producer.send_offsets_to_transaction(offsets, group, CALL_SECONDS)
 
     def commit(self) -> None:

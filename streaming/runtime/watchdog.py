@@ -1,4 +1,4 @@
-"""Ends a process whose transaction does not come to an end."""
+"""Ends a process whose transaction does not finish in time."""
 
 import os
 import threading
@@ -8,16 +8,16 @@ from types import TracebackType
 from streaming.runtime import logs
 
 EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits: trying again, in a new process, may help."""
+"""EX_TEMPFAIL of sysexits: retrying in a new process may help."""
 _LOOK_SECONDS = 0.5
 
 
 class Watchdog:
-    """A block under it that takes longer than `seconds` ends the process at once.
+    """Ends the process immediately if the enclosed block takes longer than `seconds`.
 
     librdkafka's transactional calls do not always keep their timeouts: after a restart of the broker,
-    `send_offsets_to_transaction` was seen to wait for minutes. The outcome is unknown then, and only a new process may
-    go on.
+    `send_offsets_to_transaction` has been observed to wait for minutes. The outcome is then unknown, and only a new
+    process can continue.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The one edge of all sources: publishes their outcomes, as fast as allowed, and counts what became of the input."""
+"""Publishes the outcomes of all sources, up to the rate limit, and counts them."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ Progress = Callable[[Counts], None]
 
 
 class CountedError(Terminal):
-    """Something is wrong with an input, of which a part is delivered and counted already."""
+    """An input has an error, after part of it was delivered and counted."""
 
     def __init__(self, counts: Counts, message: str, *, remedy: str) -> None:
         super().__init__(message, remedy=remedy)
@@ -85,7 +85,7 @@ def deliver(
 
     Raises:
         IncompleteInput: the input failed under way; everything before it is delivered.
-        Transient: the broker did not take a record. Nothing may be counted then.
+        Transient: the broker did not accept a record. Nothing must be counted then.
     """
     stop = stop or Flag()
     pace = Pace(rate, stop) if rate else None
@@ -110,7 +110,7 @@ def deliver(
 
 
 def encoded(outcome: Deliverable) -> Sendable:
-    """The outcome with its event as it goes on the wire; an event that a reader would refuse is rejected."""
+    """The outcome with its event encoded; an event that readers would reject becomes a rejection."""
     if not isinstance(outcome, Accepted):
         return outcome
     try:
@@ -122,7 +122,7 @@ def encoded(outcome: Deliverable) -> Sendable:
 
 
 class Edge:
-    """Hands the records of outcomes to a sink, and counts."""
+    """Passes the records of outcomes to a sink, and counts them."""
 
     def __init__(self, sink: Sink, counts: Counts, stage: str, origin: str) -> None:
         self._sink = sink

@@ -1,4 +1,4 @@
-"""Lines of files, plain or packed, in blocks: with their offsets, bounded in memory whatever the file holds.
+"""Lines of plain or compressed files, in blocks with offsets, with bounded memory for any file.
 
 What a line means belongs to each source; files that still grow are followed in `following`.
 """
@@ -60,7 +60,7 @@ Piece = Block | OversizedLine
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into pieces; from the middle of a file, where told what came before."""
+    """Splits a stream of bytes into pieces; can start in the middle of a file, given what came before."""
 
     def __init__(self, *, fingerprint: str | None = None, offset: int = 0, number: int = 1) -> None:
         self._fingerprint = fingerprint

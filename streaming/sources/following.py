@@ -1,4 +1,4 @@
-"""A growing file followed as `tail -F` does: through rotation by rename, through truncation, and while it is away."""
+"""Follows a growing file like `tail -F`: through rotation by rename, truncation, and temporary absence."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ HEAD_BYTES = 256
 
 
 def follow_pieces(path: Path, stop: Event) -> Iterator[Piece]:
-    """The lines of whatever file `path` names, from its beginning, as they are completed; ends when `stop` is set.
+    """The lines of the file that `path` currently names, from its beginning, once complete; ends when `stop` is set.
 
     A partial last line waits for its newline. When another file has taken the name, the old one is read to its end
     first. What was written and truncated between two looks, a fifth of a second apart, cannot be seen.

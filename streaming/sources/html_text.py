@@ -1,4 +1,4 @@
-"""HTML of posts as plain text, in time proportional to its length whatever it holds.
+"""Converts HTML of posts to plain text, in linear time for any input.
 
 The tokens are those of the HTML standard, but for elements whose content browsers read in ways of their own. A tag or
 comment that does not end before the text does is text, with all that follows; so nothing is read twice.

@@ -18,7 +18,7 @@ SOURCE = "jetstream"
 PLATFORM = "bluesky"
 POSTS = "app.bsky.feed.post"
 BELIEVED_SKEW = timedelta(days=1)
-"""An author's clock is believed as far as this from the relay's."""
+"""Maximum difference between an author's clock and the relay's for which the author's time is used."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -72,7 +72,7 @@ _decode_status = msgspec.json.Decoder(_Status).decode
 
 
 def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
-    """One outcome a status, or a message of the stream. The form is told by the first line that is not blank.
+    """One outcome a status, or a message of the stream. The first non-blank line determines the format.
 
     Raises:
         Terminal: that line is of neither form.

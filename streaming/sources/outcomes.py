@@ -1,4 +1,4 @@
-"""What becomes of one input: accepted, rejected or ignored. Exactly one of them, so that the counts always add up."""
+"""The outcome of one input: accepted, rejected or ignored. Exactly one of them, so that the counts always add up."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Accepted(Struct, frozen=True, gc=False):
 
 
 class Encoded(Struct, frozen=True, gc=False):
-    """A sound event for `topic` as it goes on the wire, no longer than allowed, from a source that writes it itself."""
+    """A valid, encoded event for `topic`, within the size limit, from a source that encodes it directly."""
 
     topic: str
     key: bytes

@@ -150,7 +150,7 @@ def replay(
         IncompleteInput: the input could not be read to its end; has the counts of what was delivered.
         UnrecognizedInput: everything in the input was rejected; has the counts, too.
         Terminal: the input cannot be read at all, or the topics are missing.
-        Transient: the broker is away.
+        Transient: the broker is unavailable.
     """
     stop = stop or Flag()
     outcomes = outcomes_of(settings, source, path, options or Options(), stop)

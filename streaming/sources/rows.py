@@ -60,7 +60,7 @@ class _Lines(Iterator[str]):
         self.taken.clear()
 
     def read_again_from_second(self) -> None:
-        """A stray quote makes one row of many: only its first line is given up, the others are read again."""
+        """After a stray quote joined several rows: skip only the first line, and read the others again."""
         readings = (number + 1 for number in self._readings[1:])
         self._again.extendleft(reversed([*zip(self.taken[1:], readings, strict=True)]))
         del self.taken[1:]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 UNDATED = datetime(2000, 1, 1, tzinfo=UTC)
-"""`event_time` of data that tells no time. A constant, so that a second replay gives the same events."""
+"""`event_time` of data without a time. A constant, so that ingesting again gives the same events."""
 
 
 def parse_utc(text: str) -> datetime:

@@ -1,7 +1,7 @@
 """The weather source: observations as CSV, converted to SI units, to `weather_data`.
 
-Two forms, told apart by the header: hourly in US units (`origin`, `temp` in °F, …, `time_hour`), and daily in metric
-units (`date`, `precipitation`, `temp_max`, …). Conversions are exact in decimal and rounded once, to a float.
+Two formats, distinguished by the header: hourly in US units (`origin`, `temp` in °F, …, `time_hour`), and daily in
+metric units (`date`, `precipitation`, `temp_max`, …). Conversions are exact in decimal and rounded once, to a float.
 """
 
 from collections.abc import Callable, Iterable, Iterator

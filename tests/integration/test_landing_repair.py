@@ -87,7 +87,7 @@ def test_a_repair_killed_before_its_commit_is_done_again(fresh: Settings) -> Non
     doomed = subprocess.run(command, env=environment(fresh, HEADRACE_FAILPOINTS="landing.rewritten=kill"), check=False)
     assert doomed.returncode == -signal.SIGKILL
     again = subprocess.run(command, env=environment(fresh), check=True, capture_output=True, text=True)
-    assert again.stdout.count("written anew") == len(landed_files(fresh))
+    assert again.stdout.count("written again") == len(landed_files(fresh))
     assert rows(fresh) == before
     assert reconcile_stack(fresh, [TOPIC]).complete
 

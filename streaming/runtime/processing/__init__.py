@@ -1,5 +1,5 @@
 """The processor runtime: consume, transform, produce, with state, exactly once.
 
-Everything that a batch comes to (outputs, state, dead letters, the ledger, offsets) is committed in one Kafka
-transaction. A processor itself (`streaming.processors`) knows nothing of this.
+All results of a batch (outputs, state, dead letters, the ledger, offsets) are committed in one Kafka transaction.
+Processors (`streaming.processors`) do not depend on this.
 """

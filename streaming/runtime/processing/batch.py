@@ -1,8 +1,8 @@
-"""One partition's share of a batch: decoding, running the processor, and what is to be produced for it. No Kafka here.
+"""One partition's part of a batch: decoding, running the processor, and the records to produce. No Kafka here.
 
-A processor that raises does not stop the stream: its batch is done again record by record, and the record that it
-cannot take becomes a dead letter. What it raises as `Transient` or `Terminal` (its model is away) is no verdict on the
-records, and ends the process.
+An exception in a processor does not stop the stream: its batch is processed again record by record, and a record that
+fails becomes a dead letter. `Transient` and `Terminal` errors (such as an unavailable model) are not caused by a record
+and end the process.
 """
 
 from bisect import bisect_left
@@ -25,7 +25,7 @@ from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, encode_event
 
 TOMBSTONE = "tombstone"
 CHUNK_RECORDS = 1_000
-"""Records decoded, processed and encoded in one go: few enough that they are still in the cache of the processor."""
+"""Records decoded, processed and encoded at a time: few enough to stay in the CPU cache."""
 
 Headers = list[tuple[str, bytes | None]]
 Changes = dict[bytes, bytes | None]
@@ -34,9 +34,9 @@ Encoded = tuple[bytes, bytes | None]
 
 
 class Inputs(NamedTuple):
-    """Records of one partition as Kafka gave them, in the order of their offsets: lists of one length.
+    """Records of one partition as read from Kafka, in offset order: lists of equal length.
 
-    `arrivals` is in milliseconds since 1970; None where nothing is known of them.
+    `arrivals` is in milliseconds since 1970; None if unknown.
     """
 
     offsets: list[int]
@@ -55,7 +55,7 @@ class Refused(NamedTuple):
 
 @dataclass
 class PartitionResult:
-    """What a partition's records of one batch came to."""
+    """The result of processing one partition's records in a batch."""
 
     next_offset: int
     inputs: int
@@ -76,7 +76,7 @@ def process(processor: Processor, topic: str, inputs: Inputs, base: Base, now: d
     """Run the processor over records of one partition.
 
     Raises:
-        Transient, Terminal: the processor cannot work now, whatever the records.
+        Transient, Terminal: the processor cannot work now, independent of the records.
     """
     view = View(base)
     result = PartitionResult(inputs.offsets[-1] + 1, len(inputs.offsets), view.changes)
@@ -86,7 +86,7 @@ def process(processor: Processor, topic: str, inputs: Inputs, base: Base, now: d
             _take(_attempt(processor, topic, records, view, now), result)
         except (Transient, Terminal):
             raise
-        except Exception as error:  # noqa: BLE001  whatever a processor raises, the stream goes on
+        except Exception as error:  # noqa: BLE001  an error in a processor must not stop the stream
             _log_error(processor, topic, error)
             _one_by_one(processor, topic, records, inputs.offsets, view, now, result)
     result.refused.sort()
@@ -101,7 +101,7 @@ def letter_headers(
     refused: Refused,
     headers: Sequence[tuple[str, bytes | None]] | None,
 ) -> Headers:
-    """Headers of a dead letter: the record's own, and why and where it was refused."""
+    """Headers of a dead letter: the record's own, and where and why it was rejected."""
     named = {
         dead_letters.REASON: refused.reason,
         dead_letters.STAGE: f"processor:{processor}",
@@ -114,12 +114,12 @@ def letter_headers(
 
 
 def letter_key(key: bytes | None) -> bytes | None:
-    """Key of the dead letter: the record's own, where that is not what is too long."""
+    """Key of the dead letter: the record's own, unless it is too long."""
     return key if key is not None and len(key) <= MAX_KEY_BYTES else None
 
 
 def letter_value(value: bytes | None) -> tuple[bytes | None, Headers]:
-    """Value of the dead letter, cut where its topic takes no more, and the header that says so."""
+    """Value of the dead letter, truncated to its topic's limit, and the header with the original size."""
     if value is None or len(value) <= MAX_DEAD_LETTER_BYTES:
         return value, []
     return value[:MAX_DEAD_LETTER_BYTES], [(dead_letters.TRUNCATED_FROM_BYTES, str(len(value)).encode())]
@@ -165,8 +165,8 @@ def _attempt(processor: Processor, topic: str, records: Sequence[Record], base: 
         raise AssertionError(f"{processor.name} accounts for {accounted} of {len(records)} records")
     changes = view.changes
     if any(key.startswith(RESERVED) for key in changes):
-        raise AssertionError(f"{processor.name} writes a key of the runtime's own")
-    # Too large a state would not be taken by its changelog, now or ever: the record that made it so is refused.
+        raise AssertionError(f"{processor.name} writes a key that is reserved for the runtime")
+    # The changelog would never accept a state entry that is too large, so the record that caused it is rejected.
     check_size(max(changes, key=len, default=b""), max(filter(None, changes.values()), key=len, default=b""))
     return _Attempt(result, _encoded(processor.output, result.outputs), changes)
 
@@ -217,7 +217,7 @@ def _kind(error: Exception) -> str:
 
 
 def _log_error(processor: Processor, topic: str, error: Exception) -> None:
-    # The kind and the place alone: a message may quote the record.
+    # Only the type and the code location: a message may quote the record.
     trace, place = error.__traceback__, ""
     while trace is not None:
         place, trace = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}", trace.tb_next

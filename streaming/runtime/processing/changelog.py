@@ -1,8 +1,8 @@
-"""Changelogs: compacted topics that hold what the local stores hold, and the way back from one to the other.
+"""Changelogs: compacted topics with the content of the local stores, and restoring stores from them.
 
-There is one for each processor and input topic, with as many partitions as the input has. Restoring reads to the end
-that a `read_uncommitted` reader sees, and waits until a `read_committed` reader has passed it: a former owner's
-transaction may still be open there, and what it committed would be missed.
+There is one for each processor and input topic, with as many partitions as the input. Restoring reads to the end that
+a `read_uncommitted` reader sees, and waits until a `read_committed` reader has passed it: a former owner's transaction
+may still be open, and its records would be missed if it is committed.
 """
 
 import time
@@ -29,21 +29,21 @@ from streaming.runtime.transactions import OVERDUE_SECONDS
 DELETE_RETENTION = timedelta(days=7)
 RESTORE_RECORDS = 10_000
 RESTORE_SECONDS = 600.0
-"""For all partitions of an assignment together. Restoring happens inside a poll, so the consumer may stay away from its
-group a little longer than that (`MAX_POLL_SECONDS`)."""
+"""For all partitions of an assignment together. Restoring happens during a poll, so the consumer's poll interval must
+be a little longer (`MAX_POLL_SECONDS`)."""
 MAX_POLL_SECONDS = RESTORE_SECONDS + 60.0
 COMPACTION_LAG = timedelta(days=1)
-"""What was deleted from the state is gone from the changelog's past after about so long."""
+"""Approximate time after which deleted entries are removed from the changelog."""
 
 HANGING_SECONDS = 2 * OVERDUE_SECONDS
-"""The broker ends a processor's transaction after `TRANSACTION_TIMEOUT_MS`. One that is open for so long has lost its
+"""The broker ends a processor's transaction after `TRANSACTION_TIMEOUT_MS`. One that is open this long has lost its
 marker."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class ChangelogTopic(Topic):
-    """A changelog is a topic without a contract that the lander does not know."""
+    """A topic without a contract, which the lander ignores."""
 
     @property
     def config(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ class ChangelogTopic(Topic):
 
 
 def changelog_topic(processor: str, input_topic: str, partitions: int = 0) -> ChangelogTopic:
-    """The changelog of a processor's state for one of its inputs, which may have more `partitions` than declared."""
+    """The changelog of a processor's state for an input, which may have more `partitions` than declared."""
     declared = TOPICS[input_topic]
     name = f"headrace.{processor}.{input_topic}.state"
     count = max(declared.partitions, partitions)
@@ -65,7 +65,7 @@ def changelog_topic(processor: str, input_topic: str, partitions: int = 0) -> Ch
 
 
 def create(admin: AdminClient, processor: str, inputs: tuple[str, ...]) -> dict[str, UUID]:
-    """Create the changelogs, and their partitions, that are missing; returns the id of each input's changelog.
+    """Create missing changelogs and partitions; returns the id of each input's changelog.
 
     Raises:
         Transient: the broker does not answer, or does not serve them yet.
@@ -88,10 +88,10 @@ def _are_complete(admin: AdminClient, topics: Iterable[Topic]) -> bool:
 
 
 class Restorer:
-    """Brings stores up to the end of their changelogs. A context: it keeps a consumer for all of them.
+    """Restores stores to the end of their changelogs. A context manager with one consumer for all of them.
 
-    It has `RESTORE_SECONDS` in all. A process that ends because that was not enough has not worked in vain: its next
-    start goes on from the checkpoints.
+    The total time limit is `RESTORE_SECONDS`. After a timeout, the next start of the process resumes from the
+    checkpoints.
     """
 
     def __init__(self, settings: Settings, admin: AdminClient, processor: str, ids: Mapping[str, UUID]) -> None:
@@ -115,7 +115,7 @@ class Restorer:
         self._consumer.close()
 
     def open(self, input_topic: str, partition: int, folder: Path) -> tuple[Store, int]:
-        """The store of a partition, up to date, and how many changelog records were replayed for it.
+        """The up-to-date store of a partition, and the number of changelog records replayed for it.
 
         Raises:
             Transient: the changelog could not be read to its end in time.
@@ -137,10 +137,10 @@ class Restorer:
         return store, replayed
 
     def _holds(self, key: tuple[str, int], checkpoint: Checkpoint) -> bool:
-        """Whether the changelog still has the last record that the store took from it.
+        """Whether the changelog still has the last record that the store applied.
 
-        A broker that lost it has lost others, or has given their offsets to other records. (Or it was compacted: then
-        there was no need to begin again, but no harm in it.)
+        If the broker lost it, it lost others, too, or has reused their offsets. (If it was only compacted, restoring
+        from the beginning is unnecessary but harmless.)
         """
         if checkpoint.last is None:
             return True
@@ -149,10 +149,10 @@ class Restorer:
         return message is not None and message.offset() == offset and [*content_print(message.value())] == content
 
     def _end_hanging(self, key: tuple[str, int]) -> None:
-        """End a transaction that nobody will end: its marker is lost, which the coordinator had written.
+        """Abort a hanging transaction, whose marker was written by the coordinator and then lost.
 
-        Only a slot of this processor writes here, with transactions that are long over by now. What it had done comes
-        again, by the ledger before it.
+        Only instances of this processor write here, and their transactions have long ended. Their records are processed
+        again from the previous ledger.
         """
         for found in open_transactions(self._settings, self._admin, [key], patience=HANGING_SECONDS):
             logs.logger(part=self._processor).error("a transaction hangs in the changelog", reason=found.reason)
@@ -180,18 +180,18 @@ class Restorer:
                     raise Transient(f"The changelog cannot be read: {error.str()}.")
             if changes:
                 stands_since = time.monotonic()
-                # Not known to be at the end yet, so it is no younger than where it began.
+                # The end has not been reached, so the store is only as recent as its start.
                 held = last_taken(last) or held
                 store.write(changes, Checkpoint(checkpoint.topic_id, reached, checkpoint.written_at, held))
             elif time.monotonic() - stands_since > HANGING_SECONDS:
                 stands_since = time.monotonic()
                 self._end_hanging((place.topic, place.partition))
             if time.monotonic() > self._deadline:
-                raise Transient(f"The state was not restored in {RESTORE_SECONDS:.0f} s; the next start goes on.")
+                raise Transient(f"The state was not restored in {RESTORE_SECONDS:.0f} s; the next start resumes.")
         store.write({}, Checkpoint(checkpoint.topic_id, reached, clock.now(), held))
         return replayed
 
 
 def last_taken(message: Message | None) -> tuple[int, int, int] | None:
-    """How a checkpoint names the last record taken."""
+    """Identifies the last applied record in a checkpoint."""
     return None if message is None else (message.offset() or 0, *content_print(message.value()))

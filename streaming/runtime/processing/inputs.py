@@ -1,4 +1,4 @@
-"""Whether the broker still holds what a processor read last, and where to read on where it does not."""
+"""Checks whether the broker still holds a processor's last inputs, and finds where to resume if it does not."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,10 @@ from streaming.runtime.topics import offset_bounds
 def lost_inputs(
     settings: Settings, admin: AdminClient, ledgers: Mapping[TopicAndPartition, Ledger], *, carefully: bool = False
 ) -> dict[TopicAndPartition, int]:
-    """The first offset lost, of each partition that does not hold the last record of its ledger any more.
+    """The first lost offset of each partition that no longer holds the last record of its ledger.
 
-    Found by leader epochs; without them it is the end of the log, or the ledger's own position where another record
-    stands before it. `carefully` as `lookup.first_records` takes it.
+    Found by leader epochs. Without them it is the end of the log, or the ledger's position if another record precedes
+    it. For `carefully`, see `lookup.first_records`.
 
     Raises:
         Transient: the broker did not answer.
@@ -45,7 +45,7 @@ def held(
     *,
     carefully: bool = False,
 ) -> dict[TopicAndPartition, Ledger]:
-    """The ledgers; those begun again whose inputs the broker has lost, which is reported. `carefully`: as there.
+    """The ledgers, rewound where the broker lost inputs, which is logged. For `carefully`, see `lookup.first_records`.
 
     Raises:
         Transient: the broker did not answer.
@@ -61,7 +61,7 @@ def held(
             partition=key[1],
             from_offset=lost,
             to_offset=book.next,
-            remedy="What they did stays; what stands at these offsets now is processed."
+            remedy="Their results are kept; the new records at these offsets are processed."
             " See docs/explanation/processing.md.",
         )
     return found

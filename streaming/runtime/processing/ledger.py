@@ -1,6 +1,6 @@
-"""The ledger of an input partition: what became of every record, kept in the state and so in the same transaction.
+"""The ledger of an input partition: counts the outcome of every record, in the state and so in the same transaction.
 
-`inputs = used + drops + dead letters` always; `headrace verify` holds it against the input topic itself.
+Always `inputs = used + drops + dead letters`; `headrace verify` compares it with the input topic.
 """
 
 from collections import Counter
@@ -10,13 +10,14 @@ from uuid import UUID
 import msgspec
 
 TRUNCATED = "times the input lost its end"
-"""A note: how often."""
+"""Name of the note that counts truncations."""
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """What a processor did with offsets `first` to `next - 1` of one partition; all but these are counts so far.
+    """A processor's results for offsets `first` to `next - 1` of one partition, as cumulative counts.
 
-    `leader_epoch` and `last_record` (`lookup.record_print`) are of the last input, which the broker may lose.
+    `leader_epoch` and `last_record` (`lookup.record_print`) identify the last input, to detect whether the broker lost
+    it.
     """
 
     topic_id: UUID
@@ -67,9 +68,9 @@ class Ledger(msgspec.Struct, frozen=True):
         )
 
     def begun_again(self, offset: int) -> "Ledger":
-        """The ledger after the broker has lost the inputs from an offset on: it counts what stands there now.
+        """The ledger after the broker lost the inputs from an offset on: it continues with the new records there.
 
-        What the lost inputs did is in outputs and state, and stays.
+        The outputs and state from the lost inputs are kept.
         """
         lost = {TRUNCATED: self.notes.get(TRUNCATED, 0) + 1}
         return Ledger(self.topic_id, offset, offset, notes=lost, state_version=self.state_version)
@@ -83,5 +84,5 @@ encode = msgspec.json.Encoder().encode
 
 
 def decode(raw: bytes) -> Ledger:
-    """Read a ledger back."""
+    """Decode a ledger."""
     return msgspec.json.decode(raw, type=Ledger)

@@ -1,4 +1,4 @@
-"""A partition that a slot owns, and what is added to it: records taken from the topic, and a batch done."""
+"""The state of a partition that an instance owns, and its updates by records read and batches processed."""
 
 from dataclasses import dataclass, field
 
@@ -14,8 +14,8 @@ from streaming.runtime.processing.store import Store
 
 @dataclass
 class PartitionState:
-    """A partition that this slot owns: its store, its ledger, the records gathered for the next batch, the offset
-    after them, the ledger to go back to, and the leader epoch for which it holds (None where the broker sends none)."""
+    """A partition that this instance owns: store, ledger, records gathered for the next batch, the offset after them,
+    the last committed ledger, and the leader epoch for which it is valid (None if the broker sends none)."""
 
     store: Store
     ledger: Ledger
@@ -26,7 +26,7 @@ class PartitionState:
 
 
 def take_stretch(processor: str, state: PartitionState, stretch: Stretch) -> None:
-    """Take what was read carefully: records, or a range that cannot be read."""
+    """Add the result of careful reading: records, or a range that cannot be read."""
     state.gathered += stretch.messages
     state.position = stretch.next
     if (bad := stretch.unreadable) is not None:

@@ -1,4 +1,4 @@
-"""Whether processors have caught up with their inputs, and the ledgers they keep, as seen from outside."""
+"""Reads processors' ledgers from outside, and checks whether processors have caught up with their inputs."""
 
 import time
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ READ_SECONDS = 60.0
 
 
 def read_ledgers(settings: Settings, processor: Processor) -> dict[TopicAndPartition, Ledger]:
-    """The ledger of each input partition, as committed. Partitions that were never processed are left out.
+    """The committed ledger of each input partition. Partitions that were never processed are left out.
 
     Raises:
         Transient: a changelog could not be read to its end.
@@ -41,7 +41,7 @@ def read_ledgers(settings: Settings, processor: Processor) -> dict[TopicAndParti
 
 
 def begun_ledgers(settings: Settings, processor: Processor) -> dict[TopicAndPartition, Ledger]:
-    """The ledger of each partition of the inputs for which the processor has a changelog, read or not.
+    """The ledger of each input partition that has a changelog, including partitions without processed records.
 
     Raises:
         Transient: the broker did not answer, or a changelog could not be read to its end.
@@ -57,7 +57,7 @@ def begun_ledgers(settings: Settings, processor: Processor) -> dict[TopicAndPart
 
 
 def processor_accounts(settings: Settings, processors: Iterable[Processor]) -> list[ProcessorAccount]:
-    """The ledgers as accounts for reconciliation. A processor that never ran here has none."""
+    """The ledgers as accounts for reconciliation. A processor that never ran has none."""
     return [
         ProcessorAccount(
             processor=processor.name,
@@ -79,7 +79,7 @@ def processor_accounts(settings: Settings, processors: Iterable[Processor]) -> l
 
 
 def wait_until_processed(settings: Settings, processor: Processor, *, timeout: float) -> bool:
-    """Wait until a processor has taken all that its inputs hold now; False when `timeout` seconds were not enough."""
+    """Wait until a processor has processed all current inputs; returns False after `timeout` seconds."""
     admin, deadline = clients.admin(settings), time.monotonic() + timeout
     counts = partition_counts(admin, processor.inputs)
     keys = [(topic, number) for topic, count in counts.items() for number in range(count)]
@@ -96,7 +96,7 @@ def _are_past(
 ) -> bool:
     behind = {key: (books[key].next if key in books else low, end) for key, (low, end) in bounds.items()}
     behind = {key: (position, end) for key, (position, end) in behind.items() if position < end}
-    # What is left before an end may be transaction markers, which no position ever passes: then nothing can be read.
+    # The rest before an end may be transaction markers, which positions never pass: check whether records remain.
     return all(_nothing_to_read(settings, key, position, end) for key, (position, end) in behind.items())
 
 

@@ -1,7 +1,7 @@
-"""Where a processor resumes in a partition of its input, and what says why it cannot.
+"""Where a processor resumes in an input partition, and the errors if it cannot.
 
-The ledger in the state decides. What stands beside it (the topic's id, what the topic retains, the group's offsets) is
-held against it: a state that was lost, and records that expired unread, are never passed over.
+The ledger in the state is authoritative. The topic's id, its retained offsets and the group's offsets are checked
+against it, so that lost state and expired unread records are always reported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,11 +23,11 @@ from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
 from streaming.runtime.transactions import CALL_SECONDS
 
 ADDED_LATER = "partition added later"
-"""Note in the ledgers of partitions that the contract does not have: keys moved to them, their state did not."""
+"""Ledger note for partitions beyond those in the contract: keys moved to them, but their state did not."""
 
 
 class Topics:
-    """A processor's inputs and changelogs as Kafka has them: their ids, and how many partitions the inputs have."""
+    """A processor's inputs and changelogs in Kafka: their ids and the inputs' partition counts."""
 
     def __init__(self, admin: AdminClient, processor: Processor) -> None:
         self.ids: dict[str, UUID] = {}
@@ -38,7 +38,7 @@ class Topics:
         self._log = logs.logger(part=processor.name)
 
     def prepare(self) -> None:
-        """Create what is missing of the changelogs, and look up everything.
+        """Create missing changelogs, and look up all ids and counts.
 
         Raises:
             Transient: the broker does not answer.
@@ -47,27 +47,25 @@ class Topics:
         self.changelogs = changelog.create(self._admin, self._processor.name, self._processor.inputs)
         self.ids = topic_ids(self._admin, self._processor.inputs)
         if missing := set(self._processor.inputs) - set(self.ids):
-            raise Terminal(
-                f"There is no topic {', '.join(sorted(missing))}.", remedy="Create it first: `headrace up` does."
-            )
+            raise Terminal(f"There is no topic {', '.join(sorted(missing))}.", remedy="`headrace up` creates it.")
         self._count_partitions()
 
     def require_inputs(self) -> None:
-        """Make sure that the inputs are the topics that they were.
+        """Check that the inputs are still the same topics.
 
         Raises:
             Transient: the broker does not answer.
-            Terminal: one was deleted or created again.
+            Terminal: one was deleted or recreated.
         """
         if topic_ids(self._admin, self._processor.inputs) != self.ids:
             raise start_over(self._processor, f"An input topic of {self._processor.name} was deleted or created again.")
 
     def extend(self) -> None:
-        """Give the changelogs the partitions that were added to the inputs.
+        """Add partitions to the changelogs for those added to the inputs.
 
         Raises:
             Transient: the broker does not answer.
-            Terminal: an input or a changelog is not the one that it was.
+            Terminal: an input or a changelog was recreated.
         """
         self.require_inputs()
         self.require_changelogs()
@@ -85,15 +83,15 @@ class Topics:
                     partitions=now,
                     declared=declared,
                     moved_keys_pct=round(100 * moved_share(declared, now), 1),
-                    meaning="Keys that moved begin without what the state of their former partition holds of them.",
+                    meaning="Keys that moved start without their state, which stays in the former partition.",
                 )
 
     def are_known(self, keys: Iterable[TopicAndPartition]) -> bool:
-        """Whether none of these partitions was added since they were last counted."""
+        """Whether all of these partitions were included in the last count."""
         return all(partition < self._partitions.get(topic, 0) for topic, partition in keys)
 
     def require_changelogs(self) -> None:
-        """Raise `Terminal` where a changelog was deleted, or is another one, since `prepare`."""
+        """Raise `Terminal` if a changelog was deleted or recreated since `prepare`."""
         names = {topic: changelog.changelog_topic(self._processor.name, topic).name for topic in self.changelogs}
         present = topic_ids(self._admin, names.values())
         for topic, name in names.items():
@@ -105,7 +103,7 @@ class Topics:
 
         Raises:
             Transient: the broker does not answer.
-            Terminal: a partition cannot be resumed, and why.
+            Terminal: a partition cannot be resumed, with the reason.
         """
         raw = {key: store.get(LEDGER_KEY) for key, store in stores.items()}
         bounds = offset_bounds(self._admin, stores)
@@ -115,7 +113,7 @@ class Topics:
         try:
             offsets = consumer.committed(unknown, CALL_SECONDS) if unknown else []
         except KafkaException as error:
-            raise Transient(f"Kafka did not tell the group's offsets: {error.args[0].str()}.") from error
+            raise Transient(f"Kafka did not return the group's offsets: {error.args[0].str()}.") from error
         committed = {(each.topic, each.partition): each.offset for each in offsets if each.offset >= 0}
         return {
             key: ledger_of(self._processor, key, book, Found(self.ids[key[0]], bounds[key][0], committed.get(key)))
@@ -124,7 +122,7 @@ class Topics:
 
 
 class Found(NamedTuple):
-    """What Kafka has of a partition: its topic's id, the first offset retained, and the group's offset, if any."""
+    """A partition in Kafka: its topic's id, the first retained offset, and the group's offset, if any."""
 
     topic_id: UUID
     low: int
@@ -132,10 +130,10 @@ class Found(NamedTuple):
 
 
 def ledger_of(processor: Processor, key: TopicAndPartition, raw: bytes | None, found: Found) -> Ledger:
-    """The ledger to resume from: that of the state (`raw`), or where the partition was never processed a new one.
+    """The ledger to resume from: that of the state (`raw`), or a new one if the partition was never processed.
 
     Raises:
-        Terminal: the processor cannot resume, and why.
+        Terminal: the processor cannot resume, with the reason.
     """
     topic, partition = key
     if raw is None:
@@ -159,7 +157,7 @@ def ledger_of(processor: Processor, key: TopicAndPartition, raw: bytes | None, f
 
 
 def expired(processor: Processor, key: TopicAndPartition, position: int, low: int) -> Terminal:
-    """The records at the position of a processor are not retained any more."""
+    """The error for a position whose records are no longer retained."""
     topic, partition = key
     return start_over(
         processor,
@@ -169,11 +167,11 @@ def expired(processor: Processor, key: TopicAndPartition, position: int, low: in
 
 
 def start_over(processor: Processor, message: str) -> Terminal:
-    """An end that only beginning again from what the inputs retain can follow."""
+    """An error that requires a reset of the processor."""
     return Terminal(message, remedy=f"Reset it with `headrace processor reset {processor.name}`.")
 
 
 def moved_share(before: int, now: int) -> float:
-    """The share of all keys that have another partition among `now` than they had among `before`."""
+    """The fraction of keys whose partition changes when the count changes from `before` to `now`."""
     whole = lcm(before, now)
     return sum(each % before != each % now for each in range(whole)) / whole

@@ -1,7 +1,7 @@
-"""Forgetting what a processor knows, so that it begins anew at the beginning of its inputs.
+"""Resets a processor, so that it processes its inputs from the beginning.
 
-What it has produced stays in its output topic, and is produced again: events have stable ids, so the warehouse counts
-them once.
+Earlier outputs stay in the output topic and are produced again; since events have stable ids, the warehouse counts them
+once.
 """
 
 import shutil
@@ -24,11 +24,11 @@ _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 def forget(settings: Settings, processor: Processor) -> None:
     """Delete the group's offsets, the changelogs and the local stores, in this order.
 
-    The group goes first: the broker refuses while a slot is still a member.
+    The group is deleted first: the broker rejects that while an instance is still a member.
 
     Raises:
-        Terminal: a slot of the processor is still running.
-        Transient: the broker did not do it.
+        Terminal: an instance of the processor is still running.
+        Transient: the broker failed the request.
     """
     admin = clients.admin(settings)
     group = group_of(settings, processor.name)
@@ -48,7 +48,7 @@ def _done(future: Future[Any], name: str) -> None:
         if code == KafkaError.NON_EMPTY_GROUP:
             raise Terminal(
                 f"{name} is still running, or ended less than ten seconds ago.",
-                remedy="Stop it first: `headrace down`, or end the command that runs it, and wait a moment.",
+                remedy="Stop it with `headrace down`, or end the command that runs it, and wait a moment.",
             ) from error
         if code not in _ABSENT:
-            raise Transient(f"Kafka refused: {error.args[0].str()}.") from error
+            raise Transient(f"Kafka rejected the request: {error.args[0].str()}.") from error

@@ -1,7 +1,7 @@
-"""Keyed state of one input partition on local disk (RocksDB), and the view of it that a batch works on.
+"""Keyed state of one input partition on local disk (RocksDB), and a batch's view of it.
 
-A store is written only after the transaction that its content stands for was committed, together with the changelog
-offset it then reflects. So it may lag behind the changelog, never lead it, and a restart replays the tail alone.
+A store is written only after the corresponding transaction was committed, together with the changelog offset that it
+then reflects. So it may lag behind the changelog but never leads it, and a restart only replays the tail.
 """
 
 import shutil
@@ -19,19 +19,19 @@ from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 from contracts import clock
 
 RESERVED = b"\0"
-"""First byte of the runtime's own keys; a processor's keys begin with another."""
+"""First byte of keys that are reserved for the runtime; processors must not use it."""
 LEDGER_KEY = RESERVED + b"ledger"
 _CHECKPOINT_KEY = RESERVED + b"checkpoint"
 
 _CACHE_BYTES, _WRITE_BUFFER_BYTES = 32 * 2**20, 8 * 2**20
 _cache = Cache(_CACHE_BYTES)
-"""One for all stores of the process: memory does not grow with partitions or keys."""
+"""Shared by all stores of the process, so memory does not grow with partitions or keys."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """How far in the changelog (topic id and next offset) a store is, and when it was known to be at its end.
+    """A store's position in the changelog (topic id and next offset), and when it was last known to be at the end.
 
-    `last` is the last record of the changelog that is in the store: its offset, and length and CRC-32 of its value.
+    `last` is the last applied changelog record: its offset, and the length and CRC-32 of its value.
     """
 
     topic_id: UUID
@@ -41,7 +41,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class Base(Protocol):
-    """What a view is laid over: the store, or another view."""
+    """The base of a view: the store, or another view."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -49,14 +49,14 @@ class Base(Protocol):
 
 
 class Store:
-    """The store of one partition, in a folder of its own."""
+    """The store of one partition, in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         table = BlockBasedOptions()
         table.set_block_cache(_cache)
         table.set_bloom_filter(10, block_based=False)
-        # Otherwise indexes and filters live outside of the cache, and memory grows with the number of keys.
+        # Otherwise indexes and filters are outside the cache, and memory grows with the number of keys.
         table.set_cache_index_and_filter_blocks(True)
         options = Options(raw_mode=True)
         options.create_if_missing(True)
@@ -70,7 +70,7 @@ class Store:
 
     @classmethod
     def emptied(cls, folder: Path) -> "Store":
-        """A new store where there may be an old one."""
+        """A new store, which replaces an old one if present."""
         shutil.rmtree(folder, ignore_errors=True)
         return cls(folder)
 
@@ -79,7 +79,7 @@ class Store:
         return value
 
     def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
-        """What is stored with `start <= key < end`."""
+        """The entries with `start <= key < end`."""
         found: dict[bytes, bytes] = {}
         for key, value in cast("Iterator[tuple[bytes, bytes]]", self._db.items(from_key=start)):
             if key >= end:
@@ -93,7 +93,7 @@ class Store:
         return None if raw is None else msgspec.msgpack.decode(raw, type=Checkpoint)
 
     def write(self, changes: dict[bytes, bytes | None], checkpoint: Checkpoint) -> None:
-        """Apply the changes (None deletes) and the checkpoint in one step."""
+        """Apply the changes (None deletes) and the checkpoint atomically."""
         batch = WriteBatch(raw_mode=True)
         for key, value in changes.items():
             if value is None:
@@ -104,7 +104,8 @@ class Store:
         self._db.write(batch)
 
     def confirm(self) -> None:
-        """Note that it is up to date now. For its owner alone: then nobody else has written to the changelog."""
+        """Record that the store is up to date now. Only for its owner, since no one else then writes to the
+        changelog."""
         if (checkpoint := self.checkpoint) is not None:
             self.write({}, msgspec.structs.replace(checkpoint, written_at=clock.now()))
 
@@ -113,17 +114,17 @@ class Store:
 
 
 def is_usable(checkpoint: Checkpoint, topic_id: UUID, end: int, delete_retention: timedelta, now: datetime) -> bool:
-    """Whether a store may go on from its checkpoint, when the changelog with this id ends at `end`.
+    """Whether a store can resume from its checkpoint, given that the changelog with this id ends at `end`.
 
-    Tombstones leave a compacted topic after `delete_retention`. A store that may have missed some would bring deleted
-    keys back, so half of that time is the limit. A store ahead of its changelog knows what the broker has lost.
+    Tombstones are removed from a compacted topic after `delete_retention`. A store that missed some would keep deleted
+    keys, so half of that time is the limit. A store ahead of its changelog has records that the broker lost.
     """
     is_recent = now - checkpoint.written_at < delete_retention / 2
     return checkpoint.topic_id == topic_id and checkpoint.offset <= end and is_recent
 
 
 class View:
-    """A batch's view of a store: reads see its own writes (`changes`, None deletes), the store sees none of them."""
+    """A batch's view of a store: reads see its own writes (`changes`, None deletes), which are not in the store."""
 
     def __init__(self, base: Base) -> None:
         self.changes: dict[bytes, bytes | None] = {}
@@ -146,8 +147,8 @@ class View:
         return {key: found_value for key, found_value in found.items() if found_value is not None}
 
     def _changed(self, start: bytes, end: bytes) -> list[bytes]:
-        """Changed keys of a range. A batch has many and is asked often: they are kept apart by their first byte."""
-        # What has changed stays changed, so the keys that were not there the last time are the latest ones.
+        """Changed keys in a range. Since there are many and this is called often, they are grouped by first byte."""
+        # Changed keys are never removed, so those added since the last call are at the end.
         fresh = list(islice(reversed(self.changes), len(self.changes) - self._indexed))
         self._indexed = len(self.changes)
         for key in reversed(fresh):
@@ -155,7 +156,7 @@ class View:
         found: list[bytes] = []
         for first, keys in self._by_first.items():
             if start[:1] <= first <= end[:1]:
-                keys.sort()  # they are in order but for the latest, which takes one pass
+                keys.sort()  # only the latest are out of order, which takes one pass
                 found += keys[bisect_left(keys, start) : bisect_left(keys, end)]
         return found
 

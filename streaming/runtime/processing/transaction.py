@@ -1,4 +1,4 @@
-"""The producing side of a slot: all that a batch came to, and the offsets it ends at, in one Kafka transaction."""
+"""The producer of an instance: commits the results of a batch and its end offsets in one Kafka transaction."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.transactions import Transactions
 
 HEADER_SECONDS = 3.0
-"""How long a transaction waits for headers that are read again: its time is limited, and so a batch would never end."""
+"""Limit for reading headers again during a transaction; otherwise the batch could exceed the transaction timeout."""
 
 
 class Aborted(Exception):  # noqa: N818  an outcome, not a failure
-    """The transaction was aborted; nothing of it will be seen."""
+    """The transaction was aborted; none of it is visible."""
 
 
 class PartitionCommit(NamedTuple):
-    """What one input partition adds to a transaction: its records, what they came to, and its ledger after them."""
+    """One input partition's part of a transaction: its records, their result, and the ledger after them."""
 
     messages: Sequence[Message]
     result: PartitionResult
@@ -46,23 +46,23 @@ class Committer:
         self._reflected: dict[TopicAndPartition, int] = {}
 
     def start(self) -> None:
-        """Fence former owners of the transactional id, and have what they left open aborted."""
+        """Fence former owners of the transactional id, and abort their open transactions."""
         self._transactions.start()
 
     def learn_partitions(self) -> None:
-        """Have the producer know partitions of the changelogs that were added since it began."""
+        """Refresh the producer's metadata for changelog partitions that were added since it started."""
         self._transactions.learn_partitions(self._changelogs.values())
 
     def commit(
         self, commits: Mapping[TopicAndPartition, PartitionCommit], group: object
     ) -> dict[TopicAndPartition, int]:
-        """Commit a batch with its offsets in the consumer group, whose metadata `group` is, as it is known now.
+        """Commit a batch with its offsets in the consumer group with the current metadata `group`.
 
-        Returns the offset in its changelog that each partition's state then reflects.
+        Returns the changelog offset that each partition's state then reflects.
 
         Raises:
             Aborted: nothing was committed.
-            Transient, Terminal: the outcome is unknown, and this object is of no more use.
+            Transient, Terminal: the outcome is unknown, and this object must not be used again.
         """
         with self._transactions.watchdog:
             try:
@@ -75,19 +75,19 @@ class Committer:
         self, commits: Mapping[TopicAndPartition, PartitionCommit], group: object
     ) -> dict[TopicAndPartition, int]:
         reflected: dict[TopicAndPartition, int] = {}
-        # 3. Begin, and produce everything that the batch came to.
+        # 3. Begin, and produce all results of the batch.
         self._transactions.begin()
         self._headers_until = time.monotonic() + HEADER_SECONDS
         for key, commit in commits.items():
             self._produce(key, commit, reflected)
         failpoint("processing.produced")
-        # 4. Wait until the broker has it all; the reports tell the changelog's offsets.
+        # 4. Wait for the broker's acknowledgments; the delivery reports have the changelog offsets.
         self._transactions.flush()
         if len(reflected) < len(commits):
-            raise Transient("Kafka did not take a batch in time.")
+            raise Transient("Kafka did not accept a batch in time.")
         failpoint("processing.flushed")
         self._require_whole(reflected)
-        # 5. The offsets, under the generation of the group that this slot knows.
+        # 5. Send the offsets, with the group generation known to this instance.
         self._transactions.send_offsets(
             [TopicPartition(*key, commit.result.next_offset) for key, commit in commits.items()], group
         )
@@ -98,12 +98,12 @@ class Committer:
         return reflected
 
     def _require_whole(self, reflected: Mapping[TopicAndPartition, int]) -> None:
-        """A changelog that does not grow has lost its end, and with it changes that the stores have."""
+        """Check that the changelogs grow: otherwise the broker lost their ends, with changes that the stores have."""
         for (topic, partition), offset in reflected.items():
             if offset <= self._reflected.get((topic, partition), 0):
                 raise Terminal(
                     f"Kafka lost the end of {self._changelogs[topic]}, partition {partition}.",
-                    remedy="The supervisor starts the processor again, with the state that the changelog holds.",
+                    remedy="The supervisor restarts the processor with the state in the changelog.",
                 )
         self._reflected |= reflected
 

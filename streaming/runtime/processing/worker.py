@@ -1,6 +1,6 @@
-"""One instance ("slot") of a processor: gathers batches, and commits each in one Kafka transaction.
+"""One instance of a processor: gathers batches, and commits each in one Kafka transaction.
 
-    1. gather records, by partition; those of a partition that is revoked meanwhile are let go   (`_gather`)
+    1. gather records by partition; drop those of partitions that are revoked meanwhile          (`_gather`)
     2. process: all in memory, over views of the stores                                          (`_process`)
     3. begin the transaction; produce outputs, dead letters, state changes and, last, the ledger (`transaction`)
     4. wait until the broker has acknowledged them
@@ -8,8 +8,8 @@
     6. commit
     7. write the stores, with the changelog offset they then reflect                             (`_store`)
 
-Rebalances are served inside of step 1 alone, when no transaction is open; the group's generation goes with step 5, so
-that the offsets of an instance that was left behind are refused. After an abort, reading goes on from the ledgers.
+Rebalances happen only in step 1, when no transaction is open. Step 5 includes the group's generation, so that the
+offsets of a zombie instance are rejected. After an abort, reading resumes from the ledgers.
 """
 
 import time
@@ -42,16 +42,16 @@ from streaming.runtime.topics import ask_topic_ids, leader_epochs, offset_bounds
 from streaming.runtime.transactions import CALL_SECONDS, RESTART
 
 BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
-"""The most that one transaction takes. It takes less where less is waiting: what came within `GATHER_SECONDS`."""
+"""Maximum size of a transaction. It is smaller if fewer records arrive within `GATHER_SECONDS`."""
 GATHER_SECONDS = 0.1
 CONSUME_RECORDS = 4_000
 MEMORY_BYTES = 1_500_000_000
-"""What a slot may take: several times what it takes under load, models included."""
+"""Memory limit of an instance: several times its usage under load, including models."""
 MAX_EPOCH = 2**31
 
 
 class Worker:
-    """One slot of a processor; `index` is its stable place in the group."""
+    """One instance of a processor; `index` is its stable member number in the group."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Worker:
         self._batch_records = batch_records
         self._clock = clock
         self._log = logs.logger(part=processor.name, index=index)
-        # A slot has stores of its own: another one that has lost a partition may still have its store open.
+        # Each instance has its own stores: another one that lost a partition may still have its store open.
         self._folder = settings.root / "state" / processor.name / str(index)
         self._guard = MemoryGuard(settings.root / "state" / f"{processor.name}-{index}.full", MEMORY_BYTES)
         self._is_careful = False
@@ -105,7 +105,7 @@ class Worker:
         """Process until `stop` is called.
 
         Raises:
-            Transient, Terminal: trying again within this process cannot help.
+            Transient, Terminal: retrying within this process cannot help.
         """
         self._topics.prepare()
         self._committer.start()
@@ -133,7 +133,7 @@ class Worker:
         if not batch:
             return
         failpoint("processing.gathered")
-        # A consumer does not notice that a topic was created anew: asked after the last record was taken.
+        # A consumer does not detect recreated topics, so check the ids after the last record was read.
         present_ids = ask_topic_ids(self._admin, self._processor.inputs)
         # 2. Process.
         commits = self._process(batch)
@@ -149,7 +149,7 @@ class Worker:
             self._topics.require_changelogs()
             self._go_back()
             return
-        # 7. Only now the stores.
+        # 7. Only now write the stores.
         self._store(commits, reflected)
         failpoint("processing.stored")
         self._record_metrics(commits, time.perf_counter() - started)
@@ -158,7 +158,9 @@ class Worker:
 
     def _gather(self) -> None:
         if self._careful:
-            self._take(self._consumer.consume(CONSUME_RECORDS, 0.0))  # a slot that does not ask falls out of its group
+            self._take(
+                self._consumer.consume(CONSUME_RECORDS, 0.0)
+            )  # an instance that does not poll is removed from its group
             self._fatal.check()
         if self._careful:
             return self._gather_carefully(*self._careful.popitem())
@@ -188,7 +190,7 @@ class Worker:
                         unreadable.add((str(message.topic()), int(message.partition() or 0)))
             messages = [message for message in messages if message.error() is None]
         size = begin = 0
-        # Records come in runs of one partition; nothing is done for each but by `map`.
+        # Records come in runs of one partition; per-record work only happens inside `map`.
         for place, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
             end = begin + sum(1 for _ in run)
             taken, begin = messages[begin:end], end
@@ -206,7 +208,7 @@ class Worker:
         return size + sum(map(self._pass_unreadable, unreadable))
 
     def _pass_unreadable(self, key: TopicAndPartition) -> int:
-        """Read the batch at which the client fails carefully; returns the size of its records."""
+        """Carefully read the batch at which the client fails; returns the size of its records."""
         state, stretch = self._owned.get(key), None
         if state is None:
             return 0
@@ -214,7 +216,9 @@ class Worker:
             with CarefulReader(self._settings) as reader:
                 stretch = reader.next_batch(*key, state.position)
         except Transient as error:
-            self._log.warning("cannot read carefully yet", error=str(error))  # the client fails there again
+            self._log.warning(
+                "cannot read carefully yet", error=str(error)
+            )  # the client fails there again, which retries
         if stretch is None:
             return 0
         take_stretch(self._processor.name, state, stretch)
@@ -222,7 +226,8 @@ class Worker:
         return sum(map(len, stretch.messages))
 
     def _gather_carefully(self, key: TopicAndPartition, left: int) -> None:
-        """After an end for want of memory: a batch of records that are read carefully; behind them the client reads."""
+        """After the process ended for lack of memory: gather a batch carefully; the client resumes after `left`
+        bytes."""
         state, size = self._owned[key], 0
         with CarefulReader(self._settings) as reader:
             for stretch in reader.read(*key, state.position):
@@ -274,15 +279,17 @@ class Worker:
             self._owned[key].store.write({**commit.result.changes, LEDGER_KEY: commit.ledger}, checkpoint)
 
     def _go_back(self) -> None:
-        """Go on from the last commit."""
-        self._topics.ledgers(self._consumer, {key: state.store for key, state in self._owned.items()})  # or an end
+        """Resume from the last commit."""
+        self._topics.ledgers(
+            self._consumer, {key: state.store for key, state in self._owned.items()}
+        )  # raises if one was lost
         for key, state in self._owned.items():
             state.ledger = state.committed
             state.gathered, state.position = [], state.ledger.next
             self._seek(key, state.ledger.next)
 
     def _look_again(self, suspicion: str) -> None:
-        """Go on from the last commit, or where the broker has lost what was read: from there."""
+        """Resume from the last commit, or from the first offset that the broker lost."""
         self._log.warning("looking for lost inputs", reason=suspicion)
         self._topics.require_inputs()
         books = {key: state.committed for key, state in self._owned.items()}
@@ -348,7 +355,7 @@ class Worker:
         name, carefully = self._processor.name, self._is_careful
         for key, book in held(self._settings, self._admin, name, ledgers, carefully=carefully).items():
             self._owned[key] = PartitionState(stores[key], book, book.next, book, epochs.get(key))
-        # The ledgers say where to go on: they were committed in the same transactions as the group's offsets.
+        # Resume from the ledgers, which were committed in the same transactions as the group's offsets.
         if self._is_careful:
             consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
             consumer.pause([TopicPartition(*key) for key in keys])
@@ -357,7 +364,7 @@ class Worker:
         consumer.incremental_assign([TopicPartition(*key, self._owned[key].position) for key in keys])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # No transaction is open here (1), so what was gathered of these partitions is simply not processed.
+        # No transaction is open here (step 1), so gathered records of these partitions are simply dropped.
         for state in self._release(partitions):
             state.store.confirm()
             state.store.close()
@@ -365,7 +372,7 @@ class Worker:
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._log.warning("partitions lost", partitions=len(partitions))
-        # Others may have gone on with them for a while, so their stores are as old as they are.
+        # Other instances may have processed them for a while, so the stores must not be confirmed.
         for state in self._release(partitions):
             state.store.close()
         consumer.incremental_unassign(partitions)

@@ -89,5 +89,6 @@ def split_request(request: str) -> tuple[str | None, str | None, str | None, str
 
 
 def unescape(text: str | None) -> str | None:
-    r"""Undo `\"` and `\\`; `\x16` and the like stay as the server wrote them, so that no control character arises."""
+    r"""Undo `\"` and `\\`; escapes such as `\x16` stay as the server wrote them, so that there are no control
+    characters."""
     return text if text is None or "\\" not in text else _ESCAPED.sub(r"\1", text)

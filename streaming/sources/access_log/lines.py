@@ -1,7 +1,7 @@
 """One access-log line to one outcome. Pure: blocks of lines in, outcomes out, no file and no clock.
 
-Whatever repeats (times, clients, agents) is cached, since this decides the rate of the source. Plain lines never become
-an object: see `wire`.
+Repeated values (times, clients, agents) are cached, since this determines the throughput of the source. Plain lines are
+never turned into objects; see `wire`.
 """
 
 import re
@@ -43,8 +43,8 @@ _Visitor = tuple[bytes, str, str, str | None, Device, bool]
 """Key, visitor id, client's pseudonym, agent, device, whether a bot: all that repeats from line to line of a visit."""
 
 
-class InvalidLine(Exception):  # noqa: N818  a verdict on the line, not a failure
-    """The line is not in a format we read; the message says why, without the line."""
+class InvalidLine(Exception):  # noqa: N818  a result for the line, not a failure
+    """The line is not in a supported format; the message has the reason, without the line."""
 
 
 @lru_cache(maxsize=CACHED)
@@ -127,11 +127,11 @@ class LineParser:
 
         def visitor_json(client: str, agent: str) -> VisitorJson:
             key, visitor_id, pseudonym, shown, device, is_bot = visitor(client, agent)
-            told = "" if shown is None else f',"user_agent":{_json(shown)}'
+            agent_json = "" if shown is None else f',"user_agent":{_json(shown)}'
             return (
                 key,
                 f'"visitor_id":{_json(visitor_id)},"client_id":{_json(pseudonym)}',
-                f'{told},"device":{_json(device)},"is_bot":{_json(is_bot)}',
+                f'{agent_json},"device":{_json(device)},"is_bot":{_json(is_bot)}',
             )
 
         self._block = block_writer(
@@ -156,7 +156,7 @@ class LineParser:
                 yield from self._block(piece)
 
     def _by_line(self, block: Block) -> list[Deliverable]:
-        # In a list: handing each on through two generators took as long as reading its time.
+        # A list: passing each through two generators took as long as parsing its time.
         offset, parse, fingerprint = block.offset, self.line, block.fingerprint
         found: list[Deliverable] = []
         for number, raw in enumerate(block.lines, block.number):
@@ -165,7 +165,7 @@ class LineParser:
         return found
 
     def line(self, raw: bytes, place: str, number: int) -> Outcome:
-        """What becomes of one line. `place`, the fingerprint of its file and its offset, goes into the event's id."""
+        """The outcome of one line. `place`, the fingerprint of its file and its offset, goes into the event's id."""
         try:
             line = raw.decode()
         except UnicodeDecodeError:
@@ -238,6 +238,6 @@ class LineParser:
 
 
 def oversized(line: OversizedLine, topic: str = TOPIC) -> Rejected:
-    """The verdict on a line that is longer than any record."""
+    """The outcome of a line that exceeds the record limit."""
     reason = f"line longer than {MAX_LINE_BYTES} bytes"
     return Rejected(topic, reason, line.head, line.number, size=line.size)

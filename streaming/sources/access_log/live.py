@@ -1,6 +1,6 @@
 """The access-log source: many files followed at once, through rotation by rename, by copy-truncate and by gzip.
 
-Position: the logs known (`logs.Log`), the one read last at the end. The files themselves are looked for anew each time.
+Position: the logs known (`logs.Log`), the one read last at the end. The files themselves are searched again each time.
 """
 
 import glob
@@ -28,10 +28,10 @@ from streaming.sources.unpacking import CHUNK_BYTES, HEAD_BYTES, UTF_16, packing
 SCAN_SECONDS = 0.5
 IDLE_SECONDS = 0.1
 SETTLE_SECONDS = 30.0
-"""A last line without its newline is taken as it is, once its file has not changed for so long."""
+"""A last line without a newline is accepted once its file has not changed for this long."""
 LEFT_SECONDS = 60.0
 REMEMBERED_LOGS = 500
-"""Logs that a position holds; beyond them those go that were read longest ago."""
+"""Maximum logs in a position; the least recently read ones are removed first."""
 
 FileId = tuple[int, int]
 """Device and inode."""
@@ -81,7 +81,7 @@ class AccessLogs:
         self._following: dict[FileId, Following] = {}
         # Files with nothing to read, as they were when that was found: copies, finished archives.
         self._idle: dict[FileId, Look] = {}
-        # Files seen to be cut or written anew: what they hold is new, whatever it looks like.
+        # Files that were truncated or rewritten: their content is new, even if it resembles a known log.
         self._rewritten: set[FileId] = set()
         self._refused: set[FileId] = set()
         # Files longer than the followed one that they look like, seen so once.
@@ -251,7 +251,7 @@ class AccessLogs:
         return self._clock() - content.changed_at > seconds
 
     def _leave(self, file_id: FileId) -> None:
-        """No name matches the file any more. Whoever writes it may go on for a while."""
+        """No name matches the file any more. Its writer may continue for a while."""
         if self._is_quiet(self._following[file_id].content, LEFT_SECONDS):
             self._drop(file_id)
 

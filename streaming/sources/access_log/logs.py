@@ -1,7 +1,7 @@
-"""Which log a file holds, told by its content: a log is read once, however its files are renamed, copied, compressed.
+"""Identifies logs by content, so that a log is read once even if its files are renamed, copied or compressed.
 
-A log is known by its beginning and by the last line that was read of it. A file that has both is that log, or a copy of
-it; one that has the beginning alone and is shorter than what was read is an older copy.
+A log is identified by its beginning and the last line read. A file with both is that log or a copy of it; a file with
+only the beginning that is shorter than what was read is an older copy.
 """
 
 import os
@@ -39,7 +39,7 @@ Likeness = Literal["same", "shorter", "other"]
 
 
 def digest(content: bytes) -> str:
-    """A hash that is short and still tells contents apart."""
+    """A short hash that distinguishes contents."""
     return sha256(content).hexdigest()[:16]
 
 

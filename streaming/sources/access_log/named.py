@@ -128,7 +128,7 @@ def _stamp(values: Values, strftime: str) -> Stamp | None:
 
 def _formatted(text: str, strftime: str) -> datetime | None:
     try:
-        moment = datetime.strptime(text, strftime)  # noqa: DTZ007  UTC where the format tells no offset
+        moment = datetime.strptime(text, strftime)  # noqa: DTZ007  UTC if the format has no offset
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

@@ -123,7 +123,7 @@ def _line_writer(
 
 
 class Remembered(dict[_K, _V]):
-    """What `find` makes of a key, kept for as many keys as `most`; then it begins anew.
+    """What `find` makes of a key, cached for up to `most` keys; then the cache is cleared.
 
     For a text half the time of a `lru_cache`, which is a call, and puts in order what it keeps.
     """

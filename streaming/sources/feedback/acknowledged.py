@@ -13,7 +13,7 @@ from streaming.runtime import clients, logs
 
 DELIVERY_TIMEOUT_MS = 5_000
 MOST_PENDING = 10_000
-"""Records that wait for the broker at most; beyond them it is as good as away."""
+"""Maximum records that wait for the broker; beyond this, it counts as unavailable."""
 _POLL_SECONDS = 0.05
 _CLOSE_SECONDS = 10.0
 
@@ -59,7 +59,7 @@ class Acknowledged:
         self._thread.start()
 
     async def send(self, topic: str, key: bytes, value: bytes | None) -> None:
-        # While the broker is away one record at a time finds out whether it is back; nobody else waits for that.
+        # While the broker is unavailable, one record at a time probes it; other requests fail immediately.
         if self._pending >= MOST_PENDING or (self._away and self._pending):
             raise Transient("Kafka does not answer.")
         arrived: asyncio.Future[None] = self._loop.create_future()
@@ -68,7 +68,7 @@ class Acknowledged:
             self._producer.produce(topic, value, key, on_delivery=self._reporting(arrived))
             await arrived
         except (BufferError, KafkaException) as error:
-            raise Transient("Kafka did not take a record.") from error
+            raise Transient("Kafka did not accept a record.") from error
         finally:
             self._pending -= 1
 
@@ -95,7 +95,7 @@ class Acknowledged:
             if error is None:
                 self._away = False
             if arrived.done():
-                continue  # whoever waited has gone
+                continue  # the request was canceled
             if error is None:
                 arrived.set_result(None)
             else:
@@ -104,7 +104,7 @@ class Acknowledged:
     def _failed(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._away:  # noqa: SLF001  its public name is the same
             self._away = True
-            self._log.warning("the broker is away")
+            self._log.warning("the broker is unavailable")
 
 
 class Unsent:

@@ -1,4 +1,4 @@
-"""The HTTP surface: routes, limits, the token, and how a refusal is told. What is accepted goes to the `Intake`."""
+"""The HTTP surface: routes, limits, the token, and error responses. Accepted events go to the `Intake`."""
 
 import asyncio
 import hmac
@@ -43,7 +43,7 @@ BODY_SECONDS = 15.0
 FORM_BURST = 10
 API_BURST_SECONDS = 2.0
 TRAP = "website"
-"""A field that people do not see: whoever fills it in is a program."""
+"""A field that is hidden from people: only programs fill it in."""
 OWN = ("customer_id", "customer_token")
 """Fields that go together: the number counts with its token only."""
 
@@ -111,10 +111,12 @@ class Service:
                 await self._intake.take(record)
                 metrics.SOURCE_INPUTS.labels(SOURCE, "accepted").inc()
         except Refused as refused:
-            told = refused
+            problem = refused
             metrics.SOURCE_INPUTS.labels(SOURCE, "rejected").inc()
             key = given if is_form_key(given := fields.get("key", "")) else uuid4().hex
-            return self._html(told.status, lambda nonce: form_page(nonce, key, fields, told.reason), told.headers)
+            return self._html(
+                problem.status, lambda nonce: form_page(nonce, key, fields, problem.reason), problem.headers
+            )
         return self._html(200, lambda nonce: thanks_page(nonce, fields["key"]))
 
     def _html(self, status: int, page: Callable[[str], str], headers: dict[str, str] | None = None) -> Response:
@@ -182,7 +184,8 @@ class Service:
         return Response(receipt, 202, media_type="application/json")
 
     def _counted(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint behind the token and the limit, its refusals told as problems, and all of it counted."""
+        """The endpoint behind the token and the limit, with errors returned as problem documents, and requests
+        counted."""
 
         async def answer(request: Request) -> Response:
             try:

@@ -35,7 +35,7 @@ _ANSWERS = {
     "415": "The body is not application/json.",
     "422": "Readable, but not valid; or the key was used for another content.",
     "429": "Too many requests: wait as long as Retry-After says.",
-    "503": "The broker is away: send it again, with the same key, after Retry-After.",
+    "503": "The broker is unavailable: send it again, with the same key, after Retry-After.",
 }
 
 
@@ -86,10 +86,10 @@ def _post(summary: str, body: dict[str, Any], parameters: list[dict[str, Any]]) 
 def _answer(status: str, text: str) -> dict[str, Any]:
     accepted = status == "202"
     name, media = ("Receipt", "application/json") if accepted else ("Problem", PROBLEM_JSON)
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "description": text,
         "content": {media: {"schema": {"$ref": f"#/components/schemas/{name}"}}},
     }
     if status in ("429", "503"):
-        told["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
-    return told
+        described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return described

@@ -28,7 +28,7 @@ class Intake:
         """Return once the event is acknowledged, now or before.
 
         Raises:
-            Refused: the key was used for another content, or the broker is away.
+            Refused: the key was used for other content, or the broker is unavailable.
         """
         record = scrubbed(record, self._scrub)
         identity = (record.topic, record.event.event_id)

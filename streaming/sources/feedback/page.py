@@ -69,15 +69,15 @@ _THANKS = Template("""<h1 tabindex="-1" autofocus>Thank you</h1>
 
 
 def form_page(nonce: str, key: str, fields: Mapping[str, str], error: str | None = None) -> str:
-    """The form, filled in with `fields`; `error` is said first, so that a screen reader begins with it."""
+    """The form, filled in with `fields`; `error` comes first, so that a screen reader begins with it."""
     chosen = fields.get("rating")
     stars = "".join(
         f'<label><input type="radio" name="rating" value="{n}"{" checked" if chosen == str(n) else ""}>{n}</label>'
         for n in range(1, 6)
     )
-    told = f'<p class="error" role="alert" id="error">{escape(error)}</p>' if error else ""
+    shown = f'<p class="error" role="alert" id="error">{escape(error)}</p>' if error else ""
     body = _FORM.substitute(
-        error=told,
+        error=shown,
         described=' aria-describedby="error"' if error else "",
         stars=stars,
         key=escape(key),

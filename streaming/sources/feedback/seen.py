@@ -72,8 +72,8 @@ class Seen:
         return len(self._known)
 
 
-def digest(told: bytes) -> bytes:
-    return blake2b(told, digest_size=_DIGEST_BYTES).digest()
+def digest(value: bytes) -> bytes:
+    return blake2b(value, digest_size=_DIGEST_BYTES).digest()
 
 
 def _key(record: Record) -> bytes:

@@ -43,7 +43,7 @@ INPUT_TOPICS: Mapping[str, Callable[[Any], str]] = {
 
 
 class Refused(Exception):  # noqa: N818  a verdict on the request, not a failure
-    """The request is not accepted; `reason` tells the caller why."""
+    """The request is not accepted; `reason` is sent to the caller."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(reason)
@@ -149,17 +149,17 @@ def event(topic: str, body: bytes) -> Record:
         raise Refused(404, f"Events can be posted to {', '.join(INPUT_TOPICS)}.")
     check_depth(body)
     try:
-        told = decode(contract, body)
+        decoded = decode(contract, body)
     except InvalidRecord as invalid:
         status = 422 if invalid.category == "invalid field" else 400
         raise Refused(status, f"The event is not valid: {invalid}.") from None
-    return _sound(Record(topic, INPUT_TOPICS[topic](told).encode(), told))
+    return _sound(Record(topic, INPUT_TOPICS[topic](decoded).encode(), decoded))
 
 
 def _feedback(given: Submission, key: str, now: datetime) -> Record:
     if given.rating is None and not (given.text or "").strip() and not (given.title or "").strip():
         raise Refused(422, "Give a rating, or a text, or both.")
-    told = CustomerFeedback(
+    submitted = CustomerFeedback(
         event_id=key,
         event_time=given.event_time or now,
         source=SOURCE,
@@ -172,7 +172,7 @@ def _feedback(given: Submission, key: str, now: datetime) -> Record:
         subject=given.subject,
         product_id=given.product_id,
     )
-    return _sound(Record(TOPIC, (given.customer_id or key).encode(errors="surrogatepass"), told))
+    return _sound(Record(TOPIC, (given.customer_id or key).encode(errors="surrogatepass"), submitted))
 
 
 def _sound(record: Record) -> Record:
@@ -185,17 +185,17 @@ def _sound(record: Record) -> Record:
 
 def scrubbed(record: Record, scrub: Scrub) -> Record:
     """The record with pseudonyms for the e-mail and IP addresses in what a person wrote."""
-    told = record.event
-    if not isinstance(told, CustomerFeedback) or not (told.text or told.title):
+    event = record.event
+    if not isinstance(event, CustomerFeedback) or not (event.text or event.title):
         return record
-    written = {"text": told.text and scrub(told.text), "title": told.title and scrub(told.title)}
-    return _sound(Record(record.topic, record.key, msgspec.structs.replace(told, **written)))
+    written = {"text": event.text and scrub(event.text), "title": event.title and scrub(event.title)}
+    return _sound(Record(record.topic, record.key, msgspec.structs.replace(event, **written)))
 
 
 def content(record: Record) -> bytes:
     """What an event says, whenever it was received: the same key must stand for the same content."""
-    told = cast("CustomerFeedback", record.event)
-    return record.topic.encode() + msgspec.json.encode(msgspec.structs.replace(told, event_time=_WHENEVER))
+    event = cast("CustomerFeedback", record.event)
+    return record.topic.encode() + msgspec.json.encode(msgspec.structs.replace(event, event_time=_WHENEVER))
 
 
 _WHENEVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")

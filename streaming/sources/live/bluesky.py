@@ -26,7 +26,7 @@ from streaming.sources.pseudonyms import Pseudonymize, load_key, pseudonymizer
 
 OVERLAP_US = 5_000_000
 BELIEVED_JUMP_US = 3_600_000_000
-"""A message's time is believed as far as this from the one before; farther off only when the next one agrees."""
+"""Maximum accepted jump of a message's time from the previous one; a larger jump needs confirmation by the next."""
 REMEMBERED = 2_000
 MAX_FRAME_BYTES = 16 << 20
 BATCH_MESSAGES = 500

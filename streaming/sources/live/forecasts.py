@@ -42,7 +42,7 @@ UNITS: dict[str, dict[str, Convert]] = {
     "pct": {"%": _same},
     "deg": {"°": _same, "degrees": _same},
 }  # fmt: skip
-"""What each kind of quantity may be told in, and how it becomes the contract's unit."""
+"""The units that each kind of quantity may have, and their conversion to the contract's unit."""
 
 OPEN_METEO: dict[str, tuple[str, str]] = {
     "temperature_2m": ("temperature_c", "c"),
@@ -127,17 +127,19 @@ def open_meteo_hours(answer: bytes) -> Iterator[Hour]:
     Raises:
         Transient: it is none.
     """
-    told = _decoded(answer, _OpenMeteo)
-    times = told.hourly.get("time", [])
+    forecast = _decoded(answer, _OpenMeteo)
+    times = forecast.hourly.get("time", [])
     for place, time in enumerate(times):
-        row = {name: column[place] if place < len(column) else None for name, column in told.hourly.items()}
+        row = {name: column[place] if place < len(column) else None for name, column in forecast.hourly.items()}
         code = row.get("weather_code")
         yield Hour(
-            raw=msgspec.json.encode(row | {"units": told.hourly_units, "utc_offset_seconds": told.utc_offset_seconds}),
+            raw=msgspec.json.encode(
+                row | {"units": forecast.hourly_units, "utc_offset_seconds": forecast.utc_offset_seconds}
+            ),
             time=str(time),
-            offset_s=told.utc_offset_seconds,
+            offset_s=forecast.utc_offset_seconds,
             values={name: row.get(name) for name in OPEN_METEO},
-            units={name: told.hourly_units.get(name, "") for name in OPEN_METEO},
+            units={name: forecast.hourly_units.get(name, "") for name in OPEN_METEO},
             condition=_CONDITIONS.get(int(code), f"WMO code {code}") if isinstance(code, int | float) else None,
         )
 
@@ -196,16 +198,18 @@ def measured(hour: Hour, names: dict[str, tuple[str, str]]) -> Values:
 
 def observation(end: datetime, values: Values, station: str, provider: str) -> WeatherObservation:
     """The observation of the hour that ends then."""
-    told = WeatherObservation(
+    observed = WeatherObservation(
         event_id="", event_time=end, source=SOURCE, station=station, period_s=HOUR_S, **cast("dict[str, Any]", values)
     )
-    return msgspec.structs.replace(told, event_id=_event_id(told, provider))
+    return msgspec.structs.replace(observed, event_id=_event_id(observed, provider))
 
 
-def _event_id(told: WeatherObservation, provider: str) -> str:
+def _event_id(observed: WeatherObservation, provider: str) -> str:
     """The hour's, and that of what it says: a correction is another event for the same hour."""
-    version = blake2b(msgspec.json.encode(told), digest_size=6).hexdigest()
-    return derived_id(f"{SOURCE}-{provider}", f"{told.station}-{HOUR_S}-{told.event_time:%Y%m%dT%H%M%SZ}-{version}")
+    version = blake2b(msgspec.json.encode(observed), digest_size=6).hexdigest()
+    return derived_id(
+        f"{SOURCE}-{provider}", f"{observed.station}-{HOUR_S}-{observed.event_time:%Y%m%dT%H%M%SZ}-{version}"
+    )
 
 
 def _value(name: str, given: Any, unit: str, field: str, kind: str) -> float | None:

@@ -1,4 +1,4 @@
-"""HTTP as the sources use it: bounded in time and size, whatever the server does."""
+"""HTTP for the sources, with limits on time and size for any server behavior."""
 
 import time
 from collections.abc import Iterator, Mapping

@@ -50,7 +50,7 @@ TOPIC = _PositionsTopic(NAME, "data_science", "source/stream", None, 8, -1, comp
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """Where a stream stands, and what became of all its inputs so far."""
+    """A stream's position, and the outcome counts of all its inputs so far."""
 
     position: Any
     accepted: int = 0

@@ -108,7 +108,7 @@ class Runner:
         self._entries: dict[str, Entry] = {}
         self._reading = 0
         self._told = time.monotonic()
-        self._since_told = Counts()
+        self._since_report = Counts()
         self._stop = stop
 
     def run(self) -> None:
@@ -121,9 +121,9 @@ class Runner:
         topics = sorted({topic for source in self._sources.values() for topic in source.topics})
         Publisher(self._settings).check(topics)
         positions.create(self._settings)
-        # 1. Fence whoever ran before.
+        # 1. Fence any earlier process.
         self._transactions.start()
-        # 2. Where it stood.
+        # 2. Read the committed positions.
         self._entries = positions.read(self._settings, self._name)
         # 3. Read on.
         for stream, source in self._sources.items():
@@ -135,10 +135,10 @@ class Runner:
             failpoint("source.gathered")
             if gathered:
                 self._commit(gathered)
-                self._tell()
+                self._report()
             elif not self._reading:
                 break
-        self._tell(last=True)
+        self._report(last=True)
         self._log.info("stopped")
 
     def _gather(self) -> list[tuple[Source, Batch]]:
@@ -183,7 +183,7 @@ class Runner:
             before = entries.get(source.stream) or self._entries.get(source.stream, Entry(None))
             entries[source.stream] = self._produce(source, batch, before, counts)
         failpoint("source.produced")
-        # 3. Where to go on after them.
+        # 3. Produce the positions after them.
         for stream, entry in entries.items():
             key = positions.key_of(self._name, stream)
             self._transactions.send(positions.NAME, positions.encode(entry), key, partition=self._partition)
@@ -220,17 +220,17 @@ class Runner:
             metrics.SOURCE_INPUTS.labels(self._name, outcome).inc(number)
         metrics.SOURCE_TRANSACTION_SECONDS.labels(self._name).observe(seconds)
         metrics.SOURCE_LAST_COMMIT.labels(self._name).set_to_current_time()
-        self._since_told.add(counts)
+        self._since_report.add(counts)
 
-    def _tell(self, *, last: bool = False) -> None:
-        """Say now and then what came in, with the reasons: they are too many to be labels of a metric."""
-        if not self._since_told.input or not (last or time.monotonic() - self._told > TELL_SECONDS):
+    def _report(self, *, last: bool = False) -> None:
+        """Log the counts periodically, with the reasons, which are too many for metric labels."""
+        if not self._since_report.input or not (last or time.monotonic() - self._told > TELL_SECONDS):
             return
-        told = self._since_told
+        counts = self._since_report
         self._log.info(
             "read",
-            **told.as_json(),
-            rejected_reasons=dict(told.rejected_reasons.most_common(10)),
-            ignored_reasons=dict(told.ignored_reasons.most_common(10)),
+            **counts.as_json(),
+            rejected_reasons=dict(counts.rejected_reasons.most_common(10)),
+            ignored_reasons=dict(counts.ignored_reasons.most_common(10)),
         )
-        self._told, self._since_told = time.monotonic(), Counts()
+        self._told, self._since_report = time.monotonic(), Counts()

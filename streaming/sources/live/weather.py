@@ -40,7 +40,7 @@ from streaming.sources.weather import TOPIC
 REMEMBERED_HOURS = 240
 REMEMBERED_REJECTIONS = 1_000
 FORESEEN = timedelta(hours=2)
-"""What is said of an hour so long before it ends is remembered, for what the answers after it no longer say."""
+"""Values of an hour are remembered from this long before its end, since later responses may omit them."""
 UNCHANGED, NOT_MEASURED = "unchanged", "still to come, or not measured"
 LEAST_SECONDS_BETWEEN_REQUESTS = 0.2
 """Over all places: both providers allow more."""
@@ -99,7 +99,7 @@ _pacer = _Pacer()
 
 
 class Place:
-    """One place as one provider tells of it."""
+    """One place at one provider."""
 
     name: ClassVar[str] = "weather"
     topics: ClassVar[tuple[str, ...]] = (TOPIC,)
@@ -179,8 +179,8 @@ class Place:
             return Ignored(NOT_MEASURED)
         key = f"{end:%Y-%m-%dT%H:%M:%SZ}"
         try:
-            # A value that the answer before had and this one has not was not taken back: met.no tells the rain of an
-            # hour with the hour before it, which the next answer no longer has.
+            # A value that is missing from this response but was in the previous one is kept: met.no reports the rain of
+            # an hour with the hour before it, which the next response no longer has.
             values = self._values.get(key, {}) | measured(hour, self._provider.fields)
         except InvalidHour as invalid:
             return self._reject(hour, number, invalid) if end <= now else Ignored(NOT_MEASURED)
@@ -237,7 +237,7 @@ def open_sources(settings: Settings) -> list[Place]:
         Place(
             PROVIDERS[name],
             urls[name],
-            # Two providers tell of the same hour: each is a station of its own then.
+            # Two providers report the same hour: each is then a separate station.
             station if len(names) == 1 else f"{station}@{name}",
             latitude,
             longitude,

@@ -1,4 +1,4 @@
-"""What the shop sells. The same in every run, whatever the seed: it is one shop."""
+"""The products of the shop. They are the same in every run and do not depend on the seed."""
 
 import random
 from dataclasses import dataclass

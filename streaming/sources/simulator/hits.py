@@ -1,4 +1,4 @@
-"""Requests to the shop's web server, and how its access log tells of them (Combined Log Format)."""
+"""Requests to the shop's web server, and their access-log lines (Combined Log Format)."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,7 @@
 """A real order book as the access log its shop would have written: one visit an invoice, and others who do not buy.
 
-Of each order (not returns, not guests) the log has the very lines, in order, and the total: whoever rebuilds orders
-from the log can be checked against the book.
+For each order (not returns, not guests) the log has the exact lines, in order, and the total, so that orders rebuilt
+from the log can be compared with the book.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Who comes to the shop, each with own habits. People are the same in every run; the seed decides what they do."""
+"""The visitors of the shop and their habits. They are the same in every run; the seed determines what they do."""
 
 import random
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ from streaming.sources.simulator.timeline import Happening
 from streaming.sources.simulator.world import DAY_S, HITS_PER_VISIT, SOURCE, Scene, World
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
-"""Where a run with a seed, or a batch, starts unless told otherwise: a constant, or a seed would not decide it all."""
+"""Default start of a run with a seed, or of a batch: a constant, so that the seed determines the whole run."""
 DEFAULT_RATE = 20.0
 VISITS_PER_DAY = 100.0
 """Of a batch; a live run has as many visitors as its rate needs."""
@@ -72,7 +72,7 @@ def simulate(settings: Settings, plan: Plan, *, stop: Flag | None = None, progre
 
     Raises:
         Terminal: options that contradict each other, an order book that cannot be read, or missing topics.
-        Transient: the broker is away.
+        Transient: the broker is unavailable.
     """
     seed = secrets.randbits(32) if plan.seed is None else plan.seed
     live = plan.days is None and plan.orders is None

@@ -9,15 +9,15 @@ from streaming.sources.simulator.hits import Hit
 
 
 @dataclass(frozen=True)
-class Told:
-    """An event that a system other than the web server tells. Its `event_time` is set when it is emitted."""
+class Emitted:
+    """An event from a system other than the web server. Its `event_time` is set when it is emitted."""
 
     topic: str
     key: str
     event: Event
 
 
-Happening = Hit | Told
+Happening = Hit | Emitted
 Activity = Callable[[float], None]
 """Something that, at its time, makes things happen and plans what follows."""
 
@@ -37,7 +37,7 @@ class Timeline:
         """Everything before `end_s`, with its time. Activities run on the way, and may add more."""
         while self._planned and self._planned[0][0] < end_s:
             at_s, _, what = heapq.heappop(self._planned)
-            if isinstance(what, Hit | Told):
+            if isinstance(what, Hit | Emitted):
                 yield at_s, what
             else:
                 what(at_s)

@@ -14,7 +14,7 @@ from streaming.sources.simulator import opinions
 from streaming.sources.simulator.catalogue import CURRENCY, PRODUCTS, Product
 from streaming.sources.simulator.climate import HOUR_S, STATIONS, Climate
 from streaming.sources.simulator.people import Person, customer, newcomer, pick, stranger
-from streaming.sources.simulator.timeline import Happening, Timeline, Told
+from streaming.sources.simulator.timeline import Emitted, Happening, Timeline
 from streaming.sources.simulator.visits import browse, crawl
 
 SOURCE = "simulator"
@@ -74,7 +74,7 @@ class World:
         return self._timeline.until(days * DAY_S)
 
     def settle(self, at_s: float) -> None:
-        """What happened before `at_s` was not told to anybody: tell the weather, and of customers who come again."""
+        """Emit the state that is older than `at_s`: the weather, and returning customers."""
         self._seen.clear()
         self._observe(at_s)
 
@@ -106,7 +106,7 @@ class World:
         return pick(self._rng, self._population)
 
     def _meet(self, at_s: float, person: Person) -> None:
-        """The customer database tells of a customer before anything else does."""
+        """Emit the customer's row before any other event of the customer."""
         if person.customer_id is None or person.registered_at is None or person.customer_id in self._seen:
             return
         self._seen.add(person.customer_id)
@@ -119,7 +119,7 @@ class World:
             country=person.country,
             registered_at=min(person.registered_at, time),
         )
-        self._timeline.add(at_s, Told("customers", person.customer_id, event))
+        self._timeline.add(at_s, Emitted("customers", person.customer_id, event))
 
     def _visit(self, at_s: float) -> None:
         rng = self._rng
@@ -142,7 +142,7 @@ class World:
         self._timeline.add(at_s, lambda then: self._meet(then, person))
 
     def _follow_up(self, at_s: float, person: Person, product: Product, mood: float) -> None:
-        """Some buyers tell days later what they think."""
+        """Some buyers send feedback days later."""
         if self._rng.random() < FEEDBACK_SHARE:
             delay_s = self._rng.uniform(1, 10) * DAY_S
             self._timeline.add(at_s + delay_s, lambda then: self._feedback(then, person, product, mood))
@@ -182,7 +182,7 @@ class World:
             lines=lines,
             total=str(total),
         )
-        self._timeline.add(at_s, Told("orders", person.customer_id or order_id, event))
+        self._timeline.add(at_s, Emitted("orders", person.customer_id or order_id, event))
         if sign > 0:
             self._follow_up(at_s, person, rng.choice(bought), self._climate.mood(person.country))
 
@@ -208,7 +208,7 @@ class World:
             subject=product.category,
             product_id=product.sku,
         )
-        self._timeline.add(at_s, Told("customer_feedback", person.customer_id or feedback_id, event))
+        self._timeline.add(at_s, Emitted("customer_feedback", person.customer_id or feedback_id, event))
 
     def _post(self, at_s: float) -> None:
         rng = self._rng
@@ -229,7 +229,7 @@ class World:
             language="en",
             is_reply=reply,
         )
-        self._timeline.add(at_s, Told("social_media", author, event))
+        self._timeline.add(at_s, Emitted("social_media", author, event))
         if rng.random() < DELETED_SHARE:
             gone = SocialPost(
                 event_id=f"{post_id}-delete",
@@ -240,7 +240,7 @@ class World:
                 author=author,
                 deleted=True,
             )
-            self._timeline.add(at_s + rng.uniform(60, DAY_S), Told("social_media", author, gone))
+            self._timeline.add(at_s + rng.uniform(60, DAY_S), Emitted("social_media", author, gone))
 
     def _weather(self, at_s: float) -> None:
         self._observe(at_s)
@@ -251,4 +251,4 @@ class World:
         for station in STATIONS:
             event_id = f"weather-{self._scene.run}-{station}-{time:%Y%m%dT%H%M%SZ}"
             event = self._climate.observe(station, time, event_id, SOURCE)
-            self._timeline.add(at_s, Told("weather_data", station, event))
+            self._timeline.add(at_s, Emitted("weather_data", station, event))

@@ -20,5 +20,5 @@ def test_an_error_that_ends_a_consumer_ends_its_process(error: KafkaError) -> No
     noticed.noticed(KafkaError(KafkaError._TRANSPORT, "the broker is unavailable"))
     noticed.check()
     noticed.noticed(error)
-    with pytest.raises(Terminal, match="supervisor starts it again"):
+    with pytest.raises(Terminal, match="supervisor restarts it"):
         noticed.check()

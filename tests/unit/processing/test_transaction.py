@@ -63,7 +63,7 @@ def test_an_abortable_transaction_is_aborted(monkeypatch: pytest.MonkeyPatch, fa
 def test_an_unknown_outcome_ends_the_process(monkeypatch: pytest.MonkeyPatch, failing: str, kind: str) -> None:
     error = KafkaError(KafkaError._TIMED_OUT, "?", fatal=kind == "fatal", retriable=kind == "retriable")
     producer = Scripted(failing, error)
-    with pytest.raises(Terminal, match="supervisor starts it again"):
+    with pytest.raises(Terminal, match="supervisor restarts it"):
         commit(monkeypatch, producer)
     assert producer.calls[-1] == failing, "the producer was used again"
 
