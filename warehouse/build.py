@@ -1,5 +1,5 @@
-"""The steps of a build: register a topic's files, load what was delivered, bring tables up to date. And how the tables
-of one level are built: together, or alone where that fails.
+"""The steps of a build: register a topic's files, load delivered rows, update tables. The tables of one level are built
+together, or each alone if that fails.
 """
 
 import time
@@ -31,10 +31,10 @@ from warehouse.time_travel import holds
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a step did. `rows` counts the table after it, `quarantined` those refused by its rules that are not in it.
+    """The result of a step. `rows` counts the rows of the table, `quarantined` those of its quarantine.
 
     `columns` are names, types and descriptions, `lineage` is what each of them is computed from; `checks` are the
-    results of the table's own checks, as they stand. A table that is `held` was not built: it was rolled back
+    latest results of the table's own checks. A `held` table was not built, because it was rolled back
     (`warehouse.time_travel.holds`).
     """
 
@@ -53,9 +53,9 @@ class BuildResult:
 
 
 def register(lake: Lake, topic_name: str) -> BuildResult:
-    """Register what was landed of a topic since the last time in its raw table and its quarantine.
+    """Register the files of a topic that landed since the last call in its raw table and its quarantine.
 
-    The counts are those of the raw table. Raises as `warehouse.ingest.raw.register` does.
+    The counts are those of the raw table. Raises the errors of `warehouse.ingest.raw.register`.
     """
     with _noted(lake, raw.raw_table(topic_name).qualified):
         (result,) = register_together(lake, [topic_name])
@@ -63,7 +63,7 @@ def register(lake: Lake, topic_name: str) -> BuildResult:
 
 
 def register_together(lake: Lake, topic_names: Sequence[str]) -> list[BuildResult]:
-    """As `register`, of several topics in one transaction; where one of them fails, none is registered."""
+    """Same as `register`, for several topics in one transaction; if one of them fails, none is registered."""
     started = time.monotonic()
     with lake.translated_errors():
         lake.expect(0)
@@ -84,7 +84,7 @@ def _registered(lake: Lake, topic_name: str, inserted: int) -> BuildResult:
 
 
 def load(lake: Lake, table_name: str) -> BuildResult:
-    """Take what Connect delivered since the last time into a table of `warehouse.ingest.connect_staging`.
+    """Load the rows that Connect delivered since the last call into a table of `warehouse.ingest.connect_staging`.
 
     Raises:
         Transient: PostgreSQL is unavailable.
@@ -103,12 +103,12 @@ def load(lake: Lake, table_name: str) -> BuildResult:
 
 
 def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
-    """Bring a table of `core` or `marts` up to date with its inputs, or build it from all of them where `full`.
+    """Update a table of `core` or `marts` from the changes of its inputs, or with `full` from all of their rows.
 
     Raises:
         Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
-        Blocked: its rows would break what it promises; it has the results of the checks.
-        Terminal: the table cannot be built as it is written.
+        Blocked: a blocking check failed; the error has the results of the checks.
+        Terminal: the table's file has an error.
         KeyError: there is no such table.
     """
     with _noted(lake, table_name):
@@ -117,11 +117,11 @@ def build(lake: Lake, table_name: str, full: bool = False) -> BuildResult:
 
 
 Outcome = BuildResult | HeadraceError
-"""What came of a step: its result, or the error that it failed with."""
+"""A step's result, or the error that it failed with."""
 
 
 def register_level(lake: Lake, topic_names: Sequence[str]) -> Iterator[tuple[str, Outcome]]:
-    """Register several topics, together or, where that fails, each alone.
+    """Register several topics together or, if that fails, each alone.
 
     Raises:
         Transient: PostgreSQL is unavailable.
@@ -130,7 +130,7 @@ def register_level(lake: Lake, topic_names: Sequence[str]) -> Iterator[tuple[str
 
 
 def build_level(lake: Lake, table_names: Sequence[str]) -> Iterator[tuple[str, Outcome]]:
-    """Build tables none of which reads another, together or, where that fails, each alone.
+    """Build tables that do not read each other, together or, if that fails, each alone.
 
     Raises:
         Transient: PostgreSQL is unavailable.
@@ -139,7 +139,7 @@ def build_level(lake: Lake, table_names: Sequence[str]) -> Iterator[tuple[str, O
 
 
 def next_level(waiting: Collection[str | None]) -> list[Table]:
-    """The tables among those that wait which read none of the others."""
+    """The waiting tables that read no other waiting table."""
     names = set(waiting)
     return [table for table in all_tables() if table.qualified in names and names.isdisjoint(table.inputs)]
 
@@ -149,10 +149,10 @@ def _together_or_alone(
     together: Callable[[Sequence[str]], list[BuildResult]],
     alone: Callable[[str], BuildResult],
 ) -> Iterator[tuple[str, Outcome]]:
-    """Do steps in one transaction: most of the cost of a small build is the same for one table as for ten.
+    """Run steps in one transaction: most of the cost of a small build is the same for one table as for ten.
 
-    Where that fails, do them one by one, to know which of them does. Each outcome is given once its step is committed,
-    so what was done is known even if PostgreSQL is lost in the next.
+    If that fails, run them one by one to find the one that fails. Each outcome is yielded once its step is committed,
+    so completed steps are reported even if PostgreSQL is lost during the next one.
     """
     if len(names) > 1:
         try:
@@ -176,7 +176,7 @@ def _together_or_alone(
 
 @contextmanager
 def _noted(lake: Lake, table_name: str) -> Iterator[None]:
-    """Keep that the table could not be brought up to date: the published file says since when its rows lack some."""
+    """Record a failed build of the table, so that the published file shows since when its rows are incomplete."""
     try:
         yield
     except Transient:
@@ -187,9 +187,9 @@ def _noted(lake: Lake, table_name: str) -> Iterator[None]:
 
 
 def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -> list[BuildResult]:
-    """As `build`, of tables none of which reads another: all in one transaction, so that one commit does for them.
+    """Same as `build`, for tables that do not read each other, in one transaction with one commit.
 
-    Where one of them fails, none is built.
+    If one of them fails, none is built.
     """
     started = time.monotonic()
     tables = {name: table_named(name) for name in table_names}
@@ -198,7 +198,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
     with lake.translated_errors():
         _prepare(lake)
     try:
-        # All questions in one transaction: outside of one, each would first ask the catalog which snapshot it is.
+        # One transaction for all queries: outside of one, each would first read the current snapshot from the catalog.
         with lake.transaction():
             for name, table in tables.items():
                 held = holds.is_held(lake, table)
@@ -214,7 +214,7 @@ def build_together(lake: Lake, table_names: Sequence[str], full: bool = False) -
     except duckdb.Error as error:
         raise Terminal(
             f"Building {', '.join(table_names)} failed: {first_line(error)}",
-            remedy="Its rows are as they were; correct the cause and build again.",
+            remedy="Its rows are unchanged; correct the cause and build again.",
         ) from error
     seconds = (time.monotonic() - started) / len(tables)
     return [replace(results[name], seconds=seconds) for name in table_names]
@@ -225,14 +225,14 @@ def _bring_up_to_date(lake: Lake, due: Sequence[Table], *, full: bool) -> list[e
         return lake.write(lambda: _write(lake, due, full=full))
     except failing_groups.DATA_ERRORS as error:
         if len(due) > 1:
-            raise  # and is tried again one by one
+            raise  # the tables are then built one by one
         with lake.lock.held():
             failing_groups.find(lake, due[0], full=full, cause=error)
             return lake.write(lambda: _write(lake, due, full=full, leave_out_failing=True))
 
 
 def _write(lake: Lake, due: Sequence[Table], *, full: bool, leave_out_failing: bool = False) -> list[engine.Built]:
-    """Bring tables up to date and keep the lineage of those that are new or redefined, in one transaction."""
+    """Update tables and store the lineage of those that are new or redefined, in one transaction."""
     built = engine.bring_up_to_date(lake, due, full=full, leave_out_failing=leave_out_failing)
     for table, each in zip(due, built, strict=True):
         if each.redefined:
@@ -241,7 +241,7 @@ def _write(lake: Lake, due: Sequence[Table], *, full: bool, leave_out_failing: b
 
 
 def _prepare(lake: Lake) -> None:
-    """Create what every build keeps results in, where it does not exist."""
+    """Create the tables that every build stores its results in, if they do not exist."""
     raw.ensure(lake)
     table_checks.ensure(lake)
     lineages.ensure(lake)
@@ -249,9 +249,9 @@ def _prepare(lake: Lake) -> None:
 
 def _built(lake: Lake, table: Table, built: engine.Built) -> BuildResult:
     origins = lineages.kept(lake, table)
-    refused = lake.rows()[table.quarantine] if table.quarantine else 0
+    quarantined = lake.rows()[table.quarantine] if table.quarantine else 0
     checks = last_results(lake, table) if built.checks is None else built.checks
-    return _result(lake, table.qualified, table.columns, built.changes, origins, refused, checks)
+    return _result(lake, table.qualified, table.columns, built.changes, origins, quarantined, checks)
 
 
 def _result(

@@ -31,11 +31,11 @@ Checks of its rows:
 
     -- row_check NAME: an expression over a row; rows of which it is false go to `quarantine.<schema>_<table>` instead
     -- audit NAME: an expression over the whole table; where it is false the build is rolled back
-    -- anomaly_check: the day of a row; each day should have about as many rows as such days usually have
+    -- anomaly_check: the day of a row; each day should have a usual number of rows
 
 The key must be set: in a table that has a quarantine, a row without it goes there too.
 
-The same rows must give the same result, in whatever order and whenever they are read: a full build and an incremental
+The same rows must give the same result, in any order and at any time they are read: a full build and an incremental
 one must agree, and a replay must change nothing. So a file may use no clock, no random value and no sample. What takes
 a row by its place (`row_number`, `lag`, `first`, `list`, LIMIT) needs an ORDER BY that ends with columns that identify
 the row, `any_value` is for a value that all rows share, and sums of DOUBLE are avoided, since they depend on the order.

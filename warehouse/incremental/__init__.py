@@ -1,1 +1,1 @@
-"""The engine: it finds the groups that a change affects, computes them again, merges the rows and checks them."""
+"""The engine: finds the groups that a change affects, recomputes them, merges the rows and checks them."""

@@ -16,15 +16,15 @@ writes it."""
 
 
 def put(lake: Lake, groups: str) -> None:
-    """Make the groups that a query gives those to compute."""
-    # The query may read the groups that are there now.
+    """Set the groups to compute to the result of a query."""
+    # The query may read the current groups.
     lake.connection.execute(f"create or replace temp table {AFFECTED} as select distinct * from ({groups})")
 
 
 def find(lake: Lake, plan: Plan) -> bool:
-    """Put the groups that the changes of the inputs affect; returns whether there are any.
+    """Set the groups to those that the changes of the inputs affect; returns whether there are any.
 
-    A row that was only moved to another file, as `ducklake_rewrite_data_files` does, has not changed.
+    A row that was only moved to another file, as by `ducklake_rewrite_data_files`, has not changed.
     """
     put(lake, " union all ".join(_groups_in(plan.table, each.table, _changes(lake, each)) for each in plan.changed))
     return lake.value(f"select exists (from {AFFECTED})")
@@ -36,7 +36,7 @@ def all_groups(table: Table) -> str:
 
 
 def group_columns(count: int) -> list[str]:
-    """The columns of `AFFECTED`, for so many columns of a scope."""
+    """The columns of `AFFECTED`, for `count` columns of a scope."""
     return [f"_group_{number}" for number in range(count)]
 
 
@@ -59,7 +59,7 @@ def _changes(lake: Lake, read: Input) -> str:
 def rows_of_affected(lake: Lake, source: str, groupings: Sequence[Grouping]) -> str:
     """A query for the rows of a table that affect any of the groups to compute."""
     if lake.is_empty(source):
-        # Not asked at all: to find out that there is nothing takes as long as to read a little.
+        # Not queried: reading an empty table takes as long as reading a few rows.
         columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in lake.columns()[source].items())
         return f"select {columns} where false"
     numbers = range(len(groupings))
@@ -74,7 +74,7 @@ def rows_of_affected(lake: Lake, source: str, groupings: Sequence[Grouping]) -> 
 
 
 def only_affected(table: Table, rows: str) -> str:
-    """A query for the rows of a result that belong to the groups to compute, where it may hold others."""
+    """A query for the rows of a result that belong to the groups to compute, if it may contain others."""
     same = " and ".join(
         f'{AFFECTED}._group_{number} is not distinct from result."{column}"'
         for number, column in enumerate(table.scope)
@@ -88,9 +88,9 @@ def has_spans(table: Table) -> bool:
 
 
 def time_ranges(lake: Lake, rows: str, types: Mapping[str, str], prefix: str = "") -> str:
-    """A condition that repeats the ranges of times in some rows as constants, by which files are left unopened.
+    """A condition with the ranges of times in some rows as constants, which lets DuckLake skip files.
 
-    Empty where there is none.
+    Empty if there are no such columns or values.
     """
     timed = [name for name, kind in types.items() if kind in ORDERED]
     if not timed:
@@ -106,7 +106,7 @@ def time_ranges(lake: Lake, rows: str, types: Mapping[str, str], prefix: str = "
 
 
 def _groups(grouping: Grouping) -> str:
-    """The value or, as rows, the values of the groups that a row counts in."""
+    """The value or, as rows, the values of the groups that a row affects."""
     first, unit = grouping.expression, grouping.unit
     if grouping.span == 1:
         return first
@@ -117,14 +117,14 @@ def _counts_in(group: str, grouping: Grouping, *, is_set: bool) -> str:
     first = f"({grouping.expression})"
     if grouping.span > 1:
         return f"{group} between {first} and {first} + interval {grouping.span - 1} {grouping.unit}"
-    # Only an equality lets the join narrow down what is read.
+    # Only an equality lets the join restrict the rows that are read.
     return f"{group} = {first}" if is_set else f"{group} is not distinct from {first}"
 
 
 def _limits(lake: Lake, source: str, number: int, grouping: Grouping) -> str:
-    """A condition that repeats the range of a column of the groups as constants, by which files are left unopened.
+    """A condition with the range of a column of the groups as constants, which lets DuckLake skip files.
 
-    It is about a plain column, since nothing is known of a file but the ranges of its columns.
+    It is on a plain column, since the catalog only has the ranges of a file's columns.
     """
     found = truncated_column(grouping.expression)
     kind = None if found is None else lake.columns()[source].get(found[0])

@@ -1,8 +1,8 @@
-"""Whether a day has about as many rows as such days usually have. Pure: counts by day in, a verdict out.
+"""Whether a day has an unusual number of rows. Pure: counts by day in, a verdict out.
 
-The bounds are learned from the days before it, by median and median absolute deviation, which a few odd days do not
-move; a day is odd beyond 3.5 of the deviations so estimated (Iglewicz and Hoaglin 1993, "How to Detect and Handle
-Outliers"). Shops and people have weeks, so a day is held against the same weekdays where there are enough of them.
+The bounds are estimated from the days before it, by median and median absolute deviation, which are robust to outliers;
+a day is unusual beyond 3.5 estimated deviations (Iglewicz and Hoaglin 1993, "How to Detect and Handle Outliers"). Most
+counts have a weekly pattern, so a day is compared with the same weekdays if there are enough of them.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from math import ceil, floor, sqrt
 from statistics import median
 
 WEEKS = 8
-"""How far back the bounds are learned."""
+"""Weeks of history that the bounds are estimated from."""
 LEAST_WEEKDAYS = 5
 LEAST_DAYS = 14
 CUTOFF = 3.5
@@ -22,7 +22,7 @@ _NORMAL = 0.6745
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a day's count. `low` and `high` are empty where there is too little history to say anything."""
+    """The verdict on a day's count. `low` and `high` are None if there is too little history."""
 
     day: date
     count: int
@@ -37,7 +37,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         if self.low is None:
-            return f"{self.day}: {self.count:,} rows; too little history to judge it by: {self.basis}."
+            return f"{self.day}: {self.count:,} rows; too little history to judge it: {self.basis}."
         usual = "as usual" if self.is_usual else "unusual"
         return f"{self.day}: {self.count:,} rows, {usual}; {self.low:,} to {self.high:,} by {self.basis}."
 
@@ -65,7 +65,7 @@ def judge(counts: Mapping[date, int]) -> Verdict | None:
 
 
 def bounds(history: list[int]) -> tuple[int, int]:
-    """The lowest and the highest count that is usual. Never narrower than counts of independent events scatter."""
+    """The lowest and the highest usual count. Never narrower than the spread of a Poisson distribution."""
     middle = median(history)
     deviation = median(abs(each - middle) for each in history) / _NORMAL
     spread = CUTOFF * max(deviation, sqrt(middle), 1.0)

@@ -1,9 +1,9 @@
-"""What the tables promise, and whether it holds: their keys, columns, rules, requirements, volume and references.
+"""The checks of the tables: keys, columns, row checks, audits, anomalies and foreign keys.
 
-A table's own checks are part of its build and are about the rows just computed, so they cost what the change costs. Of
-these the blocking ones undo a build that would break them. References are checked once both ends are built. The last
-results are kept in `meta.checks`; a table that did not change is not checked again. The checks over all rows, whatever
-changed, are in `warehouse.quality.audit`.
+A table's own checks are part of its build and cover the rows just computed, so their cost is proportional to the change
+set. A blocking check that fails rolls the build back. Foreign keys are checked once both tables are built. The last
+results are stored in `meta.checks`; a table that did not change is not checked again. The checks over all rows are in
+`warehouse.quality.audit`.
 """
 
 # ruff: noqa: S608  the only names put into SQL are those of the tables declared in this package
@@ -31,17 +31,17 @@ comment on table meta.checks is 'The last result of every check of a table.';
 
 @dataclass(frozen=True)
 class Check:
-    """A check that a table has. One that is blocking undoes the build that would fail it."""
+    """A check of a table. If a blocking check fails, the build is rolled back."""
 
     name: str
     description: str
     is_blocking: bool = False
     is_warning: bool = False
-    """Whether a failure asks to be looked at, and is no fault of the platform's."""
+    """Whether a failure is a warning about the data rather than an error of the platform."""
 
 
 class Outcome(NamedTuple):
-    """What a check found. `violations` counts the offending keys or rows; `metadata` has what was counted."""
+    """The outcome of a check. `violations` counts the offending keys or rows; `metadata` has all counts."""
 
     passed: bool
     description: str
@@ -61,7 +61,7 @@ class CheckResult:
 
 
 class _Kept(NamedTuple):
-    """A result that was kept, and the snapshot that it is about."""
+    """A stored result, and its snapshot."""
 
     snapshot_id: int
     outcome: Outcome
@@ -70,7 +70,9 @@ class _Kept(NamedTuple):
 def checks_of(table: Table) -> tuple[Check, ...]:
     """The checks that are part of a table's build."""
     checks = [
-        Check("key_is_unique", f"No two rows have the same {', '.join(table.key)}, none lacks it.", is_blocking=True)
+        Check(
+            "key_is_unique", f"No two rows have the same {', '.join(table.key)}, and none is missing.", is_blocking=True
+        )
     ]
     if not table.sql:
         return tuple(checks)
@@ -81,7 +83,7 @@ def checks_of(table: Table) -> tuple[Check, ...]:
         about = f"No row failed a row check: {'; '.join(table.rules)}."
         checks.append(Check("no_row_in_quarantine", about, is_warning=True))
     if table.volume is not None:
-        about = f"The last complete {table.volume} has about as many rows as such days usually have."
+        about = f"The last complete {table.volume} has a usual number of rows."
         checks.append(Check("volume_is_usual", about, is_warning=True))
     checks += [Check(_slug(name), f"{name}.", is_blocking=True) for name in table.requirements]
     return tuple(checks)
@@ -95,16 +97,13 @@ def reference_check_of(reference: Reference) -> Check:
 
 
 def ensure(lake: Lake) -> None:
-    """Create the table of results where it does not exist."""
+    """Create the table of results if it does not exist."""
     if "meta.checks" not in lake.columns():
         lake.write(lambda: _create(lake))
 
 
 def evaluate(lake: Lake, table: Table) -> list[CheckResult]:
-    """Check a table just written, in the transaction that wrote it.
-
-    The rows computed are in `RESULT`.
-    """
+    """Check a table in the transaction that wrote it. The computed rows are in `RESULT`."""
     outcomes = {"key_is_unique": _key(lake, table), "columns_are_as_described": _columns(lake, table)}
     if table.quarantine is not None:
         outcomes["no_row_in_quarantine"] = _quarantine(lake, table.quarantine)
@@ -116,13 +115,13 @@ def evaluate(lake: Lake, table: Table) -> list[CheckResult]:
 
 
 def last_results(lake: Lake, table: Table) -> list[CheckResult]:
-    """The results of a table's own checks as they were kept."""
+    """The stored results of a table's own checks."""
     kept = _kept(lake, table)
     return [CheckResult(check, *kept[check.name].outcome) for check in checks_of(table) if check.name in kept]
 
 
 def key_check(lake: Lake, table: Table) -> CheckResult:
-    """Whether every key of a table that is not built from SQL occurs once, and no part of it is empty."""
+    """Check that every key of a table that is not built from SQL is unique and complete."""
     check = checks_of(table)[0]
     before = _kept(lake, table).get(check.name)
     if before is not None and not _changed(lake, before.snapshot_id, {table.qualified}):
@@ -134,7 +133,7 @@ def key_check(lake: Lake, table: Table) -> CheckResult:
 
 
 def reference_checks(lake: Lake, table: Table) -> list[CheckResult]:
-    """One result for each reference of the table: all rows with the columns set find the row they refer to.
+    """One result for each foreign key of the table: whether all rows with the columns set refer to an existing row.
 
     Raises:
         Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
@@ -156,7 +155,7 @@ def reference_checks(lake: Lake, table: Table) -> list[CheckResult]:
 
 
 def unique_key(lake: Lake, table: Table, rows: str) -> Outcome:
-    """Whether in some rows every key occurs once, and no part of it is empty."""
+    """Whether every key in some rows is unique and complete."""
     key = ", ".join(f'"{column}"' for column in table.key)
     empty_part = " or ".join(f'"{column}" is null' for column in table.key)
     ((checked, empty),) = lake.connection.execute(
@@ -169,7 +168,7 @@ def unique_key(lake: Lake, table: Table, rows: str) -> Outcome:
 
 
 def orphans(lake: Lake, table: Table, reference: Reference) -> Outcome:
-    """Whether all rows with the columns of a reference set find the row they refer to."""
+    """Whether all rows with the columns of a foreign key set refer to an existing row."""
     pairs = list(zip(reference.columns, reference.to_columns, strict=True))
     same = " and ".join(f'source."{column}" = target."{to}"' for column, to in pairs)
     all_set = " and ".join(f'"{column}" is not null' for column, _ in pairs)
@@ -185,7 +184,7 @@ def orphans(lake: Lake, table: Table, reference: Reference) -> Outcome:
 
 
 def _key(lake: Lake, table: Table) -> Outcome:
-    """Groups are computed whole, so their keys are unique if those in `RESULT` are; events are looked for beside it."""
+    """Groups are computed completely, so their keys are unique if those in `RESULT` are; events need a query."""
     if not table.append:
         return unique_key(lake, table, RESULT)
     types = lake.connection.execute(f"describe {RESULT}").fetchall()
@@ -229,7 +228,7 @@ def _requirement(lake: Lake, table: Table, expression: str) -> Outcome:
 
 
 def _slug(name: str) -> str:
-    """A requirement's name as Dagster takes it."""
+    """An audit's name in the form that Dagster requires."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
@@ -238,7 +237,7 @@ def _changed(lake: Lake, snapshot: int, tables: set[str]) -> bool:
 
 
 def keep(lake: Lake, results: Mapping[str, Iterable[CheckResult]]) -> None:
-    """Keep the results, by the table's name, in the transaction that is open."""
+    """Store the results, by the table's name, in the open transaction."""
     kept = [(table, each) for table, of_table in results.items() for each in of_table]
     if not kept:
         return

@@ -1,4 +1,4 @@
-"""The rows that a table's SELECT yields over some rows of its inputs, and those of them that fail a row check."""
+"""Computes a table's SELECT over some rows of its inputs, and separates the rows that fail a row check."""
 
 # ruff: noqa: S608  names and expressions come from the tables' own files
 
@@ -12,23 +12,23 @@ from warehouse.statements import reading
 from warehouse.tables import REASONS, Table
 
 RESULT = "result"
-"""The temporary table of the rows computed, in the columns of the table. Only `compute` writes it, and `exclude`."""
+"""The temporary table of the computed rows, with the columns of the table. Only `compute` and `exclude` write it."""
 REJECTED = "rejected"
 """The temporary table of the computed rows that fail a row check, with the names of the checks."""
 ARRIVAL = "received_at"
-"""The column by which, of two events with one id and different times, the first is known."""
+"""The column that shows which of two events with one id and different times arrived first."""
 DUPLICATE_ID = "duplicate event id with another time"
 
 
 def over(lake: Lake, table: Table, rows: Mapping[str, str]) -> str:
-    """The table's SELECT over these rows, queries by input. It reads them by temporary views named like the inputs."""
+    """The table's SELECT over these rows, queries by input. It reads them from views named like the inputs."""
     for source, query in rows.items():
         lake.connection.execute(f'create or replace temp view "{source}" as {query}')
     return reading(table.sql, {source: f'temp."{source}"' for source in rows})
 
 
 def over_affected(lake: Lake, table: Table) -> str:
-    """The table's SELECT over the rows that the groups to compute need."""
+    """The table's SELECT over the rows of the groups to compute."""
     rows = {source: rows_of_affected(lake, source, groupings) for source, groupings in table.scopes.items()}
     sql = over(lake, table, rows)
     return only_affected(table, sql) if has_spans(table) else sql

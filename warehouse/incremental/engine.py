@@ -1,8 +1,8 @@
-"""How a table is brought up to date with its inputs, in one transaction, from what changed since the last time.
+"""Updates tables from the changes of their inputs since the last build, in one transaction.
 
-Each build carries out a plan (`warehouse.incremental.plan`). All kinds write only rows that really differ, so a build
-without changes writes nothing. A full build is the same with all rows for the changed ones. Rows that fail a row check
-are written in the same way, to the table's quarantine. Nothing here knows of any particular table.
+Each build executes a plan (`warehouse.incremental.plan`). All kinds of builds write only rows that differ, so a build
+without changes writes nothing. A full build treats all rows as changed. Rows that fail a row check are written in the
+same way, to the table's quarantine. Nothing here depends on a particular table.
 """
 
 # ruff: noqa: S608  names and expressions come from the tables' own files
@@ -33,28 +33,28 @@ from warehouse.lake.target import NOTHING, Changes, Target, names_of, same_ident
 from warehouse.tables import REASONS, Grouping, Table
 
 KNOWN = "known"
-"""The temporary table of the events that a table which appends has around the times of the new ones."""
+"""The temporary table of an append table's existing events around the times of the new ones."""
 ALL_AFFECTED = "all_affected"
-"""The temporary table of the affected groups, while `AFFECTED` is without those that cannot be computed."""
+"""The temporary table of all affected groups, while `AFFECTED` lacks those that cannot be computed."""
 
 
 class Blocked(Terminal):
-    """What a table requires of its rows would not hold, so its build was undone."""
+    """A blocking check of a table failed, so its build was rolled back."""
 
     def __init__(self, table: Table, checks: list[CheckResult]) -> None:
         failed = [each for each in checks if each.check.is_blocking and not each.passed]
         super().__init__(
             f"{table.qualified} would break {', '.join(f'{each.check.name} ({each.description})' for each in failed)}.",
-            remedy="Its rows are as they were; correct the input or the file and build again.",
+            remedy="Its rows are unchanged; correct the input or the file and build again.",
         )
         self.checks = checks
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build wrote, to the table and to its quarantine, and what its checks found: None if nothing was built.
+    """Rows written to the table and to its quarantine, and the results of its checks: None if nothing was built.
 
-    `redefined`: the table's file is not the one that it was built by before.
+    `redefined`: the table's file has changed since its last build.
     """
 
     changes: Changes = NOTHING
@@ -66,20 +66,20 @@ class Built:
 def bring_up_to_date(
     lake: Lake, tables: Sequence[Table], *, full: bool, leave_out_failing: bool = False
 ) -> list[Built]:
-    """Read what changed in the inputs and write the rows that differ, within the transaction that is open.
+    """Read the changes of the inputs and write the rows that differ, in the open transaction.
 
-    None of the tables may read another. With `leave_out_failing` it is one table, which is built without what
-    `failing_groups.find` has found.
+    The tables must not read each other. With `leave_out_failing` it is one table, which is built without the groups
+    that `failing_groups.find` has found.
 
     Raises:
-        Blocked: the rows would break what their table requires.
+        Blocked: a blocking check failed.
         Terminal: an input does not exist, or a SELECT yields a key twice.
     """
     plans = [
         make_plan(table, facts_of(lake, table), full=full, leaves_out_failing=leave_out_failing) for table in tables
     ]
     built = [_carry_out(lake, plan) for plan in plans]
-    # What was read and found is written for all at once: each statement on the lake takes tens of milliseconds.
+    # Results and watermarks of all tables are written at once: each statement on the lake takes tens of milliseconds.
     read = [(plan, each) for plan, each in zip(plans, built, strict=True) if each is not None]
     if read:
         keep(lake, {plan.table.qualified: each.checks for plan, each in read if each.checks is not None})
@@ -88,7 +88,7 @@ def bring_up_to_date(
 
 
 def _carry_out(lake: Lake, plan: Plan) -> Built | None:
-    """None where there was nothing to read, and the table's watermarks stay."""
+    """Execute a plan; None if there was nothing to read and the watermarks stay."""
     if plan.creates:
         _create(lake, plan)
     elif plan.describes:
@@ -120,9 +120,9 @@ def _build_in_full(lake: Lake, plan: Plan) -> Built:
 
 
 def _append(lake: Lake, plan: Plan) -> Built | None:
-    """Run the SELECT over the new rows of the input and insert the events that are not there yet.
+    """Run the SELECT over the new rows of the input and insert the events that the table lacks.
 
-    None where the input has no new rows.
+    None if the input has no new rows.
     """
     table, (read,) = plan.table, plan.changed
     new = change_cache.insertions(lake, read.table, read.since or 0, read.until)
@@ -143,7 +143,7 @@ def _append(lake: Lake, plan: Plan) -> Built | None:
     other_time = f"{same_identity(RESULT, KNOWN, table.key)} and not ({same_identity(RESULT, KNOWN, identity)})"
     reject(lake, DUPLICATE_ID, KNOWN, other_time)
     if table.quarantine is not None and not lake.is_empty(table.quarantine):
-        # What was rejected once stays so when it comes again.
+        # Rejected events stay rejected when they are sent again.
         same = same_identity(RESULT, "before", table.append)
         exclude(lake, f"(from {table.quarantine} {bounds}) before", same)
     same = same_identity("computed", "present", table.append)
@@ -158,7 +158,7 @@ def _append(lake: Lake, plan: Plan) -> Built | None:
 
 
 def _recompute(lake: Lake, plan: Plan) -> Built | None:
-    """Compute the groups that changes affect and write the rows that differ; None where there are no such groups."""
+    """Compute the groups that changes affect and write the rows that differ; None if there are no such groups."""
     if not affected_groups.find(lake, plan):
         return None
     table = plan.table
@@ -167,7 +167,7 @@ def _recompute(lake: Lake, plan: Plan) -> Built | None:
         affected_groups.put(lake, failing_groups.groups_left(table, f"from {ALL_AFFECTED}"))
     compute(lake, table, over_affected(lake, table))
     if plan.leaves_out_failing:
-        # The rows that were there of groups that cannot be computed go too.
+        # Existing rows of groups that cannot be computed are deleted, too.
         affected_groups.put(lake, f"from {ALL_AFFECTED}")
     built = _write(lake, plan)
     failing_groups.keep(lake, plan, computed=failing_groups.are_affected(table))
@@ -184,7 +184,7 @@ def _without_failing(lake: Lake, table: Table) -> str:
 
 
 def _write(lake: Lake, plan: Plan) -> Built:
-    """Write the rows computed in the place of all those there are, or of those of the affected groups."""
+    """Replace all rows of the table, or those of the affected groups, by the computed rows."""
     own = [Grouping(f'"{column}"') for column in plan.table.scope]
     written: list[Changes] = []
     for target, rows in _rows(plan):
@@ -200,7 +200,7 @@ def _write(lake: Lake, plan: Plan) -> Built:
 
 
 def _rows(plan: Plan) -> list[tuple[Target, str]]:
-    """What is written to, each with the temporary table of its rows: the table and its quarantine, where it has one."""
+    """The targets, each with the temporary table of its rows: the table and, if it has one, its quarantine."""
     return list(zip(plan.targets, (RESULT, REJECTED), strict=False))
 
 
@@ -210,7 +210,7 @@ def _wrote(written: Sequence[Changes]) -> Built:
 
 
 def _check(lake: Lake, plan: Plan) -> tuple[CheckResult, ...]:
-    """Hold what was written against what the table promises: of all its rows nothing, where some are left out."""
+    """Check the written rows. If groups are left out, only the key check is blocking."""
     results = evaluate(lake, plan.table)
     blocking = [each.check.name for each in results if each.check.is_blocking and not each.passed]
     if blocking and (
@@ -221,7 +221,7 @@ def _check(lake: Lake, plan: Plan) -> tuple[CheckResult, ...]:
 
 
 def _create(lake: Lake, plan: Plan) -> None:
-    """Create the table, empty, and its quarantine, with the columns as they are now."""
+    """Create the empty table and its quarantine, with their current columns."""
     table = plan.table
     for target in plan.targets:
         name = target.qualified
@@ -245,8 +245,8 @@ def _comment(lake: Lake, plan: Plan) -> None:
         description = quoted(table.columns.get(name, ""))
         lake.connection.execute(f'comment on column {table.qualified}."{name}" is {description}')
     if table.quarantine is not None:
-        about = f"Rows that {table.qualified} would hold if they did not break its rules."
+        about = f"Rows of {table.qualified} that fail its row checks."
         lake.connection.execute(f"comment on table {table.quarantine} is {quoted(about)}")
         lake.connection.execute(
-            f"comment on column {table.quarantine}.{REASONS} is {quoted('Names of the rules that the row breaks.')}"
+            f"comment on column {table.quarantine}.{REASONS} is {quoted('Names of the row checks that the row fails.')}"
         )

@@ -1,4 +1,4 @@
-"""What a build has to know of a table before it is planned, read from the lake."""
+"""The facts about a table that its build plan depends on, read from the lake."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,7 @@ from warehouse.tables import Table
 
 
 def facts_of(lake: Lake, table: Table) -> Facts:
-    """What the lake holds of a table, in the transaction that is open.
+    """The facts about a table, read in the open transaction.
 
     Raises:
         Terminal: an input does not exist.
@@ -28,7 +28,7 @@ def facts_of(lake: Lake, table: Table) -> Facts:
 
 
 def has_work(lake: Lake, table: Table) -> bool:
-    """Whether a build might write anything. A quick look from outside, without the lock."""
+    """Whether a build might write anything. A quick check without the lock."""
     marks = watermarks.read(lake, table.qualified)
     oldest = _oldest(marks)
     if table.qualified not in lake.columns() or oldest is None:

@@ -1,9 +1,9 @@
-"""Builds that an error in the data stops: what cannot be computed is found and left out, and the rest is built.
+"""Builds that fail on an error in the data: finds the groups that cannot be computed, and builds the rest.
 
-A cast, a sum or a date that fails takes the whole statement with it, for good. So what the build was to compute is
-halved until the groups are found that fail alone: values of the table's scope or, where it appends, records of its
-input. They are listed in `quarantine.groups` with the reason, and the table has no rows of them; they come back when
-they change and can be computed. A full build finds the same ones.
+A cast, a sum or a date that fails makes the whole statement fail, at every attempt. A binary search finds the groups
+that fail alone: values of the table's scope or, for an append table, records of its input. They are listed in
+`quarantine.groups` with the reason, and the table has no rows of them until they change and can be computed. A full
+build finds the same groups.
 """
 
 # ruff: noqa: S608  names and expressions come from the tables' own files, the rest is quoted
@@ -22,25 +22,25 @@ from warehouse.tables import Table
 
 DATA_ERRORS = (duckdb.DataError, duckdb.InvalidInputException)
 MOST = 100
-"""With more groups that fail, the cause is the table's file: then none is left out."""
+"""If more groups fail, the cause is the table's file, and none is left out."""
 GROUPS = "quarantine.groups"
 """The groups of a table that could not be computed: the values of its scope, or topic id, partition and offset of the
 input's record."""
 RECORD = ("_topic_id", "_partition", "_offset")
-"""The columns that identify a record of an input, which is the group of a table that appends."""
+"""The columns that identify a record of an input, which is the group of an append table."""
 SUSPECTS, FAILING = "suspects", "failing_groups"
-"""What a build that failed was to compute, numbered by `_n`, and what of it cannot be computed, with the reason."""
+"""The groups of a failed build, numbered by `_n`, and those that cannot be computed, with the reason."""
 
 log = structlog.get_logger(part="warehouse")
 
 
 def find(lake: Lake, table: Table, *, full: bool, cause: duckdb.Error) -> None:
-    """Put the groups that cannot be computed into `FAILING`, for a build that leaves them out.
+    """Write the groups that cannot be computed to `FAILING`, for a build that leaves them out.
 
-    The builder's lock is held from before until that build has ended.
+    The caller holds the builder's lock until that build has ended.
 
     Raises:
-        duckdb.Error: the `cause`, where no such groups are found, or too many.
+        duckdb.Error: the `cause`, if no such groups are found, or too many.
         Transient: PostgreSQL is unavailable.
     """
     with lake.transaction():
@@ -69,9 +69,9 @@ def groups_left(table: Table, groups: str) -> str:
 
 
 def keep(lake: Lake, plan: Plan, *, computed: str) -> None:
-    """List in `quarantine.groups` what was left out, in the place of what was listed of the groups that were computed.
+    """List the groups left out in `quarantine.groups`, replacing the entries of the groups that were computed.
 
-    `computed` is a condition that says which groups these are.
+    `computed` is the condition that selects these groups.
     """
     table = plan.table
     if GROUPS not in lake.columns():
@@ -106,7 +106,7 @@ def has_any(lake: Lake, table: Table) -> bool:
 
 
 def _failing(lake: Lake, table: Table, count: int) -> dict[int, str]:
-    """The suspects that fail alone, with the reason; none where they are more than `MOST`."""
+    """The suspects that fail alone, with the reason; empty if there are more than `MOST`."""
     found: dict[int, str] = {}
     waiting = [(0, count)] if count else []
     while waiting:
@@ -125,7 +125,7 @@ def _failing(lake: Lake, table: Table, count: int) -> dict[int, str]:
 
 
 def _reason(lake: Lake, table: Table, low: int, high: int) -> str | None:
-    """Why some suspects together cannot be computed; None where they can."""
+    """Why some suspects together cannot be computed; None if they can."""
     try:
         with lake.transaction():
             _try_suspects(lake, table, low, high)
@@ -135,7 +135,7 @@ def _reason(lake: Lake, table: Table, low: int, high: int) -> str | None:
 
 
 def _list_suspects(lake: Lake, plan: Plan) -> None:
-    """List what a build of the table is to compute: groups, or records of the input where it appends."""
+    """List what the build computes: groups or, for an append table, records of the input."""
     table = plan.table
     if table.append:
         (read,) = plan.inputs
@@ -148,7 +148,7 @@ def _list_suspects(lake: Lake, plan: Plan) -> None:
         found = f"select * from {AFFECTED}"
     else:
         found = f"{all_groups(table)} limit 0"
-    # How they are numbered does not matter: the numbers are only used within this search.
+    # Any numbering will do: it is only used within this search.
     lake.connection.execute(
         f"create or replace temp table {SUSPECTS} as select (row_number() over ()) - 1 as _n, * from (select distinct *"
         f" from ({found}))"
@@ -156,7 +156,7 @@ def _list_suspects(lake: Lake, plan: Plan) -> None:
 
 
 def _try_suspects(lake: Lake, table: Table, low: int, high: int) -> None:
-    """Compute some of the suspects, only to see whether it can be done."""
+    """Compute some of the suspects to find out whether they fail."""
     affected_groups.put(lake, f"select * exclude (_n) from {SUSPECTS} where _n >= {low} and _n < {high}")
     if table.append:
         (source,) = table.inputs
@@ -173,5 +173,5 @@ def _same_record(groups: str) -> str:
 
 
 def _values(table: Table) -> str:
-    """The columns of a group, or of a record's place, as one list of text."""
+    """The columns of a group, or of a record's position, as one list of text."""
     return f"[{', '.join(f'{column}::varchar' for column in group_columns(len(table.scope or RECORD)))}]"

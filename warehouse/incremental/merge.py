@@ -1,4 +1,4 @@
-"""How computed rows take the place of those of a table: only those that differ are written, equal keys as updates."""
+"""Merges computed rows into a table: only rows that differ are written, equal keys as updates."""
 
 # ruff: noqa: S608  names come from the tables' own files
 
@@ -7,21 +7,21 @@ from warehouse.lake import Lake
 from warehouse.lake.target import Changes, Target, names_of, same_identity
 
 BEFORE, ADDED, GONE = "before", "added", "gone"
-"""Temporary tables: the rows to be replaced; the computed rows that are not among them; and those that are no more."""
+"""Temporary tables: the rows to replace; the computed rows not among them; and those that are not computed again."""
 REMOVED, NEW = "removed", "new_rows"
-"""Temporary tables: of those that are gone, the ones whose key is gone; of the added, the ones whose key is new."""
+"""Temporary tables: the rows of `GONE` whose key is gone, and the rows of `ADDED` whose key is new."""
 
 
 def insert_rows(lake: Lake, target: Target, rows: str) -> Changes:
-    """Insert the rows that a query gives. They are in `ADDED` then."""
+    """Insert the rows of a query; they are in `ADDED` afterwards."""
     lake.connection.execute(f"create or replace temp table {ADDED} as {rows}")
     return target.insert(lake, ADDED)
 
 
 def replace_rows(lake: Lake, target: Target, before: str, rows: str) -> Changes:
-    """Write the rows of a temporary table in the place of those that the query `before` gives, where they differ.
+    """Replace the rows of the query `before` by those of a temporary table, where they differ.
 
-    Those that are new are in `ADDED` then, those that are no more in `GONE`.
+    Afterwards, new rows are in `ADDED`, removed ones in `GONE`.
     """
     names = names_of(target.columns)
     lake.connection.execute(f"create or replace temp table {BEFORE} as select {names} from ({before})")
@@ -65,7 +65,7 @@ def _delete(lake: Lake, target: Target, rows: str) -> None:
 
 
 def _here(lake: Lake, target: Target) -> str:
-    """A condition: a row of the table is one of those to be replaced, in the files that have any of them."""
+    """A condition that selects the rows of the table to replace, and restricts the files that are read."""
     same = same_identity("target", "source", target.identity)
     ranges = time_ranges(lake, GONE, target.columns, prefix="target.")
     return f"{same} and {ranges}" if ranges else same

@@ -1,6 +1,6 @@
-"""What a build of a table does, decided before anything is computed: a value, made from facts by one pure function.
+"""The plan of a table's build, made from facts by one pure function before anything is computed.
 
-Nothing here reads or writes the lake. `warehouse.incremental.engine` gathers the facts and carries the plan out.
+Nothing here reads or writes the lake. `warehouse.incremental.engine` executes the plan.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,10 +19,10 @@ READ_AHEAD = 1_000
 
 @dataclass(frozen=True)
 class Facts:
-    """What the lake holds of a table before its build.
+    """The state of a table in the lake before its build.
 
-    `existing` are its columns, None where it does not exist, `selected` those that its SELECT yields. `changed` are the
-    tables that anything was done to since the oldest watermark; `history_is_kept`, if no snapshot since has expired.
+    `existing` are its columns, None if it does not exist, `selected` those of its SELECT. `changed` are the tables that
+    were changed since the oldest watermark; `history_is_kept` is true if no snapshot since then has expired.
     """
 
     snapshot: int
@@ -35,7 +35,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Input:
-    """A table that is read as of snapshot `until`: what changed after snapshot `since`, or all where that is None."""
+    """A table that is read as of snapshot `until`: its changes after snapshot `since`, or all rows if that is None."""
 
     table: str
     since: int | None
@@ -75,13 +75,13 @@ class Plan:
         return f"{self.table.qualified}: {self.kind}{groups}, {self.reason}; reads {read}"
 
     def watermarks(self) -> list[Watermark]:
-        """How far the table has read its inputs once the plan is carried out."""
+        """The watermarks of the table after the plan is executed."""
         definition, documentation = self.table.definition, self.table.documentation
         return [Watermark(each.table, each.until, definition, documentation) for each in self.inputs]
 
 
 def make_plan(table: Table, facts: Facts, *, full: bool, leaves_out_failing: bool = False) -> Plan:
-    """Decide how a table is brought up to date.
+    """Decide how a table is updated.
 
     Everything is read where `full`, on the first build, after the table's SQL or columns changed, after an input was
     created again, and where snapshots since its last build have expired.
@@ -125,12 +125,12 @@ def make_plan(table: Table, facts: Facts, *, full: bool, leaves_out_failing: boo
 
 
 def is_as_built(table: Table, marks: Mapping[str, Watermark]) -> bool:
-    """Whether the table was built from all its inputs by what its file says of its rows."""
+    """Whether the table was built from all its inputs by the current definition of its rows."""
     return all(name in marks and marks[name].definition == table.definition for name in table.inputs)
 
 
 def is_described(table: Table, marks: Mapping[str, Watermark]) -> bool:
-    """Whether the table's descriptions are those of its file."""
+    """Whether the table's descriptions match its file."""
     return all(mark.documentation == table.documentation for mark in marks.values())
 
 
