@@ -30,19 +30,20 @@ import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.storage.Converter;
 
 /**
- * Records to rows, as strictly as the contracts' own decoder (`contracts/decoding.py`): what that refuses is refused here,
- * with a reason, and goes to the dead letters. Kafka's JsonConverter would read a text as 0.0, and let a NUL pass, at
- * which PostgreSQL refuses the whole batch and the task ends. `tests/integration/test_decoders_agree.py` compares both.
+ * Converts records to rows, as strictly as the contracts' own decoder (`contracts/decoding.py`): what it rejects
+ * is rejected here, with a reason, and becomes a dead letter. Kafka's JsonConverter would read a text as 0.0, and accept
+ * a NUL, for which PostgreSQL rejects the whole batch and the task fails. `tests/integration/test_decoders_agree.py`
+ * compares both decoders.
  *
- * A record is read token by token: of a key given twice the last value counts, whatever the others are, and a number in
- * an unknown field may have any length. Jackson's tree would make each of them, which takes the square of its digits.
+ * A record is read token by token: of a repeated key the last value counts, and a number in an unknown field may have
+ * any length. Jackson's tree model would parse every number, in time quadratic in its digits.
  *
- * `schema.content` is what `contracts.delivery.connect_schema` gives. Keys are plain text, which becomes the one field
- * named by `field`, as the sink wants it. For sinks only.
+ * `schema.content` is the result of `contracts.delivery.connect_schema`. Keys are plain text and become the one field
+ * named by `field`, as the sink requires. For sinks only.
  */
 public final class ContractConverter implements Converter {
     private static final int MAX_BYTES = 1_000_000;
-    /** As `contracts.nesting.MAX_DEPTH`. */
+    /** Same as `contracts.nesting.MAX_DEPTH`. */
     private static final int MAX_DEPTH = 32;
     private static final JsonFactory JSON = JsonFactory.builder()
             .streamReadConstraints(StreamReadConstraints.builder()
@@ -50,7 +51,7 @@ public final class ContractConverter implements Converter {
                     .maxNumberLength(MAX_BYTES)
                     .maxNameLength(MAX_BYTES)
                     .build())
-            // Names come from anybody: nothing keeps them.
+            // Names are untrusted input: they are not cached.
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
             .build();
     private static final Pattern TIME = Pattern.compile(
@@ -129,10 +130,10 @@ public final class ContractConverter implements Converter {
         }
     }
 
-    /** A value as it stands: `text` is that of a string or a number. */
+    /** A value with its token; `text` is set for strings and numbers. */
     private record Scalar(JsonToken token, String text) {}
 
-    /** The last value of each field that the contract knows. */
+    /** The last value of each field of the contract. */
     private Map<String, Scalar> parsed(String text) {
         Map<String, Scalar> found = new HashMap<>();
         try (JsonParser parser = JSON.createParser(text)) {
@@ -158,7 +159,7 @@ public final class ContractConverter implements Converter {
         return found;
     }
 
-    /** To the end of a list or object. */
+    /** Skips to the end of a list or object. */
     private static void pass(JsonParser parser, JsonToken first) throws IOException {
         int depth = first.isStructStart() ? 1 : 0;
         while (depth > 0) {

@@ -18,11 +18,12 @@ import org.apache.kafka.connect.sink.SinkRecord;
 import org.apache.kafka.connect.sink.SinkTask;
 
 /**
- * Debezium's JDBC sink, but for headers, which it does not get to see, and for one thing: a record that the database
- * refuses does not end the task. What the refused batch holds is written record by record, and a record that is refused alone goes to the dead letters (KIP-610).
+ * Debezium's JDBC sink without headers, and with one addition: a record that the database rejects does not fail the
+ * task. A rejected batch is written record by record, and a record that is rejected alone becomes a dead letter
+ * (KIP-610).
  *
- * Refused is what the database says no to for the values alone (SQLSTATE 22 data, 23 constraints, 54 limits). Any other
- * failure ends the task, as it does without this class. Debezium has the same in a release after this one (dbz#984).
+ * A record is rejected for its values (SQLSTATE 22 data, 23 constraints, 54 limits). Any other failure fails the task,
+ * as without this class. A later release of Debezium does the same (dbz#984).
  */
 public final class IsolatingJdbcSink extends JdbcSinkConnector {
     private static final Set<String> OF_THE_RECORD = Set.of("22", "23", "54");
@@ -32,7 +33,7 @@ public final class IsolatingJdbcSink extends JdbcSinkConnector {
         return IsolatingTask.class;
     }
 
-    /** The task: Debezium's own, asked again for each record where it fails for a batch. */
+    /** Debezium's task, called again for each record if a batch fails. */
     public static final class IsolatingTask extends SinkTask {
         private final JdbcSinkConnectorTask inner = new JdbcSinkConnectorTask();
 
@@ -72,7 +73,7 @@ public final class IsolatingJdbcSink extends JdbcSinkConnector {
             }
         }
 
-        /** No row has anything of them, and Debezium fails for good at one without a value and at two of one name. */
+        /** Rows do not use headers, and Debezium fails on a header without a value and on two with one name. */
         private static SinkRecord withoutHeaders(SinkRecord record) {
             return record.newRecord(
                     record.topic(),
@@ -85,7 +86,7 @@ public final class IsolatingJdbcSink extends JdbcSinkConnector {
                     new ConnectHeaders());
         }
 
-        /** Whatever was put is written or reported by then; the worker waits for the reports. */
+        /** All records of `put` are written or reported by then; the worker waits for the reports. */
         @Override
         public Map<TopicPartition, OffsetAndMetadata> preCommit(Map<TopicPartition, OffsetAndMetadata> offsets) {
             return offsets;
@@ -96,7 +97,7 @@ public final class IsolatingJdbcSink extends JdbcSinkConnector {
             inner.stop();
         }
 
-        /** Why the database refuses these records; null where it took them. Any other failure ends the task. */
+        /** Why the database rejects these records; null if it accepts them. Any other failure fails the task. */
         private SQLException attempt(Collection<SinkRecord> records) {
             inner.put(records);
             Throwable failure = inner.getLastProcessingException();
@@ -112,7 +113,7 @@ public final class IsolatingJdbcSink extends JdbcSinkConnector {
         }
 
         private void report(SinkRecord record, SQLException reason) {
-            // What PostgreSQL says would quote the record.
+            // PostgreSQL's message would quote the record.
             String message = "PostgreSQL refused the record: SQLSTATE " + reason.getSQLState();
             context.errantRecordReporter().report(record, new DataException(message));
         }
@@ -131,7 +132,7 @@ public final class IsolatingJdbcSink extends JdbcSinkConnector {
             return null;
         }
 
-        /** The task remembers that it failed, and would refuse all that follows. It rolled back by itself. */
+        /** Clears the failure that the task stores, with which it would reject all later records. It has rolled back. */
         private void forgetFailure() {
             try {
                 Field remembered = JdbcSinkConnectorTask.class.getDeclaredField("previousPutException");
