@@ -143,18 +143,18 @@ def test_a_frame_unfit_for_training_is_rejected_with_the_reason(
         training.train(kept(tmp_path, table))
 
 
-def test_data_that_brings_nothing_new_is_refused(tmp_path: Path) -> None:
+def test_a_training_without_new_data_is_refused(tmp_path: Path) -> None:
     frame = kept(tmp_path, customers())
     with pytest.raises(Refused, match="nothing after"):
         training.train(frame, newer_than=frame.record.as_of)
 
 
-def test_a_frame_that_was_changed_or_is_gone_is_not_read(tmp_path: Path) -> None:
+def test_a_changed_or_missing_frame_is_not_read(tmp_path: Path) -> None:
     path = Path(kept(tmp_path, customers()).record.path)
     with pytest.raises(Terminal, match="not a training frame of intent"):
         frames.load(path, "intent")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(Terminal, match="was changed"):
+    with pytest.raises(Terminal, match="has changed since it was stored"):
         frames.load(path, "behavior")
     path.unlink()
     with pytest.raises(Terminal, match="no training frame"):
