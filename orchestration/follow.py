@@ -21,7 +21,7 @@ from orchestration.keys import FILE_KEY, table_key
 from orchestration.metadata import build_metadata, file_metadata, plot_metadata
 from streaming.landing.positions import last_commit_id
 from warehouse.build import BuildResult
-from warehouse.build_cycle import Round, build_round
+from warehouse.build_cycle import BuildCycle, build_cycle
 from warehouse.lake import Lake
 from warehouse.lake.lock import following
 from warehouse.publication.publish import PublishResult
@@ -40,7 +40,7 @@ def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None
         Terminal: another builder is watching already.
     """
     # Both outlive a lost connection: finished work is reported and published after PostgreSQL is available again.
-    reports, done = Reports(), Round(stale=True)
+    reports, done = Reports(), BuildCycle(stale=True)
     while not stop.is_set():
         try:
             with (
@@ -58,14 +58,19 @@ def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None
 
 
 def _follow(
-    lake: Lake, instance: dg.DagsterInstance, done: Round, reports: "Reports", stop: Event, echo: Callable[[str], None]
+    lake: Lake,
+    instance: dg.DagsterInstance,
+    done: BuildCycle,
+    reports: "Reports",
+    stop: Event,
+    echo: Callable[[str], None],
 ) -> None:
     seen: int | None = None
     while not stop.is_set():
         newest = last_commit_id(lake.settings.conninfo())
         if newest != seen:
             started = time.monotonic()
-            build_round(lake, done, stop.is_set)
+            build_cycle(lake, done, stop.is_set)
             _print(done.changed, done.failed, time.monotonic() - started, echo)
             reports.note(done)
             done.changed.clear()
@@ -93,7 +98,7 @@ class Reports:
         self._published: PublishResult | None = None
         self._sent_at = float("-inf")
 
-    def note(self, done: Round) -> None:
+    def note(self, done: BuildCycle) -> None:
         """Add the results of a round to the next report."""
         for result in done.changed:
             self._pending[result.table] = added_up(self._pending.get(result.table), result)

@@ -18,7 +18,7 @@ from warehouse.tables import Table, all_tables
 
 
 @dataclass
-class Round:
+class BuildCycle:
     """The result of a cycle: the tables that changed, the reasons of those that failed, and the tables skipped.
 
     `stale`: the published file may lack something, as at the start, when it is unknown what the last process left.
@@ -31,7 +31,7 @@ class Round:
     stale: bool = False
 
 
-def build_round(lake: Lake, done: Round, stopping: Callable[[], bool] = lambda: False) -> None:
+def build_cycle(lake: Lake, done: BuildCycle, stopping: Callable[[], bool] = lambda: False) -> None:
     """Build everything once from what changed, and publish the changes. On `stopping` it ends early, after publishing.
 
     Results are added to `done` step by step, so another call resumes a cycle that was interrupted.
@@ -83,11 +83,11 @@ def _loaded(lake: Lake, name: str) -> Outcome:
         return error
 
 
-def _unbuilt(done: Round) -> set[str]:
+def _unbuilt(done: BuildCycle) -> set[str]:
     return {*done.failed, *done.skipped}
 
 
-def _note(done: Round, names: Sequence[str], outcome: Outcome) -> None:
+def _note(done: BuildCycle, names: Sequence[str], outcome: Outcome) -> None:
     """Add what came of a step that makes the tables `names`."""
     if isinstance(outcome, HeadraceError):
         done.failed |= dict.fromkeys(names, str(outcome))

@@ -16,7 +16,7 @@ from tests.integration.building import build_all
 from tests.integration.delivered import deliver, prepare
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
-from warehouse.build_cycle import Round, build_round
+from warehouse.build_cycle import BuildCycle, build_cycle
 from warehouse.incremental.merge import replace_rows
 from warehouse.lake import Lake
 from warehouse.lake.target import Changes, Target
@@ -26,7 +26,7 @@ LARGEST = "99999999999999.9999"
 
 
 def build_without_failure(lake: Lake) -> None:
-    build_round(lake, done := Round())
+    build_cycle(lake, done := BuildCycle())
     assert (done.failed, done.skipped) == ({}, [])
 
 
@@ -94,7 +94,7 @@ def test_a_record_with_an_odd_kafka_time_does_not_stop_publication(fresh: Settin
             landing.now = then
             landing.land("orders", [order(f"{number}", ("A", 1, "2.00"))])
             landing.land("customers", [None])
-            build_round(lake, done := Round())
+            build_cycle(lake, done := BuildCycle())
             assert (done.failed, done.skipped, done.published is None) == ({}, [], False)
 
 

@@ -24,7 +24,7 @@ from tests.integration.drawn import BATCH, EVERY_TABLE
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
 from warehouse.build import BuildResult, build, register, register_together
-from warehouse.build_cycle import Round, build_round, levels
+from warehouse.build_cycle import BuildCycle, build_cycle, levels
 from warehouse.incremental import engine
 from warehouse.incremental.affected_groups import AFFECTED, find
 from warehouse.incremental.checks import reference_checks
@@ -94,7 +94,7 @@ def test_incremental_builds_of_any_events_in_any_order_equal_a_full_one(
             story.land(batch if number else {topic: [*EVERY_TABLE[topic], *batch[topic]] for topic in batch}, chance)
             if number % 2:
                 # As the watching builder does: many tables in one transaction.
-                build_round(lake, done := Round())
+                build_cycle(lake, done := BuildCycle())
                 assert not done.failed
             else:
                 build_all(lake)
@@ -131,12 +131,12 @@ def test_of_tables_built_together_one_that_fails_leaves_out_only_what_reads_it(
 
     with Lake.open(fresh) as lake, monkeypatch.context() as patch:
         patch.setattr(engine, "bring_up_to_date", failing)
-        build_round(lake, done := Round())
+        build_cycle(lake, done := BuildCycle())
         assert done.failed == {"core.posts": "Broken. Mend it."}
         assert set(done.skipped) == {"marts.posts_daily"}
         assert lake.value("select sum(orders) from marts.sales_daily") == 1
         patch.undo()
-        build_round(lake, done)
+        build_cycle(lake, done)
         assert (done.failed, done.skipped) == ({}, [])
         assert lake.value("select sum(posts) from marts.posts_daily") == 1
 
@@ -154,7 +154,7 @@ def test_a_mart_that_fails_is_published_with_its_last_rows_and_their_age(
     landing.land("orders", [order("1", ("A", 1, "2.00"))])
     landing.land("customers", [customer("C1")])
     with Lake.open(fresh) as lake:
-        build_round(lake, done := Round())
+        build_cycle(lake, done := BuildCycle())
         assert set(_ages(fresh).values()) == {(True, None, None)}
 
         def failing(lake: Lake, tables: Sequence[Table], *, full: bool, leave_out_failing: bool = False) -> list[Built]:
@@ -166,8 +166,8 @@ def test_a_mart_that_fails_is_published_with_its_last_rows_and_their_age(
         before = datetime.now(UTC)
         with monkeypatch.context() as patch:
             patch.setattr(engine, "bring_up_to_date", failing)
-            build_round(lake, done)
-            build_round(lake, done)
+            build_cycle(lake, done)
+            build_cycle(lake, done)
         ages = _ages(fresh)
         assert done.published is not None
         assert done.published.behind == {name: reason for name, (_, _, reason) in ages.items() if reason is not None}
@@ -184,7 +184,7 @@ def test_a_mart_that_fails_is_published_with_its_last_rows_and_their_age(
             assert file.execute(published).fetchall() == [(1, 2)]
             comment = "select comment from duckdb_tables() where table_name = 'sales_daily'"
             assert "These rows lack what has landed since" in str(file.execute(comment).fetchone())
-        build_round(lake, done)
+        build_cycle(lake, done)
         assert set(_ages(fresh).values()) == {(True, None, None)}
 
 
@@ -334,7 +334,7 @@ def test_how_late_a_topic_is_adds_up_over_its_minutes(fresh: Settings) -> None:
             quarantined=number,
         )
         with Lake.open(fresh) as lake:
-            build_round(lake, Round())
+            build_cycle(lake, BuildCycle())
     (reported,) = rows(
         fresh,
         "select sum(records), sum(quarantined), sum(late_events), max(max_lateness_s),"
