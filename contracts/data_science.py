@@ -40,7 +40,7 @@ class WeatherObservation(Event, kw_only=True, frozen=True):
     wind_direction_deg: Annotated[float | None, about("Direction that the wind blows from, degrees from north.")] = None
     precipitation_mm: Annotated[float | None, about("Precipitation over the period, millimeters.")] = None
     pressure_hpa: Annotated[float | None, about("Sea-level pressure, hectopascal.")] = None
-    visibility_m: Annotated[float | None, about("Visibility, metres.")] = None
+    visibility_m: Annotated[float | None, about("Visibility, meters.")] = None
     condition: Annotated[Reference | None, about("The source's word for the weather, such as `rain`.")] = None
 
 

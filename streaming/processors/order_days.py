@@ -56,7 +56,7 @@ class OrderDays:
         earlier = self._days[before] if before >= 0 else None
         later = self._days[after] if after < len(self._days) else None
         whole = [later - earlier] if earlier is not None and later is not None else []
-        parts = [abs(day - neighbour) for neighbour in (earlier, later) if neighbour is not None]
+        parts = [abs(day - neighbor) for neighbor in (earlier, later) if neighbor is not None]
         gone, come = (parts, whole) if removed else (whole, parts)
         for gap in gone:
             del self._gaps[bisect_left(self._gaps, gap)]

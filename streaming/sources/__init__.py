@@ -1,1 +1,1 @@
-"""Sources: what turns input from outside (files, recordings, a simulated shop) into events on the input topics."""
+"""Sources: turn external input (files, recordings, a simulated shop) into events on the input topics."""

@@ -8,7 +8,7 @@ from msgspec import Struct
 from contracts.types import Event
 
 EMPTY_LINE = "empty line"
-"""Why a line is ignored that holds nothing."""
+"""The reason for ignoring an empty line."""
 
 
 class Accepted(Struct, frozen=True, gc=False):
@@ -45,7 +45,7 @@ class Rejected(Struct, frozen=True, gc=False, tag=True, array_like=True):
 
 
 class Ignored(Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """Input that is well formed, or empty, and none of our business."""
+    """Input that is well-formed or empty, but not relevant."""
 
     reason: str
 

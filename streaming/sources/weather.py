@@ -25,9 +25,9 @@ HOUR_S, DAY_S = 3_600, 86_400
 MISSING = frozenset({"", "na", "nan", "null", "none"})
 MAX_DIGITS, MAX_EXPONENT = 40, 9
 
-_METRES_PER_SECOND_IN_MPH = Decimal("0.44704")
-_MILLIMETRES_IN_INCH = Decimal("25.4")
-_METRES_IN_MILE = Decimal("1609.344")
+_METERS_PER_SECOND_IN_MPH = Decimal("0.44704")
+_MILLIMETERS_IN_INCH = Decimal("25.4")
+_METERS_IN_MILE = Decimal("1609.344")
 
 
 def _same(value: Decimal) -> Decimal:
@@ -38,16 +38,16 @@ def _celsius(fahrenheit: Decimal) -> Decimal:
     return (fahrenheit - 32) * 5 / 9
 
 
-def _metres_per_second(miles_per_hour: Decimal) -> Decimal:
-    return miles_per_hour * _METRES_PER_SECOND_IN_MPH
+def _meters_per_second(miles_per_hour: Decimal) -> Decimal:
+    return miles_per_hour * _METERS_PER_SECOND_IN_MPH
 
 
-def _millimetres(inches: Decimal) -> Decimal:
-    return inches * _MILLIMETRES_IN_INCH
+def _millimeters(inches: Decimal) -> Decimal:
+    return inches * _MILLIMETERS_IN_INCH
 
 
-def _metres(miles: Decimal) -> Decimal:
-    return miles * _METRES_IN_MILE
+def _meters(miles: Decimal) -> Decimal:
+    return miles * _METERS_IN_MILE
 
 
 class _Measure(Struct, frozen=True):
@@ -63,11 +63,11 @@ HOURLY_US = (
     _Measure("dewp", "dew_point_c", _celsius),
     _Measure("humid", "relative_humidity_pct"),
     _Measure("wind_dir", "wind_direction_deg"),
-    _Measure("wind_speed", "wind_speed_ms", _metres_per_second),
-    _Measure("wind_gust", "wind_gust_ms", _metres_per_second),
-    _Measure("precip", "precipitation_mm", _millimetres),
+    _Measure("wind_speed", "wind_speed_ms", _meters_per_second),
+    _Measure("wind_gust", "wind_gust_ms", _meters_per_second),
+    _Measure("precip", "precipitation_mm", _millimeters),
     _Measure("pressure", "pressure_hpa"),
-    _Measure("visib", "visibility_m", _metres),
+    _Measure("visib", "visibility_m", _meters),
 )
 DAILY_METRIC = (
     _Measure("precipitation", "precipitation_mm"),

@@ -231,7 +231,7 @@ def _example(variable: _Variable) -> str:
 def _value(before: str, after: str) -> str:
     """What a value may hold, by what stands around it.
 
-    Possessive: nothing gives back what it took. Two neighbours that could share a line in many ways would be tried in
+    Possessive: nothing gives back what it took. Two neighbors that could share a line in many ways would be tried in
     all of them, and a visitor writes some of the values.
     """
     if before == after == '"':

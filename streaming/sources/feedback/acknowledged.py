@@ -1,4 +1,4 @@
-"""Sending records, and knowing of each that the broker has it: the producer's reports as futures of an event loop."""
+"""Sends records and waits for their acknowledgment: delivery reports as futures of an event loop."""
 
 import asyncio
 import threading
@@ -27,12 +27,12 @@ class Sender(Protocol):
         """Return once the record is acknowledged.
 
         Raises:
-            Transient: it is not; the record may be there all the same.
+            Transient: it is not acknowledged; the broker may have stored it anyway.
         """
         ...
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for records in transit."""
         ...
 
 

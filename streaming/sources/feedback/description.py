@@ -33,7 +33,7 @@ _ANSWERS = {
     "408": "The body did not arrive in time.",
     "413": f"The body is longer than {MAX_BODY_BYTES} bytes.",
     "415": "The body is not application/json.",
-    "422": "Readable, but not valid; or the key was used for another content.",
+    "422": "Readable, but not valid; or the key was used for other content.",
     "429": "Too many requests: wait as long as Retry-After says.",
     "503": "The broker is unavailable: send it again, with the same key, after Retry-After.",
 }

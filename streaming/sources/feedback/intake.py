@@ -1,4 +1,4 @@
-"""What is behind the door: each event is sent once, however often and however concurrently its request comes."""
+"""Sends each event once, even if its request is repeated or concurrent."""
 
 import asyncio
 from datetime import datetime
@@ -16,7 +16,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Intake:
-    """Hands records to a sender, and knows those that it has handed over."""
+    """Passes records to a sender, and remembers them."""
 
     def __init__(self, sender: Sender, seen: Seen, scrub: Scrub = unchanged) -> None:
         self._sender = sender
@@ -36,7 +36,7 @@ class Intake:
             await asyncio.wait([other])
         known = self._seen.get(record)
         if known is not None and known.content != digest(content(record)):
-            raise Refused(422, "This key was used for another content: use a new one.")
+            raise Refused(422, "This key was used for other content: use a new one.")
         if known is not None and known.acknowledged:
             return
         if known is not None:

@@ -1,4 +1,4 @@
-"""How often one caller may come: the generic cell rate algorithm, one time stamp a caller."""
+"""Rate limit per caller: the generic cell rate algorithm, with one timestamp per caller."""
 
 from collections import OrderedDict
 from collections.abc import Callable

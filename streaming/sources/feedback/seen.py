@@ -42,7 +42,7 @@ class Known(Struct, frozen=True):
 
 
 class Seen:
-    """The keys seen last."""
+    """The most recent keys."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._known: dict[bytes, bytes] = {}
@@ -91,7 +91,7 @@ def read_back(settings: Settings, seen: Seen) -> int:
         try:
             event = decode(CustomerFeedback, value)
         except InvalidRecord:
-            continue  # somebody else's: the lander quarantines it
+            continue  # not written by this service: the lander quarantines it
         if event.source == SOURCE:
             seen.put(Record(TOPIC, b"", event), acknowledged=True)
             count += 1

@@ -1,4 +1,4 @@
-"""Runs the streams of one live source, and commits what they read, each event exactly once.
+"""Runs the streams of one live source, and commits each event exactly once.
 
 At the start:
 
@@ -14,8 +14,8 @@ Then, again and again:
     4. wait until the broker has acknowledged it all
     5. commit
 
-A transaction that can be aborted is aborted and done again; where the outcome is unknown the process ends, and the next
-one begins with the first list. A stream that cannot read on ends the process, too: nothing of it is lost.
+A failed transaction is aborted and repeated; if the outcome is unknown, the process ends, and the next one starts with
+the first list. A stream that cannot continue also ends the process, without losing data.
 """
 
 import queue

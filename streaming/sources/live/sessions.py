@@ -1,4 +1,4 @@
-"""Talking to servers that come and go: sessions begun again with back-off, and what of them was seen before."""
+"""Sessions with unreliable servers: reconnects with back-off, and deduplication after a reconnect."""
 
 import time
 from collections import OrderedDict
@@ -15,11 +15,11 @@ from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 60.0
 LONGEST_ASKED_SECONDS = 3_600.0
 PAUSE_SECONDS = 0.5
-"""Between a session that ended and the next one, however well it went."""
+"""Minimum pause between two sessions."""
 
 
 class AskedToWait(Transient):
-    """The server wants to be left alone for some seconds (429, 503 with Retry-After)."""
+    """The server asks to wait for some seconds (429, 503 with Retry-After)."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
@@ -27,9 +27,9 @@ class AskedToWait(Transient):
 
 
 def again_and_again(source: str, session: Callable[[], Iterator[Batch]]) -> Iterator[Batch]:
-    """What session after session yields, for ever.
+    """Yields the batches of one session after another, indefinitely.
 
-    One that ends in `Transient` is begun again, after a wait that grows while nothing arrives; `Terminal` goes through.
+    After `Transient`, a new session begins, with a wait that grows while nothing arrives; `Terminal` is passed on.
     """
     log = logs.logger(part="source", source=source)
     while True:
@@ -62,14 +62,14 @@ def whether_to_wait(error: Exception) -> bool | float:
 
 
 class Recent:
-    """What was read lately, so that what a server repeats after a reconnect counts once. Goes into the position."""
+    """Recently read keys, to drop what a server repeats after a reconnect. Part of the position."""
 
     def __init__(self, remembered: int, known: Iterable[str] = ()) -> None:
         self._remembered = remembered
         self._known: OrderedDict[str, None] = OrderedDict.fromkeys(known)
 
     def once(self, outcome: Outcome) -> Outcome:
-        """The outcome, or that it was seen before."""
+        """The outcome, or `Ignored` if it was seen before."""
         if isinstance(outcome, Ignored):
             return outcome
         identity = outcome.event.event_id.encode() if isinstance(outcome, Accepted) else _raw(outcome)
@@ -82,7 +82,7 @@ class Recent:
         return outcome
 
     def keys(self) -> list[str]:
-        """What the position keeps."""
+        """The keys to store in the position."""
         return list(self._known)
 
 

@@ -1,4 +1,4 @@
-"""What a live source is: a class that reads on from a position. It knows nothing of Kafka."""
+"""The live source interface: a class that reads from a position. It does not depend on Kafka."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
@@ -35,10 +35,10 @@ class Source(Protocol):
     def read(self, position: Any) -> Iterator[Batch]:
         """Read on from `position`, the one last committed, or None the first time; without an end, as a rule.
 
-        It runs in a thread of its own and may wait as long as it likes. What it yields is committed in order: the
-        events of a batch and its position in one transaction. So the same position must not stand for two places.
+        It runs in its own thread and may block. What it yields is committed in order: the
+        events of a batch and its position in one transaction. So a position must be unambiguous.
 
         Raises:
-            Terminal: reading on is not possible. The process ends, and is started again.
+            Terminal: reading cannot continue. The process ends and is restarted.
         """
         ...

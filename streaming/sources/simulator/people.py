@@ -46,15 +46,15 @@ class Person:
     purchase_rate: float
     """Probability that a visit with something in the cart ends in a purchase."""
     basket_size: float
-    favourites: tuple[str, ...]
+    favorites: tuple[str, ...]
     handle: str
     client: str
     agent: str
 
     def choose(self, rng: random.Random) -> Product:
-        """A product, mostly of a favourite category, and of that rather the first few."""
+        """A product, mostly of a favorite category, and of that rather the first few."""
         if rng.random() < 0.75:
-            products = BY_CATEGORY[rng.choice(self.favourites)]
+            products = BY_CATEGORY[rng.choice(self.favorites)]
             return products[int(len(products) * rng.random() ** 1.7)]
         return rng.choice(PRODUCTS)
 
@@ -97,7 +97,7 @@ def _person(rng: random.Random, customer_id: str | None, registered_at: datetime
         registered_at=registered_at,
         purchase_rate=rng.betavariate(2.5, 3) if customer_id else rng.betavariate(1.2, 6),
         basket_size=1 + rng.expovariate(0.6),
-        favourites=tuple(rng.sample(CATEGORIES, 2)),
+        favorites=tuple(rng.sample(CATEGORIES, 2)),
         handle=fake.user_name(),
         client=fake.ipv4_public(),
         agent=agent,

@@ -83,7 +83,7 @@ class Visit:
 def browse(rng: random.Random, person: Person, session_id: str) -> Visit:
     """A visit up to the decision whether to buy what is in the cart."""
     visit = Visit(rng, session_id, person)
-    visit.open(rng.choice(("/", "/", f"/category/{rng.choice(person.favourites)}", "/sale")))
+    visit.open(rng.choice(("/", "/", f"/category/{rng.choice(person.favorites)}", "/sale")))
     while rng.random() < 0.72 and len(visit.hits) < 60:
         if rng.random() < 0.3:
             visit.open(f"/category/{rng.choice(CATEGORIES)}")
