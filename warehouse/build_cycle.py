@@ -65,7 +65,7 @@ def build_cycle(lake: Lake, done: BuildCycle, stopping: Callable[[], bool] = lam
 
 @cache
 def levels() -> list[list[Table]]:
-    """The tables, those first that read none of the others, then those that read the ones before them, and so on."""
+    """The tables by depth: first those that read no other table, then those that read only earlier levels."""
     waiting = {table.qualified for table in all_tables()}
     found: list[list[Table]] = []
     while waiting:
@@ -88,7 +88,7 @@ def _unbuilt(done: BuildCycle) -> set[str]:
 
 
 def _note(done: BuildCycle, names: Sequence[str], outcome: Outcome) -> None:
-    """Add what came of a step that makes the tables `names`."""
+    """Add the outcome of the step that builds the tables `names`."""
     if isinstance(outcome, HeadraceError):
         done.failed |= dict.fromkeys(names, str(outcome))
     elif outcome.inserted or outcome.updated or outcome.deleted:

@@ -1,7 +1,7 @@
-"""The builds of a run that asks for one table after the other: each level is built when its first table is asked for.
+"""The builds of a run that requests one table after the other: each level is built when its first table is requested.
 
-Most of the cost of a small build is the same for one table as for ten. So the first table that is asked for is built
-with all others whose inputs are up to date, and their outcomes are kept until they are asked for.
+Most of the cost of a small build is the same for one table as for ten. So the first requested table is built together
+with all others whose inputs are up to date, and their outcomes are kept until they are requested.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,18 +13,18 @@ from warehouse.lake import Lake
 
 
 class BuildPrefetch:
-    """The builds of one run, in this process. `wanted` are the names of all tables that the run is to build."""
+    """The builds of one run, in this process. `wanted` are the names of all tables that the run builds."""
 
     def __init__(self, lake: Lake, wanted: Collection[str]) -> None:
         self._lake = lake
         self._topics = [raw.topic for raw in raw_tables() if raw.qualified in wanted]
         self._quarantines = {raw.qualified: raw.quarantine for raw in raw_tables() if raw.qualified in wanted}
         self._waiting: set[str | None] = {*wanted, *self._quarantines.values()}
-        """What is not up to date yet; a topic's quarantine comes with its records."""
+        """Tables that are not up to date yet; a topic's quarantine is registered with its records."""
         self._outcomes: dict[str, Outcome] = {}
-        """What was built, or failed, and was not asked for yet."""
+        """Outcomes of tables that were built, or failed, and are not requested yet."""
         self._failed: set[str] = set()
-        """What failed: it is built again when it is asked for again, and not with others before."""
+        """Failed tables: built again when they are requested again, and not together with others before."""
 
     def register(self, topic: str) -> BuildResult:
         """Same as `warehouse.build.register`."""

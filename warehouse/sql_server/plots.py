@@ -16,7 +16,7 @@ DAYS = 90
 """Days that a plot over time covers, up to the table's last day."""
 SERIES = 6
 """Maximum number of series in a plot; the rest is `other`."""
-COLOURS = ("#1d6f8f", "#e08e45", "#5b8c5a", "#a34e6b", "#7a6fb0", "#c2a83e", "#8b97a3")
+COLORS = ("#1d6f8f", "#e08e45", "#5b8c5a", "#a34e6b", "#7a6fb0", "#c2a83e", "#8b97a3")
 SIZE_INCHES, DOTS_PER_INCH = (8.0, 3.4), 110
 
 
@@ -83,8 +83,8 @@ def by_series(rows: Rows, *, adds_up: bool) -> dict[str, tuple[list[Any], list[f
 def stacked_bars(axes: "Axes", rows: Rows) -> None:
     """Rows of day, series and value, as stacked bars."""
     total: dict[Any, float] = {}
-    for (name, (days, values)), colour in zip(by_series(rows, adds_up=True).items(), COLOURS, strict=False):
-        axes.bar(days, values, bottom=[total.get(day, 0.0) for day in days], label=name, color=colour, width=0.85)
+    for (name, (days, values)), color in zip(by_series(rows, adds_up=True).items(), COLORS, strict=False):
+        axes.bar(days, values, bottom=[total.get(day, 0.0) for day in days], label=name, color=color, width=0.85)
         total |= {day: total.get(day, 0.0) + value for day, value in zip(days, values, strict=True)}
     axes.yaxis.set_major_formatter("{x:,.0f}")
     _dates(axes)
@@ -93,8 +93,8 @@ def stacked_bars(axes: "Axes", rows: Rows) -> None:
 
 def lines_over_time(axes: "Axes", rows: Rows) -> None:
     """Rows of day, series and value, as lines."""
-    for (name, (days, values)), colour in zip(by_series(rows, adds_up=False).items(), COLOURS, strict=False):
-        axes.plot(days, values, label=name, color=colour, marker="o", markersize=3, linewidth=1.5)
+    for (name, (days, values)), color in zip(by_series(rows, adds_up=False).items(), COLORS, strict=False):
+        axes.plot(days, values, label=name, color=color, marker="o", markersize=3, linewidth=1.5)
     axes.yaxis.set_major_formatter("{x:,g}")
     _dates(axes)
     _legend(axes)
@@ -104,9 +104,9 @@ def funnel(axes: "Axes", rows: Rows) -> None:
     """Rows of group and the count of each step, as groups of bars, with the last step's share of the first."""
     steps = ("visits", "with a cart", "with a purchase")
     width = 0.8 / len(steps)
-    for place, (step, colour) in enumerate(zip(steps, COLOURS, strict=False)):
+    for place, (step, color) in enumerate(zip(steps, COLORS, strict=False)):
         counts = [row[1 + place] for row in rows]
-        bars = axes.bar([group + place * width for group in range(len(rows))], counts, width, label=step, color=colour)
+        bars = axes.bar([group + place * width for group in range(len(rows))], counts, width, label=step, color=color)
         shares = [
             f"{count / row[1]:.0%}" if place and row[1] else f"{count:,}"
             for count, row in zip(counts, rows, strict=True)
@@ -125,7 +125,7 @@ def intervals(axes: "Axes", rows: Rows) -> None:
     below = [value - float(row[2]) for value, row in zip(values, rows, strict=True)]
     above = [float(row[3]) - value for value, row in zip(values, rows, strict=True)]
     places = list(range(len(rows)))
-    axes.errorbar(places, values, yerr=[below, above], fmt="o", color=COLOURS[0], capsize=4, markersize=6)
+    axes.errorbar(places, values, yerr=[below, above], fmt="o", color=COLORS[0], capsize=4, markersize=6)
     axes.set_xticks(places, labels)
     axes.margins(x=0.1)
 
