@@ -13,7 +13,7 @@ from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID,
 from contracts.errors import Transient
 from contracts.reconciliation import DeliveryAccount, Place
 from contracts.settings import Settings
-from contracts.topics import TOPICS
+from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from streaming.connect.connectors import consumer_group, sink_name
 from streaming.landing import apart
 from streaming.runtime.dead_letters import letters
@@ -22,6 +22,8 @@ from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, partition_counts, topic_ids
 
 POLL_SECONDS = 0.3
+_CONTEXT_BYTES = 50_000
+"""More than Connect adds to a dead letter: its reason, with a stack trace."""
 
 
 def committed_offsets(settings: Settings, delivery: Delivery) -> dict[int, int]:
@@ -116,8 +118,12 @@ def _account(
     passed = {partition: ranges for (_, partition), ranges in apart.ranges(db, topic_id, sink_name(delivery)).items()}
     found: dict[str, dict[int, tuple[Place, bool]]] = {}
     rowless: list[Place] = []
+    oversized: list[Place] = []
     for place, message in _read(settings, delivery.topic, {}):
         if _is_rejected(place, message, dead) or _is_within(place, passed):
+            continue
+        if _exceeds_dead_letters(delivery, message):
+            oversized.append(place)
             continue
         if (key := _key(delivery, message)) is not None:
             found.setdefault(key, {})[place[0]] = (place, message.value() is None)
@@ -137,10 +143,26 @@ def _account(
         committed=committed,
         live={key: place for key, (place, gone) in latest.items() if not gone},
         gone={key: place for key, (place, gone) in latest.items() if gone},
-        rejected=len({**landed, **known}),
+        rejected=len({*landed, *known, *(place for place in oversized if place[1] < committed[place[0]])}),
         rows=rows,
         vanished=len(set(rowless) - known.keys()),
     )
+
+
+def _exceeds_dead_letters(delivery: Delivery, message: Message) -> bool:
+    """Whether the record is invalid and too large for Connect's dead letters, which Connect cannot truncate.
+
+    Its bytes are in the quarantine of the landed topic.
+    """
+    headers = message.headers() or []
+    parts = [message.value(), message.key(), *(part for header in headers for part in header)]
+    if sum(len(part) for part in parts if part is not None) <= MAX_DEAD_LETTER_BYTES - _CONTEXT_BYTES:
+        return False
+    try:
+        decode(delivery.contract, message.value() or b"")
+    except InvalidRecord:
+        return True
+    return False
 
 
 def _is_rejected(place: Place, message: Message, rejections: Mapping[Place, datetime]) -> bool:

@@ -438,6 +438,19 @@ def test_a_batch_that_does_not_fit_into_connects_memory_is_set_apart_and_passed(
     assert deliveries(connected)["staging.customer_sentiment"].sound
 
 
+def test_a_record_too_large_for_a_dead_letter_is_rejected_and_not_lost(connected: Settings) -> None:
+    large = b"a" * 9_000_000
+    wide: Headers = [(b"wide", large)]
+    with RawProducer(connected) as producer:
+        for topic in (STAGING.topic, SERVING.topic):
+            producer.send(topic, 0, batch([Record(large, b"c0")], ZSTD))
+            producer.send(topic, 0, batch([Record(b"{", b"c0", wide)], ZSTD))
+        producer.send(STAGING.topic, 0, batch([Record(encode(sentiment(1)), headers=wide)], ZSTD))
+        producer.send(SERVING.topic, 0, batch([Record(encode(behavior(1, "c1")), b"c1", wide)], ZSTD))
+    assert wait_until_delivered(connected, timeout=DEADLINE_SECONDS) == 0
+    assert [(each.live, each.rejected, each.sound) for each in deliveries(connected).values()] == [(1, 2, True)] * 2
+
+
 def test_a_record_with_any_headers_and_foreign_key_is_delivered(connected: Settings) -> None:
     odd: list[Headers] = [
         [(b"empty", None)],
