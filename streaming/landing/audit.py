@@ -150,7 +150,7 @@ def scan(
         consumer.assign([TopicPartition(*key, bounds[key][0]) for key in waiting])
         idle = 0.0
         while waiting:
-            messages = consumer.consume(SCAN_RECORDS, SCAN_SECONDS)
+            messages = clients.queued(consumer, SCAN_RECORDS, SCAN_SECONDS)
             idle = 0.0 if messages else idle + SCAN_SECONDS
             if idle > STALL_SECONDS:
                 raise Transient(

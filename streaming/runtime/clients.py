@@ -6,7 +6,7 @@ All clients take address and login from `connection`; Java programs from `java_c
 
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Terminal
@@ -151,6 +151,15 @@ def one_off_consumer(settings: Settings, group: str, **overrides: Any) -> Consum
         "enable.partition.eof": True,
     }
     return consumer(settings, group, **{**bounds, **overrides})
+
+
+def queued(consumer: Consumer, most: int, seconds: float) -> list[Message]:
+    """Up to `most` records that the client has queued; waits up to `seconds` for the first one only.
+
+    `consume` alone waits for more. Meanwhile it collects every record that is decompressed, of any size.
+    """
+    first = consumer.consume(1, seconds)
+    return [*first, *consumer.consume(most, 0.0)] if first else first
 
 
 def admin(settings: Settings, **overrides: Any) -> AdminClient:

@@ -48,7 +48,7 @@ def first_records(
     consumer.assign([TopicPartition(*key, offset) for key, offset in offsets.items()])
     deadline = time.monotonic() + READ_SECONDS
     while len(found) < len(offsets):
-        for message in consumer.consume(1_000, 0.1):
+        for message in clients.queued(consumer, 1_000, 0.1):
             key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
             if error is None:
                 found.setdefault(key, message)

@@ -42,7 +42,7 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
     reached, deadline = start, time.monotonic() + STALLED_SECONDS
     try:
         while reached < end:
-            for message in consumer.consume(READ_RECORDS, 0.2):
+            for message in clients.queued(consumer, READ_RECORDS, 0.2):
                 error = message.error()
                 if error is not None and error.code() in UNREADABLE:
                     # The client does not get past this batch, so it is read carefully or set apart.

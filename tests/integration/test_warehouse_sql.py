@@ -67,7 +67,7 @@ def test_a_pivot_by_what_the_data_holds_is_answered(fresh: Settings, command: ty
     [
         ("insert into marts.sales_daily from marts.sales_daily", "read-only here: INSERT is denied"),
         ("delete from core.orders", "read-only here: DELETE is denied"),
-        ("call ducklake_expire_snapshots('lake', older_than => now())", "read only"),
+        ("call ducklake_expire_snapshots('lake', older_than => now())", "read-only"),
         ("from ducklake_expire_snapshots('lake', older_than => now())", "is denied"),
         ("explain analyze copy (select 1) to 'written'", "read-only here: COPY is denied"),
         ("pragma import_database('nowhere')", "read-only here: PRAGMA is denied"),

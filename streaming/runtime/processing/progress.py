@@ -123,7 +123,7 @@ def _last_ledgers(settings: Settings, changelog: str, partitions: int) -> dict[i
     deadline = time.monotonic() + READ_SECONDS
     try:
         while len(ended) < partitions:
-            for message in consumer.consume(READ_RECORDS, 0.2):
+            for message in clients.queued(consumer, READ_RECORDS, 0.2):
                 number, value = message.partition() or 0, message.value()
                 if message.error() is not None:
                     ended.add(number)
