@@ -154,7 +154,10 @@ def _exceeds_dead_letters(delivery: Delivery, message: Message) -> bool:
 
     Its bytes are in the quarantine of the landed topic.
     """
-    headers = message.headers() or []
+    try:
+        headers = message.headers() or []
+    except (SystemError, UnicodeDecodeError):  # a name that is not UTF-8
+        headers = []
     parts = [message.value(), message.key(), *(part for header in headers for part in header)]
     if sum(len(part) for part in parts if part is not None) <= MAX_DEAD_LETTER_BYTES - _CONTEXT_BYTES:
         return False

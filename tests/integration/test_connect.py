@@ -473,6 +473,7 @@ def test_a_record_with_any_headers_and_foreign_key_is_delivered(connected: Setti
     assert rows(connected, "select count(*) from staging.customer_sentiment") == [(len(odd) + len(keys),)]
     assert rows(connected, "select count(*) from serving.customer_behavior") == [(len(odd) - 1,)]
     assert len(rejected(connected, STAGING)) == len(odd)
+    assert all(each.sound for each in deliveries(connected).values())
 
 
 _CONSTRAINTS = """
