@@ -16,6 +16,7 @@ from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from streaming.connect.connectors import consumer_group, sink_name
 from streaming.landing import apart
+from streaming.runtime.careful.headers import headers_of
 from streaming.runtime.dead_letters import letters
 from streaming.runtime.health import quiet_admin
 from streaming.runtime.reading import committed_records
@@ -154,11 +155,8 @@ def _exceeds_dead_letters(delivery: Delivery, message: Message) -> bool:
 
     Its bytes are in the quarantine of the landed topic.
     """
-    try:
-        headers = message.headers() or []
-    except (SystemError, UnicodeDecodeError):  # a name that is not UTF-8
-        headers = []
-    parts = [message.value(), message.key(), *(part for header in headers for part in header)]
+    (headers,), _ = headers_of([message])
+    parts = [message.value(), message.key(), *(part for header in headers or [] for part in header)]
     if sum(len(part) for part in parts if part is not None) <= MAX_DEAD_LETTER_BYTES - _CONTEXT_BYTES:
         return False
     try:
