@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-UNSEEN = ("docs/decisions/", "requirements.lock", "tests/unit/test_words.py")
+UNSEEN = ("requirements.lock", "tests/unit/test_words.py")
 RENAMES = re.compile(r"(?ms)^### Renamed$.*?(?=^##|\Z)")
 """The section of CHANGELOG.md that lists former names."""
 SUFFIXES = {".py", ".sql", ".jinja", ".md", ".java", ".js", ".html", ".toml", ".txt", ".yaml", ".yml", ".sh", ""}
@@ -91,22 +91,10 @@ COMMANDS = (
     Retired("headrace warehouse release", "headrace warehouse unhold"),
     Retired("headrace replay", "headrace ingest"),
 )
-# The folders and files that are rewritten in plain English. Add each one once it is.
-PLAIN = (
-    "contracts/",
-    "guard/",
-    "operations/",
-    "orchestration/",
-    "tests/",
-    "README.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "CHANGELOG.md",
-)
 # Not English: a method of files.
-NOT_ENGLISH = (r"handle\.tell\(\)",)
+NOT_ENGLISH = (r"(file|handle|out|self)\.tell\(\)",)
 ENGLISH = tuple(
-    Retired(f"(?i:{pattern})", instead, within=PLAIN, allowed=NOT_ENGLISH)
+    Retired(f"(?i:{pattern})", instead, allowed=NOT_ENGLISH)
     for pattern, instead in {
         "told|tells?": "reported, sent, described, detected",
         "said": "reported, predicted",
