@@ -7,9 +7,6 @@ database), the data files are in the stack's folder.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from importlib.resources import files
-from importlib.util import find_spec
-from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -19,7 +16,7 @@ import stamina
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
-from warehouse.lake import missing_files, relocation
+from warehouse.lake import extensions, missing_files, relocation
 from warehouse.lake.errors import FilesMissing, says_lost_server, says_missing_file
 from warehouse.lake.lock import BuilderLock
 from warehouse.lake.snapshots import snapshot_at
@@ -29,7 +26,6 @@ CATALOG = "lake"
 METADATA_SCHEMA = "ducklake"
 METADATA = f"__ducklake_metadata_{CATALOG}.{METADATA_SCHEMA}"
 """DuckLake's own tables in PostgreSQL, as DuckDB sees them."""
-EXTENSIONS = ("postgres_scanner", "ducklake")
 MEMORY_LIMIT = "2GB"
 """A build's memory before it spills to disk; the broker and Dagster run on the same machine."""
 THREADS = min(os.cpu_count() or 1, 4)
@@ -362,32 +358,14 @@ def _duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
             "threads": THREADS,
             "memory_limit": MEMORY_LIMIT,
             "temp_directory": str(settings.root / "spill"),
-            # DuckDB downloads nothing on its own: required extensions are loaded below.
+            # DuckDB downloads nothing on its own: `extensions.load` loads what the lake needs.
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     )
     connection.execute("set timezone = 'UTC'")
-    for name in EXTENSIONS:
-        path = _extension(name)
-        if path is None:
-            connection.install_extension(name)
-        connection.load_extension(name if path is None else str(path))
+    extensions.load(connection)
     return connection
-
-
-def _extension(name: str) -> Path | None:
-    """The extension's file in its Python package, signed by DuckDB; None on platforms without the package."""
-    package = f"duckdb_extension_{name}"
-    if find_spec(package) is None:
-        return None
-    path = Path(str(files(package))) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-    if not path.is_file():
-        raise Terminal(
-            f"{package} has no extension for DuckDB {duckdb.__version__}.",
-            remedy="Install the versions in the lock file, with `make setup`.",
-        )
-    return path
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool, version: int | None) -> None:
