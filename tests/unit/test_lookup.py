@@ -9,6 +9,7 @@ from confluent_kafka import Message
 from contracts.settings import Settings
 from streaming.runtime import lookup
 from streaming.runtime.careful.reader import Stretch
+from tests.careful_readers import FakeReader
 
 KEY = ("orders", 0)
 
@@ -42,14 +43,7 @@ def test_after_an_end_for_memory_the_client_reads_nothing_and_one_batch_is_infla
 ) -> None:
     inflated: list[int] = []
 
-    class Reader:
-        def __init__(self, _settings: Settings) -> None: ...
-
-        def __enter__(self) -> "Reader":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
+    class Reader(FakeReader):
         def read(self, topic: str, partition: int, start: int) -> Iterator[Stretch]:
             for offset in range(start, 9):
                 inflated.append(offset)

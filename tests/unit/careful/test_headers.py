@@ -8,6 +8,7 @@ from confluent_kafka import Message
 from contracts.settings import Settings
 from streaming.runtime.careful import headers
 from streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
+from tests.careful_readers import FakeReader
 
 
 class Fake:
@@ -37,14 +38,7 @@ def test_one_batch_is_read_for_all_its_odd_headers(monkeypatch: pytest.MonkeyPat
 
     reads: list[int] = []
 
-    class Reader:
-        def __init__(self, _settings: Settings) -> None: ...
-
-        def __enter__(self) -> "Reader":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
+    class Reader(FakeReader):
         def next_batch(self, _topic: str, _partition: int, start: int) -> Stretch:
             reads.append(start)
             found = [Message(offset=offset, headers=[("x", str(offset).encode())]) for offset in range(start, 8)]

@@ -8,6 +8,7 @@ import pytest
 from contracts.delivery import DELIVERIES
 from contracts.settings import Settings
 from streaming.connect import passing
+from tests.careful_readers import FakeReader
 
 
 def test_partitions_that_were_added_to_a_topic_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,16 +19,8 @@ def test_partitions_that_were_added_to_a_topic_are_looked_at(monkeypatch: pytest
         asked.extend(keys)
         return {}
 
-    class Reader:
-        def __init__(self, _settings: Settings, **_: object) -> None: ...
-
-        def __enter__(self) -> "Reader":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
     monkeypatch.setattr(passing, "quiet_admin", lambda _: None)
-    monkeypatch.setattr(passing, "CarefulReader", Reader)
+    monkeypatch.setattr(passing, "CarefulReader", FakeReader)
     monkeypatch.setattr(passing, "offset_bounds", offset_bounds)
     monkeypatch.setattr(passing, "committed_offsets", lambda *_: dict.fromkeys(range(99), 0))
     assert passing.pass_unreadable(Settings(), delivery) == []

@@ -13,18 +13,12 @@ from streaming.runtime.careful.reader import Stretch
 from streaming.runtime.processing import worker
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.partition_state import PartitionState
+from tests.careful_readers import FakeReader
 
 KEY = ("orders", 0)
 
 
-class Reader:
-    def __init__(self, _settings: Settings) -> None: ...
-
-    def __enter__(self) -> "Reader":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
+class Reader(FakeReader):
     def read(self, topic: str, partition: int, start: int) -> Iterator[Stretch]:
         yield Stretch(start + 1, 1, [Message(topic=topic, partition=partition, offset=start, value=b"v")], None)
 
