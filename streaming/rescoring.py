@@ -10,24 +10,24 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from contracts.decoding import InvalidRecord, decode
 from contracts.ecommerce import CustomerBehavior
-from contracts.errors import Transient
 from contracts.features import CustomerFeatures, amount_of, spend_of
 from contracts.settings import Settings
 from contracts.types import derived_id
 from models.behavior.rule import Score
 from models.behavior.scorer import Scorer
-from streaming.runtime.clients import producer
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.publishing import encode_event
 from streaming.runtime.reading import written_records
+from streaming.runtime.transactions import Transactions
 
 TOPIC = "customer_behavior"
 SOURCE = "rescoring"
-CALL_SECONDS, TRANSACTION_MS = 60.0, 60_000
+TRANSACTION_MS = 60_000
+"""What the stream wrote before is read during the transaction."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SAME = tuple(name for name in CustomerBehavior.__struct_fields__ if name in CustomerFeatures.__dataclass_fields__)
 
@@ -54,27 +54,30 @@ def publish(settings: Settings, customers: Sequence[Customer], scorer: Scorer, n
     scores = scorer.score([each.features for each in customers])
     made = [event_of(each, score, scorer.version, now) for each, score in zip(customers, scores, strict=True)]
     events = {event.customer_id.encode(): event for event in made}
-    client = producer(
-        settings, **{"transactional.id": f"{settings.database}-{SOURCE}", "transaction.timeout.ms": TRANSACTION_MS}
-    )
-    try:
-        client.init_transactions(CALL_SECONDS)
-        while events:
-            client.begin_transaction()
-            firsts = _write(client, events)
-            failpoint("rescoring.flushed")
-            newer = _known_otherwise(settings, events, firsts)
-            if not newer:
-                client.commit_transaction(CALL_SECONDS)
-                break
-            client.abort_transaction(CALL_SECONDS)
-            events = {key: event for key, event in events.items() if key not in newer}
-    except KafkaException as error:
-        raise Transient(f"Kafka did not accept the scores: {error.args[0].str()}.") from error
+    transactions = Transactions(settings, f"{settings.database}-{SOURCE}", timeout_ms=TRANSACTION_MS)
+    transactions.start()
+    while events:
+        try:
+            with transactions.transaction():
+                firsts = _write(transactions, events)
+                failpoint("rescoring.flushed")
+                if newer := _known_otherwise(settings, events, firsts):
+                    raise _Newer(newer)
+            break
+        except _Newer as found:
+            events = {key: event for key, event in events.items() if key not in found.customers}
     return len(events)
 
 
-def _write(client: Producer, events: Mapping[bytes, CustomerBehavior]) -> dict[int, int]:
+class _Newer(Exception):  # noqa: N818  an outcome, not a failure
+    """The stream has newer data of these customers."""
+
+    def __init__(self, customers: set[bytes]) -> None:
+        super().__init__()
+        self.customers = customers
+
+
+def _write(transactions: Transactions, events: Mapping[bytes, CustomerBehavior]) -> dict[int, int]:
     """Write the events into the open transaction; returns the offset of the first one in each partition."""
     firsts: dict[int, int] = {}
 
@@ -84,15 +87,8 @@ def _write(client: Producer, events: Mapping[bytes, CustomerBehavior]) -> dict[i
             firsts[partition] = min(offset, firsts.get(partition, offset))
 
     for key, event in events.items():
-        value = encode_event(event)
-        while True:
-            try:
-                client.produce(TOPIC, value, key, on_delivery=delivered)
-                break
-            except BufferError:
-                client.poll(0.1)
-    if client.flush(CALL_SECONDS):
-        raise Transient("Kafka did not accept the scores in time.")
+        transactions.send(TOPIC, encode_event(event), key, on_delivery=delivered)
+    transactions.flush()
     return firsts
 
 

@@ -71,12 +71,18 @@ def wait_for_topics(client: AdminClient, topics: Mapping[str, Topic], timeout_se
     deadline = time.monotonic() + timeout_seconds
     while missing := _not_served(client, topics, timeout_seconds):
         if time.monotonic() > deadline:
-            raise Transient(f"Kafka does not serve these topics: {', '.join(missing)}.")
+            raise Transient(
+                f"Kafka has not served these topics within {timeout_seconds:.0f} s: {', '.join(missing)}."
+                " Check that every broker runs (`headrace status`), then try again."
+            )
         time.sleep(_POLL_SECONDS)
 
 
 def _not_served(client: AdminClient, topics: Mapping[str, Topic], timeout_seconds: float) -> list[str]:
-    known = client.list_topics(timeout=timeout_seconds).topics
+    try:
+        known = client.list_topics(timeout=timeout_seconds).topics
+    except KafkaException as error:
+        raise Transient(f"Kafka did not list its topics: {error.args[0].str()}.") from error
     led = {
         name: sum(partition.leader != _NO_LEADER for partition in metadata.partitions.values())
         for name, metadata in known.items()

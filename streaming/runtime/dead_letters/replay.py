@@ -9,16 +9,15 @@ The notes are in a separate topic, `NOTES`, and are retained longer than the let
 again replays the rest. A record that is rejected again becomes a new dead letter, which can be replayed in turn.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import orjson
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from contracts import dead_letters as headers
@@ -30,14 +29,15 @@ from contracts.types import Event
 from streaming.runtime import clients
 from streaming.runtime.dead_letters.letters import Criteria, Letter, bounds, read
 from streaming.runtime.failpoints import failpoint
+from streaming.runtime.health import wait_for_topics
 from streaming.runtime.publishing import check_size
 from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import create_topics, topic_ids, uncommitted_end
+from streaming.runtime.transactions import Transactions
 
 NOTES = Topic("headrace.replays", "ecommerce", "id of the dead-letter topic / offset", None, 1, 60 * DAY_MS)
 """Retained longer than dead letters, which are retained for 30 days."""
 PORTION_RECORDS = 200
-CALL_SECONDS = 30.0
 BEFORE = "replayed before"
 
 
@@ -91,30 +91,27 @@ def replay(settings: Settings, topic: str, wanted: Criteria, *, dry_run: bool = 
         done = noted_offsets(settings, admin, topic_id)
         result.replayed = sum(1 for _ in _chosen(read(settings, topic, start, end), wanted, done, result.left))
         return result
-    create_topics(admin, [NOTES])
-    while not topic_ids(admin, [NOTES.name]):
-        time.sleep(0.1)
     try:
+        create_topics(admin, [NOTES])
+        wait_for_topics(admin, {NOTES.name: NOTES})
         # 1. Fence.
-        producer = clients.producer(settings, **{"transactional.id": f"{settings.database}-replay"})
-        producer.init_transactions(CALL_SECONDS)
+        transactions = Transactions(settings, f"{settings.database}-replay")
+        transactions.start()
         # 2. After fencing, no other process adds notes.
         done = noted_offsets(settings, admin, topic_id)
         # 3. The letters.
         letters = _chosen(read(settings, topic, start, end), wanted, done, result.left)
         while portion := list(islice(letters, PORTION_RECORDS)):
             # 4. Atomically.
-            producer.begin_transaction()
-            for letter in portion:
-                _produce(producer, topic_id, letter)
-            failpoint("replay.produced")
-            producer.commit_transaction(CALL_SECONDS)
+            with transactions.transaction():
+                for letter in portion:
+                    _send(transactions, topic_id, letter)
+                failpoint("replay.produced")
             failpoint("replay.committed")
             result.replayed += len(portion)
-    except KafkaException as error:
-        raise Transient(
-            f"The replay ended early: {error.args[0].str()}. Run it again; nothing is replayed twice."
-        ) from error
+    except (KafkaException, Transient) as error:
+        reason = f"{error.args[0].str()}." if isinstance(error, KafkaException) else str(error)
+        raise Transient(f"The replay ended early: {reason} Run it again; nothing is replayed twice.") from error
     return result
 
 
@@ -138,7 +135,7 @@ def _chosen(letters: Iterator[Letter], wanted: Criteria, done: set[int], left: C
             left[why] += 1
 
 
-def _produce(producer: Producer, topic_id: UUID, letter: Letter) -> None:
+def _send(transactions: Transactions, topic_id: UUID, letter: Letter) -> None:
     note = {"letter": letter.place, "origin": letter.origin}
-    producer.produce(letter.topic, letter.value, letter.key, headers=cast("Any", replayed_headers(letter)))
-    producer.produce(NOTES.name, orjson.dumps(note), f"{topic_id}/{letter.offset}".encode())
+    transactions.send(letter.topic, letter.value, letter.key, headers=replayed_headers(letter))
+    transactions.send(NOTES.name, orjson.dumps(note), f"{topic_id}/{letter.offset}".encode())
