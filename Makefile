@@ -1,5 +1,5 @@
-# One command equals CI: `.ci/run` calls these targets. Needs Python 3.11, Java 17 and Maven; everything else is set up here.
-PYTHON ?= python3.11
+# One command equals CI: `.ci/run` calls these targets. Needs Python 3.11 to 3.14, Java 17 and Maven; everything else is set up here.
+PYTHON ?= $(or $(shell .ci/pythons | head -1),python3)
 BIN := .venv/bin
 READY := .venv/.ready
 # Most of a test is waiting, so more processes than cores are quicker.
@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 export NO_MKDOCS_2_WARNING = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security tutorials docs screenshots site lock clean
+.PHONY: help setup test unit versions lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security tutorials docs screenshots site lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -22,7 +22,6 @@ setup: $(READY)  ## Set up .venv with everything in it; skips what is there
 JAVA_PARTS := $(wildcard headrace/stack/kafka/*.xml headrace/stack/kafka/*.sha256 headrace/stack/kafka/*.java)
 
 $(READY): requirements.lock pyproject.toml $(JAVA_PARTS)
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install it, or name it with PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "setup: virtual environment"; $(PYTHON) -m venv .venv; }
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
 	@echo "setup: uv"
@@ -38,6 +37,9 @@ test: setup imports  ## Run the tests: import rules, unit, integration
 
 unit: setup  ## Run the unit tests alone (seconds)
 	@$(BIN)/pytest tests/unit
+
+versions: setup  ## Run the unit tests on this machine's oldest and newest Python, if .venv has another one
+	@.ci/versions
 
 lint: setup  ## Lint
 	@$(BIN)/ruff check

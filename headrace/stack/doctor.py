@@ -48,6 +48,7 @@ class Check:
 def examine(settings: Settings, *, wanted: Collection[str] | None = None, running: bool) -> Iterator[Check]:
     """Check what the wanted parts (all, if None) need. The ports of a running stack are not checked."""
     parts = built_in_parts(settings, wanted)
+    yield _system()
     yield _python()
     yield _home(settings)
     yield _disk(settings)
@@ -70,6 +71,13 @@ def examine(settings: Settings, *, wanted: Collection[str] | None = None, runnin
             yield _logical_replication(settings)
     if settings.connect_url is not None and "connectors" in parts:
         yield _external("Connect", settings.connect_url, lambda: connect_answers(settings), "HEADRACE_CONNECT_URL")
+
+
+def _system() -> Check:
+    system = platform.system()
+    if system != "Linux":
+        return Check("system", "failed", f"The system is {system}", "Use Linux, for example in a virtual machine.")
+    return Check("system", "ok", f"{system} {platform.release()}")
 
 
 def _python() -> Check:

@@ -12,6 +12,7 @@ import pytest
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.stack import doctor
 from headrace.stack.files import secret, write_file
 from headrace.stack.kafka.broker import broker_properties, new_cluster_id
 from headrace.stack.kafka.jars import BUNDLES, KAFKA, KAFKA_VERSION
@@ -176,3 +177,9 @@ def test_files_named_by_relative_paths_are_the_same_for_programs_in_another_fold
     given = environment(Settings())
     assert {given[f"HEADRACE_{name}"] for name in names} == {str(tmp_path / "kept" / "file")}
     assert given["HEADRACE_ACCESS_LOG_PATHS"] == f"{tmp_path}/logs/*.log:/var/log/x.log"
+
+
+def test_doctor_rejects_a_system_other_than_linux(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    system = next(check for check in doctor.examine(settings, wanted=[], running=True) if check.name == "system")
+    assert (system.verdict, system.found) == ("failed", "The system is Darwin")
