@@ -20,7 +20,20 @@ from typing import ClassVar, cast
 
 from contracts.ecommerce import Order, QualityFlag, WebLog
 from contracts.types import derived_id
-from streaming.processors.carts import MAX_HITS, SESSION, CartLine, OpenSession, Session, order_lines, stored_session
+from streaming.processors.carts import (
+    MAX_HITS,
+    SESSION,
+    CartLine,
+    Session,
+    add,
+    browser,
+    buy,
+    forget,
+    order_lines,
+    remove,
+    save_session,
+    stored_session,
+)
 from streaming.processors.processor import Output, Record, Result, State
 from streaming.processors.stream_time import StreamTime, bounded
 
@@ -40,7 +53,7 @@ class OrderExtractor:
     name: ClassVar[str] = "order-extractor"
     inputs: ClassVar[tuple[str, ...]] = ("web_logs",)
     output: ClassVar[str] = "orders"
-    state_version: ClassVar[int] = 1
+    state_version: ClassVar[int] = 2
     by_arrival: ClassVar[bool] = True
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
@@ -53,12 +66,12 @@ class _Batch:
     def __init__(self, source: str, state: State, records: Sequence[Record]) -> None:
         self._source = source
         self._state = state
-        self._hits = cast("list[WebLog]", [record.event for record in records])
-        times = [hit.event_time for hit in self._hits]
-        self._times = bounded(times, [record.arrived_ms for record in records])
+        events, _, _, arrivals = zip(*records, strict=True)
+        self._hits = cast("Sequence[WebLog]", events)
+        self._times = bounded([hit.event_time for hit in self._hits], arrivals)
         self._time = StreamTime(state, self._times)
         self._result = Result()
-        self._sessions: dict[str, OpenSession] = {}
+        self._sessions: dict[str, Session] = {}
 
     def run(self) -> Result:
         used, drops = 0, self._result.drops
@@ -72,8 +85,8 @@ class _Batch:
             else:
                 drops[drop] += 1
         self._result.used = used
-        for session in self._sessions.values():
-            session.save()
+        for identity, session in self._sessions.items():
+            save_session(self._state, SESSION + identity.encode(), session)
         self._time.save()
         return self._result
 
@@ -88,44 +101,52 @@ class _Batch:
         if event == "purchase" and self._is_repeated(hit):
             return "repeated purchase"
         identity = hit.session_id or hit.visitor_id
-        session = self._sessions.get(identity) or self._open(identity, hit)
-        known = session.known
-        if known.hits >= MAX_HITS and not hit.verified:
+        sender = browser(hit.client_id, hit.user_agent)
+        session = self._sessions.get(identity) or self._open(identity, hit, sender)
+        if session.hits >= MAX_HITS and not hit.verified:
             return "too many hits of a session"
-        owner = session.owner(hit.client_id, hit.user_agent)
+        owner = 0 if session.browsers[0] == sender else session.owner(sender)
         if owner is None and not (hit.verified and event == "purchase"):
             return "too many browsers in a session"
-        known.hits += 1
-        if hit.event_time < known.began:
-            known.began = hit.event_time
-        known.active = self._time.now
-        known.currency = hit.currency or known.currency
-        session.is_changed = True
+        session.hits += 1
+        if hit.event_time < session.began:
+            session.began = hit.event_time
+        session.active = self._time.now
+        session.currency = hit.currency or session.currency
         if event == "page_view":
-            known.pages += 1
+            session.pages += 1
         elif event == "purchase":
             self._buy(session, hit, owner, is_ahead=time < hit.event_time)
         elif owner is not None:
-            return _change(session, hit, owner)
+            return self._change(session, hit, owner)
         return None
 
     def _is_repeated(self, hit: WebLog) -> bool:
         remembered = self._state.get(_ORDER + _order_id(hit).encode())
         return remembered is not None and not (hit.verified and remembered == _UNVERIFIED)
 
-    def _open(self, identity: str, hit: WebLog) -> OpenSession:
+    def _open(self, identity: str, hit: WebLog, sender: str) -> Session:
         """Open the session of a hit in this batch, or create a new one."""
         key = SESSION + identity.encode()
-        known = stored_session(self._state, key)
-        if known is None:
-            known = Session(hit.event_time, self._time.now, referrer=hit.referrer)
+        session = stored_session(self._state, key)
+        if session is None:
+            session = Session(hit.event_time, self._time.now, [sender], referrer=hit.referrer)
             self._time.set_timer(IDLE, key)
-        session = self._sessions[identity] = OpenSession(self._state, key, known)
+        self._sessions[identity] = session
         return session
 
-    def _buy(self, session: OpenSession, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
-        order_id, known, total = _order_id(hit), session.known, hit.order_total or "0"
-        lines, adds_up = session.bought(total, owner, is_verified=hit.verified)
+    def _change(self, session: Session, hit: WebLog, owner: int) -> str | None:
+        """Apply a hit to its session's cart; returns a reason if it changes nothing."""
+        if not hit.sku:
+            return "cart event without a product"
+        if hit.pixel_event == "remove_from_cart":
+            return remove(self._state, _session_key(hit), session, hit.sku, hit.quantity or 0, owner)
+        line = CartLine(hit.sku, hit.quantity or 0, hit.unit_price or "0", owner)
+        return None if add(self._state, _session_key(hit), session, line) else "cart is full"
+
+    def _buy(self, session: Session, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
+        order_id, total = _order_id(hit), hit.order_total or "0"
+        lines, adds_up = buy(self._state, _session_key(hit), session, total, owner, is_verified=hit.verified)
         flag: QualityFlag | None = None
         if hit.verified is False:
             flag = "unverified"
@@ -144,7 +165,7 @@ class _Batch:
             kind="order",
             customer_id=hit.customer_id,
             # Other hits of the session are not signed.
-            currency=hit.currency or (None if hit.verified else known.currency) or NO_CURRENCY,
+            currency=hit.currency or (None if hit.verified else session.currency) or NO_CURRENCY,
             country=hit.country,
             lines=order_lines(lines),
             total=total,
@@ -152,9 +173,9 @@ class _Batch:
             verified=hit.verified,
             is_bot=hit.is_bot,
             session_id=hit.session_id or hit.visitor_id,
-            session_duration_s=int((hit.event_time - known.began).total_seconds()),
-            session_pages=known.pages,
-            referrer=known.referrer,
+            session_duration_s=int((hit.event_time - session.began).total_seconds()),
+            session_pages=session.pages,
+            referrer=session.referrer,
         )
         self._result.outputs.append(Output((hit.customer_id or order_id).encode(), order))
         key = _ORDER + order_id.encode()
@@ -167,27 +188,21 @@ class _Batch:
             self._state.delete(key)
             return
         identity = key[len(SESSION) :].decode()
-        session = self._sessions.get(identity)
-        known = stored_session(self._state, key) if session is None else session.known
-        if known is None:
+        session = self._sessions.get(identity) or stored_session(self._state, key)
+        if session is None:
             return
-        if known.active + IDLE > self._time.now:
-            self._time.set_timer(known.active + IDLE - self._time.now, key)
+        if session.active + IDLE > self._time.now:
+            self._time.set_timer(session.active + IDLE - self._time.now, key)
             return
-        session = self._sessions.pop(identity, None) or OpenSession(self._state, key, known)
-        if known.lines:
+        self._sessions.pop(identity, None)
+        if session.cart or session.apart:
             self._result.notes["abandoned carts"] += 1
-        session.forget()
+        forget(self._state, key, session)
+        self._state.delete(key)
 
 
-def _change(session: OpenSession, hit: WebLog, owner: int) -> str | None:
-    """Apply a hit to its session's cart; returns a reason if it changes nothing."""
-    if not hit.sku:
-        return "cart event without a product"
-    if hit.pixel_event == "remove_from_cart":
-        return session.remove(hit.sku, hit.quantity or 0, owner)
-    line = CartLine(hit.sku, hit.quantity or 0, hit.unit_price or "0", owner)
-    return None if session.add(line) else "cart is full"
+def _session_key(hit: WebLog) -> bytes:
+    return SESSION + (hit.session_id or hit.visitor_id).encode()
 
 
 def _order_id(hit: WebLog) -> str:

@@ -16,7 +16,7 @@ TOPIC_ID = uuid4()
 KEY = ("web_logs", 1)
 
 
-def book(next_offset: int = 50, topic_id: UUID = TOPIC_ID, state_version: int = 1) -> bytes:
+def book(next_offset: int = 50, topic_id: UUID = TOPIC_ID, state_version: int = OrderExtractor.state_version) -> bytes:
     return ledger.encode(Ledger(topic_id, 0, next_offset, state_version=state_version))
 
 

@@ -169,7 +169,7 @@ def test_sessions_are_known_by_visitor_where_there_is_no_session_id() -> None:
 def test_nothing_of_the_past_stays_in_the_state() -> None:
     stream = Stream().take(hit("add_to_cart", 0), hit("purchase", 1))
     assert stream.keys == {b"s", b"o", b"t", b"w"}
-    stream.take(hit("add_to_cart", 2))
+    stream.take(*(hit("add_to_cart", 2, sku=f"{number:0150}") for number in range(5)))
     assert stream.keys == {b"s", b"c", b"o", b"t", b"w"}
     after = (REMEMBERED + IDLE) / timedelta(minutes=1) + 2
     stream.take(hit(None, after), hit(None, after + 1))
@@ -278,18 +278,19 @@ EVENTS = st.tuples(
     st.sampled_from(["1", "2", "3"]),
     st.sampled_from(["here", "there"]),
     st.sampled_from([None, None, False, True]),
+    st.sampled_from(["A", "B", "C" * 100, "D" * 100]),
 )
 
 
-Drawn = tuple[str, int, str, str, str, bool | None]
+Drawn = tuple[str, int, str, str, str, bool | None, str]
 
 
 def _hits(drawn: Sequence[Drawn]) -> list[WebLog]:
     hits: list[WebLog] = []
     minutes = 0
-    for event, step, session, order_id, client, verified in drawn:
+    for event, step, session, order_id, client, verified, sku in drawn:
         minutes += step
-        fields = {"order_id": order_id, "verified": verified} if event == "purchase" else {}
+        fields: dict[str, Any] = {"order_id": order_id, "verified": verified} if event == "purchase" else {"sku": sku}
         hits.append(hit(event, minutes, session_id=session, client_id=client, **fields))
     return hits
 
@@ -307,3 +308,32 @@ def test_the_output_does_not_depend_on_how_the_stream_is_batched(drawn: list[Dra
     assert {k: v for k, v in cut.state.changes.items() if v is not None} == {
         k: v for k, v in whole.state.changes.items() if v is not None
     }
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 9)), max_size=60), st.integers(1, 60))
+def test_a_cart_of_any_size_holds_what_was_added_and_not_removed(
+    drawn: list[tuple[bool, int, int]], length: int
+) -> None:
+    cart: list[list[Any]] = []
+    hits: list[WebLog] = []
+    for is_added, quantity, product in drawn:
+        sku = str(product) * length
+        event = "add_to_cart" if is_added else "remove_from_cart"
+        hits.append(hit(event, sku=sku, quantity=quantity))
+        if is_added:
+            cart.append([sku, quantity, "2.55"])
+            continue
+        left = quantity
+        for line in reversed([line for line in cart if line[0] == sku]):
+            taken = min(left, line[1])
+            line[1] -= taken
+            left -= taken
+        cart = [line for line in cart if line[1] or line[0] != sku]
+    stream = Stream().take(*hits, hit("purchase", 1), hit("purchase", 2, order_id="2"))
+    assert [lines(order) for order in stream.orders] == [[tuple(line) for line in cart], []]
+    assert b"c" not in stream.keys
+
+
+def test_a_small_cart_is_stored_with_its_session() -> None:
+    stream = Stream().take(*(hit("add_to_cart", sku=f"{number}") for number in range(10)))
+    assert stream.keys == {b"s", b"t", b"w"}
