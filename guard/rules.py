@@ -147,9 +147,9 @@ class Door:
 _NO_CREDENTIAL = "Send `Authorization: Bearer` with the token, or open the link that `headrace login` prints."
 
 
-def names(text: str) -> frozenset[str]:
-    """The names in a comma-separated setting."""
-    return frozenset(name.strip().lower() for name in text.split(",") if name.strip())
+def names(hosts: Iterable[str]) -> frozenset[str]:
+    """The names of hosts as they are compared, in lower case."""
+    return frozenset(host.lower() for host in hosts)
 
 
 def _name(host: str) -> str:

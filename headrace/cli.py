@@ -12,7 +12,7 @@ from headrace.terminal import printable
 
 COMMANDS = (
     *("demo", "stack", "sources", "landing", "processing", "connect", "dead_letters"),
-    *("build", "warehouse", "lineage", "history", "serve", "training", "models", "docs"),
+    *("build", "warehouse", "lineage", "history", "serve", "training", "models", "config", "docs"),
 )
 """Modules of `headrace.commands`, in the order that `--help` shows them."""
 
@@ -84,5 +84,14 @@ def _settings_sentence(error: ValueError) -> str:
 
     if not isinstance(error, ValidationError) or error.title != "Settings":
         raise error
-    wrong = [f"HEADRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
-    return f"These settings are not valid: {'; '.join(wrong)}. Correct or unset the environment variables."
+    from contracts.setting_names import key, variable
+    from contracts.setting_sources import DOTENV, FILE, origins
+    from contracts.settings import Settings
+
+    found = origins(Settings)
+    wrong: list[str] = []
+    for item in error.errors():
+        name = str(item["loc"][0])
+        in_file = {FILE: f"{key(name)} in {FILE}", DOTENV: f"{variable(name)} in {DOTENV}"}
+        wrong.append(f"{in_file.get(found[name], variable(name))}: {item['msg']}")
+    return f"These settings are not valid: {'; '.join(wrong)}. Correct or unset them."

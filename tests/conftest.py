@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import structlog
 
+from contracts.setting_names import CONFIG_VARIABLE
 from contracts.settings import HOST, PORTS
 
 # Tests run side by side on few cores, where the waiting threads of OpenMP keep the working ones from the processor.
@@ -29,10 +30,11 @@ _BASES = range(20_000, 32_000, 64)[_WORKER::_WORKERS]
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    """Tests say what they set; the developer's own `HEADRACE_…` variables do not count."""
+    """Tests say what they set; the developer's own `HEADRACE_…` variables and project do not count."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
             patch.delenv(name)
+        patch.setenv(CONFIG_VARIABLE, "")
         yield
 
 

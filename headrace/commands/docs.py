@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 _INTRODUCTION = """Generated from the help of the commands by `make docs`; edit the commands, not this page.
-Commands read [settings](settings.md) from the environment."""
+Commands read the [settings](settings.md) of the project."""
 
 
 def register(app: typer.Typer) -> None:

@@ -153,6 +153,7 @@ def login() -> None:
 
 def _print_addresses(settings: "Settings", heading: str) -> None:
     from guard.doors import links
+    from headrace.masking import without_password
     from streaming.sources.live.registry import FEEDBACK, configured
 
     typer.echo(heading)
@@ -162,17 +163,9 @@ def _print_addresses(settings: "Settings", heading: str) -> None:
     if FEEDBACK in configured(settings):
         typer.echo(f"  feedback    http://{settings.feedback_host}:{settings.port('feedback')}/   (the form)")
     typer.echo(f"  Kafka       {settings.bootstrap_servers}")
-    typer.echo(f"  PostgreSQL  {_without_password(settings.conninfo())}")
+    typer.echo(f"  PostgreSQL  {without_password(settings.conninfo())}")
     typer.echo(f"  logs        {settings.logs}")
     typer.echo("The links work for an hour; `headrace login` prints new ones.")
-
-
-def _without_password(conninfo: str) -> str:
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-    given = conninfo_to_dict(conninfo)
-    shown = {name: value for name, value in given.items() if name not in ("password", "sslpassword")}
-    return conninfo if shown == given else make_conninfo("", **shown)
 
 
 def _watch(settings: "Settings") -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from contracts.setting_names import SUPERVISED_VARIABLE
 from contracts.settings import HOST, KafkaUser, Settings
 from headrace.stack.kafka.broker import broker_command
 from headrace.stack.kafka.connect import worker_command
@@ -21,8 +22,6 @@ PARTS: tuple[Part, ...] = (
     *("kafka", "postgres", "connect", "landers", "processors", "sources", "connectors", "dagster", "sql"),
 )
 """`connect` is the worker; `connectors` is the watcher of its connectors, also for an external worker."""
-SUPERVISED_ENV = "HEADRACE_SUPERVISED_ROOT"
-"""Set in every supervised process to the root of its stack, to find processes that a killed supervisor left."""
 
 Tier = Literal["servers", "platform"]
 """Servers stop last, so that their clients can finish first."""
@@ -164,7 +163,5 @@ def _dagster_programs(settings: Settings) -> list[Program]:
 def environment(settings: Settings) -> dict[str, str]:
     """Environment of the supervised programs: the caller's own, with exactly these settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    values = settings.model_dump(mode="json", exclude_none=True)
-    own = {f"HEADRACE_{name.upper()}": str(value) for name, value in values.items()}
-    own |= {"HEADRACE_HOME": str(settings.root), SUPERVISED_ENV: str(settings.root)}
+    own = settings.environment() | {SUPERVISED_VARIABLE: str(settings.root)}
     return inherited | own | dagster.environment(settings) | {"PYTHONUNBUFFERED": "1"}

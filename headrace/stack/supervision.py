@@ -15,10 +15,11 @@ from typing import Any, cast
 import psutil
 
 from contracts.errors import Terminal, Transient
+from contracts.setting_names import SUPERVISED_VARIABLE
 from contracts.settings import Settings
 from guard.sockets import is_own, make_private, socket_path
 from headrace.stack.files import PRIVATE, PRIVATE_UMASK, make_folder, write_file
-from headrace.stack.programs import SUPERVISED_ENV, Program, Tier, environment
+from headrace.stack.programs import Program, Tier, environment
 
 _RPC_TIMEOUT_SECONDS = 10.0
 _START_SECONDS = 20.0
@@ -264,7 +265,7 @@ def _supervised(root: Path) -> list[psutil.Process]:
 
 def _belongs_to(process: psutil.Process, root: Path) -> bool:
     try:
-        return process.environ().get(SUPERVISED_ENV) == str(root)
+        return process.environ().get(SUPERVISED_VARIABLE) == str(root)
     except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
 

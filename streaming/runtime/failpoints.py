@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter
 
-VARIABLE = "HEADRACE_FAILPOINTS"
+from contracts.setting_names import FAILPOINTS_VARIABLE as VARIABLE
 
 _passed: Counter[str] = Counter()
 

@@ -55,8 +55,8 @@ def running_stack(free_port_base: Callable[[], int]) -> Iterator[Settings]:
         settings = Settings(
             home=Path(folder) / "home",
             port_base=free_port_base(),
-            sources="access-log,feedback",
-            access_log_paths=str(logs / "*.log"),
+            sources=("access-log", "feedback"),
+            access_log_paths=(logs / "*.log",),
             feedback_rate=6_000,
         )
         try:

@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 150.0
 @pytest.fixture
 def follower(with_dagster: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts `headrace build --watch` on the test's stack; processes that still run at the end are killed."""
-    own = {f"HEADRACE_{name.upper()}": str(value) for name, value in with_dagster.model_dump(exclude_none=True).items()}
+    own = with_dagster.environment()
     started: list[subprocess.Popen[str]] = []
 
     def start() -> subprocess.Popen[str]:

@@ -161,7 +161,7 @@ def weather(settings: Settings, folder: Path) -> None:
 
     with http(Weather(body).answer) as url:
         given = {
-            "HEADRACE_WEATHER_PLACES": "berlin=52.52,13.405",
+            "HEADRACE_WEATHER_PLACES": "berlin=52.52/13.405",
             "HEADRACE_WEATHER_OPEN_METEO_URL": url,
             "HEADRACE_WEATHER_POLL_SECONDS": "0.2",
         }

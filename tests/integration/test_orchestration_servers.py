@@ -29,7 +29,7 @@ def served(with_dagster: Settings) -> Iterator[dg.DagsterInstance]:
     """Code server and daemon, started at once on an empty database, and the instance that they serve."""
     fresh = with_dagster
     dagster.write_instance_config(fresh)
-    own = {f"HEADRACE_{name.upper()}": str(value) for name, value in fresh.model_dump(exclude_none=True).items()}
+    own = fresh.environment()
     environment = os.environ | own | dagster.environment(fresh) | {"PYTHONPATH": str(ROOT)}
     log = (fresh.root / "dagster.log").open("w")
     servers = [

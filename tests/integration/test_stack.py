@@ -18,11 +18,11 @@ import psycopg
 import pytest
 
 from contracts.errors import Terminal
+from contracts.setting_names import SUPERVISED_VARIABLE
 from contracts.settings import HOST, Settings
 from contracts.topics import TOPICS
 from headrace import stack
 from headrace.stack.postgres import server_answers
-from headrace.stack.programs import SUPERVISED_ENV
 from headrace.stack.supervision import Supervisor
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.clients import admin
@@ -51,7 +51,7 @@ def processes_of(settings: Settings) -> list[psutil.Process]:
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(SUPERVISED_ENV) == str(settings.root):
+            if process.environ().get(SUPERVISED_VARIABLE) == str(settings.root):
                 found.append(process)
         except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
             continue

@@ -23,7 +23,7 @@ REBOUND = "rebound.example"
 def attacked(free_port_base: Callable[[], int]) -> Iterator[Settings]:
     """Everything that `headrace up` starts, and the feedback service."""
     home = Path(tempfile.mkdtemp(prefix="hr-"))
-    settings = Settings(home=home, port_base=free_port_base(), sources="feedback")
+    settings = Settings(home=home, port_base=free_port_base(), sources=("feedback",))
     try:
         stack.up(settings)
         yield settings

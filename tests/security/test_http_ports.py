@@ -13,9 +13,9 @@ import websockets.sync.client
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from contracts.setting_names import SUPERVISED_VARIABLE
 from contracts.settings import HOST, PORTS, Settings
 from guard.doors import DAGSTER_TOKEN, SQL_TOKEN, authorization
-from headrace.stack.programs import SUPERVISED_ENV
 from orchestration.instance.config import opened
 from tests.security.attacking import REBOUND, ask, guarded_ports
 
@@ -186,7 +186,7 @@ def test_every_port_that_listens_is_known_on_loopback_and_listed(attacked: Setti
     listening = set[int]()
     for process in psutil.process_iter():
         try:
-            if process.environ().get(SUPERVISED_ENV) != str(attacked.root):
+            if process.environ().get(SUPERVISED_VARIABLE) != str(attacked.root):
                 continue
             for connection in process.net_connections("inet"):
                 if connection.status == psutil.CONN_LISTEN:

@@ -275,7 +275,7 @@ def open_sources(settings: Settings) -> list[AccessLogs]:
     Raises:
         Terminal: no paths, or a format that is none.
     """
-    patterns = [path for path in settings.access_log_paths.split(":") if path]
+    patterns = [str(path) for path in settings.access_log_paths]
     if not patterns:
         raise Terminal("No access logs are named.", remedy="Set HEADRACE_ACCESS_LOG_PATHS to files or globs.")
     check_format(settings, _samples(patterns))

@@ -63,7 +63,7 @@ class Service:
     def __init__(self, settings: Settings, token: str, intake: Intake) -> None:
         self._token = token.encode()
         self._intake = intake
-        self._frame_ancestors = " ".join(["'self'", *settings.feedback_frame_ancestors.split()])
+        self._frame_ancestors = " ".join(["'self'", *settings.feedback_frame_ancestors])
         self._form_limit = RateLimit(settings.feedback_rate / 60, FORM_BURST, time.monotonic)
         rate = settings.feedback_api_rate
         self._api_limit = RateLimit(rate, rate * API_BURST_SECONDS, time.monotonic)

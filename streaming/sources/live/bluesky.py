@@ -148,18 +148,13 @@ class _Time(msgspec.Struct):
 _decode_time = msgspec.json.Decoder(_Time).decode
 
 
-def listed(text: str) -> tuple[str, ...]:
-    """The parts of a setting that is a list."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def open_sources(settings: Settings) -> list[Bluesky]:
     """The source as the settings say."""
     return [
         Bluesky(
             settings.bluesky_url,
             pseudonymizer(load_key(settings)),
-            keywords=listed(settings.bluesky_keywords),
-            languages=listed(settings.bluesky_languages),
+            keywords=settings.bluesky_keywords,
+            languages=settings.bluesky_languages,
         )
     ]

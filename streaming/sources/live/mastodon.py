@@ -151,15 +151,14 @@ def open_sources(settings: Settings) -> list[Timeline]:
     """
     if not settings.mastodon_url:
         raise Terminal("No Mastodon instance is named.", remedy="Set HEADRACE_MASTODON_URL to its address.")
-    names = [name.strip() for name in settings.mastodon_timelines.split(",") if name.strip()]
-    for name in names:
+    for name in settings.mastodon_timelines:
         if name not in ("public", "public:local") and not (name.startswith("#") and name[1:].isidentifier()):
             raise Terminal(
                 f"There is no time line {name}.", remedy="Name `public`, `public:local`, or hashtags such as `#rain`."
             )
     pseudonymize = pseudonymizer(load_key(settings))
     token = _token(settings)
-    return [Timeline(settings.mastodon_url, name, pseudonymize, token) for name in names]
+    return [Timeline(settings.mastodon_url, name, pseudonymize, token) for name in settings.mastodon_timelines]
 
 
 def _token(settings: Settings) -> str | None:

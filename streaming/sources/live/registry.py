@@ -30,11 +30,10 @@ def configured(settings: Settings) -> list[str]:
     Raises:
         Terminal: a name that is none.
     """
-    names = [name.strip() for name in settings.sources.split(",") if name.strip()]
-    for name in names:
+    for name in settings.sources:
         if name not in NAMES and ":" not in name:
             raise _unknown(name)
-    return names
+    return list(settings.sources)
 
 
 def open_source(settings: Settings, name: str) -> Sequence[Source]:

@@ -7,7 +7,7 @@ rejected once. Forecasts of hours to come are not observations and are ignored.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -221,7 +221,7 @@ def open_sources(settings: Settings) -> list[Place]:
     Raises:
         Terminal: no places or providers, or met.no without a contact.
     """
-    names = [name.strip() for name in settings.weather_providers.split(",") if name.strip()]
+    names = settings.weather_providers
     for name in names:
         if name not in PROVIDERS:
             raise Terminal(f"There is no weather provider {name}.", remedy=f"There are: {', '.join(PROVIDERS)}.")
@@ -231,7 +231,7 @@ def open_sources(settings: Settings) -> list[Place]:
         )
     places = places_of(settings.weather_places)
     if not places or not names:
-        raise Terminal("No places are named.", remedy="Set HEADRACE_WEATHER_PLACES, such as `oslo=59.9139,10.7522`.")
+        raise Terminal("No places are named.", remedy="Set HEADRACE_WEATHER_PLACES, such as `oslo=59.9139/10.7522`.")
     urls = {"open-meteo": settings.weather_open_meteo_url, "met.no": settings.weather_met_no_url}
     return [
         Place(
@@ -249,22 +249,22 @@ def open_sources(settings: Settings) -> list[Place]:
     ]
 
 
-def places_of(text: str) -> dict[str, tuple[float, float]]:
-    """`name=latitude,longitude;…` as coordinates by name.
+def places_of(named: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """`name=latitude/longitude` of each place as coordinates by name.
 
     Raises:
         Terminal: it is not in this form.
     """
     places: dict[str, tuple[float, float]] = {}
-    for part in filter(None, map(str.strip, text.split(";"))):
+    for part in named:
         name, _, coordinates = part.partition("=")
         try:
-            latitude, longitude = map(float, coordinates.split(","))
+            latitude, longitude = map(float, coordinates.split("/"))
         except ValueError:
             latitude, longitude = 91.0, 0.0
         if not name.strip() or not abs(latitude) <= 90 or not abs(longitude) <= 180:
             raise Terminal(
-                f"{part!r} is no place.", remedy="Write HEADRACE_WEATHER_PLACES as `name=latitude,longitude;…`."
+                f"{part!r} is no place.", remedy="Write HEADRACE_WEATHER_PLACES as `name=latitude/longitude,…`."
             )
         places[name.strip()] = (latitude, longitude)
     return places

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from contracts.errors import Terminal
 from guard.clients import client, trusted
 
-PROXIES = trusted("127.0.0.1, 10.1.0.0/16")
+PROXIES = trusted(("127.0.0.1", "10.1.0.0/16"))
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_a_client_is_the_last_address_that_no_trusted_proxy_has(peer: str, forwa
 
 
 def test_only_configured_proxies_are_trusted_and_a_wrong_one_is_one_sentence() -> None:
-    assert client("127.0.0.1", ["203.0.113.5"], trusted("")) == "127.0.0.1"
+    assert client("127.0.0.1", ["203.0.113.5"], trusted(())) == "127.0.0.1"
     with pytest.raises(Terminal, match=r"proxy\.example"):
-        trusted("proxy.example")
+        trusted(("proxy.example",))
 
 
 @given(st.text(), st.lists(st.text()))

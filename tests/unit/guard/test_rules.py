@@ -11,8 +11,8 @@ NOW = 1_800_000_000.0
 TOKEN = Credential("headrace_dagster_19090", "t" * 43)
 OTHER = Credential("headrace_serve_19090", "o" * 43)
 HOST = "127.0.0.1:19093"
-DOOR = Door((TOKEN,), names("dagster.example"), images="/plots/")
-PUBLIC = Door((), names("feedback.example"), body_types=None)
+DOOR = Door((TOKEN,), names(("dagster.example",)), images="/plots/")
+PUBLIC = Door((), names(("feedback.example",)), body_types=None)
 BEARER = {"authorization": f"Bearer {TOKEN.token}"}
 JSON = {"content-type": "application/json", "content-length": "9"}
 PAGE = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
@@ -106,7 +106,7 @@ def test_a_public_door_takes_a_form_of_its_own_pages_only() -> None:
     assert status(PUBLIC, asked("POST", **form)) == 200
     assert status(PUBLIC, asked("POST", **form, **FOREIGN)) == 403
     for origin in ("https://evil.example", "http://127.0.0.1:8000", "http://localhost:19093", "null"):
-        for door in (PUBLIC, replace(PUBLIC, own_names=names("127.0.0.1,feedback.example"))):
+        for door in (PUBLIC, replace(PUBLIC, own_names=names(("127.0.0.1", "feedback.example")))):
             assert status(door, asked("POST", **form, origin=origin)) == 403
     assert status(PUBLIC, asked("POST", **form, origin="https://feedback.example")) == 200
     # Behind a proxy that changes Host, the browser's headers show that the page is the form's own.

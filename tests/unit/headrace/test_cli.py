@@ -77,9 +77,9 @@ def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.Captur
     assert capsys.readouterr().out.splitlines()[1] == "a" * 100 + "  " + "b" * 100
 
 
-@pytest.mark.parametrize(("sources", "printed"), [("access-log", False), ("weather,feedback", True)])
+@pytest.mark.parametrize(("sources", "printed"), [(("access-log",), False), (("weather", "feedback"), True)])
 def test_the_address_of_the_form_is_printed_where_there_is_one(
-    sources: str, printed: bool, capsys: pytest.CaptureFixture[str]
+    sources: tuple[str, ...], printed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(sources=sources, port_base=30_000)
     _print_addresses(settings, "The stack is up.")

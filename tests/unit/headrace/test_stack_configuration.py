@@ -173,10 +173,10 @@ def test_files_named_by_relative_paths_are_the_same_for_programs_in_another_fold
     monkeypatch.chdir(tmp_path)
     for name in names:
         monkeypatch.setenv(f"HEADRACE_{name}", "kept/file")
-    monkeypatch.setenv("HEADRACE_ACCESS_LOG_PATHS", "logs/*.log:/var/log/x.log")
+    monkeypatch.setenv("HEADRACE_ACCESS_LOG_PATHS", "logs/*.log,/var/log/x.log")
     given = environment(Settings())
     assert {given[f"HEADRACE_{name}"] for name in names} == {str(tmp_path / "kept" / "file")}
-    assert given["HEADRACE_ACCESS_LOG_PATHS"] == f"{tmp_path}/logs/*.log:/var/log/x.log"
+    assert given["HEADRACE_ACCESS_LOG_PATHS"] == f'["{tmp_path}/logs/*.log", "/var/log/x.log"]'
 
 
 def test_doctor_rejects_a_system_other_than_linux(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

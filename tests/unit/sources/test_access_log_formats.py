@@ -243,7 +243,7 @@ def test_a_format_that_is_not_that_of_the_files_is_refused_at_the_start(tmp_path
     log = tmp_path / "access.log"
     log.write_text(f"{LINE}\n" * 3)
     settings = Settings(
-        home=tmp_path, access_log_paths=str(log), access_log_format='$status|$remote_addr|$msec|"$request"'
+        home=tmp_path, access_log_paths=(log,), access_log_format='$status|$remote_addr|$msec|"$request"'
     )
     with pytest.raises(Terminal, match="HEADRACE_ACCESS_LOG_FORMAT"):
         open_sources(settings)

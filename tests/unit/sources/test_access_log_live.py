@@ -311,7 +311,7 @@ def test_addresses_are_pseudonyms_wherever_they_stand() -> None:
 def test_pseudonyms_can_be_switched_off(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes(line(1, "-?m=joe@x.example"))
-    settings = Settings(home=tmp_path / "home", access_log_paths=str(log), access_log_pseudonymize=False)
+    settings = Settings(home=tmp_path / "home", access_log_paths=(log,), access_log_pseudonymize=False)
     (source,) = open_sources(settings)
     (event,) = Reading(source).wait_for(1).events
     assert (event.client_id, event.query) == ("203.0.113.9", "m=joe@x.example")

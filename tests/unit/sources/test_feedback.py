@@ -204,7 +204,7 @@ def test_the_api_accepts_events_of_every_input_topic() -> None:
 
 
 def test_the_form_works_without_scripts_and_says_what_is_wrong() -> None:
-    door = Door(feedback_frame_ancestors="https://shop.example")
+    door = Door(feedback_frame_ancestors=("https://shop.example",))
     page = door.client.get("/?product_id=85123A&subject=%22%3E%3Cscript%3E")
     assert "<script" not in page.text
     assert 'name="product_id" value="85123A"' in page.text
@@ -250,7 +250,7 @@ def test_the_form_takes_no_key_that_a_program_may_use() -> None:
 
 
 def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
-    def statuses(proxies: str) -> list[int]:
+    def statuses(*proxies: str) -> list[int]:
         door = Door(feedback_rate=1, feedback_proxies=proxies)
         door.client = TestClient(door.client.app, client=("127.0.0.1", 50_000))
         return [
@@ -260,7 +260,7 @@ def test_a_limit_counts_by_the_address_that_trusted_proxies_name() -> None:
             for number in range(12)
         ]
 
-    assert statuses("") == [200] * 10 + [429] * 2, "this proxy is not configured"
+    assert statuses() == [200] * 10 + [429] * 2, "this proxy is not configured"
     assert statuses("127.0.0.1") == [200] * 12
 
 

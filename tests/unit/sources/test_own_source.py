@@ -42,7 +42,7 @@ def test_the_documented_source_reads_counts_and_resumes(tmp_path: Path, monkeypa
 
 @pytest.mark.usefixtures("_tides")
 def test_a_name_that_is_no_source_is_refused_with_the_remedy() -> None:
-    assert configured(Settings(sources="access-log, harbour:Tides")) == ["access-log", "harbour:Tides"]
+    assert configured(Settings(sources=("access-log", "harbour:Tides"))) == ["access-log", "harbour:Tides"]
     for name, message in (
         ("tides", "no live source"),
         ("harbour:None", "cannot be imported"),
@@ -51,4 +51,4 @@ def test_a_name_that_is_no_source_is_refused_with_the_remedy() -> None:
         with pytest.raises(Terminal, match=message):
             open_source(Settings(), name)
     with pytest.raises(Terminal, match="no live source tides"):
-        configured(Settings(sources="tides"))
+        configured(Settings(sources=("tides",)))

@@ -295,7 +295,7 @@ def test_servers_that_hang_send_slowly_or_answer_html_are_asked_again(monkeypatc
 def test_invalid_settings_are_rejected_with_the_remedy(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({}, "MASTODON_URL"),
-        ({"mastodon_url": "https://x", "mastodon_timelines": "home"}, "no time line home"),
+        ({"mastodon_url": "https://x", "mastodon_timelines": ["home"]}, "no time line home"),
         ({"mastodon_url": "https://x", "mastodon_token_file": tmp_path / "none"}, "TOKEN_FILE"),
     ]
     for given, reason in cases:

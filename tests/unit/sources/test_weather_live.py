@@ -236,16 +236,18 @@ def test_a_wind_of_a_thousand_miles_an_hour_and_an_unknown_unit_are_rejected() -
 def test_invalid_settings_are_rejected_with_the_remedy(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({}, "WEATHER_PLACES"),
-        ({"weather_places": "oslo=59.9,10.7", "weather_providers": "met.no"}, "WEATHER_CONTACT"),
-        ({"weather_places": "oslo=59.9,10.7", "weather_providers": "almanac"}, "no weather provider"),
-        ({"weather_places": "oslo=99,10.7"}, "is no place"),
-        ({"weather_places": "oslo"}, "is no place"),
+        ({"weather_places": ["oslo=59.9/10.7"], "weather_providers": ["met.no"]}, "WEATHER_CONTACT"),
+        ({"weather_places": ["oslo=59.9/10.7"], "weather_providers": ["almanac"]}, "no weather provider"),
+        ({"weather_places": ["oslo=99/10.7"]}, "is no place"),
+        ({"weather_places": ["oslo"]}, "is no place"),
     ]
     for given, message in cases:
         with pytest.raises(Terminal, match=message):
             open_sources(Settings(home=tmp_path, **given))
-    assert places_of("a=1,2; b c=-3.5,4;") == {"a": (1.0, 2.0), "b c": (-3.5, 4.0)}
-    both = Settings(weather_places="a=1,2", weather_providers="open-meteo,met.no", weather_contact="me@x.example")
+    assert places_of(("a=1/2", "b c=-3.5/4")) == {"a": (1.0, 2.0), "b c": (-3.5, 4.0)}
+    both = Settings(
+        weather_places=("a=1/2",), weather_providers=("open-meteo", "met.no"), weather_contact="me@x.example"
+    )
     assert [source.stream for source in open_sources(both)] == ["open-meteo/a@open-meteo", "met.no/a@met.no"]
 
 
