@@ -22,6 +22,8 @@ SHOP_DATABASE = "shop-db"
 PROGRESS_SECONDS = 1.0
 LIVE_NAMES = ("access-log", "bluesky", "mastodon", "weather", "feedback")
 SOURCE_NAMES = ("access-log", "online-retail", "reviews", "labelled", "weather", "jetstream", "mastodon")
+FILE = "file"
+"""The source that reads any file by a mapping."""
 
 Rate = Annotated[float | None, typer.Option(min=0.001, help="Maximum events per second; unlimited by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")]
@@ -94,7 +96,7 @@ def _show_positions(settings: Settings, name: str) -> None:
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCE_NAMES)}.")],
+    source: Annotated[str, typer.Argument(help=f"`file` for any file, or one of {', '.join(SOURCE_NAMES)}.")],
     path: Annotated[Path, typer.Argument(help="The file; for `labelled` also the folder of texts and labels.")],
     rate: Rate = None,
     follow: Annotated[bool, typer.Option("--follow", help="access-log: wait for more, as `tail -F` does.")] = False,
@@ -112,9 +114,24 @@ def ingest(
     into: Annotated[
         str | None, typer.Option(help="online-retail: `shop-db`, the shop's database, instead of the topics.")
     ] = None,
+    topic: Annotated[str | None, typer.Option(help="file: the topic, if the mapping does not name it.")] = None,
+    map_name: Annotated[
+        str | None, typer.Option("--map", help="file: a mapping, or the name of one that comes with Headrace.")
+    ] = None,
+    answers: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="file: a key of the mapping, in place of its own value."),
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="file: show the first events, and what is rejected; publish nothing.")
+    ] = False,
+    write_map: Annotated[
+        Path | None, typer.Option(help="file: write a first mapping, which is guessed, to this file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish the events of a file, and count them."""
+    from headrace.commands.mapped_files import MappedFile
     from streaming.sources.delivery import CountedError
     from streaming.sources.replay import Options
     from streaming.sources.replay import replay as run
@@ -127,9 +144,19 @@ def ingest(
         event_time=event_time.replace(tzinfo=UTC) if event_time else None,
         date_format=_date_format(date_format),
     )
+    mapped = MappedFile(topic, map_name, answers or [], preview, write_map)
+    if source == FILE:
+        mapped.check(options, into)
+        if mapped.only_looks:
+            mapped.look(path, as_json=as_json)
+            return
+    else:
+        mapped.check_unused(source)
     stop = _stop_on_signals()
     try:
-        if into is None:
+        if source == FILE:
+            counts = mapped.ingest(path, rate, stop, _progress())
+        elif into is None:
             counts = run(
                 Settings(kafka_user="source"), source, path, options=options, rate=rate, stop=stop, progress=_progress()
             )

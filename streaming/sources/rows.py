@@ -1,8 +1,8 @@
-"""Rows of a CSV file, plain or gzip, each with the very bytes it was read from."""
+"""Rows of a CSV file, plain or packed, each with the very bytes it was read from."""
 
 import csv
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -31,11 +31,22 @@ class Row(Struct, frozen=True, gc=False):
         return self.error is None and not self.raw.strip()
 
 
+class Cells(Struct, frozen=True, gc=False):
+    """One row before its columns have names. It has no cells if it is a blank line or no CSV."""
+
+    number: int
+    raw: bytes
+    cells: list[str]
+    error: str | None = None
+    size: int | None = None
+
+
 class _Lines(Iterator[str]):
     """Feeds `csv.reader`, and remembers the lines that each row took. A row may span several."""
 
-    def __init__(self, pieces: Iterable[Piece]) -> None:
+    def __init__(self, pieces: Iterable[Piece], decode: Callable[[bytes], str]) -> None:
         self._lines = numbered_lines(pieces)
+        self._decode = decode
         self._again: deque[tuple[_Line, int]] = deque()
         self._readings: list[int] = []
         self._bytes = 0
@@ -51,7 +62,10 @@ class _Lines(Iterator[str]):
         self._bytes += _size(item) + 1
         if isinstance(item, OversizedLine):
             raise csv.Error(f"line longer than {MAX_LINE_BYTES} bytes")
-        return decode_text(item[1]) + "\n"
+        try:
+            return self._decode(item[1]) + "\n"
+        except UnicodeDecodeError as error:
+            raise csv.Error(f"text that is not {error.encoding}") from None
 
     def begin_row(self) -> None:
         """What is taken from now on is of the next row."""
@@ -78,47 +92,75 @@ def decode_text(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+class CellReader(Iterator[Cells]):
+    """Reads rows as lists of cells. `check` says what is wrong with a row's cells; set it once the header is known."""
+
+    def __init__(
+        self,
+        pieces: Iterable[Piece],
+        *,
+        delimiter: str = ",",
+        quote: str = '"',
+        decode: Callable[[bytes], str] = decode_text,
+    ) -> None:
+        self._lines = _Lines(without_byte_order_mark(pieces), decode)
+        self._reader = csv.reader(self._lines, strict=True, delimiter=delimiter, quotechar=quote)
+        self.check: Callable[[list[str]], str | None] = lambda _: None
+
+    def header(self) -> list[str]:
+        """The next row, without checks; empty at the end of the file.
+
+        Raises:
+            csv.Error: it is no CSV row.
+        """
+        return next(self._reader, [])
+
+    def __next__(self) -> Cells:
+        lines = self._lines
+        lines.begin_row()
+        error: str | None = None
+        values: list[str] = []
+        try:
+            values = next(self._reader)
+        except csv.Error as wrong:
+            error = f"not a CSV row: {wrong}"
+        if error is None and values:
+            error = self.check(values)
+        if error is None:
+            first, raw = _joined(lines.taken)
+            return Cells(first, raw, values)
+        lines.read_again_from_second()
+        item = lines.taken[0]
+        if isinstance(item, OversizedLine):
+            return Cells(item.number, item.head, [], error, item.size)
+        return Cells(item[0], item[1], values, error)
+
+
 def read_rows(pieces: Iterable[Piece]) -> tuple[list[str], Iterator[Row]]:
     """The header's column names, and the rows after it.
 
     Raises:
         Terminal: the file has no header.
     """
-    lines = _Lines(without_byte_order_mark(pieces))
-    reader = csv.reader(lines, strict=True)
+    reader = CellReader(pieces)
     try:
-        header = next(reader, [])
+        header = reader.header()
     except csv.Error as error:
         raise Terminal(f"The header cannot be read: {error}.", remedy="Give a CSV file with a header line.") from error
     columns = [name.strip() for name in header]
     if not any(columns):
         raise Terminal("The file is empty.", remedy="Give a CSV file with a header line.")
-    return columns, _rows(lines, reader, columns)
+    width = len(columns)
+    reader.check = lambda cells: None if len(cells) == width else f"{len(cells)} columns instead of {width}"
+    return columns, _rows(reader, columns)
 
 
-def _rows(lines: _Lines, reader: Iterator[list[str]], columns: list[str]) -> Iterator[Row]:
-    while True:
-        lines.begin_row()
-        error: str | None = None
-        values: list[str] = []
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as wrong:
-            error = f"not a CSV row: {wrong}"
-        if error is None and values and len(values) != len(columns):
-            error = f"{len(values)} columns instead of {len(columns)}"
-        if error is None:
-            first, raw = _joined(lines.taken)
-            yield Row(first, raw, dict(zip(columns, values, strict=False)))
-            continue
-        lines.read_again_from_second()
-        item = lines.taken[0]
-        if isinstance(item, OversizedLine):
-            yield Row(item.number, item.head, {}, error, item.size)
+def _rows(reader: CellReader, columns: list[str]) -> Iterator[Row]:
+    for row in reader:
+        if row.error is not None:
+            yield Row(row.number, row.raw, {}, row.error, row.size)
         else:
-            yield Row(item[0], item[1], {}, error)
+            yield Row(row.number, row.raw, dict(zip(columns, row.cells, strict=False)))
 
 
 def _joined(taken: list[_Line]) -> tuple[int, bytes]:

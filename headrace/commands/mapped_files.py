@@ -1,0 +1,110 @@
+"""What `headrace ingest file` does: any file by a mapping, with a preview, and a first mapping that is guessed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Event as Flag
+
+import msgspec
+import typer
+
+from contracts.decoding import encode
+from contracts.errors import Terminal
+from contracts.settings import Settings
+from headrace.terminal import printable
+from streaming.sources.mapped.ingest import ingest_file
+from streaming.sources.mapped.map_files import load
+from streaming.sources.mapped.plan import compile_mapping, topic_of
+from streaming.sources.mapped.preview import Preview, preview
+from streaming.sources.outcomes import Counts
+from streaming.sources.replay import Options
+
+RAW_SHOWN = 200
+_NO_MAPPING = Terminal(
+    "Which column is which field?",
+    remedy="Name a mapping by `--map`, or have a first one written by `--write-map FILE`.",
+)
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """The options of `ingest` that are for `file`."""
+
+    topic: str | None
+    map_name: str | None
+    answers: list[str]
+    preview: bool
+    write_map: Path | None
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether nothing is published."""
+        return self.preview or self.write_map is not None
+
+    def check(self, options: Options, into: str | None) -> None:
+        """Raise `Terminal` for an option of another source."""
+        given = [option.name for option in fields(options) if getattr(options, option.name) is not None]
+        if foreign := [*given, *(["into"] if into else [])]:
+            names = ", ".join("--" + name.replace("_", "-") for name in foreign)
+            raise Terminal(f"Source file has no option {names}.", remedy="Leave it out; the mapping says it.")
+
+    def check_unused(self, source: str) -> None:
+        """Raise `Terminal` where another source is given these options."""
+        names = ("--topic", "--map", "--set", "--preview", "--write-map")
+        values = (self.topic, self.map_name, self.answers, self.preview, self.write_map)
+        if foreign := [name for name, value in zip(names, values, strict=True) if value]:
+            raise Terminal(f"Source {source} has no option {', '.join(foreign)}.", remedy="Leave it out.")
+
+    def look(self, path: Path, *, as_json: bool) -> None:
+        """Show what becomes of the first records."""
+        if self.map_name is None:
+            raise _NO_MAPPING
+        mapping = load(self.map_name, self.answers)
+        found = preview(path, compile_mapping(mapping, topic_of(self.topic, mapping)))
+        typer.echo(msgspec.json.encode(_as_json(found)).decode() if as_json else _as_text(path, found))
+
+    def ingest(self, path: Path, rate: float | None, stop: Flag, progress: Callable[[Counts], None] | None) -> Counts:
+        """Publish the events of the file."""
+        if self.map_name is None:
+            raise _NO_MAPPING
+        mapping = load(self.map_name, self.answers)
+        topic = topic_of(self.topic, mapping)
+        settings = Settings(kafka_user="source")
+        return ingest_file(settings, path, topic, mapping, rate=rate, stop=stop, progress=progress)
+
+
+def _as_json(found: Preview) -> dict[str, object]:
+    return {
+        "format": found.format,
+        "columns": found.columns,
+        "whole_file": found.is_whole,
+        "counts": found.counts.as_json(),
+        "events": [msgspec.Raw(encode(each.event)) for each in found.events],
+        "rejected": [
+            {"row": each.position, "reason": each.reason, "raw": _shortened(each.raw)} for each in found.rejected
+        ],
+        "rejected_reasons": dict(found.counts.rejected_reasons),
+        "ignored_reasons": dict(found.counts.ignored_reasons),
+    }
+
+
+def _as_text(path: Path, found: Preview) -> str:
+    counts = found.counts
+    lines = [f"{path.name}: {found.format}, columns {', '.join(found.columns)}", ""]
+    for each in found.events:
+        lines += [f"row {each.position}: {encode(each.event).decode()}", ""]
+    for each in found.rejected:
+        lines += [f"row {each.position} is rejected: {each.reason}", f"    {_shortened(each.raw)}", ""]
+    read = "The whole file was read" if found.is_whole else "The file has more records"
+    lines.append(
+        f"{read}: {counts.input:,} inputs, {counts.accepted:,} accepted, {counts.rejected:,} rejected,"
+        f" {counts.ignored:,} ignored. Nothing was published."
+    )
+    for name, reasons in (("rejected", counts.rejected_reasons), ("ignored", counts.ignored_reasons)):
+        lines += [f"  {number:,} {name}: {reason}" for reason, number in reasons.most_common(10)]
+    return "\n".join(map(printable, lines))
+
+
+def _shortened(raw: bytes) -> str:
+    text = raw[:RAW_SHOWN].decode(errors="backslashreplace")
+    return text + "…" if len(raw) > RAW_SHOWN else text
