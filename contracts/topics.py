@@ -17,7 +17,7 @@ ARRIVAL_TIMES = {"message.timestamp.type": "LogAppendTime"}
 """Records have the time when the broker appended them. A client's clock affects neither retention, nor which records
 count as from the future, nor which of two records came first."""
 
-Case = Literal["ecommerce", "data_science"]
+Domain = Literal["ecommerce", "data_science"]
 
 TopicAndPartition = tuple[str, int]
 """A partition: the name of its topic and its number."""
@@ -28,7 +28,7 @@ class Topic:
     """A topic of events. `contract` is None for a dead-letter topic, whose values are raw bytes."""
 
     name: str
-    case: Case
+    domain: Domain
     key: str
     contract: type[Event] | None
     partitions: int
@@ -59,9 +59,9 @@ class Topic:
 
 
 def _event(
-    name: str, case: Case, key: str, contract: type[Event], *, partitions: int, days: int, compacted: bool = False
+    name: str, domain: Domain, key: str, contract: type[Event], *, partitions: int, days: int, compacted: bool = False
 ) -> Topic:
-    return Topic(name, case, key, contract, partitions, days * DAY_MS, compacted)
+    return Topic(name, domain, key, contract, partitions, days * DAY_MS, compacted)
 
 
 EVENT_TOPICS: tuple[Topic, ...] = (
@@ -75,6 +75,6 @@ EVENT_TOPICS: tuple[Topic, ...] = (
     _event("customer_sentiment", "data_science", "subject_id", CustomerSentiment, partitions=4, days=30),
 )
 DEAD_LETTER_TOPICS: tuple[Topic, ...] = tuple(
-    Topic(topic.dead_letter, topic.case, "as the input", None, 1, 30 * DAY_MS) for topic in EVENT_TOPICS
+    Topic(topic.dead_letter, topic.domain, "as the input", None, 1, 30 * DAY_MS) for topic in EVENT_TOPICS
 )
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in EVENT_TOPICS + DEAD_LETTER_TOPICS}

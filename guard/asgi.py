@@ -104,7 +104,7 @@ def _token(body: bytes) -> str:
 
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
-    body = json.dumps({"error": "refused", "message": refusal.message}).encode()
+    body = json.dumps({"error": "denied", "message": refusal.message}).encode()
     more = [(b"www-authenticate", b"Bearer")] if refusal.status == 401 else []
     await _answer(send, refusal.status, [(b"content-type", b"application/json"), *more], body)
 

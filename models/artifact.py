@@ -22,8 +22,8 @@ Fitted = dict[str, Any]
 """Fitted scikit-learn estimators by their part in the model, such as `classifier`; skops stores and loads them."""
 
 
-class Refused(Terminal):
-    """A training or a model that is refused, with the reason: too little data, too old, or of one class."""
+class Rejected(Terminal):
+    """A training or a model that is rejected, with the reason: too little data, too old, or of one class."""
 
 
 class Measure(Struct, frozen=True):

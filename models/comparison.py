@@ -57,7 +57,7 @@ class Verdict(Struct, frozen=True):
 
 
 def objection(card: Card, champion: Card | None, outcomes: Outcomes, newest: datetime | None) -> str | None:
-    """The reason to refuse a challenger before comparison, or None.
+    """The reason to reject a challenger before comparison, or None.
 
     `outcomes` are of its evaluation window; `newest` is the time of the latest event in the warehouse.
     """

@@ -11,7 +11,7 @@ import polars as pl
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from models import frames, training
-from models.artifact import Name, Refused
+from models.artifact import Name, Rejected
 from models.registry.store import Registry
 from models.sentiment.learner import READ, prepared
 from models.training import Evaluation
@@ -25,7 +25,7 @@ def evaluate(settings: Settings, name: Name, window: pl.DataFrame) -> tuple[str,
 
     Raises:
         Terminal: there is no champion, or its frame or file is missing.
-        Refused: it was trained on this window, or the window has only one outcome.
+        Rejected: it was trained on this window, or the window has only one outcome.
     """
     registry = Registry.open(settings)
     champion = registry.champion(name)
@@ -44,13 +44,13 @@ def unseen(name: Name, until: datetime, learned: pl.DataFrame, window: pl.DataFr
     """The window without the rows that a model was trained on: `learned`, whose labels reach `until`.
 
     Raises:
-        Refused: it was trained on the window itself.
+        Rejected: it was trained on the window itself.
     """
     remedy = "Use later data, or data that it was not trained on."
     if name == "behavior":
         cutoff = window["cutoff"].min()
         if isinstance(cutoff, datetime) and cutoff < until:
-            raise Refused(
+            raise Rejected(
                 f"The champion was trained on data up to {until:%Y-%m-%d}: it cannot be evaluated from"
                 f" {cutoff:%Y-%m-%d} on.",
                 remedy=remedy,
@@ -59,10 +59,10 @@ def unseen(name: Name, until: datetime, learned: pl.DataFrame, window: pl.DataFr
     if name == "sentiment":
         left = window.join(prepared(learned).select(READ), on=READ, how="anti", maintain_order="left")
         if left.is_empty():
-            raise Refused("The champion was trained on every text of this file.", remedy=remedy)
+            raise Rejected("The champion was trained on every text of this file.", remedy=remedy)
         return left
     columns = [column for column in learned.columns if column in window.columns and column != "session"]
     seen = window.join(learned.select(columns).unique(), on=columns, how="semi").height
     if seen > MOST_SEEN * window.height:
-        raise Refused(f"The champion was trained on {seen} of the file's {window.height} sessions.", remedy=remedy)
+        raise Rejected(f"The champion was trained on {seen} of the file's {window.height} sessions.", remedy=remedy)
     return window

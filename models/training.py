@@ -1,7 +1,7 @@
 """Training and evaluation of any model, by its name. The `Learner` of a model defines what is specific to it.
 
     frame  = models.frames.save(root, name, table, as_of=…, snapshot=…)
-    model  = train(frame)                     raises Refused, with the reason
+    model  = train(frame)                     raises Rejected, with the reason
     report = evaluate(model.card.name, model.serving, table).report
     again  = reproduce(model.card, frame)     the same to the last bit, or Terminal
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import Terminal
 from models import metrics
-from models.artifact import Card, Fitted, Name, Refused, Report, Trained
+from models.artifact import Card, Fitted, Name, Rejected, Report, Trained
 from models.frames import Frame
 from models.learner import Learner, Probabilities, Split
 from models.threads import one_thread
@@ -66,7 +66,7 @@ def learner(name: Name) -> Learner:
 
 
 def split(frame: Frame) -> Split:
-    """The rows for training and the later ones for evaluation. Raises Refused if there are too few."""
+    """The rows for training and the later ones for evaluation. Raises Rejected if there are too few."""
     return learner(frame.name).split(frame.table)
 
 
@@ -74,10 +74,10 @@ def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None)
     """Fit on the earlier rows, evaluate on the later ones, then fit on all rows for serving.
 
     Raises:
-        Refused: too few rows, one class, no room for an evaluation window, or nothing later than `newer_than`.
+        Rejected: too few rows, one class, no room for an evaluation window, or nothing later than `newer_than`.
     """
     if newer_than is not None and frame.record.as_of <= newer_than:
-        raise Refused(
+        raise Rejected(
             f"The data ends at {frame.record.as_of:%Y-%m-%d %H:%M} and holds nothing after"
             f" {newer_than:%Y-%m-%d %H:%M}.",
             remedy="Wait for new data, or check why there is none (`headrace status`).",
@@ -134,11 +134,11 @@ def evaluate(
     """Evaluate estimators on a window like their frame; with `training`, also baselines fitted on those rows.
 
     Raises:
-        Refused: the window is empty or of one class.
+        Rejected: the window is empty or of one class.
     """
     model = learner(name)
     if len(np.unique(model.labels(window))) < 2:
-        raise Refused(
+        raise Rejected(
             f"All {window.height} rows have the same outcome, so there is nothing to evaluate.",
             remedy="Use data with more than one outcome.",
         )

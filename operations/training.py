@@ -61,7 +61,7 @@ def train(settings: Settings, lake: Lake, model: str) -> Training:
     """Build the frame, train, register, and compare the new version with the champion.
 
     Raises:
-        Refused: the data does not allow a training, and why.
+        Rejected: the data does not allow a training, and why.
     """
     from models import training
     from models.registry.store import Registry
@@ -76,7 +76,7 @@ def train_on_sessions(settings: Settings, path: Path) -> Training:
 
     Raises:
         Terminal: the file has another format.
-        Refused: the data does not allow a training, and why.
+        Rejected: the data does not allow a training, and why.
     """
     from models import frames, training
     from models.intent import shoppers

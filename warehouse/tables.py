@@ -57,12 +57,12 @@ from typing import Literal, cast, get_args
 from jinja2 import TemplateError
 
 from contracts.errors import HeadraceError
-from contracts.topics import Case
+from contracts.topics import Domain
 from warehouse.statements import InvalidStatement, instability, items, tables_read
 from warehouse.templates import SQL_FOLDER, rendered
 
-Domain = Case | Literal["operations"]
-DOMAINS = (*get_args(Case), "operations")
+TableDomain = Domain | Literal["operations"]
+DOMAINS = (*get_args(Domain), "operations")
 SCHEMAS = ("core", "marts")
 QUARANTINE = "quarantine"
 REASONS = "_reasons"
@@ -120,30 +120,31 @@ class Grouping:
 class Table:
     """One table of the warehouse. `inputs` and `qualified` are names with their schema, such as `core.orders`.
 
-    `scopes` gives, for each input, the groups that a row of it counts in, in the order of `scope`; a table that appends
-    has neither, but `append`. `definition` is the hash of all that decides about the rows, `documentation` of the rest.
+    `affects` gives, for each input, the groups that a row of it affects, in the order of `group_by`. A table that
+    appends has neither, but `event_key`: the columns that identify an event. `definition` is the hash of everything
+    that decides about the rows, `documentation` of the rest.
     """
 
     schema: str
     name: str
     grain: str
     description: str
-    domain: Domain
+    domain: TableDomain
     key: tuple[str, ...]
     inputs: tuple[str, ...]
     sql: str
     columns: Mapping[str, str]
     definition: str
     documentation: str = ""
-    append: tuple[str, ...] = ()
-    scope: tuple[str, ...] = ()
-    scopes: Mapping[str, tuple[Grouping, ...]] = field(default_factory=dict[str, tuple[Grouping, ...]])
+    event_key: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
+    affects: Mapping[str, tuple[Grouping, ...]] = field(default_factory=dict[str, tuple[Grouping, ...]])
     partition: str | None = None
     dimension: bool = False
     references: tuple[Reference, ...] = ()
-    rules: Mapping[str, str] = field(default_factory=dict[str, str])
-    requirements: Mapping[str, str] = field(default_factory=dict[str, str])
-    volume: str | None = None
+    row_checks: Mapping[str, str] = field(default_factory=dict[str, str])
+    audits: Mapping[str, str] = field(default_factory=dict[str, str])
+    anomaly_check: str | None = None
 
     @property
     def qualified(self) -> str:
@@ -152,12 +153,12 @@ class Table:
     @property
     def identity(self) -> tuple[str, ...]:
         """The columns that identify a row for the engine."""
-        return self.append or self.key
+        return self.event_key or self.key
 
     @property
     def quarantine(self) -> str | None:
         """The table of rejected rows, if there are row checks, or an event may arrive twice; otherwise None."""
-        return f"{QUARANTINE}.{self.schema}_{self.name}" if self.rules or self.append else None
+        return f"{QUARANTINE}.{self.schema}_{self.name}" if self.row_checks or self.event_key else None
 
     @property
     def published(self) -> bool:
@@ -222,25 +223,25 @@ def parse(schema: str, name: str, text: str) -> Table:
         name=name,
         grain=plain["grain"],
         description=plain["description"],
-        domain=cast("Domain", plain["domain"]),
+        domain=cast("TableDomain", plain["domain"]),
         key=items(plain["key"]),
         inputs=_inputs(where, sql),
         sql=sql,
         columns=headers.get("column", {}),
         definition=_hash([sql, *(line for line in comment if not _DOCUMENTING.match(line))]),
         documentation=_hash([line for line in comment if _DOCUMENTING.match(line)]),
-        append=(EVENT_ID, plain["event_time"]) if plain["materialized"] == _APPEND else (),
-        scope=items(plain.get("group_by", "")),
-        scopes={
+        event_key=(EVENT_ID, plain["event_time"]) if plain["materialized"] == _APPEND else (),
+        group_by=items(plain.get("group_by", "")),
+        affects={
             source.removesuffix(_AFFECTS): tuple(map(_grouping, items(value)))
             for source, value in headers.get("input", {}).items()
         },
         partition=plain.get("partition"),
         dimension=plain.get("dimension") == "true",
         references=tuple(_reference(where, *item) for item in headers.get("foreign_key", {}).items()),
-        rules=headers.get("row_check", {}),
-        requirements=headers.get("audit", {}),
-        volume=plain.get("anomaly_check"),
+        row_checks=headers.get("row_check", {}),
+        audits=headers.get("audit", {}),
+        anomaly_check=plain.get("anomaly_check"),
     )
     _check(parsed)
     return parsed
@@ -298,25 +299,28 @@ def _inputs(where: str, sql: str) -> tuple[str, ...]:
 
 def _check(parsed: Table) -> None:
     where = parsed.qualified
-    expressions = [each.expression for groupings in parsed.scopes.values() for each in groupings]
-    for sql in (parsed.sql, *parsed.rules.values(), *parsed.requirements.values(), *expressions):
+    expressions = [each.expression for groupings in parsed.affects.values() for each in groupings]
+    for sql in (parsed.sql, *parsed.row_checks.values(), *parsed.audits.values(), *expressions):
         try:
             reason = instability(sql)
         except InvalidStatement as error:
             raise InvalidTable(f"{where}: {error}") from error
         if reason is not None:
             raise InvalidTable(f"{where}: {reason}, but the same rows must give the same result.")
-    if parsed.append and (len(parsed.inputs) != 1 or parsed.scopes):
+    if parsed.event_key and (len(parsed.inputs) != 1 or parsed.affects):
         raise InvalidTable(f"{where}: an `{_APPEND}` table has one input, without `affects`.")
-    if parsed.append and "received_at" not in parsed.columns:
+    if parsed.event_key and "received_at" not in parsed.columns:
         raise InvalidTable(f"{where}: an `{_APPEND}` table has a column `received_at`.")
-    if parsed.scope and set(parsed.scopes) != set(parsed.inputs):
-        raise InvalidTable(f"{where}: the inputs are {parsed.inputs}, those with `affects` {tuple(parsed.scopes)}.")
-    if any(len(expressions) != len(parsed.scope) for expressions in parsed.scopes.values()):
+    if parsed.group_by and set(parsed.affects) != set(parsed.inputs):
+        raise InvalidTable(f"{where}: the inputs are {parsed.inputs}, those with `affects` {tuple(parsed.affects)}.")
+    if any(len(expressions) != len(parsed.group_by) for expressions in parsed.affects.values()):
         raise InvalidTable(f"{where}: every input gives one expression for each column of `group_by`.")
-    if any(sum(each.span > 1 for each in groupings) > 1 for groupings in parsed.scopes.values()):
+    if any(sum(each.span > 1 for each in groupings) > 1 for groupings in parsed.affects.values()):
         raise InvalidTable(f"{where}: an input spans groups in one column of `group_by` at most.")
-    if unknown := {*parsed.key, *parsed.append, *parsed.scope, *filter(None, [parsed.volume])} - parsed.columns.keys():
+    if (
+        unknown := {*parsed.key, *parsed.event_key, *parsed.group_by, *filter(None, [parsed.anomaly_check])}
+        - parsed.columns.keys()
+    ):
         raise InvalidTable(f"{where}: no description of column {', '.join(sorted(unknown))}.")
 
 

@@ -255,7 +255,7 @@ def _processor_row(row: "ProcessorResult") -> tuple[str, ...]:
 
 
 def _row(row: "PartitionResult") -> tuple[str, ...]:
-    named = [name for name in (*_FAULTS, "expired", "given_up") if getattr(row, name)]
+    named = [name for name in (*_FAULTS, "expired", "skipped") if getattr(row, name)]
     remarks = [f"{getattr(row, name)} {name.replace('_', ' ')}" for name in named]
     if row.truncated:
         remarks.append(f"{row.truncated:,} landed, then lost by the broker: kept")

@@ -119,7 +119,7 @@ def _connect_programs(settings: Settings) -> list[Program]:
 
 
 def _processor_programs(settings: Settings) -> list[Program]:
-    slots = [(name, index) for name in PROCESSORS for index in range(settings.processors)]
+    instances = [(name, index) for name in PROCESSORS for index in range(settings.processors)]
     return [
         Program(
             *(f"{name}-{index}", "processors", "platform"),
@@ -127,7 +127,7 @@ def _processor_programs(settings: Settings) -> list[Program]:
             settings.port("processor-metrics") + place,
             kafka_user="processor",
         )
-        for place, (name, index) in enumerate(slots)
+        for place, (name, index) in enumerate(instances)
     ]
 
 

@@ -18,7 +18,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.artifact import Fitted, Measure, Name, Refused, Span
+from models.artifact import Fitted, Measure, Name, Rejected, Span
 from models.behavior import bgnbd, spend
 from models.behavior.baselines import baselines, two_columns
 from models.behavior.bgnbd import BgNbd
@@ -69,7 +69,7 @@ class BehaviorLearner:
     def split(self, table: pl.DataFrame) -> Split:
         last = table["cutoff"].max()
         if not isinstance(last, datetime):
-            raise Refused("The frame has no rows.", remedy="Replay or simulate orders, and build.")
+            raise Rejected("The frame has no rows.", remedy="Ingest or simulate orders, and build.")
         evaluation = table.filter(pl.col("cutoff") == last)
         training = table.filter(pl.col("cutoff") <= last - LABEL)
         for part in (training, evaluation):
@@ -168,7 +168,7 @@ def _require(part: pl.DataFrame) -> None:
     positive = int(part["ordered"].sum())
     fewest = min(positive, part.height - positive)
     if part.height < MIN_ROWS or fewest < MIN_OF_A_CLASS:
-        raise Refused(
+        raise Rejected(
             f"{part.height} rows, of which {positive} ordered again, are too few for training or evaluation:"
             f" it takes {MIN_ROWS}, with {MIN_OF_A_CLASS} of each class, at cutoffs {LABEL.days} days apart.",
             remedy="Wait until the shop has more orders, or replay older ones.",

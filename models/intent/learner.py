@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.artifact import Fitted, Measure, Name, Refused, Span
+from models.artifact import Fitted, Measure, Name, Rejected, Span
 from models.intent import shoppers
 from models.learner import Probabilities, Split
 
@@ -76,7 +76,7 @@ class IntentLearner:
     def split(self, table: pl.DataFrame) -> Split:
         """The latest `LATEST` of the visits, and those before. Visits of the same time stay together."""
         if table.is_empty():
-            raise Refused("The frame has no rows.", remedy="Replay or simulate visits, and build.")
+            raise Rejected("The frame has no rows.", remedy="Ingest or simulate visits, and build.")
         times = table["cutoff"].sort()
         start = times[int((1.0 - LATEST) * table.height)]
         # If one time holds many visits, such as a month, the window begins at the next time.
@@ -138,7 +138,7 @@ class IntentLearner:
     def _require(self, part: pl.DataFrame) -> None:
         bought = int(part["bought"].sum())
         if part.height < MIN_ROWS or min(bought, part.height - bought) < MIN_OF_A_CLASS:
-            raise Refused(
+            raise Rejected(
                 f"{part.height} visits, of which {bought} bought, are too few for training or evaluation: it takes"
                 f" {MIN_ROWS}, with {MIN_OF_A_CLASS} of each outcome, among the earlier and the later visits.",
                 remedy="Wait until the shop has more visits, or replay older logs.",

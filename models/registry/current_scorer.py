@@ -72,7 +72,7 @@ class CurrentScorer(Generic[S]):
 
 
 def load(settings: Settings, champion: Champion) -> Fitted:
-    """The serving estimators of a champion. Raises `files.RefusedFile`."""
+    """The serving estimators of a champion. Raises `files.InvalidModelFile`."""
     return files.load(settings.models_root / champion.folder / files.SERVING, champion.sha256)
 
 

@@ -22,7 +22,7 @@ SERVING, JUDGED, CARD = "serving.skops", "judged.skops", "card.json"
 """Names of a version's files."""
 
 
-class RefusedFile(Terminal):
+class InvalidModelFile(Terminal):
     """A model file that is rejected, with the reason."""
 
 
@@ -30,7 +30,7 @@ def save(path: Path, fitted: Fitted) -> str:
     """Write the estimators atomically; returns the SHA-256 of the file.
 
     Raises:
-        RefusedFile: they hold a type that loading would reject.
+        InvalidModelFile: they hold a type that loading would reject.
     """
     import skops.io
 
@@ -58,7 +58,7 @@ def load(path: Path, sha256: str) -> Fitted:
     """The estimators of a file whose SHA-256 was recorded when it was registered.
 
     Raises:
-        RefusedFile: it is missing, was changed, is not a skops file, or holds a type that is not trusted.
+        InvalidModelFile: it is missing, was changed, is not a skops file, or holds a type that is not trusted.
     """
     content = read(path, sha256)
     _require_trusted(path, content)
@@ -71,14 +71,14 @@ def read(path: Path, sha256: str) -> bytes:
     """The content of a registered file.
 
     Raises:
-        RefusedFile: it is missing, or was changed.
+        InvalidModelFile: it is missing, or was changed.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _refused(path, f"cannot be read: {error.strerror}") from error
+        raise _invalid(path, f"cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise _refused(path, "has changed since it was registered")
+        raise _invalid(path, "has changed since it was registered")
     return content
 
 
@@ -88,13 +88,13 @@ def _require_trusted(path: Path, content: bytes) -> None:
     try:
         found = skops.io.get_untrusted_types(data=content)
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise _refused(path, "is not a skops file; pickles are never read") from error
+        raise _invalid(path, "is not a skops file; pickles are never read") from error
     if strange := sorted(set(found) - set(TRUSTED)):
-        raise _refused(path, f"holds types that are not trusted: {', '.join(strange)}")
+        raise _invalid(path, f"holds types that are not trusted: {', '.join(strange)}")
 
 
-def _refused(path: Path, reason: str) -> RefusedFile:
-    return RefusedFile(
+def _invalid(path: Path, reason: str) -> InvalidModelFile:
+    return InvalidModelFile(
         f"The model file {path} {reason}.",
         remedy="Restore it from a backup, go back to another version (`headrace models rollback`), or train again.",
     )

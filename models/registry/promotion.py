@@ -13,7 +13,7 @@ import msgspec
 
 from contracts.errors import Terminal
 from models import comparison, training
-from models.artifact import Card, Name, Refused
+from models.artifact import Card, Name, Rejected
 from models.comparison import Verdict
 from models.frames import Frame
 from models.registry import champions
@@ -29,7 +29,7 @@ COLD_START: Mapping[Name, str] = {
 
 
 def consider(registry: Registry, version: Version, frame: Frame, newest: datetime | None = None) -> Verdict:
-    """Compare a version with the champion on its own frame's latest window; promote or refuse it, and record why.
+    """Compare a version with the champion on its own frame's latest window; promote or reject it, and record why.
 
     `newest` is the time of the latest event in the warehouse.
 
@@ -45,7 +45,7 @@ def consider(registry: Registry, version: Version, frame: Frame, newest: datetim
             raise Terminal(f"{version.name} is the champion already.", remedy="There is nothing to do.")
         verdict = _verdict(registry, version, card, champion, frame, newest)
         encoded = msgspec.json.encode(verdict).decode()
-        registry.note(version, "promoted" if verdict.promoted else "refused", verdict.reason, encoded)
+        registry.note(version, "promoted" if verdict.promoted else "rejected", verdict.reason, encoded)
         if verdict.promoted:
             _require_whole(registry, version)
             registry.set_champion(version)
@@ -86,7 +86,7 @@ def rollback(registry: Registry, model: str, reason: str) -> Version:
         _require_whole(registry, restored)
         registry.set_champion(restored)
         if replaced is not None:
-            registry.note(replaced, "refused", f"rolled back: {reason}")
+            registry.note(replaced, "rejected", f"rolled back: {reason}")
     return registry.version(model, number)
 
 
@@ -102,8 +102,8 @@ def _verdict(
     try:
         parts = training.split(frame)
         judged = training.evaluate(card.name, registry.load(version, "judged"), parts.evaluation).outcomes
-    except Refused as refused:
-        return Verdict(False, refused.message, rival_name)
+    except Rejected as rejected:
+        return Verdict(False, rejected.message, rival_name)
     rival_card = registry.card(champion) if champion else None
     if rival_card is not None and rival_card.columns != card.columns:
         reason = f"cannot be compared: {rival_name} reads other features; promote by hand, or not"
@@ -119,5 +119,5 @@ def _verdict(
 
 
 def _require_whole(registry: Registry, version: Version) -> None:
-    """Raise `files.RefusedFile` if the version cannot be loaded: it must not become champion."""
+    """Raise `files.InvalidModelFile` if the version cannot be loaded: it must not become champion."""
     registry.load(version, "serving")

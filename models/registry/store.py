@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Part = Literal["serving", "judged", "card"]
 FILES: dict[Part, str] = {"serving": files.SERVING, "judged": files.JUDGED, "card": files.CARD}
-Decision = Literal["undecided", "promoted", "refused"]
+Decision = Literal["undecided", "promoted", "rejected"]
 DECISION_TAG, REASON_TAG, VERDICT_TAG = "headrace.decision", "headrace.reason", "headrace.verdict"
 _OPENING = "registry"
 _QUIET = ("mlflow", "alembic")
@@ -153,11 +153,11 @@ class Registry:
         return self._aliased(model, CHALLENGER)
 
     def card(self, version: Version) -> Card:
-        """The version's card. Raises `files.RefusedFile` if it was changed."""
+        """The version's card. Raises `files.InvalidModelFile` if it was changed."""
         return artifact.decode(files.read(self._path(version, "card"), version.sha256["card"]))
 
     def load(self, version: Version, part: Literal["serving", "judged"]) -> Fitted:
-        """The version's estimators. Raises `files.RefusedFile` if the file was changed."""
+        """The version's estimators. Raises `files.InvalidModelFile` if the file was changed."""
         return files.load(self._path(version, part), version.sha256[part])
 
     def note(self, version: Version, decision: Decision, reason: str, verdict: str = "") -> None:

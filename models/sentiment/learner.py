@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from contracts.data_science import Label
-from models.artifact import Fitted, Measure, Name, Refused, Span
+from models.artifact import Fitted, Measure, Name, Rejected, Span
 from models.kernels.interface import Texts
 from models.learner import Probabilities, Split
 from models.sentiment import domain, lexicon
@@ -140,7 +140,7 @@ def _require(part: pl.DataFrame) -> None:
     counts = {label: int((part["label"] == label).sum()) for label in get_args(Label)}
     if part.height < MIN_ROWS or min(counts.values()) < MIN_OF_A_CLASS:
         found = ", ".join(f"{count} {label}" for label, count in counts.items())
-        raise Refused(
+        raise Rejected(
             f"{part.height} readable texts ({found}) are too few for training or evaluation: it takes {MIN_ROWS}, with"
             f" {MIN_OF_A_CLASS} of each class; a fifth of all texts is held out.",
             remedy="Import labelled texts (`headrace ingest labelled`), or wait for more feedback with ratings.",

@@ -29,7 +29,7 @@ class PartitionResult:
     lost: held below the landing position, and not landed. duplicated: landed more than once.
     unknown: landed within the retained range, but not held by the topic (0 for compacted topics, where this is normal).
     pending: held from the position on, not landed yet. unregistered: landed, not registered yet.
-    expired: landed, below the log's start: known only from the commit chain. given_up: skipped, in accepted gaps.
+    expired: landed, below the log's start: known only from the commit chain. skipped: skipped, in accepted gaps.
     set_apart: in batches that no client can read, by their headers; not included in held.
     chain_breaks: commits that do not begin where the previous one ended, or whose counts differ from what landed.
     truncated: landed, then lost by the broker; the landed rows are kept. altered: committed ranges for which the topic
@@ -51,7 +51,7 @@ class PartitionResult:
     pending: int
     unregistered: int
     expired: int
-    given_up: int
+    skipped: int
     set_apart: int
     chain_breaks: int
     damaged_files: int
@@ -295,7 +295,7 @@ def _compare(topic: PartitionAccount, account: RegisteredAccount | None) -> Part
     retained = distinct[(distinct >= max(topic.log_start, topic.start)) & (distinct < topic.scanned_to)]
     due = topic.held[(topic.held >= topic.start) & (topic.held < topic.position)]
     missing = np.setdiff1d(due, distinct, assume_unique=True)
-    given_up = _within(missing, topic.gaps)
+    skipped = _within(missing, topic.gaps)
     damaged = tuple(sorted({*topic.damaged, *(account.damaged if account else ())}))
     return PartitionResult(
         topic=topic.topic,
@@ -306,13 +306,13 @@ def _compare(topic: PartitionAccount, account: RegisteredAccount | None) -> Part
         landed=len(landed),
         registered=len(known),
         quarantined=sum(link.quarantined for link in topic.chain),
-        lost=len(missing) - given_up,
+        lost=len(missing) - skipped,
         duplicated=len(landed) - len(distinct),
         unknown=0 if topic.compacted else len(np.setdiff1d(retained, topic.held, assume_unique=True)),
         pending=int((topic.held >= topic.position).sum()),
         unregistered=len(topic.unregistered),
         expired=int((distinct < topic.log_start).sum()),
-        given_up=given_up,
+        skipped=skipped,
         set_apart=sum(records for _, _, records in topic.set_apart),
         chain_breaks=_chain_breaks(topic, landed),
         damaged_files=len(damaged),

@@ -216,13 +216,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to write: `landed` and `quarantined` (None if there are none). `refused` has the indices of the invalid
+    """Rows to write: `landed` and `quarantined` (None if there are none). `invalid` has the indices of the invalid
     records in the batch."""
 
     landed: pl.DataFrame | None
     quarantined: pl.DataFrame | None
     offenders: list[Offender]
-    refused: np.ndarray
+    invalid: np.ndarray
     event_times: tuple[datetime, datetime] | None
 
 
@@ -252,19 +252,19 @@ def to_rows(batch: Batch) -> Rows:
     decoded = decode_batch(batch.topic.contract, values, None if len(tombstones) else batch.survey)
     decoded_at = present if decoded.indices is None else present[decoded.indices]
     landed = _landed(decoded.events, records, decoded_at, tombstones)
-    refused = present[np.array([offender.index for offender in decoded.offenders], dtype=np.int64)]
+    invalid = present[np.array([offender.index for offender in decoded.offenders], dtype=np.int64)]
     return Rows(
         landed=landed if landed.height else None,
-        quarantined=quarantined(batch, records, refused, decoded.offenders) if decoded.offenders else None,
+        quarantined=quarantined(batch, records, invalid, decoded.offenders) if decoded.offenders else None,
         offenders=decoded.offenders,
-        refused=refused,
+        invalid=invalid,
         event_times=_event_times(landed),
     )
 
 
 def with_ranges(batch: Batch, rows: Rows) -> Tables:
     """The rows of a batch with the ranges that it covers."""
-    return Tables(rows.landed, rows.quarantined, rows.offenders, _ranges(batch, rows.refused), rows.event_times)
+    return Tables(rows.landed, rows.quarantined, rows.offenders, _ranges(batch, rows.invalid), rows.event_times)
 
 
 def to_tables(batch: Batch) -> Tables:
@@ -320,17 +320,17 @@ def _as_bytes(value: bytes | str | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
 
 
-def quarantined(batch: Batch, records: pl.DataFrame, refused: np.ndarray, offenders: list[Offender]) -> pl.DataFrame:
+def quarantined(batch: Batch, records: pl.DataFrame, invalid: np.ndarray, offenders: list[Offender]) -> pl.DataFrame:
     """The rows of a quarantine file, one per invalid record."""
-    values = pl.Series("_value", batch.values.at(refused), dtype=pl.Binary)
+    values = pl.Series("_value", batch.values.at(invalid), dtype=pl.Binary)
     reasons = pl.Series("_reason", [offender.reason for offender in offenders], dtype=pl.String)
-    return pl.DataFrame([values, reasons]).hstack(records[refused])
+    return pl.DataFrame([values, reasons]).hstack(records[invalid])
 
 
-def _ranges(batch: Batch, refused: np.ndarray) -> tuple[PartitionRange, ...]:
+def _ranges(batch: Batch, invalid: np.ndarray) -> tuple[PartitionRange, ...]:
     size = max(batch.firsts) + 1
     records = np.bincount(batch.partitions, minlength=size)
-    set_aside = np.bincount(batch.partitions[refused], minlength=size)
+    set_aside = np.bincount(batch.partitions[invalid], minlength=size)
     prints = fingerprints.of_batch(batch)
     return tuple(
         PartitionRange(

@@ -33,7 +33,7 @@ def _rows(batch: Batch, places: np.ndarray) -> Rows:
     part = batch if len(places) == len(batch.values) else batch.at(places)
     try:
         rows = to_rows(part)
-        return replace(rows, refused=places[rows.refused])
+        return replace(rows, invalid=places[rows.invalid])
     except MemoryError:
         raise
     except (Exception, PanicException) as error:  # noqa: BLE001  any library error must not stop the others
@@ -65,7 +65,7 @@ def _together(parts: Sequence[Rows]) -> Rows:
         landed=_stacked(part.landed for part in parts),
         quarantined=_stacked(part.quarantined for part in parts),
         offenders=[offender for part in parts for offender in part.offenders],
-        refused=np.concatenate([part.refused for part in parts]),
+        invalid=np.concatenate([part.invalid for part in parts]),
         event_times=(min(first for first, _ in times), max(last for _, last in times)) if times else None,
     )
 

@@ -9,9 +9,9 @@ from contracts.settings import Settings
 from streaming.processors.sentiment_scorer import SentimentScorer
 from streaming.runtime import clients
 from streaming.runtime.processing import changelog
-from tests.integration.processor_slots import read_all, slot, wait_for_inputs
+from tests.integration.instance_process import PINNED
+from tests.integration.processor_instances import instance, read_all, wait_for_inputs
 from tests.integration.samples import at, post
-from tests.integration.slot_process import PINNED
 from tests.integration.stories import InputRecord, send
 
 SOON = {"segment.ms": "1000", "max.compaction.lag.ms": "1000", "min.cleanable.dirty.ratio": "0.01"}
@@ -37,7 +37,7 @@ def test_nothing_of_a_deleted_post_but_its_id_stays_in_the_changelog(fresh: Sett
             b"bluesky/secret" in (key or b"") + (value or b"") and value not in (None, b"") for _, key, value in rows
         )
 
-    with slot(fresh, processor=processor.name):
+    with instance(fresh, processor=processor.name):
         count = send_post("secret", 0, "Nobody may know that I love this shop so very much.")
         wait_for_inputs(fresh, count, processor)
         assert of_the_post() == 2, "its hash by its id, and its id by its hash"

@@ -6,7 +6,7 @@ from contracts.settings import Settings
 from streaming.runtime.processing.changelog import changelog_topic
 from tests.integration.conftest import ServerControl
 from tests.integration.power_cuts import power_cut
-from tests.integration.processor_slots import slot, state
+from tests.integration.processor_instances import instance, state
 from tests.integration.test_lost_ends import TOPIC, send_orders, wait_for_ledger
 
 DEADLINE_SECONDS = 240.0
@@ -16,7 +16,7 @@ def test_a_changelog_that_lost_its_end_holds_all_of_the_state_in_the_end(
     fresh: Settings, server_control: ServerControl
 ) -> None:
     changelog = changelog_topic("numbering", TOPIC).name
-    with slot(fresh) as first:
+    with instance(fresh) as first:
         for begin in range(0, 200, 20):
             send_orders(fresh, begin, 20)
             wait_for_ledger(fresh, begin + 20, first)
@@ -26,7 +26,7 @@ def test_a_changelog_that_lost_its_end_holds_all_of_the_state_in_the_end(
         _, last = wait_for_ledger(fresh, 300, first, DEADLINE_SECONDS)
         last.kill9()
     shutil.rmtree(fresh.root / "state")
-    with slot(fresh) as restored:
+    with instance(fresh) as restored:
         send_orders(fresh, 300, 1)
         wait_for_ledger(fresh, 301, restored, DEADLINE_SECONDS)
     assert state(fresh, "numbering", TOPIC) == {(0, b"C1"): b"301"}

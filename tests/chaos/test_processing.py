@@ -21,9 +21,9 @@ from streaming.runtime import clients
 from streaming.runtime.processing import changelog
 from streaming.runtime.processing.progress import wait_until_processed
 from tests.integration.conftest import ServerControl
+from tests.integration.instance_process import PINNED
 from tests.integration.landers import LanderProcess, landed_and_registered
-from tests.integration.processor_slots import Slot, reading_along
-from tests.integration.slot_process import PINNED
+from tests.integration.processor_instances import Instance, reading_along
 from tests.integration.stories import send, story
 from tests.integration.test_connect import deliveries, eventually, watching
 from tests.integration.undisturbed import assert_as_undisturbed
@@ -43,7 +43,7 @@ class Fire:
     def __init__(self, settings: Settings, servers: ServerControl) -> None:
         self._settings = settings
         self._servers = servers
-        self._slots: dict[tuple[str, int], Slot] = {}
+        self._instances: dict[tuple[str, int], Instance] = {}
         self._lander: LanderProcess | None = None
         self.kill: dict[str, Callable[[], None]] = {
             "kafka": lambda: self._kill_server("kafka"),
@@ -53,21 +53,21 @@ class Fire:
         }
         for name in CHAINS:
             for index in (0, 1):
-                self.kill[f"{name}-{index}"] = lambda key=(name, index): self._slots[key].kill9()
+                self.kill[f"{name}-{index}"] = lambda key=(name, index): self._instances[key].kill9()
 
     def start_what_has_ended(self) -> None:
         """As the supervisor does."""
         for name in CHAINS:
             for index in (0, 1):
-                running = self._slots.get((name, index))
+                running = self._instances.get((name, index))
                 if running is None or running.has_ended:
-                    self._slots[name, index] = Slot(self._settings, index, processor=name)
+                    self._instances[name, index] = Instance(self._settings, index, processor=name)
         if self._lander is None or self._lander.process.poll() is not None:
             self._lander = LanderProcess(self._settings)
 
     def put_out(self) -> None:
         """End everything."""
-        for each in self._slots.values():
+        for each in self._instances.values():
             each.kill9()
         if self._lander is not None:
             self._lander.kill9()

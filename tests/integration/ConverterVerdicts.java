@@ -38,7 +38,7 @@ public final class ConverterVerdicts {
                 row.putPOJO(field.name(), struct.get(field));
             }
         } catch (DataException error) {
-            verdict.put("refused", error.getMessage());
+            verdict.put("rejected", error.getMessage());
         }
         return verdict;
     }

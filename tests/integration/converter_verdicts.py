@@ -26,7 +26,7 @@ class Converter:
         self._process = process
 
     def rows(self, values: Sequence[bytes]) -> list[dict[str, Any] | None]:
-        """The row that each value becomes; None where it is refused."""
+        """The row that each value becomes; None where it is rejected."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         lines = b"".join(base64.b64encode(value) + b"\n" for value in values)

@@ -19,7 +19,7 @@ from contracts.topics import TOPICS
 from streaming.sources.live import positions
 from streaming.sources.live.positions import Entry
 from tests.integration.landers import environment
-from tests.integration.processor_slots import read_all
+from tests.integration.processor_instances import read_all
 
 DEADLINE_SECONDS = 90.0
 KILLS = 20

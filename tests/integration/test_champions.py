@@ -20,7 +20,7 @@ from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.runtime import clients
 from tests.integration.challengers import registered
 from tests.integration.landers import environment
-from tests.integration.processor_slots import read_all
+from tests.integration.processor_instances import read_all
 from tests.integration.samples import at, order
 
 PROMISED_SECONDS = 30.0
@@ -57,7 +57,7 @@ def _past_champions(settings: Settings) -> list[int | None]:
     return [change.version for change in changes]
 
 
-def test_a_running_scorer_follows_promotion_and_rollback_and_refuses_a_worse_one(fresh: Settings) -> None:
+def test_a_running_scorer_follows_promotion_and_rollback_and_rejects_a_worse_one(fresh: Settings) -> None:
     command = [sys.executable, "-m", "headrace", "processor", "run", BehaviorScorer.name]
     scorer = subprocess.Popen(command, env=environment(fresh))
     try:
@@ -88,8 +88,8 @@ def test_a_running_scorer_follows_promotion_and_rollback_and_refuses_a_worse_one
         scorer.terminate()
         assert scorer.wait(30) == 0
     assert [(each.number, each.decision) for each in registry.versions("behavior")] == [
-        (3, "refused"),
-        (2, "refused"),
+        (3, "rejected"),
+        (2, "rejected"),
         (1, "promoted"),
     ]
     assert _past_champions(fresh) == [1, 3, 1]
@@ -123,7 +123,7 @@ def test_the_alias_alone_names_the_champion_and_a_damaged_version_never_becomes_
 
     damaged = fresh.models_root / second.folder / files.SERVING
     damaged.write_bytes(damaged.read_bytes() + b"\0")
-    with pytest.raises(files.RefusedFile, match="has changed since it was registered"):
+    with pytest.raises(files.InvalidModelFile, match="has changed since it was registered"):
         promotion.promote(registry, second, "a test")
     with pytest.raises(Terminal, match="There is no former champion"):
         promotion.rollback(registry, "behavior", "a test")

@@ -35,7 +35,7 @@ from tests.integration.behavior_values import BEHAVIOR, VALUES
 from tests.integration.conftest import ServerControl
 from tests.integration.delivered import sentiment
 from tests.integration.landers import landed_and_registered, landing
-from tests.integration.processor_slots import read_all
+from tests.integration.processor_instances import read_all
 from tests.integration.samples import at
 from tests.integration.superuser import as_superuser
 from warehouse.build import build, load

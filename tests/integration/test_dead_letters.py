@@ -10,9 +10,9 @@ from contracts import dead_letters as headers
 from contracts.settings import Settings
 from streaming.runtime import clients
 from tests.corpus import valid_order
+from tests.integration.instance_process import Numbering
 from tests.integration.landers import environment
-from tests.integration.processor_slots import read_all, slot, state, wait_for_inputs
-from tests.integration.slot_process import Numbering
+from tests.integration.processor_instances import instance, read_all, state, wait_for_inputs
 from tests.integration.stories import InputRecord, send
 
 LETTERS = 650
@@ -65,7 +65,7 @@ def test_dead_letters_are_replayed_once_however_often_a_replay_is_killed_or_run(
     assert sorted(order_ids, key=int) == [str(number) for number in range(LETTERS) if number != LETTERS - 2]
     # Each is processed once, and a record that is refused again is a new letter, which says where it comes from.
     send(fresh, [InputRecord("orders", b"C1", valid_order(1))])
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         books = wait_for_inputs(fresh, LETTERS)
         running.finish()
     assert sum(each.outputs for each in books.values()) == LETTERS

@@ -19,7 +19,7 @@ from tests.corpus import valid_order
 from tests.integration.conftest import ServerControl
 from tests.integration.landers import DEADLINE_SECONDS, TOPIC, landed_and_registered, landing
 from tests.integration.power_cuts import power_cut
-from tests.integration.processor_slots import Slot, ledgers, read_all, slot, state, wait_for_settled
+from tests.integration.processor_instances import Instance, instance, ledgers, read_all, state, wait_for_settled
 from tests.integration.samples import order
 from warehouse.lake import Lake
 
@@ -83,14 +83,14 @@ def send_orders(settings: Settings, first: int, count: int) -> None:
 
 
 def wait_for_ledger(
-    settings: Settings, end: int, running: Slot, seconds: float = DEADLINE_SECONDS
-) -> tuple[Ledger, Slot]:
-    """Wait until so much is processed, and start a slot that ended again, as the supervisor does."""
+    settings: Settings, end: int, running: Instance, seconds: float = DEADLINE_SECONDS
+) -> tuple[Ledger, Instance]:
+    """Wait until so much is processed, and start an instance that ended again, as the supervisor does."""
     deadline = time.monotonic() + seconds
     while (book := ledgers(settings).get((TOPIC, 0))) is None or book.next < end:
         assert time.monotonic() < deadline, (book, running.log.read_text()[-3_000:])
         if running.has_ended:
-            running = Slot(settings)
+            running = Instance(settings)
         time.sleep(0.3)
     return book, running
 
@@ -98,7 +98,7 @@ def wait_for_ledger(
 def test_inputs_at_reused_offsets_are_processed_beside_those_that_the_broker_lost(
     fresh: Settings, server_control: ServerControl
 ) -> None:
-    with slot(fresh) as first:
+    with instance(fresh) as first:
         send_orders(fresh, 0, 200)
         wait_for_ledger(fresh, 200, first)
         power_cut(server_control, {(TOPIC, 0): 100})

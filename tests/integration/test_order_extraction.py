@@ -19,7 +19,7 @@ from streaming.runtime import clients
 from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
 from tests.integration.building import build_from
 from tests.integration.landers import environment, landing
-from tests.integration.processor_slots import read_all
+from tests.integration.processor_instances import read_all
 from tests.integration.samples import at, order
 from tests.shared_data import shared
 from warehouse.lake import Lake

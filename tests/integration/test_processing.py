@@ -23,17 +23,17 @@ from streaming.runtime.processing.store import Checkpoint, Store
 from streaming.runtime.topics import create_topics, topic_ids
 from tests.corpus import CASES
 from tests.integration.conftest import ServerControl
-from tests.integration.processor_slots import (
+from tests.integration.instance_process import PINNED, POISON, Numbering
+from tests.integration.processor_instances import (
+    instance,
     ledgers,
     read_all,
     reading_along,
-    slot,
     state,
     wait_for_inputs,
     wait_for_settled,
 )
 from tests.integration.samples import order
-from tests.integration.slot_process import PINNED, POISON, Numbering
 from tests.integration.stories import InputRecord, send, story
 from tests.integration.undisturbed import assert_as_undisturbed
 
@@ -73,29 +73,29 @@ def assert_each_input_had_its_effect_once(settings: Settings, count: int) -> Non
 
 
 @pytest.mark.parametrize("name", [name for name in PINNED if name != Numbering.name])
-def test_two_slots_killed_after_each_step_do_what_an_undisturbed_run_does(fresh: Settings, name: str) -> None:
+def test_two_instances_killed_after_each_step_do_what_an_undisturbed_run_does(fresh: Settings, name: str) -> None:
     processor, records, count = PINNED[name](), story(name), 0
     changelog.create(clients.admin(fresh), name, processor.inputs)
-    with reading_along(fresh, processor.output) as seen, slot(fresh, 1, processor=name):
+    with reading_along(fresh, processor.output) as seen, instance(fresh, 1, processor=name):
         for step in STEPS:
-            with slot(fresh, failpoints=f"processing.{step}=kill@2", processor=name) as doomed:
-                # Fed little by little, so that both slots have work, independent of which owns the partitions.
+            with instance(fresh, failpoints=f"processing.{step}=kill@2", processor=name) as doomed:
+                # Fed little by little, so that both instances have work, independent of which owns the partitions.
                 while not doomed.has_ended:
                     count += send(fresh, list(islice(records, 40)))
                     time.sleep(0.05)
                     assert count < 60_000, doomed.log.read_text()
                 assert doomed.wait_for_end() == -signal.SIGKILL
-        with slot(fresh, processor=name) as again:
+        with instance(fresh, processor=name) as again:
             wait_for_inputs(fresh, count, processor)
             again.finish()
     assert_as_undisturbed(fresh, processor, seen)
 
 
-def test_slots_that_come_and_go_in_order_hand_over_without_a_gap(fresh: Settings) -> None:
+def test_instances_that_come_and_go_in_order_hand_over_without_a_gap(fresh: Settings) -> None:
     count = feed(fresh, 500)
-    with slot(fresh) as first:
+    with instance(fresh) as first:
         wait_for_inputs(fresh, count)
-        with slot(fresh, 1) as second:
+        with instance(fresh, 1) as second:
             for _ in range(8):
                 count += feed(fresh, 200, count)
                 time.sleep(0.5)
@@ -106,14 +106,14 @@ def test_slots_that_come_and_go_in_order_hand_over_without_a_gap(fresh: Settings
             assert 0 < second.log.read_text().count("state ready") < TOPICS["orders"].partitions
 
 
-def test_a_slot_that_was_frozen_with_a_batch_in_hand_commits_nothing_of_it(fresh: Settings) -> None:
+def test_an_instance_that_was_frozen_with_a_batch_in_hand_commits_nothing_of_it(fresh: Settings) -> None:
     count = feed(fresh, 200)
-    with slot(fresh, failpoints="processing.processed=stall:1") as frozen:
+    with instance(fresh, failpoints="processing.processed=stall:1") as frozen:
         wait_for_inputs(fresh, 1)
         count += feed(fresh, 200, count)
         time.sleep(0.5)
         frozen.send(signal.SIGSTOP)
-        with slot(fresh, 1):
+        with instance(fresh, 1):
             # The group removes it after its session timeout, and the broker aborts its transaction.
             count += feed(fresh, 200, count)
             assert_each_input_had_its_effect_once(fresh, count)
@@ -122,13 +122,13 @@ def test_a_slot_that_was_frozen_with_a_batch_in_hand_commits_nothing_of_it(fresh
             assert_each_input_had_its_effect_once(fresh, count)
 
 
-def test_a_second_process_in_the_same_slot_ends_the_first(fresh: Settings) -> None:
+def test_a_second_process_of_the_same_instance_ends_the_first(fresh: Settings) -> None:
     count = feed(fresh, 200)
-    with slot(fresh) as former:
+    with instance(fresh) as former:
         wait_for_inputs(fresh, count)
         former.send(signal.SIGSTOP)
         # Stores are locked by their owner, so the newcomer has a home of its own, as on another machine.
-        with slot(fresh.model_copy(update={"home": fresh.root / "elsewhere"})):
+        with instance(fresh.model_copy(update={"home": fresh.root / "elsewhere"})):
             count += feed(fresh, 200, count)
             wait_for_inputs(fresh, count)
             former.send(signal.SIGCONT)
@@ -140,7 +140,7 @@ def test_a_second_process_in_the_same_slot_ends_the_first(fresh: Settings) -> No
 
 def test_an_input_topic_created_again_stops_its_processors_with_a_remedy(fresh: Settings) -> None:
     count = feed(fresh, 100)
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         wait_for_inputs(fresh, count)
         recreate_topic(fresh, "orders")
         while not running.has_ended:
@@ -148,7 +148,7 @@ def test_an_input_topic_created_again_stops_its_processors_with_a_remedy(fresh: 
             time.sleep(0.2)
         assert running.wait_for_end() == 1
         assert "headrace processor reset" in running.log.read_text()
-    with slot(fresh) as again:
+    with instance(fresh) as again:
         assert again.wait_for_end() == 1
         assert "earlier topic" in again.log.read_text()
     assert sum(each.inputs for each in ledgers(fresh).values()) == count
@@ -181,7 +181,7 @@ def test_bad_input_becomes_dead_letters_with_a_reason_and_the_rest_is_processed(
         ]
         count += send(fresh, bad)
     count += send(fresh, list(islice(story(name), 300)))
-    with reading_along(fresh, processor.output) as seen, slot(fresh, processor=name) as running:
+    with reading_along(fresh, processor.output) as seen, instance(fresh, processor=name) as running:
         wait_for_inputs(fresh, count, processor)
         running.finish()
     shares = assert_as_undisturbed(fresh, processor, seen)
@@ -199,7 +199,7 @@ def test_a_record_that_a_processor_cannot_take_is_refused_alone(fresh: Settings)
     poison = order("p", ("A", 1, "1"), customer_id=POISON)
     count = feed(fresh, 50) + send(fresh, [InputRecord("orders", b"C1", encode(poison))])
     count += feed(fresh, 150, count)
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         books = wait_for_inputs(fresh, count)
         running.finish()
     reasons = sum((Counter(each.dead_letters) for each in books.values()), Counter[str]())
@@ -211,17 +211,17 @@ def test_a_record_that_a_processor_cannot_take_is_refused_alone(fresh: Settings)
     )
 
 
-def test_a_broker_crash_under_a_running_slot_loses_and_repeats_nothing(
+def test_a_broker_crash_under_a_running_instance_loses_and_repeats_nothing(
     fresh: Settings, server_control: ServerControl
 ) -> None:
     count = feed(fresh, 500)
-    with slot(fresh):
+    with instance(fresh):
         wait_for_inputs(fresh, count)
         server_control.kill9("kafka")
         server_control.wait_until_up("kafka")
         count += feed(fresh, 500, count)
-        # An unknown outcome, or removal from its group, ends a slot; the supervisor would start it again.
-        with slot(fresh, 1):
+        # An unknown outcome, or removal from its group, ends an instance; the supervisor would start it again.
+        with instance(fresh, 1):
             assert_each_input_had_its_effect_once(fresh, count)
 
 
@@ -251,7 +251,7 @@ def test_restoring_waits_for_what_a_former_owner_may_still_commit(fresh: Setting
 
 def test_a_lost_or_foreign_store_is_built_again_from_the_changelog(fresh: Settings) -> None:
     count = feed(fresh, 400)
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         assert_each_input_had_its_effect_once(fresh, count)
         running.finish()
     folder = fresh.root / "state" / Numbering.name / "0" / "orders"
@@ -267,7 +267,7 @@ def test_a_lost_or_foreign_store_is_built_again_from_the_changelog(fresh: Settin
     # Not closed in order: closing would mark it as up to date.
     del outdated
     count += feed(fresh, 400, count)
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         assert_each_input_had_its_effect_once(fresh, count)
         running.finish()
     assert sum(each.next - each.first for each in ledgers(fresh).values()) == count

@@ -10,8 +10,8 @@ from contracts.topics import TOPICS
 from streaming.runtime import clients
 from streaming.runtime.processing import changelog, resume
 from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
-from tests.integration.processor_slots import slot, wait_for_inputs
-from tests.integration.slot_process import Numbering
+from tests.integration.instance_process import Numbering
+from tests.integration.processor_instances import instance, wait_for_inputs
 from tests.integration.test_processing import feed
 
 STATE = changelog.changelog_topic(Numbering.name, "orders").name
@@ -20,7 +20,7 @@ STATE = changelog.changelog_topic(Numbering.name, "orders").name
 def test_a_processor_continues_when_its_input_gets_more_partitions(fresh: Settings) -> None:
     admin, before = clients.admin(fresh), TOPICS["orders"].partitions
     count = feed(fresh, 200)
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         wait_for_inputs(fresh, count)
         for future in admin.create_partitions([NewPartitions("orders", before + 2)]).values():
             future.result()
@@ -38,7 +38,7 @@ def test_a_processor_continues_when_its_input_gets_more_partitions(fresh: Settin
     assert added == {("orders", before), ("orders", before + 1)}
     # As after `headrace down` and `up`.
     count += feed(fresh, 200, count)
-    with slot(fresh) as again:
+    with instance(fresh) as again:
         books = wait_for_inputs(fresh, count)
         again.finish()
     assert sum(each.inputs for each in books.values()) == count
@@ -46,7 +46,7 @@ def test_a_processor_continues_when_its_input_gets_more_partitions(fresh: Settin
 
 def test_records_that_expired_unread_stop_a_processor_with_a_remedy(fresh: Settings) -> None:
     count = feed(fresh, 100)
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         wait_for_inputs(fresh, count)
         running.finish()
     feed(fresh, 100, count)
@@ -54,7 +54,7 @@ def test_records_that_expired_unread_stop_a_processor_with_a_remedy(fresh: Setti
     (_, end) = offset_bounds(admin, [("orders", 1)])["orders", 1]
     for future in admin.delete_records([TopicPartition("orders", 1, end)]).values():
         future.result()
-    with slot(fresh) as again:
+    with instance(fresh) as again:
         assert again.wait_for_end() == 1
         log = again.log.read_text()
     assert f"to {end - 1} of orders-1 expired before numbering had read them" in log
@@ -63,14 +63,14 @@ def test_records_that_expired_unread_stop_a_processor_with_a_remedy(fresh: Setti
 
 def test_a_deleted_changelog_stops_a_processor_with_a_remedy(fresh: Settings) -> None:
     count, admin = feed(fresh, 100), clients.admin(fresh)
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         wait_for_inputs(fresh, count)
         admin.delete_topics([STATE])[STATE].result()
         while topic_ids(admin, [STATE]):
             time.sleep(0.1)
         feed(fresh, 100, count)
         assert running.wait_for_end() == 1
-    with slot(fresh) as again:
+    with instance(fresh) as again:
         assert again.wait_for_end() == 1
         log = again.log.read_text()
     assert f"its changelog {STATE} holds no state of that: it was deleted or emptied" in log

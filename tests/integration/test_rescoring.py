@@ -16,7 +16,7 @@ from tests.integration.behavior_values import BEHAVIOR
 from tests.integration.building import ROOT, build_from
 from tests.integration.landed import Landing
 from tests.integration.landers import environment
-from tests.integration.processor_slots import read_all, wait_for_settled
+from tests.integration.processor_instances import read_all, wait_for_settled
 from tests.integration.samples import at, order
 from warehouse.lake import Lake
 

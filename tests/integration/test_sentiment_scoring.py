@@ -12,7 +12,7 @@ from streaming.processors.sentiment_scorer import SentimentScorer
 from streaming.runtime import clients
 from streaming.runtime.processing.progress import wait_until_processed
 from tests.integration.landers import environment
-from tests.integration.processor_slots import read_all
+from tests.integration.processor_instances import read_all
 from tests.integration.samples import feedback, post
 
 

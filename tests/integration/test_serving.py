@@ -84,9 +84,9 @@ def test_a_plot_is_of_the_published_file_as_it_is_now(settings: Settings) -> Non
         assert (await client.get(address)).content != first.content
 
         for name, reason in (("marts.nothing", "no plot"), ("marts.posts_daily", "posts_daily"), ("..", "no plot")):
-            refused = await client.get(f"/plots/{name}.png")
-            assert refused.status_code in (400, 404)
-            assert reason in refused.json()["message"]
+            denied = await client.get(f"/plots/{name}.png")
+            assert denied.status_code in (400, 404)
+            assert reason in denied.json()["message"]
 
     talk(settings, check)
 
@@ -193,7 +193,7 @@ REFUSED = (
 )
 
 
-def test_statements_other_than_reads_are_refused_and_the_next_query_is_answered(settings: Settings) -> None:
+def test_statements_other_than_reads_are_denied_and_the_next_query_is_answered(settings: Settings) -> None:
     secret = settings.root / "secret.csv"
     secret.write_text("password\nhunter2\n")
     settings.secrets.mkdir()
@@ -227,12 +227,12 @@ def test_an_answering_process_can_read_nothing_of_the_stack_but_the_file(setting
     code = (
         "import sys, socket; from pathlib import Path; from warehouse.sql_server import sandbox, worker\n"
         "assert sandbox.confine([Path(sys.argv[1]), *worker.needed()])\n"
-        "def refused(act):\n"
+        "def denied(act):\n"
         "    try: act()\n"
         "    except PermissionError: return True\n"
-        "assert all(refused(Path(path).read_bytes) for path in sys.argv[3:])\n"
-        "assert refused(lambda: Path(sys.argv[1], 'written').write_text(''))\n"
-        "assert refused(lambda: socket.create_connection(('127.0.0.1', 9)))\n"
+        "assert all(denied(Path(path).read_bytes) for path in sys.argv[3:])\n"
+        "assert denied(lambda: Path(sys.argv[1], 'written').write_text(''))\n"
+        "assert denied(lambda: socket.create_connection(('127.0.0.1', 9)))\n"
         "with worker.connect(sys.argv[2], 64) as connection:\n"
         "    print(connection.execute('select count(*) from marts.sales_daily').fetchall())\n"
     )

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from contracts.ecommerce import Order
 from contracts.settings import Settings
 from headrace.commands import models, training
-from models.artifact import Refused
+from models.artifact import Rejected
 from streaming.sources.online_retail import COLUMNS, outcomes, read_lines
 from streaming.sources.outcomes import Accepted
 from tests.integration.building import build_from
@@ -84,5 +84,5 @@ def test_one_command_trains_a_champion_that_another_judges_on_later_data(
     assert judged["model"]["brier"] < judged["baselines"]["base_rate"]["brier"]
     assert judged["baselines"].keys() >= {"base_rate", "recency", "rfm_logistic_regression", "bg_nbd"}
 
-    with pytest.raises(Refused, match="cannot be evaluated"):
+    with pytest.raises(Rejected, match="cannot be evaluated"):
         answer(command, "models", "evaluate", "behavior", str(later), "--cutoff", "2025-06-01")

@@ -27,6 +27,7 @@ from tests.hostile_records import (
     bomb,
     odd_records,
 )
+from tests.integration.instance_process import Numbering
 from tests.integration.landers import (
     TOPIC,
     assert_nothing_lost_or_repeated,
@@ -34,8 +35,7 @@ from tests.integration.landers import (
     landed_and_registered,
     landing,
 )
-from tests.integration.processor_slots import DEADLINE_SECONDS, slot
-from tests.integration.slot_process import Numbering
+from tests.integration.processor_instances import DEADLINE_SECONDS, instance
 from warehouse.lake import Lake
 
 
@@ -168,7 +168,7 @@ def test_a_processor_passes_what_it_cannot_read_and_accounts_for_all_else(fresh:
         producer.send(TOPIC, 0, bomb(ZSTD, 200))
         producer.send(TOPIC, 0, batch(orders(20, 20)))
         producer.send(TOPIC, 0, bomb(ZSTD, 200))
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
         running.finish()
     assert sum(book.inputs for book in read_ledgers(fresh, Numbering()).values()) == 41

@@ -19,8 +19,8 @@ from streaming.runtime import clients
 from streaming.runtime.dead_letters.letters import letter_of
 from streaming.runtime.processing.batch import Inputs, PartitionResult, process
 from streaming.runtime.processing.ledger import Ledger
-from tests.integration.processor_slots import Row, ledgers, read_all, state, wait_for_settled
-from tests.integration.slot_process import FIXED
+from tests.integration.instance_process import FIXED
+from tests.integration.processor_instances import Row, ledgers, read_all, state, wait_for_settled
 
 
 class NoStore:

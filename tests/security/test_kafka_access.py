@@ -47,9 +47,9 @@ def as_user(settings: Settings, user: KafkaUser) -> Settings:
     return settings.model_copy(update={"kafka_user": user})
 
 
-def refused(settings: Settings, user: KafkaUser, topic: str) -> bool:
+def denied(settings: Settings, user: KafkaUser, topic: str) -> bool:
     """Whether the broker refuses a record of this user."""
-    # Without idempotence, which a user that may write nowhere is refused before it sends.
+    # Without idempotence, which a user that may write nowhere is denied before it sends.
     plain = {"enable.idempotence": False, "message.timeout.ms": 10_000, "log_level": 0}
     sender = clients.producer(as_user(settings, user), **plain)
     errors: list[KafkaError | None] = []
@@ -68,8 +68,8 @@ def test_each_program_writes_only_its_own_topics(fresh: Settings, servers: Setti
         ("processor", "social_media"),
         ("lander", "headrace.order-extractor.web_logs.state"),
     ]
-    assert [attempt for attempt in attempts if not refused(servers, *attempt)] == []
-    assert not refused(servers, "source", "orders.dlq")
+    assert [attempt for attempt in attempts if not denied(servers, *attempt)] == []
+    assert not denied(servers, "source", "orders.dlq")
 
 
 def test_sources_cannot_read_dead_letters_and_nobody_but_the_admin_deletes_topics(

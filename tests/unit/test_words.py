@@ -91,6 +91,16 @@ COMMANDS = (
     Retired("headrace warehouse release", "headrace warehouse unhold"),
     Retired("headrace replay", "headrace ingest"),
 )
+NAMES = (
+    Retired("given_up", "skipped"),
+    Retired("[\"'`]refused[\"'`]", "denied (access), rejected (input)", besides=("tests/hostile/feeders.py",)),
+    Retired("processor_slots|slot_process|_slots|Slot", "instance", within=("tests/",)),
+    Retired(r"topic\.case|table\.case|Case = Literal\[\"ecommerce.*", "domain"),
+    Retired(
+        r"(table|parsed)\.(scopes?|rules|requirements|volume)", "group_by, affects, row_checks, audits, anomaly_check"
+    ),
+)
+"""Former names in code, in the output of `headrace verify` and in the errors of SQL over HTTP."""
 # Not English: a method of files.
 NOT_ENGLISH = (r"(file|handle|out|self)\.tell\(\)",)
 ENGLISH = tuple(
@@ -109,7 +119,7 @@ ENGLISH = tuple(
     }.items()
 )
 """Words that docs, help texts, errors, comments and names of tests no longer use, as the glossary has them."""
-RETIRED = COLUMNS + HEADERS + COMMANDS + ENGLISH
+RETIRED = COLUMNS + HEADERS + COMMANDS + NAMES + ENGLISH
 
 
 def _texts() -> dict[str, str]:

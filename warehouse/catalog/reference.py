@@ -63,12 +63,12 @@ def _section(table: Table) -> str:
         f"{_code(each.columns)} refers to `{each.to}` ({', '.join(each.to_columns)})." for each in table.references
     ]
     lines = [f"### {table.qualified}", "", table.grain, table.description, "", " ".join(facts)]
-    if table.rules:
+    if table.row_checks:
         lines += ["", f"Rows that fail one of these row checks go to `{table.quarantine}`:", ""]
-        lines += [f"- {name}: `{rule}`" for name, rule in table.rules.items()]
-    if table.requirements:
+        lines += [f"- {name}: `{rule}`" for name, rule in table.row_checks.items()]
+    if table.audits:
         lines += ["", "A build that fails one of these audits is rolled back:", ""]
-        lines += [f"- {name}: `{required}`" for name, required in table.requirements.items()]
+        lines += [f"- {name}: `{required}`" for name, required in table.audits.items()]
     lines += ["", "| column | type | meaning |", "|---|---|---|"]
     types = column_types()[table.qualified]
     lines += [f"| `{name}` | {types[name]} | {about} |" for name, about in table.columns.items()]

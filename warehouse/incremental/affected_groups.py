@@ -32,7 +32,7 @@ def find(lake: Lake, plan: Plan) -> bool:
 
 def all_groups(table: Table) -> str:
     """A query for every group that the rows of the inputs affect."""
-    return f"select distinct * from ({' union all '.join(_groups_in(table, name, name) for name in table.scopes)})"
+    return f"select distinct * from ({' union all '.join(_groups_in(table, name, name) for name in table.affects)})"
 
 
 def group_columns(count: int) -> list[str]:
@@ -41,7 +41,7 @@ def group_columns(count: int) -> list[str]:
 
 
 def _groups_in(table: Table, source: str, rows: str) -> str:
-    values = ", ".join(f"{_groups(each)} as _group_{number}" for number, each in enumerate(table.scopes[source]))
+    values = ", ".join(f"{_groups(each)} as _group_{number}" for number, each in enumerate(table.affects[source]))
     return f"select {values} from {rows}"
 
 
@@ -77,14 +77,14 @@ def only_affected(table: Table, rows: str) -> str:
     """A query for the rows of a result that belong to the groups to compute, if it may contain others."""
     same = " and ".join(
         f'{AFFECTED}._group_{number} is not distinct from result."{column}"'
-        for number, column in enumerate(table.scope)
+        for number, column in enumerate(table.group_by)
     )
     return f"select result.* from ({rows}\n) result semi join {AFFECTED} on {same}"
 
 
 def has_spans(table: Table) -> bool:
     """Whether the table's SELECT, given the rows of some groups, yields rows of others too."""
-    return any(each.span > 1 for groupings in table.scopes.values() for each in groupings)
+    return any(each.span > 1 for groupings in table.affects.values() for each in groupings)
 
 
 def time_ranges(lake: Lake, rows: str, types: Mapping[str, str], prefix: str = "") -> str:

@@ -80,12 +80,12 @@ def checks_of(table: Table) -> tuple[Check, ...]:
         Check("columns_are_as_described", "The table has the columns that its file describes, and no others.")
     )
     if table.quarantine is not None:
-        about = f"No row failed a row check: {'; '.join(table.rules)}."
+        about = f"No row failed a row check: {'; '.join(table.row_checks)}."
         checks.append(Check("no_row_in_quarantine", about, is_warning=True))
-    if table.volume is not None:
-        about = f"The last complete {table.volume} has a usual number of rows."
+    if table.anomaly_check is not None:
+        about = f"The last complete {table.anomaly_check} has a usual number of rows."
         checks.append(Check("volume_is_usual", about, is_warning=True))
-    checks += [Check(_slug(name), f"{name}.", is_blocking=True) for name in table.requirements]
+    checks += [Check(_slug(name), f"{name}.", is_blocking=True) for name in table.audits]
     return tuple(checks)
 
 
@@ -107,9 +107,9 @@ def evaluate(lake: Lake, table: Table) -> list[CheckResult]:
     outcomes = {"key_is_unique": _key(lake, table), "columns_are_as_described": _columns(lake, table)}
     if table.quarantine is not None:
         outcomes["no_row_in_quarantine"] = _quarantine(lake, table.quarantine)
-    if table.volume is not None:
-        outcomes["volume_is_usual"] = _volume(lake, table, table.volume)
-    for name, expression in table.requirements.items():
+    if table.anomaly_check is not None:
+        outcomes["volume_is_usual"] = _volume(lake, table, table.anomaly_check)
+    for name, expression in table.audits.items():
         outcomes[_slug(name)] = _requirement(lake, table, expression)
     return [CheckResult(check, *outcomes[check.name]) for check in checks_of(table)]
 
@@ -185,10 +185,10 @@ def orphans(lake: Lake, table: Table, reference: Reference) -> Outcome:
 
 def _key(lake: Lake, table: Table) -> Outcome:
     """Groups are computed completely, so their keys are unique if those in `RESULT` are; events need a query."""
-    if not table.append:
+    if not table.event_key:
         return unique_key(lake, table, RESULT)
     types = lake.connection.execute(f"describe {RESULT}").fetchall()
-    within = time_ranges(lake, RESULT, {name: kind for name, kind, *_ in types if name in table.append})
+    within = time_ranges(lake, RESULT, {name: kind for name, kind, *_ in types if name in table.event_key})
     return unique_key(lake, table, f"(from {table.qualified} where {within or 'true'})")
 
 

@@ -29,7 +29,7 @@ def over(lake: Lake, table: Table, rows: Mapping[str, str]) -> str:
 
 def over_affected(lake: Lake, table: Table) -> str:
     """The table's SELECT over the rows of the groups to compute."""
-    rows = {source: rows_of_affected(lake, source, groupings) for source, groupings in table.scopes.items()}
+    rows = {source: rows_of_affected(lake, source, groupings) for source, groupings in table.affects.items()}
     sql = over(lake, table, rows)
     return only_affected(table, sql) if has_spans(table) else sql
 
@@ -43,9 +43,9 @@ def compute(lake: Lake, table: Table, sql: str) -> None:
     lake.connection.execute(f"create or replace temp table {RESULT} as {sql}")
     if table.quarantine is not None:
         failed = {"key is not set": " or ".join(f'"{column}" is null' for column in table.identity)}
-        failed |= {name: f"not ({check})" for name, check in table.rules.items()}
-        if table.append:
-            order = names_of(dict.fromkeys((ARRIVAL, *table.append)))
+        failed |= {name: f"not ({check})" for name, check in table.row_checks.items()}
+        if table.event_key:
+            order = names_of(dict.fromkeys((ARRIVAL, *table.event_key)))
             failed[DUPLICATE_ID] = f"row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
         reasons = ", ".join(f"case when {test} then {quoted(name)} end" for name, test in failed.items())
         lake.connection.execute(

@@ -132,11 +132,11 @@ def _append(lake: Lake, plan: Plan) -> Built | None:
         failing_groups.keep(lake, plan, computed="false")
         return None
     compute(lake, table, sql)
-    computed = " union all ".join(f"select {names_of(table.append)} from {rows}" for _, rows in _rows(plan))
+    computed = " union all ".join(f"select {names_of(table.event_key)} from {rows}" for _, rows in _rows(plan))
     columns = plan.targets[0].columns
-    within = time_ranges(lake, f"({computed})", {column: columns[column] for column in table.append})
+    within = time_ranges(lake, f"({computed})", {column: columns[column] for column in table.event_key})
     bounds = f"where {within}" if within else ""
-    identity = dict.fromkeys((*table.key, *table.append))
+    identity = dict.fromkeys((*table.key, *table.event_key))
     lake.connection.execute(
         f"create or replace temp table {KNOWN} as select {names_of(identity)} from {table.qualified} {bounds}"
     )
@@ -144,9 +144,9 @@ def _append(lake: Lake, plan: Plan) -> Built | None:
     reject(lake, DUPLICATE_ID, KNOWN, other_time)
     if table.quarantine is not None and not lake.is_empty(table.quarantine):
         # Rejected events stay rejected when they are sent again.
-        same = same_identity(RESULT, "before", table.append)
+        same = same_identity(RESULT, "before", table.event_key)
         exclude(lake, f"(from {table.quarantine} {bounds}) before", same)
-    same = same_identity("computed", "present", table.append)
+    same = same_identity("computed", "present", table.event_key)
     written: list[Changes] = []
     for target, rows in _rows(plan):
         there = KNOWN if target.qualified == table.qualified else f"(from {target.qualified} {bounds})"
@@ -176,7 +176,7 @@ def _recompute(lake: Lake, plan: Plan) -> Built | None:
 
 def _without_failing(lake: Lake, table: Table) -> str:
     """The table's SELECT over all rows that can be computed."""
-    if table.append:
+    if table.event_key:
         (source,) = table.inputs
         return over(lake, table, {source: failing_groups.records_left(source)})
     affected_groups.put(lake, failing_groups.groups_left(table, all_groups(table)))
@@ -185,7 +185,7 @@ def _without_failing(lake: Lake, table: Table) -> str:
 
 def _write(lake: Lake, plan: Plan) -> Built:
     """Replace all rows of the table, or those of the affected groups, by the computed rows."""
-    own = [Grouping(f'"{column}"') for column in plan.table.scope]
+    own = [Grouping(f'"{column}"') for column in plan.table.group_by]
     written: list[Changes] = []
     for target, rows in _rows(plan):
         is_full = plan.kind == "full"

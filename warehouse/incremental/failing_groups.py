@@ -64,7 +64,7 @@ def records_left(rows: str) -> str:
 
 def groups_left(table: Table, groups: str) -> str:
     """A query for those of some groups that can be computed."""
-    same = same_identity("found", "failing", group_columns(len(table.scope)))
+    same = same_identity("found", "failing", group_columns(len(table.group_by)))
     return f"select found.* from ({groups}) found anti join {FAILING} failing on {same}"
 
 
@@ -87,7 +87,7 @@ def keep(lake: Lake, plan: Plan, *, computed: str) -> None:
     elif has_any(lake, table):
         lake.connection.execute(f"delete from {GROUPS} where table_name = {quoted(table.qualified)} and ({computed})")
     if plan.leaves_out_failing:
-        names = ", ".join(map(quoted, table.scope or RECORD))
+        names = ", ".join(map(quoted, table.group_by or RECORD))
         lake.connection.execute(
             f"insert into {GROUPS} select {quoted(table.qualified)}, [{names}], {_values(table)}, reason, now()"
             f" from {FAILING}"
@@ -137,7 +137,7 @@ def _reason(lake: Lake, table: Table, low: int, high: int) -> str | None:
 def _list_suspects(lake: Lake, plan: Plan) -> None:
     """List what the build computes: groups or, for an append table, records of the input."""
     table = plan.table
-    if table.append:
+    if table.event_key:
         (read,) = plan.inputs
         since = read.since
         rows = read.table if since is None else change_cache.insertions(lake, read.table, since, read.until)
@@ -158,7 +158,7 @@ def _list_suspects(lake: Lake, plan: Plan) -> None:
 def _try_suspects(lake: Lake, table: Table, low: int, high: int) -> None:
     """Compute some of the suspects to find out whether they fail."""
     affected_groups.put(lake, f"select * exclude (_n) from {SUSPECTS} where _n >= {low} and _n < {high}")
-    if table.append:
+    if table.event_key:
         (source,) = table.inputs
         same = _same_record(AFFECTED)
         sql = over(lake, table, {source: f"select record.* from {source} record semi join {AFFECTED} on {same}"})
@@ -174,4 +174,4 @@ def _same_record(groups: str) -> str:
 
 def _values(table: Table) -> str:
     """The columns of a group, or of a record's position, as one list of text."""
-    return f"[{', '.join(f'{column}::varchar' for column in group_columns(len(table.scope or RECORD)))}]"
+    return f"[{', '.join(f'{column}::varchar' for column in group_columns(len(table.group_by or RECORD)))}]"

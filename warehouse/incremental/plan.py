@@ -68,7 +68,7 @@ class Plan:
     leaves_out_failing: bool
 
     def __str__(self) -> str:
-        groups = f" of ({', '.join(self.table.scope)})" if self.kind == "groups" else ""
+        groups = f" of ({', '.join(self.table.group_by)})" if self.kind == "groups" else ""
         read = ", ".join(
             f"{each.table} {'' if each.since is None else each.since}..{each.until}" for each in self.inputs
         )
@@ -103,7 +103,7 @@ def make_plan(table: Table, facts: Facts, *, full: bool, leaves_out_failing: boo
         for each in inputs
         if each.since is not None and each.since < facts.snapshot and each.table in facts.changed
     )
-    kind: Kind = "full" if why_full else "nothing" if not changed else "append" if table.append else "groups"
+    kind: Kind = "full" if why_full else "nothing" if not changed else "append" if table.event_key else "groups"
     redefined = not (fits and as_built and described)
     lags = since is not None and facts.snapshot - min(since.values()) >= READ_AHEAD
     return Plan(

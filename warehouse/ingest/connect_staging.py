@@ -58,7 +58,7 @@ def _sentiment() -> StagedTable:
             name="sentiment",
             grain="One row per scored event: a version of a post or feedback, or a deletion.",
             description="The sentiment model's scores, as Connect delivered them; the last offset of a subject counts.",
-            domain=TOPICS[STAGING.topic].case,
+            domain=TOPICS[STAGING.topic].domain,
             key=(STAGING.key,),
             inputs=(),
             sql="",

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
 from contracts.reconciliation import RegisteredAccount
-from contracts.topics import TOPICS, Case, Topic
+from contracts.topics import TOPICS, Domain, Topic
 from warehouse.ingest import unregistered_files
 from warehouse.ingest.landed_files import CommittedFile, Landed, files_named, landed_since
 from warehouse.lake import CATALOG, Lake, change_cache, missing_files, quoted, watermarks
@@ -32,7 +32,7 @@ class RawTable:
     topic: str
     qualified: str
     description: str
-    case: Case
+    domain: Domain
     quarantine: str | None
 
 
@@ -48,7 +48,7 @@ def raw_table(topic: str) -> RawTable:
         topic=topic,
         qualified=f"{SCHEMA}.{_table_name(topic)}",
         description=_description(declared),
-        case=declared.case,
+        domain=declared.domain,
         quarantine=None if declared.is_dead_letter else f"{SCHEMA}.{_table_name(quarantine_name(topic))}",
     )
 

@@ -60,7 +60,7 @@ def audit_table(lake: Lake, table: Table) -> CheckResult:
     Raises:
         Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
     """
-    moved = lake.write(lambda: _quarantine_repeated(lake, table)) if table.append else 0
+    moved = lake.write(lambda: _quarantine_repeated(lake, table)) if table.event_key else 0
     with lake.transaction():
         outcome = unique_key(lake, table, table.qualified)
     if moved:
@@ -75,7 +75,7 @@ def _quarantine_repeated(lake: Lake, table: Table) -> int:
     if table.qualified not in lake.columns():
         return 0
     types = lake.columns()[table.qualified]
-    order = names_of(dict.fromkeys((ARRIVAL, *table.append)))
+    order = names_of(dict.fromkeys((ARRIVAL, *table.event_key)))
     lake.connection.execute(
         f"create or replace temp table {REPEATED} as select *, [{quoted(DUPLICATE_ID)}] as {REASONS}"
         f" from {table.qualified} where {_key(table)} in"
@@ -84,11 +84,13 @@ def _quarantine_repeated(lake: Lake, table: Table) -> int:
     )
     moved = lake.value(f"select count(*) from {REPEATED}")
     if moved and table.quarantine is not None:
-        here = same_identity("target", "source", table.append)
+        here = same_identity("target", "source", table.event_key)
         lake.connection.execute(
             f"merge into {table.qualified} target using {REPEATED} source on {here} when matched then delete"
         )
-        Target(table.quarantine, table.append, types | {REASONS: "VARCHAR[]"}, table.partition).insert(lake, REPEATED)
+        Target(table.quarantine, table.event_key, types | {REASONS: "VARCHAR[]"}, table.partition).insert(
+            lake, REPEATED
+        )
         lake.fence()
     return moved
 

@@ -45,7 +45,7 @@ FORMS: dict[str, str] = {
 }
 MAX_SQL_BYTES = 100_000
 MAX_ANSWER_BYTES = 64_000_000
-STATUS: dict[Kind, int] = {"refused": 403, "invalid": 400, "memory": 413, "size": 413}
+STATUS: dict[Kind, int] = {"denied": 403, "invalid": 400, "memory": 413, "size": 413}
 PAGE = Path(str(files("warehouse.sql_server").joinpath("page")))
 # The viewer sets inline styles; its WebAssembly is in data URLs, its modules and workers are blobs.
 CONTENT_SECURITY = (

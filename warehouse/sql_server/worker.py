@@ -26,7 +26,7 @@ from warehouse.query import as_cell, as_json, as_text, exact_values, reading
 from warehouse.sql_server.sandbox import confine
 
 Form = Literal["json", "csv", "arrow"]
-Kind = Literal["refused", "invalid", "memory", "size"]
+Kind = Literal["denied", "invalid", "memory", "size"]
 
 BATCH_ROWS = 2_048
 ROOM_BYTES = 2_000_000_000
@@ -59,11 +59,9 @@ class Header(msgspec.Struct, frozen=True):
     snapshot: int = 0
 
 
-class _Refused(Exception):  # noqa: N818  an outcome
-    def __init__(self, kind: Kind, message: str) -> None:
-        super().__init__(message)
-        self.kind: Kind = kind
-        self.message = message
+class _TooLarge(Exception):  # noqa: N818  an outcome
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The answer is larger than {limit // 1_000_000} MB. Select fewer rows or columns.")
 
 
 def main(memory_mb: int, folder: Path) -> None:
@@ -198,7 +196,7 @@ def _arrow(
         writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema).slice(0, left))
         count += min(left, batch.num_rows)
         if out.tell() > question.answer_bytes:
-            raise _too_large(question.answer_bytes)
+            raise _TooLarge(question.answer_bytes)
         if truncated:
             break
     writer.close()
@@ -222,28 +220,24 @@ class _Limited(io.StringIO):
 
     def write(self, text: str, /) -> int:
         if self.tell() > self._limit:
-            raise _too_large(self._limit)
+            raise _TooLarge(self._limit)
         return super().write(text)
 
     def content(self) -> bytes:
         return self.getvalue().encode()
 
 
-def _too_large(limit: int) -> _Refused:
-    return _Refused("size", f"The answer is larger than {limit // 1_000_000} MB. Select fewer rows or columns.")
-
-
 def _explained(error: Exception, question: Question) -> Header:
     kind: Kind = "invalid"
     match error:
-        case _Refused():
-            kind, message = error.kind, error.message
+        case _TooLarge():
+            kind, message = "size", str(error)
         case Terminal():
-            kind, message = "refused", str(error)
+            kind, message = "denied", str(error)
         case duckdb.OutOfMemoryException() | MemoryError():
             kind, message = "memory", "The query takes more memory than one query may use. Select less at a time."
         case duckdb.PermissionException():
-            kind, message = "refused", "Only the warehouse's own tables can be read here: no files, no network."
+            kind, message = "denied", "Only the warehouse's own tables can be read here: no files, no network."
         case duckdb.IOException() | duckdb.HTTPException() | duckdb.InternalException() | duckdb.FatalException():
             # Their messages may reveal a file's content, a path, or the machine.
             sys.stderr.write(f"{type(error).__name__}: {error}\n")

@@ -142,7 +142,7 @@ def columns_at(lake: Lake, table: str, version: int) -> dict[str, str]:
 
 def _key(table: str) -> tuple[str, ...]:
     declared = next((each for each in all_tables() if each.qualified == table), None)
-    return (declared.append or declared.key) if declared is not None else ()
+    return (declared.event_key or declared.key) if declared is not None else ()
 
 
 def _table_diff(lake: Lake, table: str, start: int | None, end: int | None) -> TableDiff:

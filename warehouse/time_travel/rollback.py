@@ -152,7 +152,7 @@ def _restore_watermarks(lake: Lake, to: int, names: Sequence[str], remade: set[s
         from {METADATA}.ducklake_table tables join {METADATA}.ducklake_schema using (schema_id)
         where tables.end_snapshot is null group by all
     """
-    appends = [each.qualified for each in all_tables() if each.append and not each.inputs[0].startswith("raw.")]
+    appends = [each.qualified for each in all_tables() if each.event_key and not each.inputs[0].startswith("raw.")]
     lake.connection.execute(
         f"""
         insert into meta.watermarks by name

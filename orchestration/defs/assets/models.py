@@ -1,7 +1,7 @@
 """The models as assets: the training frame, the version trained from it, its evaluation, and the champion.
 
-All four are one step, because a training that is refused halfway has no output. Partitions are days. The frame of a day
-holds nothing later than that day, so past cutoffs can be backfilled. Plots are embedded in the metadata as images.
+All four are one step, because a training that is rejected halfway has no output. Partitions are days. The frame of a
+day holds nothing later than that day, so past cutoffs can be backfilled. Plots are embedded in the metadata as images.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ import dagster as dg
 
 from contracts import clock
 from contracts.settings import Settings
-from contracts.topics import Case
-from models.artifact import Name, Refused
+from contracts.topics import Domain
+from models.artifact import Name, Rejected
 from operations.rescoring import rescore
 from operations.training import SOURCES, enrol, make_frame
 from orchestration.instance.config import MODELS_POOL
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DAYS = dg.DailyPartitionsDefinition(start_date="2009-01-01", end_offset=1)
 """A day's frame holds what was known at the end of that day; the end of today is now."""
 TRAINED_CHECK = "training_is_possible"
-CASES: Mapping[Name, Case] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
+DOMAINS: Mapping[Name, Domain] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
 NEW_DATA_ONLY = "headrace/new_data_only"
 """Tag of runs that train only if there is new data since the latest version."""
 
@@ -84,8 +84,8 @@ def _model(name: Name) -> dg.AssetsDefinition:
         registry = Registry.open(settings)
         try:
             model = training.train(made, newer_than=_last_seen(registry, name, context.run.tags))
-        except Refused as refused:
-            yield _possible(version, refused)
+        except Rejected as rejected:
+            yield _possible(version, rejected)
             return
         yield _possible(version, None)
         result = enrol(registry, lake, made, model)
@@ -101,7 +101,7 @@ def _spec(name: Name, key: dg.AssetKey, deps: list[dg.AssetKey], description: st
         key,
         deps=deps,
         skippable=True,
-        group_name=f"{CASES[name]}/models",
+        group_name=f"{DOMAINS[name]}/models",
         kinds={"parquet" if key == model_key(name, "frame") else "scikitlearn"},
         description=description,
     )
@@ -119,13 +119,13 @@ def _last_seen(registry: "Registry", model: Name, tags: Mapping[str, str]) -> da
     return registry.card(versions[0]).frame.as_of if versions else None
 
 
-def _possible(version: dg.AssetKey, refused: Refused | None) -> dg.AssetCheckResult:
+def _possible(version: dg.AssetKey, rejected: Rejected | None) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=version,
         check_name=TRAINED_CHECK,
-        passed=refused is None,
+        passed=rejected is None,
         severity=dg.AssetCheckSeverity.WARN,
-        description=None if refused is None else str(refused),
+        description=None if rejected is None else str(rejected),
     )
 
 

@@ -42,7 +42,7 @@ def _spec(topic: Topic) -> dg.AssetSpec:
         )
     return dg.AssetSpec(
         topic_key(topic.name),
-        group_name=f"{topic.case}/{LAYER}",
+        group_name=f"{topic.domain}/{LAYER}",
         kinds={"kafka"},
         description=_description(topic),
         metadata=metadata,

@@ -40,7 +40,7 @@ def _raw_asset(table: RawTable) -> dg.AssetsDefinition:
     @dg.asset(
         key=table_key(table.qualified),
         deps=[topic_key(table.topic)],
-        group_name=f"{table.case}/raw",
+        group_name=f"{table.domain}/raw",
         kinds={"parquet", "duckdb"},
         description=table.description,
         metadata={"quarantine": table.quarantine} if table.quarantine else None,

@@ -109,7 +109,7 @@ def verify_topics(
 
 def verification(topic: str, outcome: Reconciliation) -> dg.AssetCheckResult:
     """The check result of one topic: an error if records are lost, duplicated or damaged, a warning if it only lags."""
-    counts = ("held", "landed", "registered", "quarantined", "expired", "given_up", "pending", "unregistered")
+    counts = ("held", "landed", "registered", "quarantined", "expired", "skipped", "pending", "unregistered")
     faults = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")
     behind = outcome.total("pending") + outcome.total("unregistered")
     stopped = [

@@ -61,7 +61,7 @@ def changelog_topic(processor: str, input_topic: str, partitions: int = 0) -> Ch
     declared = TOPICS[input_topic]
     name = f"headrace.{processor}.{input_topic}.state"
     count = max(declared.partitions, partitions)
-    return ChangelogTopic(name, declared.case, "the state's own key", None, count, -1, compacted=True)
+    return ChangelogTopic(name, declared.domain, "the state's own key", None, count, -1, compacted=True)
 
 
 def create(admin: AdminClient, processor: str, inputs: tuple[str, ...]) -> dict[str, UUID]:

@@ -30,7 +30,7 @@ from streaming.sources.feedback.submissions import (
     MAX_FORM_FIELDS,
     SOURCE,
     Record,
-    Refused,
+    Rejected,
     customer_token,
     event,
     feedback,
@@ -99,7 +99,7 @@ class Service:
         try:
             self._limit(self._form_limit, self._client(request))
             if _media_type(request) != "application/x-www-form-urlencoded":
-                raise Refused(415, "The form is sent as application/x-www-form-urlencoded.")
+                raise Rejected(415, "The form is sent as application/x-www-form-urlencoded.")
             body = await _body(request)
             fields = self._kept(body)
             record, given = form(body, _now())
@@ -110,8 +110,8 @@ class Service:
             else:
                 await self._intake.take(record)
                 metrics.SOURCE_INPUTS.labels(SOURCE, "accepted").inc()
-        except Refused as refused:
-            problem = refused
+        except Rejected as rejected:
+            problem = rejected
             metrics.SOURCE_INPUTS.labels(SOURCE, "rejected").inc()
             key = given if is_form_key(given := fields.get("key", "")) else uuid4().hex
             return self._html(
@@ -148,7 +148,7 @@ class Service:
     def _require_own(self, fields: Mapping[str, str]) -> None:
         """A customer number is claimed by a link that the shop gives out, not by typing one."""
         if fields.get("customer_id") and not self._is_own(fields):
-            raise Refused(403, "This customer number needs the link that came with it. Send your feedback without it.")
+            raise Rejected(403, "This customer number needs the link that came with it. Send your feedback without it.")
 
     def _is_own(self, fields: Mapping[str, str]) -> bool:
         given = fields.get("customer_token", "").encode(errors="surrogatepass")
@@ -192,11 +192,11 @@ class Service:
                 self._authorize(request)
                 self._limit(self._api_limit, "api")
                 response = await endpoint(request)
-            except Refused as refused:
+            except Rejected as rejected:
                 metrics.SOURCE_INPUTS.labels(SOURCE, "rejected").inc()
-                metrics.SOURCE_FAILURES.labels(SOURCE, str(refused.status)).inc()
-                problem = Problem(_TITLES[refused.status], refused.status, refused.reason)
-                return Response(_encode(problem), refused.status, refused.headers, PROBLEM_JSON)
+                metrics.SOURCE_FAILURES.labels(SOURCE, str(rejected.status)).inc()
+                problem = Problem(_TITLES[rejected.status], rejected.status, rejected.reason)
+                return Response(_encode(problem), rejected.status, rejected.headers, PROBLEM_JSON)
             metrics.SOURCE_INPUTS.labels(SOURCE, "accepted").inc()
             return response
 
@@ -205,16 +205,16 @@ class Service:
     def _authorize(self, request: Request) -> None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
-            raise Refused(401, "Give the token as `Authorization: Bearer …`.", {"WWW-Authenticate": "Bearer"})
+            raise Rejected(401, "Give the token as `Authorization: Bearer …`.", {"WWW-Authenticate": "Bearer"})
 
     def _limit(self, limit: RateLimit, caller: str) -> None:
         if wait := limit.wait(caller):
-            raise Refused(429, "Too many requests: wait a little.", {"Retry-After": str(math.ceil(wait))})
+            raise Rejected(429, "Too many requests: wait a little.", {"Retry-After": str(math.ceil(wait))})
 
 
 async def _json(request: Request) -> bytes:
     if _media_type(request) != "application/json":
-        raise Refused(415, "The body is sent as application/json.")
+        raise Rejected(415, "The body is sent as application/json.")
     return await _body(request)
 
 
@@ -222,7 +222,7 @@ async def _body(request: Request) -> bytes:
     """The body, bounded in size and time.
 
     Raises:
-        Refused: it is too long or too slow.
+        Rejected: it is too long or too slow.
     """
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
@@ -235,14 +235,14 @@ async def _body(request: Request) -> bytes:
                 if len(body) > MAX_BODY_BYTES:
                     raise _too_long()
     except TimeoutError:
-        raise Refused(408, f"The body did not arrive in {BODY_SECONDS:.0f} s.", {"Connection": "close"}) from None
+        raise Rejected(408, f"The body did not arrive in {BODY_SECONDS:.0f} s.", {"Connection": "close"}) from None
     except ClientDisconnect:
-        raise Refused(400, "The body ended early.") from None
+        raise Rejected(400, "The body ended early.") from None
     return bytes(body)
 
 
-def _too_long() -> Refused:
-    return Refused(413, f"The body is longer than {MAX_BODY_BYTES} bytes.", {"Connection": "close"})
+def _too_long() -> Rejected:
+    return Rejected(413, f"The body is longer than {MAX_BODY_BYTES} bytes.", {"Connection": "close"})
 
 
 def _media_type(request: Request) -> str:

@@ -9,7 +9,7 @@ from contracts.ecommerce import Customer
 from contracts.errors import Transient
 from streaming.sources.feedback.acknowledged import Sender
 from streaming.sources.feedback.seen import Seen, digest
-from streaming.sources.feedback.submissions import Record, Refused, content, scrubbed
+from streaming.sources.feedback.submissions import Record, Rejected, content, scrubbed
 from streaming.sources.personal import Scrub, unchanged
 
 RETRY_AFTER_SECONDS = 5
@@ -28,7 +28,7 @@ class Intake:
         """Return once the event is acknowledged, now or before.
 
         Raises:
-            Refused: the key was used for other content, or the broker is unavailable.
+            Rejected: the key was used for other content, or the broker is unavailable.
         """
         record = scrubbed(record, self._scrub)
         identity = (record.topic, record.event.event_id)
@@ -36,7 +36,7 @@ class Intake:
             await asyncio.wait([other])
         known = self._seen.get(record)
         if known is not None and known.content != digest(content(record)):
-            raise Refused(422, "This key was used for other content: use a new one.")
+            raise Rejected(422, "This key was used for other content: use a new one.")
         if known is not None and known.acknowledged:
             return
         if known is not None:
@@ -50,7 +50,7 @@ class Intake:
                 await self._sender.send(record.topic, record.key, None)
         except Transient as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-            raise Refused(503, "It could not be stored just now: send it again.", headers) from error
+            raise Rejected(503, "It could not be stored just now: send it again.", headers) from error
         finally:
             del self._under_way[identity]
             done.set_result(None)

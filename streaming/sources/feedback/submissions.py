@@ -42,7 +42,7 @@ INPUT_TOPICS: Mapping[str, Callable[[Any], str]] = {
 """The topics that events may be posted to, and how the key of each follows from its event."""
 
 
-class Refused(Exception):  # noqa: N818  a verdict on the request, not a failure
+class Rejected(Exception):  # noqa: N818  a verdict on the request, not a failure
     """The request is not accepted; `reason` is sent to the caller."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
@@ -83,7 +83,7 @@ class Record(Struct, frozen=True):
 def idempotency_key(given: str) -> str:
     """The key as it was given, if it is one. It becomes the event's id."""
     if not _KEY.fullmatch(given):
-        raise Refused(400, f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} visible ASCII characters.")
+        raise Rejected(400, f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} visible ASCII characters.")
     return given
 
 
@@ -100,7 +100,7 @@ def customer_token(key: bytes, customer_id: str) -> str:
 def check_depth(body: bytes) -> None:
     """Refuse JSON that is nested too deeply, before anything decodes it."""
     if is_too_deep(body):
-        raise Refused(400, f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+        raise Rejected(400, f"The JSON is nested more than {MAX_DEPTH} levels deep.")
 
 
 def feedback(body: bytes, key: str, now: datetime) -> Record:
@@ -109,7 +109,7 @@ def feedback(body: bytes, key: str, now: datetime) -> Record:
     try:
         given = msgspec.json.decode(body, type=Submission)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(422 if isinstance(error, msgspec.ValidationError) else 400, _reason(error)) from None
+        raise Rejected(422 if isinstance(error, msgspec.ValidationError) else 400, _reason(error)) from None
     return _feedback(given, key, now)
 
 
@@ -118,13 +118,13 @@ def form(body: bytes, now: datetime) -> tuple[Record, dict[str, str]]:
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
     except ValueError:
-        raise Refused(400, "The form could not be read.") from None
+        raise Rejected(400, "The form could not be read.") from None
     fields = {name: value.replace("\r\n", "\n").strip() for name, value in pairs}
     if not is_form_key(key := fields.get("key", "")):
-        raise Refused(400, "The form was not that of this page. Send it again.")
+        raise Rejected(400, "The form was not that of this page. Send it again.")
     rating = fields.get("rating", "")
     if rating and rating not in "12345":
-        raise Refused(422, "Choose one to five stars.")
+        raise Rejected(422, "Choose one to five stars.")
     try:
         given = msgspec.convert(
             {
@@ -138,7 +138,7 @@ def form(body: bytes, now: datetime) -> tuple[Record, dict[str, str]]:
             Submission,
         )
     except msgspec.ValidationError as error:
-        raise Refused(422, _reason(error)) from None
+        raise Rejected(422, _reason(error)) from None
     return _feedback(given, key, now), fields
 
 
@@ -146,19 +146,19 @@ def event(topic: str, body: bytes) -> Record:
     """An event of any input topic, as its contract has it."""
     contract = TOPICS[topic].contract if topic in INPUT_TOPICS else None
     if contract is None:
-        raise Refused(404, f"Events can be posted to {', '.join(INPUT_TOPICS)}.")
+        raise Rejected(404, f"Events can be posted to {', '.join(INPUT_TOPICS)}.")
     check_depth(body)
     try:
         decoded = decode(contract, body)
     except InvalidRecord as invalid:
         status = 422 if invalid.category == "invalid field" else 400
-        raise Refused(status, f"The event is not valid: {invalid}.") from None
+        raise Rejected(status, f"The event is not valid: {invalid}.") from None
     return _sound(Record(topic, INPUT_TOPICS[topic](decoded).encode(), decoded))
 
 
 def _feedback(given: Submission, key: str, now: datetime) -> Record:
     if given.rating is None and not (given.text or "").strip() and not (given.title or "").strip():
-        raise Refused(422, "Give a rating, or a text, or both.")
+        raise Rejected(422, "Give a rating, or a text, or both.")
     submitted = CustomerFeedback(
         event_id=key,
         event_time=given.event_time or now,
@@ -179,7 +179,7 @@ def _sound(record: Record) -> Record:
     try:
         _ = record.value
     except InvalidRecord as invalid:
-        raise Refused(422, f"The event is not valid: {invalid}.") from None
+        raise Rejected(422, f"The event is not valid: {invalid}.") from None
     return record
 
 

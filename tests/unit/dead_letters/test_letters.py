@@ -99,7 +99,7 @@ def test_a_letter_that_is_valid_by_the_current_contract_may_be_replayed() -> Non
 
 
 @pytest.mark.parametrize(
-    ("refused", "why"),
+    ("rejected", "why"),
     [
         (letter(b"{"), "still invalid"),
         (letter(None), "no value"),
@@ -108,8 +108,8 @@ def test_a_letter_that_is_valid_by_the_current_contract_may_be_replayed() -> Non
         (letter(b"{}", key=None, topic="customers"), "no key"),
     ],
 )
-def test_a_letter_that_would_be_rejected_again_or_is_cut_is_not_replayed(refused: Letter, why: str) -> None:
-    found = refusal(refused)
+def test_a_letter_that_would_be_rejected_again_or_is_cut_is_not_replayed(rejected: Letter, why: str) -> None:
+    found = refusal(rejected)
     assert found is not None
     assert found.startswith(why)
 

@@ -79,7 +79,7 @@ def test_the_login_page_leads_to_no_other_site_for_any_path() -> None:
 
 def test_a_program_without_the_token_gets_json_and_no_page() -> None:
     answer = client().get("/")
-    assert (answer.status_code, answer.json()["error"]) == (401, "refused")
+    assert (answer.status_code, answer.json()["error"]) == (401, "denied")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
@@ -88,6 +88,6 @@ def test_websockets_open_by_the_token_or_a_session_and_from_this_origin_only() -
     bearer = host | {"authorization": f"Bearer {CREDENTIAL.token}"}
     with client().websocket_connect("/ws", headers=bearer | {"origin": ORIGIN}) as socket:
         assert socket.receive_text() == "hello"
-    for refused in (host, bearer | {"origin": "http://evil.example"}, bearer | {"host": "rebound.example"}):
-        with pytest.raises(WebSocketDisconnect), client().websocket_connect("/ws", headers=refused):
+    for denied in (host, bearer | {"origin": "http://evil.example"}, bearer | {"host": "rebound.example"}):
+        with pytest.raises(WebSocketDisconnect), client().websocket_connect("/ws", headers=denied):
             pass

@@ -50,12 +50,12 @@ def status(door: Door, request: Asked, now: float = NOW) -> int:
         ("", 400),
     ],
 )
-def test_a_host_that_is_not_this_server_is_refused_on_every_door(host: str, expected: int) -> None:
+def test_a_host_that_is_not_this_server_is_denied_on_every_door(host: str, expected: int) -> None:
     assert status(DOOR, asked(host=host, **BEARER)) == expected
     assert status(PUBLIC, asked(host=host)) == (expected if host != "Dagster.Example" else 400)
 
 
-def test_two_hosts_or_none_are_refused() -> None:
+def test_two_hosts_or_none_are_denied() -> None:
     assert status(PUBLIC, Asked("GET", "/", "", (("host", HOST), ("host", HOST)))) == 400
     assert status(PUBLIC, Asked("GET", "/", "", ())) == 400
 

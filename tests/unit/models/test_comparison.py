@@ -52,7 +52,7 @@ def predicted(logit: NDArray[np.float64], noise: float, seed: int) -> NDArray[np
     return np.column_stack([1 - probability, probability])
 
 
-def test_a_better_challenger_is_promoted_and_the_reverse_comparison_refused() -> None:
+def test_a_better_challenger_is_promoted_and_the_reverse_comparison_rejected() -> None:
     good, bad = outcomes(noise=0.2), outcomes(noise=2.5)
     verdict = compare(card(), good, bad.probabilities, "behavior-1")
     assert verdict.promoted
@@ -68,7 +68,7 @@ def test_a_model_is_not_better_than_itself() -> None:
     assert verdict.reason.startswith("not better than behavior-1 by more than chance: brier better by +0.0000")
 
 
-def test_a_difference_that_chance_could_make_is_refused() -> None:
+def test_a_difference_that_chance_could_make_is_rejected() -> None:
     one = outcomes(rows=250, noise=0.6)
     mirrored = np.clip(one.probabilities + np.random.default_rng(5).normal(0, 0.05, (250, 1)) * [1, -1], 0, 1)
     verdict = compare(card(), one, mirrored, "behavior-1")
@@ -153,7 +153,7 @@ def test_an_unfair_comparison_is_rejected_with_the_reason(
     assert re.match(reason, found), found
 
 
-def test_a_window_of_one_class_is_refused() -> None:
+def test_a_window_of_one_class_is_rejected() -> None:
     some = outcomes()
     one = Outcomes(some.classes, np.zeros_like(some.labels), some.probabilities, some.keys)
     assert objection(card(), None, one, None) == "one class: all rows of the evaluation window have the same outcome"

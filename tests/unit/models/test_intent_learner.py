@@ -1,4 +1,4 @@
-"""Session intent: files of sessions are read or refused by the line, and hindsight is used only where it is there."""
+"""Session intent: files of sessions are read or rejected by the line, and hindsight is used only where it is there."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from contracts.errors import Terminal
 from models import frames, training
-from models.artifact import Refused
+from models.artifact import Rejected
 from models.intent import shoppers
 from models.intent.learner import SHOPPERS, WITHOUT_PAGE_VALUES
 from models.registry import files
@@ -68,15 +68,15 @@ def test_the_latest_months_judge_the_earlier_ones_with_and_without_page_values(t
         ([sessions(1)[0].rpartition(",")[0] + ",perhaps"], HEADER, "line 2: bought"),
     ],
 )
-def test_a_file_of_another_form_is_refused_by_the_line(
+def test_a_file_of_another_form_is_rejected_by_the_line(
     tmp_path: Path, lines: list[str], header: str, message: str
 ) -> None:
     with pytest.raises(Terminal, match=message):
         shoppers.read(written(tmp_path, lines, header))
 
 
-def test_visits_of_one_month_or_one_outcome_are_refused(tmp_path: Path) -> None:
+def test_visits_of_one_month_or_one_outcome_are_rejected(tmp_path: Path) -> None:
     table = shoppers.read(written(tmp_path, sessions()))
     for part in (table.filter(pl.col("month") == 2), table.filter(~pl.col("bought")), table.head(0)):
-        with pytest.raises(Refused):
+        with pytest.raises(Rejected):
             SHOPPERS.split(part)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from contracts.errors import Terminal
 from models.registry import files
-from models.registry.files import RefusedFile
+from models.registry.files import InvalidModelFile
 
 RANDOM = np.random.default_rng(1)
 ROWS = RANDOM.random((200, 3))
@@ -35,13 +35,13 @@ def test_a_loaded_model_predicts_the_same_to_the_last_bit(tmp_path: Path) -> Non
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_a_file_that_was_changed_is_refused_before_it_is_looked_into(tmp_path: Path) -> None:
+def test_a_file_that_was_changed_is_rejected_before_it_is_looked_into(tmp_path: Path) -> None:
     path = tmp_path / "serving.skops"
     recorded = files.save(path, fitted())
     with path.open("r+b") as handle:
         handle.seek(100)
         handle.write(b"\0")
-    with pytest.raises(RefusedFile, match=r"has changed since it was registered\. Restore it from a backup"):
+    with pytest.raises(InvalidModelFile, match=r"has changed since it was registered\. Restore it from a backup"):
         files.load(path, recorded)
 
 
@@ -50,31 +50,31 @@ class _Ran:
         return exec, ("raise SystemExit('the pickle ran')",)
 
 
-def test_a_pickle_is_refused_though_its_hash_is_the_recorded_one(tmp_path: Path) -> None:
+def test_a_pickle_is_rejected_though_its_hash_is_the_recorded_one(tmp_path: Path) -> None:
     path = tmp_path / "serving.skops"
     path.write_bytes(pickle.dumps(_Ran()))
-    with pytest.raises(RefusedFile, match=r"is not a skops file; pickles are never read"):
+    with pytest.raises(InvalidModelFile, match=r"is not a skops file; pickles are never read"):
         files.load(path, _sha256(path))
 
 
-def test_an_archive_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_an_archive_that_is_no_model_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "serving.skops"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("schema.json", "{}")
-    with pytest.raises(RefusedFile, match="is not a skops file"):
+    with pytest.raises(InvalidModelFile, match="is not a skops file"):
         files.load(path, _sha256(path))
 
 
-def test_a_type_that_is_not_trusted_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_type_that_is_not_trusted_is_rejected_by_name(tmp_path: Path) -> None:
     path = tmp_path / "serving.skops"
     path.write_bytes(skops.io.dumps({"step": FunctionTransformer(func=pickle.loads)}))
-    with pytest.raises(RefusedFile, match=r"types that are not trusted: .*loads"):
+    with pytest.raises(InvalidModelFile, match=r"types that are not trusted: .*loads"):
         files.load(path, _sha256(path))
 
 
 def test_a_model_that_could_not_be_loaded_again_is_not_saved(tmp_path: Path) -> None:
     path = tmp_path / "serving.skops"
-    with pytest.raises(RefusedFile, match="not trusted"):
+    with pytest.raises(InvalidModelFile, match="not trusted"):
         files.save(path, {"step": FunctionTransformer(func=pickle.loads)})
     assert not path.exists()
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from models import frames, training
-from models.artifact import Refused
+from models.artifact import Rejected
 from models.registry import files
 from models.sentiment.learner import LEARNER, prepared
 from models.sentiment.scorer import Champion
@@ -87,6 +87,6 @@ def test_unreadable_and_duplicate_texts_are_left_out_of_training() -> None:
 
 
 @pytest.mark.parametrize("table", [judged(120), judged().filter(pl.col("label") != "neutral")])
-def test_too_few_texts_or_a_missing_class_are_refused(table: pl.DataFrame) -> None:
-    with pytest.raises(Refused, match="too few"):
+def test_too_few_texts_or_a_missing_class_are_rejected(table: pl.DataFrame) -> None:
+    with pytest.raises(Rejected, match="too few"):
         LEARNER.split(table)

@@ -10,7 +10,7 @@ import pytest
 from contracts.errors import Terminal
 from contracts.features import MONEY_UNITS, CustomerFeatures
 from models import artifact, frames, training
-from models.artifact import Refused, Trained
+from models.artifact import Rejected, Trained
 from models.behavior.scorer import Champion
 from models.frames import Frame
 from models.registry import files
@@ -139,13 +139,13 @@ def test_a_card_survives_json(trained: tuple[Frame, Trained]) -> None:
 def test_a_frame_unfit_for_training_is_rejected_with_the_reason(
     tmp_path: Path, table: pl.DataFrame, reason: str
 ) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(Rejected, match=reason):
         training.train(kept(tmp_path, table))
 
 
-def test_a_training_without_new_data_is_refused(tmp_path: Path) -> None:
+def test_a_training_without_new_data_is_rejected(tmp_path: Path) -> None:
     frame = kept(tmp_path, customers())
-    with pytest.raises(Refused, match="nothing after"):
+    with pytest.raises(Rejected, match="nothing after"):
         training.train(frame, newer_than=frame.record.as_of)
 
 

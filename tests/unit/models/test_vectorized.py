@@ -168,7 +168,7 @@ def test_a_row_scores_the_same_in_any_batch() -> None:
     assert alone.tolist() == trees(regressor).raw(judged).tolist()
 
 
-def test_larger_trees_are_refused() -> None:
+def test_larger_trees_are_rejected() -> None:
     learned = _rows(1)
     regressor = HistGradientBoostingRegressor(max_iter=2, max_leaf_nodes=31).fit(learned, np.nan_to_num(learned[:, 0]))
     with pytest.raises(ValueError, match="eight leaves"):

@@ -1,4 +1,4 @@
-"""Windows from files: read as a replay reads them, refused where the label is not known or was learned from."""
+"""Windows from files: read as a replay reads them, rejected where the label is not known or was learned from."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from models import evaluation
-from models.artifact import Refused
+from models.artifact import Rejected
 from operations import windows
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -44,7 +44,7 @@ def test_an_order_book_is_counted_as_the_warehouse_counts_it(tmp_path: Path, boo
     assert first["last_gap_days"] == 19
 
 
-def test_a_label_not_known_yet_and_a_cutoff_before_any_customer_are_refused(tmp_path: Path, book: Path) -> None:
+def test_a_label_not_known_yet_and_a_cutoff_before_any_customer_are_rejected(tmp_path: Path, book: Path) -> None:
     settings = Settings(home=tmp_path)
     with pytest.raises(Terminal, match="ends 2011-04-30 09:00: it does not cover the 30 days after 2011-04-03"):
         windows.behavior_window(settings, book, datetime(2011, 4, 3, tzinfo=UTC))
@@ -64,7 +64,7 @@ def test_labeled_texts_of_three_classes_are_posts_and_of_two_feedback(tmp_path: 
     assert windows.sentiment_window(settings, two, "social_media")["subject"].unique().to_list() == ["post"]
 
 
-def test_training_texts_are_left_out_and_a_file_of_nothing_else_is_refused(tmp_path: Path) -> None:
+def test_training_texts_are_left_out_and_a_file_of_nothing_else_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "three.tsv"
     path.write_text("I love this show\t2\nit starts at nine today\t1\nI hate this rain\t0\n")
     window = windows.sentiment_window(Settings(home=tmp_path), path)
@@ -73,12 +73,12 @@ def test_training_texts_are_left_out_and_a_file_of_nothing_else_is_refused(tmp_p
     )
     left = evaluation.unseen("sentiment", CUTOFF, learned, window)
     assert sorted(left["label"]) == ["negative", "neutral"]
-    with pytest.raises(Refused, match="every text"):
+    with pytest.raises(Rejected, match="every text"):
         evaluation.unseen("sentiment", CUTOFF, learned, window.filter(pl.col("label") == "positive"))
 
 
 def test_sessions_most_of_which_were_learned_from_are_refused_and_some_alike_are_not() -> None:
     sessions = pl.DataFrame({"pages": [1, 2, 3, 4], "bought": [True, False, False, True], "session": list("abcd")})
     assert evaluation.unseen("intent-shoppers", CUTOFF, sessions.head(2), sessions).equals(sessions)
-    with pytest.raises(Refused, match="3 of the file's 4 sessions"):
+    with pytest.raises(Rejected, match="3 of the file's 4 sessions"):
         evaluation.unseen("intent-shoppers", CUTOFF, sessions.head(3), sessions)

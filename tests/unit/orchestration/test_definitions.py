@@ -42,8 +42,8 @@ def test_every_mart_goes_back_to_a_topic_of_its_own_case(defs: dg.Definitions) -
     for table in all_tables():
         if table.schema == "marts":
             upstream = _upstream(parents, table_key(table.qualified))
-            cases = set(DOMAINS) if table.domain == "operations" else {table.domain}
-            assert cases & {TOPICS[name].case for name in TOPICS if topic_key(name) in upstream}, table.qualified
+            domains = set(DOMAINS) if table.domain == "operations" else {table.domain}
+            assert domains & {TOPICS[name].domain for name in TOPICS if topic_key(name) in upstream}, table.qualified
 
 
 def _upstream(parents: dict[dg.AssetKey, set[dg.AssetKey]], key: dg.AssetKey) -> set[dg.AssetKey]:

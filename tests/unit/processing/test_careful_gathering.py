@@ -1,4 +1,4 @@
-"""A slot that ended for lack of memory reads carefully, and stays in its group meanwhile."""
+"""An instance that ended for lack of memory reads carefully, and stays in its group meanwhile."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -23,10 +23,10 @@ class Reader(FakeReader):
         yield Stretch(start + 1, 1, [Message(topic=topic, partition=partition, offset=start, value=b"v")], None)
 
 
-class Slot(worker.Worker):
-    """A slot that owns one partition, and has done nothing but what gathering needs."""
+class Instance(worker.Worker):
+    """An instance that owns one partition, and has done nothing but what gathering needs."""
 
-    def __init__(self, when_asked: Callable[["Slot"], None] = lambda _: None) -> None:
+    def __init__(self, when_asked: Callable[["Instance"], None] = lambda _: None) -> None:
         def consume(*_: object) -> list[Message]:
             self.asked += 1
             when_asked(self)
@@ -51,13 +51,13 @@ class Slot(worker.Worker):
         self._careful.clear()
 
 
-def test_a_slot_that_reads_carefully_asks_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_instance_that_reads_carefully_asks_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "CarefulReader", Reader)
-    slot = Slot()
-    assert (slot.gather(), slot.asked) == (1, 1)
+    instance = Instance()
+    assert (instance.gather(), instance.asked) == (1, 1)
 
 
 def test_a_partition_that_is_revoked_meanwhile_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "CarefulReader", Reader)
-    slot = Slot(Slot.lose)
-    assert slot.gather() is None
+    instance = Instance(Instance.lose)
+    assert instance.gather() is None

@@ -54,7 +54,7 @@ def test_a_changelog_drops_deleted_values_soon_and_keeps_tombstones_longer() -> 
     assert int(config["max.compaction.lag.ms"]) < int(config["delete.retention.ms"]) / 2
 
 
-def test_restoring_ends_before_the_group_removes_the_slot() -> None:
+def test_restoring_ends_before_the_group_removes_the_instance() -> None:
     assert RESTORE_SECONDS + 30 < MAX_POLL_SECONDS
 
 

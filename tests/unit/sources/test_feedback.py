@@ -227,9 +227,9 @@ def test_a_customer_number_is_taken_with_the_token_of_the_shops_link_only() -> N
     door = Door()
     token = customer_token(TOKEN.encode(), "C1")
     for stranger in ({}, {"customer_token": "x"}, {"customer_token": customer_token(TOKEN.encode(), "C2")}):
-        refused = door.fill_in(key=form_key(1), rating="1", customer_id="C1", **stranger)
-        assert refused.status_code == 403
-        assert 'name="customer_id"' not in refused.text
+        rejected = door.fill_in(key=form_key(1), rating="1", customer_id="C1", **stranger)
+        assert rejected.status_code == 403
+        assert 'name="customer_id"' not in rejected.text
         assert 'name="customer_id"' not in door.client.get("/", params={"customer_id": "C1"} | stranger).text
     assert door.sent.records == []
     page = door.client.get("/", params={"customer_id": "C1", "customer_token": token}).text
@@ -241,10 +241,10 @@ def test_a_customer_number_is_taken_with_the_token_of_the_shops_link_only() -> N
 def test_the_form_takes_no_key_that_a_program_may_use() -> None:
     door = Door()
     for key in ("order-17-review", "A" * 32, form_key(1) + "0", ""):
-        refused = door.fill_in(key=key, rating="1", text="Keep me")
-        assert (refused.status_code, "Keep me" in refused.text) == (400, True)
+        rejected = door.fill_in(key=key, rating="1", text="Keep me")
+        assert (rejected.status_code, "Keep me" in rejected.text) == (400, True)
         # What is shown again can be sent.
-        (new,) = re.findall(r'name="key" value="([^"]*)"', refused.text)
+        (new,) = re.findall(r'name="key" value="([^"]*)"', rejected.text)
         assert door.fill_in(key=new, rating="1").status_code == 200
     assert door.post({"rating": 5}, Idempotency_Key="order-17-review").status_code == 202
 

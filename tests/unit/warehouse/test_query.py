@@ -187,7 +187,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         "select 1 \0",
     ],
 )
-def test_anything_but_one_reading_statement_is_refused_and_reads_no_file(
+def test_anything_but_one_reading_statement_is_denied_and_reads_no_file(
     statement: str, connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     (tmp_path / "schema.sql").write_text("hunter2 is no SQL;")

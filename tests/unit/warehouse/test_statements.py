@@ -110,7 +110,7 @@ def test_only_names_of_tables_are_rewritten(sql: str, rewritten: str) -> None:
         ("from core.orders at (version => 3)", "as it was"),
     ],
 )
-def test_what_cannot_be_rewritten_is_refused(sql: str, complaint: str) -> None:
+def test_what_cannot_be_rewritten_is_rejected(sql: str, complaint: str) -> None:
     with pytest.raises(InvalidStatement, match=complaint):
         tables_read(sql)
 

@@ -99,7 +99,7 @@ def test_both_cases_reach_from_raw_to_marts() -> None:
         ("from raw.orders", "from raw.orders where event_time < now()", "same rows must give the same result"),
     ],
 )
-def test_a_file_that_breaks_the_form_is_refused(replaced: str, by: str, complaint: str) -> None:
+def test_a_file_that_breaks_the_form_is_rejected(replaced: str, by: str, complaint: str) -> None:
     assert parse("core", "things", VALID).inputs == ("raw.orders",)
     with pytest.raises(InvalidTable, match=complaint):
         parse("core", "things", VALID.replace(replaced, by, 1))

@@ -1,5 +1,5 @@
-"""What a slot's process runs. It imports nothing that a processor does not need: slots are forked off a server that has
-it all imported, because a test starts dozens of them.
+"""What an instance's process runs. It imports only what a processor needs: instances are forked from a server that has
+imported all of it, because a test starts dozens of them.
 """
 
 import os
@@ -79,11 +79,11 @@ PINNED: dict[str, Callable[[], Processor]] = {
 }
 """The processors under test, by name, their models pinned."""
 
-read("Loads the language model once, in the server that the slots are forked from.", None)
+read("Loads the language model once, in the server that the instances are forked from.", None)
 
 
 def run(settings: Settings, name: str, index: int, points: str, log: str) -> None:
-    """Be a slot until SIGTERM comes."""
+    """Be an instance until SIGTERM comes."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for standard in (1, 2):
         os.dup2(descriptor, standard)

@@ -22,17 +22,17 @@ from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.progress import read_ledgers
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.topics import offset_bounds, uncommitted_end
-from tests.integration import slot_process
-from tests.integration.slot_process import Numbering
+from tests.integration import instance_process
+from tests.integration.instance_process import Numbering
 
 DEADLINE_SECONDS = 90.0
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([slot_process.__name__])
+_processes.set_forkserver_preload([instance_process.__name__])
 
 
 @dataclass
-class Slot:
-    """One slot as a process of its own."""
+class Instance:
+    """One instance as a process of its own."""
 
     settings: Settings
     index: int = 0
@@ -45,7 +45,7 @@ class Slot:
         self.settings.root.mkdir(parents=True, exist_ok=True)
         self.log = self.settings.root / f"{self.processor}-{self.index}-{time.monotonic_ns()}.log"
         arguments = (self.settings, self.processor, self.index, self.failpoints, str(self.log))
-        self.process = _processes.Process(target=slot_process.run, args=arguments)
+        self.process = _processes.Process(target=instance_process.run, args=arguments)
         self.process.start()
 
     @property
@@ -73,9 +73,11 @@ class Slot:
 
 
 @contextmanager
-def slot(settings: Settings, index: int = 0, failpoints: str = "", processor: str = Numbering.name) -> Iterator[Slot]:
-    """A slot for the length of a block; killed at its end if it still runs."""
-    running = Slot(settings, index, failpoints, processor)
+def instance(
+    settings: Settings, index: int = 0, failpoints: str = "", processor: str = Numbering.name
+) -> Iterator[Instance]:
+    """An instance for the length of a block; killed at its end if it still runs."""
+    running = Instance(settings, index, failpoints, processor)
     try:
         yield running
     finally:
@@ -136,7 +138,7 @@ def _read_along(settings: Settings, topic: str, seen: list[Row], ended: threadin
 
 
 def wait_for_settled(settings: Settings, topic: str) -> None:
-    """Wait until no transaction is open in a topic, such as one of a killed slot."""
+    """Wait until no transaction is open in a topic, such as one of a killed instance."""
     admin, deadline = clients.admin(settings), time.monotonic() + DEADLINE_SECONDS
     for partition in range(TOPICS[topic].partitions):
         while offset_bounds(admin, [(topic, partition)])[topic, partition][1] < uncommitted_end(
