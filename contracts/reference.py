@@ -1,8 +1,9 @@
-"""Generates the reference pages of topics and settings from the contracts."""
+"""Generates the reference pages of topics, settings and exit codes from the contracts."""
 
 from collections.abc import Iterable
 from typing import cast
 
+from contracts.exit_codes import MEANINGS, NEGATIVE_RESULTS
 from contracts.fields import Field, fields_of
 from contracts.landing import RECORD_FIELDS
 from contracts.nesting import MAX_DEPTH
@@ -54,6 +55,20 @@ def topics_page() -> str:
         _DEAD_LETTERS,
         "## Columns of every landed record",
         "\n".join(["| column | meaning |", "|---|---|", *_record_rows()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def exit_codes_page() -> str:
+    """`docs/reference/exit-codes.md`: every exit code, and the commands that report a result by it."""
+    codes = [f"| {code.value} | {code.name.lower()} | {meaning} |" for code, meaning in MEANINGS.items()]
+    results = [f"| `headrace {command}` | {reason} |" for command, reason in NEGATIVE_RESULTS.items()]
+    parts = [
+        "# Exit codes",
+        "Generated from `contracts/exit_codes.py` by `make docs`; edit that file, not this page.",
+        "\n".join(["| code | name | meaning |", "|---|---|---|", *codes]),
+        "These commands also exit with 1 if their result is negative:",
+        "\n".join(["| command | exit code 1 if |", "|---|---|", *results]),
     ]
     return "\n\n".join(parts) + "\n"
 

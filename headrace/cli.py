@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from contracts.errors import HeadraceError
+from contracts.exit_codes import ExitCode
 from headrace.terminal import printable
 
 COMMANDS = (
@@ -16,15 +17,12 @@ COMMANDS = (
 )
 """Modules of `headrace.commands`, in the order that `--help` shows them."""
 
-INTERRUPTED = 130
-
 
 def build_app() -> typer.Typer:
     """The command line with all its subcommands."""
     app = typer.Typer(
         name="headrace",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # importing Rich would take half of the time of `--help`
     )
@@ -61,7 +59,7 @@ def main() -> None:
 
         sys.exit(printable(str(error)))  # it may quote what came from outside
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except ValueError as error:
         sys.exit(_settings_sentence(error))
     except Exception as error:  # noqa: BLE001  every error is reported as one sentence

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.exit_codes import ExitCode
+from headrace.home import existing
+
 if TYPE_CHECKING:
     from contracts.settings import Settings
 
@@ -28,7 +31,7 @@ def build(
     from orchestration.run import build as run_build
     from streaming.runtime import logs
 
-    settings = Settings()
+    settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     if watch:
         _watch(settings, tables, full)
@@ -43,7 +46,7 @@ def build(
     if not summary.success:
         failed = ", ".join(summary.failed) or "see the checks above"
         typer.echo(f"The build failed: {failed}. Dagster run {summary.run_id}.", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE)
 
 
 def _watch(settings: "Settings", tables: list[str] | None, full: bool) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.exit_codes import ExitCode
+from headrace.home import existing
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def apply(as_json: Json = False) -> None:
     from contracts.settings import Settings
     from streaming.connect.applying import apply as apply_declared
 
-    changes = apply_declared(Settings())
+    changes = apply_declared(existing(Settings()))
     if as_json:
         typer.echo(json.dumps([asdict(change) for change in changes]))
         return
@@ -46,12 +48,12 @@ def status(as_json: Json = False) -> None:
     from contracts.settings import Settings
     from streaming.connect.status import connector_statuses
 
-    found = connector_statuses(Settings())
+    found = connector_statuses(existing(Settings()))
     if as_json:
         typer.echo(json.dumps([asdict(each) | {"running": each.running} for each in found], indent=2))
     else:
         print_table(("connector", "state", "tasks", "behind", "error"), [_row(each) for each in found])
-    raise typer.Exit(int(not found or not all(each.running for each in found)))
+    raise typer.Exit(ExitCode.SUCCESS if found and all(each.running for each in found) else ExitCode.FAILURE)
 
 
 def _row(status: "ConnectorStatus") -> tuple[str, ...]:
@@ -66,7 +68,7 @@ def watch() -> None:
     from streaming.connect.watching import Watcher
     from streaming.runtime import logs, metrics
 
-    settings = Settings()
+    settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     watcher = Watcher(settings)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.home import existing
 from headrace.terminal import cell, print_table, printable
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _settings(kafka_user: "KafkaUser" = "reader") -> "Settings":
     from contracts.settings import Settings
     from streaming.runtime.health import require_broker
 
-    settings = Settings(kafka_user=kafka_user)
+    settings = existing(Settings(kafka_user=kafka_user))
     require_broker(settings)
     return settings
 

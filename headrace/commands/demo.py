@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from contracts.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -39,7 +41,7 @@ def demo() -> None:
         if outcome.counts_agree and sys.stdin.isatty() and sys.stdout.isatty():
             typer.echo("The stack keeps running. Ctrl-C stops it.")
             _wait_for_interrupt()
-    raise typer.Exit(int(not outcome.counts_agree))
+    raise typer.Exit(ExitCode.SUCCESS if outcome.counts_agree else ExitCode.FAILURE)
 
 
 def _wait_for_interrupt() -> None:

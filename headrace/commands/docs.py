@@ -20,13 +20,14 @@ def register(app: typer.Typer) -> None:
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
     """Write the reference pages that are made from the code."""
     from contracts.postgres_reference import postgres_page
-    from contracts.reference import settings_page, topics_page
+    from contracts.reference import exit_codes_page, settings_page, topics_page
     from headrace.cli import build_app
     from warehouse.catalog.reference import tables_page
 
     pages = {
         "commands": commands_page(build_app()),
         "settings": settings_page(),
+        "exit-codes": exit_codes_page(),
         "topics": topics_page(),
         "tables": tables_page(),
         "postgres": postgres_page(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace.home import existing
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _opened(read_only: bool = True) -> "Iterator[Lake]":
     from headrace.stack import postgres_for_call
     from warehouse.lake import Lake
 
-    settings = Settings()
+    settings = existing(Settings())
     with postgres_for_call(settings), Lake.open(settings, read_only=read_only) as lake:
         yield lake
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.exit_codes import ExitCode
+from headrace.home import existing
 from headrace.terminal import print_table, printable
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def run(
     from streaming.landing.lander import Lander
     from streaming.runtime import logs, metrics
 
-    settings = Settings()
+    settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     positions.prepare(settings.conninfo())
     metrics.serve(settings, settings.port("lander-metrics") + index)
@@ -61,7 +63,7 @@ def status(as_json: Json = False) -> None:
     from headrace.stack import postgres_for_call
     from streaming.landing import apart, positions
 
-    settings = Settings()
+    settings = existing(Settings())
     with postgres_for_call(settings):
         states = positions.topic_states(settings.conninfo())
         unreadable = apart.latest(settings.conninfo())
@@ -110,7 +112,7 @@ def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped par
     from streaming.runtime.health import require_broker
     from streaming.runtime.topics import offset_bounds, topic_ids
 
-    settings = Settings()
+    settings = existing(Settings())
     require_broker(settings)
     admin = clients.admin(settings)
     present = topic_ids(admin, [topic])
@@ -140,7 +142,7 @@ def abort_transaction(
     from streaming.runtime import open_transactions
     from streaming.runtime.health import quiet_admin, require_broker
 
-    settings = Settings()
+    settings = existing(Settings())
     require_broker(settings)
     found = open_transactions.open_transactions(settings, quiet_admin(settings), [(topic, partition)])
     if not found:
@@ -159,7 +161,7 @@ def repair() -> None:
     from operations.repair import repair as repaired
     from streaming.runtime import logs
 
-    settings = Settings()
+    settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     with postgres_for_call(settings):
         count = 0
@@ -190,7 +192,7 @@ def verify(
             f"waiting: {pending} records not landed yet, {waiting} not built yet, {unread} not processed yet", err=True
         )
 
-    settings = Settings(kafka_user="reader")
+    settings = existing(Settings(kafka_user="reader"))
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     with postgres_for_call(settings):
         result = reconcile_when_settled(settings, wait_seconds=wait, on_wait=report)
@@ -198,7 +200,7 @@ def verify(
         typer.echo(json.dumps(result.as_json()))
     else:
         _print(result)
-    raise typer.Exit(0 if result.complete else 1)
+    raise typer.Exit(ExitCode.SUCCESS if result.complete else ExitCode.FAILURE)
 
 
 _FAULTS = ("lost", "duplicated", "unknown", "altered", "chain_breaks", "damaged_files")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.exit_codes import ExitCode
 from headrace.commands.training import evaluate
+from headrace.home import existing
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def promote(
             promoted, why = verdict.promoted, verdict.reason
     outcome = {"version": wanted.name, "promoted": promoted, "reason": why}
     _print(outcome, f"{wanted.name} {'is the champion' if promoted else 'was not promoted'}: {why}", as_json)
-    raise typer.Exit(int(not promoted))
+    raise typer.Exit(ExitCode.SUCCESS if promoted else ExitCode.FAILURE)
 
 
 def rollback(model: Model, reason: Reason = "by the command line", as_json: Json = False) -> None:
@@ -134,7 +136,7 @@ def _registry() -> "Iterator[Registry]":
     from headrace.stack import postgres_for_call
     from models.registry.store import Registry
 
-    settings = Settings()
+    settings = existing(Settings())
     with postgres_for_call(settings):
         yield Registry.open(settings)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace.home import existing
+
 if TYPE_CHECKING:
     from contracts.settings import Settings
     from streaming.processors.processor import Processor
@@ -62,7 +64,7 @@ def _configured(name: str) -> "tuple[Settings, Processor]":
     from streaming.processors.registry import PROCESSORS
     from streaming.runtime import logs
 
-    settings = Settings()
+    settings = existing(Settings())
     if name not in PROCESSORS:
         raise Terminal(f"There is no processor {name}.", remedy=f"There are: {', '.join(PROCESSORS)}.")
     logs.configure(settings.log_level, console=sys.stderr.isatty())

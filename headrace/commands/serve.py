@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from headrace.home import existing
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -21,7 +23,7 @@ def serve(
     from guard.doors import SQL_TOKEN, link
     from guard.tokens import stored_token
 
-    settings = Settings()
+    settings = existing(Settings())
     if url:
         typer.echo(link(settings, "sql"))
         return

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.exit_codes import ExitCode
 from contracts.settings import Settings
+from headrace.home import existing
 
 if TYPE_CHECKING:
     from streaming.sources.outcomes import Counts
 
-INTERRUPTED = 130
 SHOP_DATABASE = "shop-db"
 PROGRESS_SECONDS = 1.0
 LIVE_NAMES = ("access-log", "bluesky", "mastodon", "weather", "feedback")
@@ -46,7 +47,7 @@ def source(
     from streaming.runtime import logs, metrics
     from streaming.sources.live.registry import FEEDBACK, configured, open_source
 
-    settings = Settings()
+    settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     if status:
         _show_positions(settings, name)
@@ -158,7 +159,13 @@ def ingest(
             counts = mapped.ingest(path, rate, stop, _progress())
         elif into is None:
             counts = run(
-                Settings(kafka_user="source"), source, path, options=options, rate=rate, stop=stop, progress=_progress()
+                existing(Settings(kafka_user="source")),
+                source,
+                path,
+                options=options,
+                rate=rate,
+                stop=stop,
+                progress=_progress(),
             )
         else:
             counts = _fill(into, source, path, options, rate, stop)
@@ -168,7 +175,7 @@ def ingest(
     _show(counts, as_json=as_json)
     # With --follow a signal is the normal end; otherwise it is an interruption.
     if stop.is_set() and not follow:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, stop: Flag) -> "Counts":
@@ -184,7 +191,7 @@ def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, 
             f"Only online-retail can be ingested into {SHOP_DATABASE}, and without a rate.",
             remedy="Leave `--rate` out.",
         )
-    settings = Settings()
+    settings = existing(Settings())
     outcomes = outcomes_of(settings, source, path, options, stop)
     return fill(settings, outcomes, source=source, origin=path.name, stop=stop, progress=_progress())
 
@@ -222,10 +229,10 @@ def simulate(
         orders=orders,
         date_format=_date_format(date_format),
     )
-    counts = run(Settings(kafka_user="source"), plan, stop=stop, progress=_progress())
+    counts = run(existing(Settings(kafka_user="source")), plan, stop=stop, progress=_progress())
     _show(counts, as_json=as_json)
     if stop.is_set() and not plan.endless:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _destination(to: str | None) -> Any:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.exit_codes import ExitCode
+from headrace.home import existing
 from headrace.terminal import print_table, printable, progress, terminable, uninterrupted
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def doctor(as_json: Json = False) -> None:
             ("check", "", "found", "remedy"),
             [(check.name, check.verdict, check.found, check.remedy) for check in checks],
         )
-    raise typer.Exit(int(any(check.verdict == "failed" for check in checks)))
+    raise typer.Exit(ExitCode.FAILURE if any(check.verdict == "failed" for check in checks) else ExitCode.SUCCESS)
 
 
 def up(
@@ -96,9 +98,10 @@ def down() -> None:
     from contracts.settings import Settings
     from headrace import stack
 
+    settings = Settings()
     with progress() as report:
-        stopped = stack.down(Settings(), progress=report)
-    typer.echo("The stack is down." if stopped else "The stack was not up.")
+        stopped = stack.down(settings, progress=report)
+    typer.echo("The stack is down." if stopped else f"The stack in {settings.root} was not up.")
 
 
 def status(as_json: Json = False) -> None:
@@ -135,7 +138,7 @@ def status(as_json: Json = False) -> None:
         for trouble in warnings:
             typer.echo(f"{printable(trouble.what)}. {trouble.remedy}", err=True)
         typer.echo(f"Logs are in {settings.logs}.")
-    raise typer.Exit(int(not now.healthy))
+    raise typer.Exit(ExitCode.SUCCESS if now.healthy else ExitCode.FAILURE)
 
 
 def login() -> None:
@@ -146,7 +149,7 @@ def login() -> None:
     from contracts.settings import Settings
     from guard.doors import links
 
-    opening = links(Settings())
+    opening = links(existing(Settings()))
     typer.echo(f"Dagster  {opening['dagster']}")
     typer.echo(f"SQL      {opening['sql']}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.home import existing
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def train(
     from headrace.stack import postgres_for_call
 
     _only_for(shoppers, "--shoppers", model, Trainable.INTENT)
-    settings = Settings()
+    settings = existing(Settings())
     with postgres_for_call(settings):
         done = _train(settings, model, shoppers)
     card, verdict = done.trained.card, done.verdict
@@ -87,7 +88,7 @@ def evaluate(
 
     _only_for(cutoff, "--cutoff", model, Trainable.BEHAVIOR)
     _only_for(to, "--to", model, Trainable.SENTIMENT)
-    settings = Settings()
+    settings = existing(Settings())
     if not path.exists():
         raise typer.BadParameter(f"{path} does not exist", param_hint="PATH")
     match model:

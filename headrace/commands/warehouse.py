@@ -12,6 +12,7 @@ import typer
 
 from contracts.errors import HeadraceError
 from contracts.settings import Settings
+from headrace.home import existing
 from headrace.terminal import Printable, printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def sql(
     from headrace.stack import postgres_for_call
     from warehouse.lake import Lake
 
-    settings = Settings()
+    settings = existing(Settings())
     if statement is None and not sys.stdin.isatty():
         statement = sys.stdin.read()
     with postgres_for_call(settings), Lake.open(settings, read_only=True, at=at) as lake:

@@ -21,7 +21,8 @@ from headrace.stack.postgres import binaries, server_answers, wal_level
 from headrace.stack.programs import built_in_parts
 from streaming.processors.registry import PROCESSORS
 from streaming.runtime.health import broker_answers, connect_answers
-from streaming.sources.live.registry import FEEDBACK, configured
+from streaming.sources.live import registry
+from streaming.sources.live.registry import FEEDBACK
 
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK_BYTES = 2_000_000_000
@@ -60,6 +61,8 @@ def examine(settings: Settings, *, wanted: Collection[str] | None = None, runnin
         yield _plugins()
     if "postgres" in parts:
         yield _postgres()
+    if "sources" in parts:
+        yield from (_source(settings, name) for name in settings.sources)
     if not running:
         yield from (_port(settings, name, offset) for name, offset in _ports(settings, parts))
     if settings.kafka_bootstrap is not None and (wanted is None or "kafka" in wanted):
@@ -150,6 +153,14 @@ def _postgres() -> Check:
     return Check("PostgreSQL", "ok", f"{folder}{runs_as}")
 
 
+def _source(settings: Settings, name: str) -> Check:
+    try:
+        registry.check(settings, name)
+    except Terminal as error:
+        return Check(f"source {name}", "failed", f"{name}: {error.message.removesuffix('.')}", error.remedy)
+    return Check(f"source {name}", "ok", "its settings are valid")
+
+
 def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
     names = {
         "kafka": ("kafka", "kafka-controller"),
@@ -167,9 +178,8 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
         wanted += [(f"processor-metrics {n}", first + n) for n in range(len(PROCESSORS) * settings.processors)]
     if "sources" in parts:
         first = settings.port("source-metrics")
-        names_of_sources = configured(settings)
-        wanted += [(f"metrics of {name}", first + place) for place, name in enumerate(names_of_sources)]
-        if FEEDBACK in names_of_sources:
+        wanted += [(f"metrics of {name}", first + place) for place, name in enumerate(settings.sources)]
+        if FEEDBACK in settings.sources:
             wanted.append((FEEDBACK, settings.port("feedback")))
     return wanted
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from contracts.errors import Terminal
 from guard.tokens import stored_token
+from headrace.home import is_home
 
 PRIVATE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -40,7 +41,7 @@ def make_private(home: Path) -> None:
     make_folder(home)
     if not _is_open(home):
         return
-    if any(home.iterdir()) and not (home / "stack.lock").exists():
+    if any(home.iterdir()) and not is_home(home):
         raise Terminal(
             f"Other accounts may read the folder {home}, which has files that are not a stack's.",
             remedy=f"Name an empty folder with HEADRACE_HOME, or run `chmod 700 {home}`.",

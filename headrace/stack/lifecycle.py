@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from contracts.errors import Terminal
+from contracts.setting_sources import LOCK
 from contracts.settings import HOST, Settings
 from contracts.topics import TOPICS
 from guard.doors import DAGSTER_TOKEN, authorization
+from headrace.home import is_home
 from headrace.stack import doctor, postgres
 from headrace.stack.databases import prepare_databases
 from headrace.stack.files import PRIVATE, make_private
@@ -23,6 +23,7 @@ from headrace.stack.kafka.broker import prepare_broker, users_are_known
 from headrace.stack.kafka.connect import prepare_worker
 from headrace.stack.kafka.java import find_java
 from headrace.stack.kafka.users import passwords
+from headrace.stack.memory import memory_bytes
 from headrace.stack.neighbours import require_alone
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
@@ -81,6 +82,11 @@ def up(settings: Settings, *, parts: Collection[str] | None = None, progress: Pr
     Raises:
         Terminal: a requirement is missing or a port is taken (nothing was started then), or a program did not start.
     """
+    if not is_home(settings.root):
+        # Before the home is created, so that a failed check leaves nothing behind.
+        stop_leftovers(settings.root)
+        _require_checks(settings, parts, running=False)
+        progress("home", f"ready, a new one: {settings.root}")
     with _locked(settings):
         _for_calls(settings).unlink(missing_ok=True)
         return _up(settings, parts, progress)
@@ -88,7 +94,7 @@ def up(settings: Settings, *, parts: Collection[str] | None = None, progress: Pr
 
 def down(settings: Settings, *, progress: Progress = silent) -> bool:
     """Stop all programs of this home, including those left by a killed supervisor. Returns False if nothing ran."""
-    if not settings.root.exists():
+    if not is_home(settings.root):
         return False
     with _locked(settings):
         return _down(settings, progress)
@@ -106,7 +112,7 @@ def status(settings: Settings) -> StackStatus:
         _as_flapping(settings, _program_status(program, processes[program.full_name]), ends.get(program.name, 0))
         for program in known
     )
-    own = _memory_bytes(supervisor.pid(), with_children=False)
+    own = memory_bytes(supervisor.pid(), with_children=False)
     return StackStatus(running=True, programs=rows, memory_bytes=own + sum(row.memory_bytes for row in rows))
 
 
@@ -163,7 +169,7 @@ def _make_home(settings: Settings) -> None:
 def _locked(settings: Settings) -> Iterator[None]:
     """Only one process at a time changes which programs run in a home."""
     _make_home(settings)
-    lock_file = settings.root / "stack.lock"
+    lock_file = settings.root / LOCK
     lock_file.touch(mode=PRIVATE)
     with lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -192,8 +198,7 @@ def _up(settings: Settings, parts: Collection[str] | None, progress: Progress) -
     was_running = supervisor.answers()
     if not was_running:
         stop_leftovers(settings.root)
-    for check in doctor.examine(settings, wanted=parts, running=was_running):
-        check.require()
+    _require_checks(settings, parts, running=was_running)
     wanted = built_in_parts(settings, parts)
     if not was_running and {"landers", "processors"} & set(wanted):
         require_alone(settings)
@@ -212,6 +217,11 @@ def _up(settings: Settings, parts: Collection[str] | None, progress: Progress) -
                 supervisor.shut_down()
         raise
     return bool(wanted)
+
+
+def _require_checks(settings: Settings, parts: Collection[str] | None, *, running: bool) -> None:
+    for check in doctor.examine(settings, wanted=parts, running=running):
+        check.require()
 
 
 class _Start:
@@ -368,7 +378,7 @@ def _serves(program: Program, path: str, headers: Mapping[str, str] | None = Non
 def _program_status(program: Program, process: dict[str, object]) -> ProgramStatus:
     pid = int(str(process["pid"])) or None
     uptime = int(str(process["now"])) - int(str(process["start"])) if pid else None
-    memory = _memory_bytes(pid) if pid else 0
+    memory = memory_bytes(pid) if pid else 0
     return ProgramStatus(program.name, str(process["statename"]), pid, uptime, memory, program.address)
 
 
@@ -376,23 +386,3 @@ def _as_flapping(settings: Settings, status: ProgramStatus, ends: int) -> Progra
     if not ends or status.state not in ("RUNNING", "STARTING", "BACKOFF"):
         return status
     return replace(status, state="FLAPPING", ends=ends, last_words=last_words(settings, status.name))
-
-
-def _memory_bytes(pid: int, *, with_children: bool = True) -> int:
-    """Proportional set size of a process and its descendants; resident set size where that is not available."""
-    try:
-        process = psutil.Process(pid)
-        family = [process, *(process.children(recursive=True) if with_children else [])]
-    except psutil.NoSuchProcess:
-        return 0
-    return sum(_own_memory_bytes(member) for member in family)
-
-
-def _own_memory_bytes(process: psutil.Process) -> int:
-    try:
-        memory = process.memory_full_info()
-    except psutil.NoSuchProcess:
-        return 0
-    except psutil.AccessDenied:
-        return process.memory_info().rss
-    return getattr(memory, "pss", memory.rss)

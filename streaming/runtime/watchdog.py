@@ -5,10 +5,9 @@ import threading
 import time
 from types import TracebackType
 
+from contracts.exit_codes import ExitCode
 from streaming.runtime import logs
 
-EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits: retrying in a new process may help."""
 _LOOK_SECONDS = 0.5
 
 
@@ -38,4 +37,4 @@ class Watchdog:
             time.sleep(_LOOK_SECONDS)
             if (deadline := self._deadline) is not None and time.monotonic() > deadline:
                 logs.logger(part="watchdog").error("transaction overdue: ending the process", seconds=self._seconds)
-                os._exit(EXIT_CODE)
+                os._exit(ExitCode.RESTART)

@@ -20,10 +20,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from contracts.exit_codes import ExitCode
 from contracts.settings import Settings
 from headrace.stack.programs import environment
 from orchestration.instance import config as dagster
-from streaming.runtime.careful.memory import EXIT_CODE
 from streaming.sources.live import positions
 from tests.hostile.feeders import (
     AccessLog,
@@ -42,7 +42,7 @@ MINUTES = float(os.environ.get("HOSTILE_MINUTES", "20"))
 SEED = os.environ.get("HOSTILE_SEED") or secrets.token_hex(4)
 SETTLE_SECONDS = 180.0
 _EXIT = re.compile(r"exited: (\S+) \((.+); not expected\)")
-_TO_READ_CAREFULLY = f"exit status {EXIT_CODE}"
+_TO_READ_CAREFULLY = f"exit status {ExitCode.RESTART}"
 LOOK_SECONDS = 60.0
 
 

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import psycopg
 
+from contracts.exit_codes import ExitCode
 from contracts.settings import Settings
 from streaming.landing import apart, positions
 from streaming.runtime import clients
-from streaming.runtime.careful.memory import EXIT_CODE
 from streaming.runtime.careful.reader import Unreadable
 from streaming.runtime.dead_letters import letters
 from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
@@ -120,7 +120,7 @@ def test_a_lander_that_bombs_would_fill_ends_and_sets_them_apart(fresh: Settings
             assert producer.send(TOPIC, 0, bomb(codec, 200)) is not None
         producer.send(TOPIC, 0, batch(orders(20, 20)))
     with landing(fresh) as lander:
-        assert lander.wait_for_death() == EXIT_CODE
+        assert lander.wait_for_death() == ExitCode.RESTART
     with landing(fresh) as lander:
         result = assert_nothing_lost_or_repeated(fresh, records=40)
         lander.finish()
@@ -138,7 +138,7 @@ def test_small_bombs_right_behind_a_position_stop_no_lander_for_good(fresh: Sett
             for _ in range(6):
                 assert producer.send(TOPIC, partition, bomb(ZSTD, 90)) is not None
     with landing(fresh) as lander:
-        assert lander.wait_for_death() == EXIT_CODE
+        assert lander.wait_for_death() == ExitCode.RESTART
     with landing(fresh) as lander:
         result = assert_nothing_lost_or_repeated(fresh, records=40)
         lander.finish()

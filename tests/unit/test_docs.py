@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.postgres_reference import postgres_page
-from contracts.reference import settings_page, topics_page
+from contracts.reference import exit_codes_page, settings_page, topics_page
 from contracts.settings import Settings
 from headrace.cli import build_app
 from headrace.commands.docs import commands_page
@@ -64,6 +64,10 @@ def test_the_reference_page_of_the_settings_is_what_the_settings_say() -> None:
     assert page == settings_page(), "run `make docs`"
     assert [name for name in Settings.model_fields if f"`HEADRACE_{name.upper()}`" not in page] == []
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_reference_page_of_the_exit_codes_is_what_the_code_says() -> None:
+    assert (DOCS / "reference" / "exit-codes.md").read_text() == exit_codes_page(), "run `make docs`"
 
 
 def test_every_live_source_is_documented_and_offered_by_the_command() -> None:

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from contracts.exit_codes import ExitCode
 from streaming.runtime import logs
 
-EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits: retrying in a new process may help."""
 LOOK_SECONDS = 0.05
 CAREFUL_BYTES = 48 << 20
 """Stored bytes per partition that are read carefully after such an exit: more than a process reads uncommitted."""
@@ -61,4 +60,4 @@ class MemoryGuard:
         logs.logger(part="memory").error(
             "too much memory: the next start reads carefully", bytes=used, limit=self._limit
         )
-        self._end(EXIT_CODE)
+        self._end(ExitCode.RESTART)

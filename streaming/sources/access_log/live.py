@@ -20,6 +20,7 @@ from streaming.runtime import logs as log_lines
 from streaming.sources.access_log.lines import SOURCE, TOPIC, LineParser
 from streaming.sources.access_log.logs import Compressed, Content, Likeness, Log, Plain, digest, heads_of
 from streaming.sources.access_log.opening import check_format, maker
+from streaming.sources.access_log.signature import load_pixel_key
 from streaming.sources.access_log.workers import Workers
 from streaming.sources.files import LineSplitter, OversizedLine, Piece
 from streaming.sources.live.source import Batch
@@ -269,17 +270,26 @@ def _regular(path: str) -> os.stat_result | None:
     return found if stat.S_ISREG(found.st_mode) else None
 
 
-def open_sources(settings: Settings) -> list[AccessLogs]:
-    """The source as the settings say.
+def check(settings: Settings) -> None:
+    """Check the settings, and the format on the files that are there.
 
     Raises:
-        Terminal: no paths, or a format that is none.
+        Terminal: no paths, a format that is none or not that of the files, or a signing key that cannot be used.
     """
-    patterns = [str(path) for path in settings.access_log_paths]
-    if not patterns:
+    if not settings.access_log_paths:
         raise Terminal("No access logs are named.", remedy="Set HEADRACE_ACCESS_LOG_PATHS to files or globs.")
-    check_format(settings, _samples(patterns))
-    return [AccessLogs(patterns, Workers(maker(settings)))]
+    check_format(settings, _samples(_patterns(settings)))
+    load_pixel_key(settings)
+
+
+def open_sources(settings: Settings) -> list[AccessLogs]:
+    """The source as the settings say. Raises the errors of `check`."""
+    check(settings)
+    return [AccessLogs(_patterns(settings), Workers(maker(settings)))]
+
+
+def _patterns(settings: Settings) -> list[str]:
+    return [str(path) for path in settings.access_log_paths]
 
 
 def _samples(patterns: list[str]) -> list[Path]:

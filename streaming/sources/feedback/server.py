@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 from threading import Event
 
 import uvicorn
@@ -9,6 +10,7 @@ import uvloop
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
+from guard import clients
 from guard.asgi import Guard
 from guard.connections import bounded
 from guard.doors import feedback_door
@@ -79,11 +81,25 @@ async def _end_with(server: uvicorn.Server, stop: Event) -> None:
     server.should_exit = True
 
 
+def check(settings: Settings) -> None:
+    """Check the settings.
+
+    Raises:
+        Terminal: the token file cannot be used, or a proxy is neither an address nor a network.
+    """
+    if settings.feedback_token_file is not None:
+        _token_in(settings.feedback_token_file)
+    clients.trusted(settings.feedback_proxies)
+
+
 def token_of(settings: Settings) -> str:
     """The token of the API, made at its first use unless a file of the user's own is named."""
-    path = settings.feedback_token_file
-    if path is None:
+    if settings.feedback_token_file is None:
         return stored_token(settings.secrets / TOKEN_FILE)
+    return _token_in(settings.feedback_token_file)
+
+
+def _token_in(path: Path) -> str:
     try:
         token = path.read_text("utf-8").strip()
     except OSError as error:

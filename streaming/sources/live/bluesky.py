@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
+from websockets.uri import parse_uri
 
 from contracts.data_science import SocialPost
 from contracts.errors import Terminal, Transient
@@ -87,9 +88,7 @@ class Bluesky:
                 self._address(), open_timeout=OPEN_SECONDS, close_timeout=1.0, max_size=MAX_FRAME_BYTES
             )
         except InvalidURI as error:
-            raise Terminal(
-                "The address of the Jetstream server is none.", remedy="Correct HEADRACE_BLUESKY_URL."
-            ) from error
+            raise _invalid_address() from error
         except (InvalidHandshake, OSError, EOFError) as error:
             raise Transient(f"Jetstream does not answer as it should: {type(error).__name__}.") from error
         with connection:
@@ -146,6 +145,25 @@ class _Time(msgspec.Struct):
 
 
 _decode_time = msgspec.json.Decoder(_Time).decode
+
+
+def check(settings: Settings) -> None:
+    """Check the settings.
+
+    Raises:
+        Terminal: the address is not that of a websocket.
+    """
+    try:
+        parse_uri(settings.bluesky_url)
+    except InvalidURI as error:
+        raise _invalid_address() from error
+
+
+def _invalid_address() -> Terminal:
+    return Terminal(
+        "The address of the Jetstream server is not that of a websocket (wss://…).",
+        remedy="Correct HEADRACE_BLUESKY_URL.",
+    )
 
 
 def open_sources(settings: Settings) -> list[Bluesky]:

@@ -143,8 +143,8 @@ def _statuses(answer: bytes) -> list[msgspec.Raw]:
         raise Transient("A page of the time line is no JSON list.") from None
 
 
-def open_sources(settings: Settings) -> list[Timeline]:
-    """The time lines that the settings name.
+def check(settings: Settings) -> None:
+    """Check the settings.
 
     Raises:
         Terminal: no instance, an unknown time line, or a token file that cannot be read.
@@ -156,6 +156,12 @@ def open_sources(settings: Settings) -> list[Timeline]:
             raise Terminal(
                 f"There is no time line {name}.", remedy="Name `public`, `public:local`, or hashtags such as `#rain`."
             )
+    _token(settings)
+
+
+def open_sources(settings: Settings) -> list[Timeline]:
+    """The time lines that the settings name. Raises the errors of `check`."""
+    check(settings)
     pseudonymize = pseudonymizer(load_key(settings))
     token = _token(settings)
     return [Timeline(settings.mastodon_url, name, pseudonymize, token) for name in settings.mastodon_timelines]

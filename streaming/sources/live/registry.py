@@ -12,6 +12,7 @@ from contracts.settings import Settings
 from streaming.sources.live.source import Source
 
 Open = Callable[[Settings], Sequence[Source]]
+Check = Callable[[Settings], None]
 
 FEEDBACK = "feedback"
 """The one that is pushed to: a server, not a `Source`."""
@@ -21,6 +22,7 @@ _OPENERS = {
     "mastodon": "streaming.sources.live.mastodon",
     "weather": "streaming.sources.live.weather",
 }
+_CHECKED = {**_OPENERS, FEEDBACK: "streaming.sources.feedback.server"}
 NAMES = (*_OPENERS, FEEDBACK)
 
 
@@ -36,6 +38,18 @@ def configured(settings: Settings) -> list[str]:
     return list(settings.sources)
 
 
+def check(settings: Settings, name: str) -> None:
+    """Check what a source needs from its settings, without starting it or writing anything.
+
+    Raises:
+        Terminal: no such source, or a setting that is missing or invalid.
+    """
+    if name in _CHECKED:
+        cast("Check", import_module(_CHECKED[name]).check)(settings)
+    else:
+        _own_source(name)
+
+
 def open_source(settings: Settings, name: str) -> Sequence[Source]:
     """The streams of a source, ready to be read.
 
@@ -44,11 +58,15 @@ def open_source(settings: Settings, name: str) -> Sequence[Source]:
     """
     if name in _OPENERS:
         return cast("Open", import_module(_OPENERS[name]).open_sources)(settings)
+    return [_own_source(name)()]
+
+
+def _own_source(name: str) -> Callable[[], Source]:
     module, _, attribute = name.partition(":")
     if not attribute:
         raise _unknown(name)
     try:
-        return [cast("Callable[[], Source]", getattr(import_module(module), attribute))()]
+        return cast("Callable[[], Source]", getattr(import_module(module), attribute))
     except (ImportError, AttributeError) as error:
         raise Terminal(
             f"The source {name} cannot be imported: {error}.", remedy="Name it as `module:class`, on the Python path."

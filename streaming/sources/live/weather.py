@@ -215,8 +215,8 @@ def _hash(raw: bytes) -> str:
     return blake2b(raw, digest_size=6).hexdigest()
 
 
-def open_sources(settings: Settings) -> list[Place]:
-    """The places of the settings, once for each provider.
+def check(settings: Settings) -> None:
+    """Check the settings.
 
     Raises:
         Terminal: no places or providers, or met.no without a contact.
@@ -229,9 +229,16 @@ def open_sources(settings: Settings) -> list[Place]:
         raise Terminal(
             "met.no demands a contact in the User-Agent.", remedy="Set HEADRACE_WEATHER_CONTACT to your address."
         )
-    places = places_of(settings.weather_places)
-    if not places or not names:
+    if not names:
+        raise Terminal("No weather provider is named.", remedy="Set HEADRACE_WEATHER_PROVIDERS to `open-meteo`.")
+    if not places_of(settings.weather_places):
         raise Terminal("No places are named.", remedy="Set HEADRACE_WEATHER_PLACES, such as `oslo=59.9139/10.7522`.")
+
+
+def open_sources(settings: Settings) -> list[Place]:
+    """The places of the settings, once for each provider. Raises the errors of `check`."""
+    check(settings)
+    names, places = settings.weather_providers, places_of(settings.weather_places)
     urls = {"open-meteo": settings.weather_open_meteo_url, "met.no": settings.weather_met_no_url}
     return [
         Place(

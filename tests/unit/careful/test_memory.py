@@ -3,7 +3,8 @@
 import threading
 from pathlib import Path
 
-from streaming.runtime.careful.memory import EXIT_CODE, MemoryGuard, resident_bytes
+from contracts.exit_codes import ExitCode
+from streaming.runtime.careful.memory import MemoryGuard, resident_bytes
 
 
 def test_a_process_over_its_limit_ends_and_the_next_one_reads_carefully_once(tmp_path: Path) -> None:
@@ -16,7 +17,7 @@ def test_a_process_over_its_limit_ends_and_the_next_one_reads_carefully_once(tmp
 
     assert not MemoryGuard(marker, 100, end=end, used=lambda: next(used)).start()
     assert ended.wait(10)
-    assert codes == [EXIT_CODE]
+    assert codes == [ExitCode.RESTART]
     assert MemoryGuard(marker, 1 << 50).start()
     assert not MemoryGuard(marker, 1 << 50).start()
 

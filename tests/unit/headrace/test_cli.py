@@ -1,6 +1,7 @@
 """The command line starts quickly, documents itself, and reports each error in one sentence."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from contracts.errors import Terminal
+from contracts.exit_codes import MEANINGS, NEGATIVE_RESULTS, ExitCode
 from contracts.settings import Settings
 from headrace import cli
 from headrace.commands.demo import _sample_table  # pyright: ignore[reportPrivateUsage]
@@ -96,7 +98,8 @@ def test_a_password_in_the_address_of_a_users_own_postgresql_is_not_printed(
     assert "hunter" not in shown
 
 
-def test_the_status_of_the_feedback_service_says_that_it_has_no_position() -> None:
+def test_the_status_of_the_feedback_service_says_that_it_has_no_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # no stack is needed
     shown = CliRunner().invoke(cli.build_app(), ["source", "feedback", "--status"])
     assert (shown.exit_code, shown.stdout) == (0, "")
     assert "has no position" in shown.stderr
@@ -164,7 +167,7 @@ def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "build_app", lambda: app_that_raises(KeyboardInterrupt()))
     with pytest.raises(SystemExit) as raised:
         cli.main()
-    assert raised.value.code == cli.INTERRUPTED
+    assert raised.value.code == ExitCode.INTERRUPTED
 
 
 def test_an_error_of_any_kind_is_a_sentence_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,3 +178,26 @@ def test_an_error_of_any_kind_is_a_sentence_and_no_traceback(monkeypatch: pytest
     monkeypatch.delenv("HEADRACE_LOG_LEVEL", raising=False)
     with pytest.raises(SystemExit, match=r"This did not work: builtins.OSError: a file\n.*headrace status"):
         cli.main()
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    def completed(words: str) -> list[str]:
+        environment = {**os.environ, "_HEADRACE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "2"}
+        run = subprocess.run(
+            [Path(sys.executable).with_name("headrace")], env=environment, capture_output=True, text=True, check=False
+        )
+        return run.stdout.split()
+
+    assert completed("headrace landing re") == ["repair"]
+    assert completed("headrace up --d") == ["--detach"]
+
+
+def test_every_exit_code_has_a_name_and_its_commands_exist() -> None:
+    assert set(MEANINGS) == set(ExitCode)
+    for command in NEGATIVE_RESULTS:
+        assert CliRunner().invoke(cli.build_app(), [*command.split(), "--help"]).exit_code == 0
+    folder = Path(cli.__file__).parent
+    code = re.compile(r"(?:typer\.Exit|sys\.exit)\(([^)]*)")
+    exits = {found for path in folder.rglob("*.py") for found in code.findall(path.read_text())}
+    numbered = {each for each in exits if re.search(r"\d|\bint\(", each)}
+    assert numbered == set()

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, Message
 from structlog.testing import capture_logs
 
 from contracts.errors import Terminal, Transient
+from contracts.exit_codes import ExitCode
 from contracts.settings import Settings
 from streaming.processors.order_extractor import OrderExtractor
 from streaming.runtime import clients
@@ -16,7 +17,6 @@ from streaming.runtime.processing.batch import PartitionResult, Refused
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
 from streaming.runtime.transactions import ANY_PARTITION
-from streaming.runtime.watchdog import EXIT_CODE
 from tests.unit.scripted_producer import Scripted
 
 
@@ -76,7 +76,7 @@ def test_an_undelivered_record_ends_the_process(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
-    ("under_it", "after_it", "code"), [("time.sleep(60)", "pass", EXIT_CODE), ("pass", "time.sleep(1.5)", 0)]
+    ("under_it", "after_it", "code"), [("time.sleep(60)", "pass", ExitCode.RESTART), ("pass", "time.sleep(1.5)", 0)]
 )
 def test_a_transaction_that_does_not_end_ends_the_process(under_it: str, after_it: str, code: int) -> None:
     program = (
