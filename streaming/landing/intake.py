@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from itertools import groupby
-from uuid import UUID
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -19,6 +18,7 @@ from contracts.topics import TopicAndPartition
 from streaming.landing import positions
 from streaming.landing.batch import Batch, Buffer
 from streaming.landing.passing import Passing, one_record
+from streaming.landing.states import Flow, FlowState, Partitions
 from streaming.landing.writer import Writer
 from streaming.runtime import clients, metrics
 from streaming.runtime.careful.reader import UNREADABLE, Unreadable
@@ -29,7 +29,7 @@ DRAIN_SECONDS = 15.0
 
 
 class Intake(ABC):
-    """Step 1 of a lander. `_expected` is the next offset to take, by partition."""
+    """Step 1 of a lander."""
 
     _log: FilteringBoundLogger
     _fatal: clients.FatalErrors
@@ -38,12 +38,8 @@ class Intake(ABC):
     _passing: Passing
     _buffers: dict[str, Buffer]
     _pending: deque[Batch]
-    _topic_ids: dict[str, UUID]
-    _epochs: dict[TopicAndPartition, int]
-    _joining: dict[TopicAndPartition, int]
-    _expected: dict[TopicAndPartition, int]
-    _generation: int
-    _congested: bool
+    _partitions: Partitions
+    _flow: Flow
 
     @abstractmethod
     def _reset(self, reason: str, detail: str = "") -> None: ...
@@ -75,7 +71,7 @@ class Intake(ABC):
 
     def _gather(self, topic: str, taken: list[Message]) -> None:
         try:
-            value_bytes = self._buffers[topic].append(taken, self._expected)
+            value_bytes = self._buffers[topic].append(taken, self._partitions.reading)
         except Transient as error:
             return self._reset("headers not read", str(error))
         except MemoryError:
@@ -88,7 +84,7 @@ class Intake(ABC):
             return self._gather(topic, taken[middle:])
         metrics.RECORDS_IN.labels(topic).inc(len(taken))
         metrics.BYTES_IN.labels(topic).inc(value_bytes)
-        if newer := self._buffers[topic].of_later_leaders(self._epochs):
+        if newer := self._buffers[topic].of_later_leaders(self._partitions.epochs):
             # They may replace records that have landed, which this leader lacks.
             return self._reset("leader changed", f"{topic} {newer}")
         return None
@@ -113,11 +109,12 @@ class Intake(ABC):
 
     def _pass_unreadable(self, keys: set[TopicAndPartition]) -> None:
         """Read the next batch carefully. If this fails now, it is retried: the client fails at the same batch again."""
-        for key in keys & self._expected.keys():
-            if key not in self._expected:
+        reading = self._partitions.reading
+        for key in keys & reading.keys():
+            if key not in reading:
                 return None  # a previous one has reset to the stored positions
             try:
-                stretch = self._passing.next_batch(key, self._expected[key])
+                stretch = self._passing.next_batch(key, reading[key])
             except Transient as error:
                 return self._log.warning("cannot read carefully yet", error=str(error))
             if stretch is None:
@@ -126,7 +123,7 @@ class Intake(ABC):
                 self._set_apart(stretch.unreadable)
             else:
                 self._gather(key[0], stretch.messages)
-            if key in self._expected and not self._seek(key, max(stretch.next, self._expected[key])):
+            if key in reading and not self._seek(key, max(stretch.next, reading[key])):
                 return self._reset("not seekable", f"{key[0]}-{key[1]}")
         return None
 
@@ -134,19 +131,21 @@ class Intake(ABC):
         """Record an unreadable range, once everything before it has landed."""
         key = (unreadable.topic, unreadable.partition)
         self._flush_everything(DRAIN_SECONDS)
-        if key not in self._expected or not self._writer.idle:
+        reading = self._partitions.reading
+        if key not in reading or not self._writer.idle:
             return self._reset("cannot set apart yet", f"{key[0]}-{key[1]}")
         try:
-            self._passing.record(self._connected(), self._topic_ids[key[0]], self._expected[key], unreadable)
+            topic_id = self._partitions.topic_ids[key[0]]
+            self._passing.record(self._connected(), topic_id, reading[key], unreadable)
         except (Transient, psycopg.OperationalError, positions.Overtaken, positions.TopicChanged) as error:
             return self._reset("cannot set apart yet", str(error))
-        self._expected[key] = unreadable.next
+        reading[key] = unreadable.next
         return None
 
     def _take_carefully(self, key: TopicAndPartition, position: int) -> None:
         """After the process ended for lack of memory: read the same range carefully, then resume with the client."""
-        self._expected[key] = reached = position
-        generation = self._generation
+        self._partitions.read({key: position})
+        reached, generation = position, self._flow.generation
         try:
             for stretch in self._passing.stretches(key, position):
                 if stretch.unreadable is not None:
@@ -159,7 +158,7 @@ class Intake(ABC):
                     self._flush_everything(DRAIN_SECONDS)  # the writer is behind, and memory is limited
                 self._take_outcomes()
                 reached = stretch.next
-                if generation != self._generation:
+                if generation != self._flow.generation:
                     return None
                 if self._pending:
                     return self._reset("writer is behind", f"{key[0]}-{key[1]}")
@@ -167,7 +166,7 @@ class Intake(ABC):
             return self._reset("cannot read carefully yet", str(error))
         if not (self._seek(key, reached) or self._assign_again(key, reached)):
             return self._reset("not seekable", f"{key[0]}-{key[1]}")
-        if not self._congested:
+        if self._flow.state is FlowState.RUNNING:
             self._consumer.resume(partitions_of([key]))
         return None
 
@@ -177,15 +176,14 @@ class Intake(ABC):
         That call may have returned records fetched before the assignment, so its records were dropped; if there were
         any, seek to the position.
         """
-        if not self._joining:
+        joining = self._partitions.joining
+        if not joining:
             return None
         came = {(message.topic(), message.partition()) for message in messages if message.error() is None}
-        for key in [key for key in self._joining if key in came]:
-            if not self._seek(key, self._joining[key]):
+        for key in joining.keys() & came:
+            if not self._seek(key, joining[key]):
                 return self._reset("not seekable yet", f"{key[0]}-{key[1]}")
-        self._expected |= self._joining
-        self._joining.clear()
-        return None
+        return self._partitions.read(joining)
 
     def _seek(self, key: TopicAndPartition, position: int) -> bool:
         try:

@@ -27,7 +27,8 @@ from streaming.landing.batch import Batch, Buffer
 from streaming.landing.held_back import HeldBack
 from streaming.landing.intake import DRAIN_SECONDS, SUBMIT_SECONDS, Intake, partitions_of
 from streaming.landing.passing import Passing
-from streaming.landing.resume import ResumePoints, resume_points
+from streaming.landing.resume import resume_points
+from streaming.landing.states import Flow, FlowState, Partitions, ResumePoints
 from streaming.landing.writer import Landed, Refused, Writer
 from streaming.runtime import clients, logs, metrics
 from streaming.runtime.careful.headers import OddHeaders
@@ -40,7 +41,6 @@ CONSUME_RECORDS = 4_000
 lower; 8,000 take 30 MB more memory without a gain."""
 CONSUME_SECONDS = 0.1
 HEARTBEAT_SECONDS = 3.0
-BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
 MEMORY_BYTES = 1_000_000_000
 """Minimum memory limit of the process; landing a backlog takes less than half of it."""
 
@@ -88,18 +88,8 @@ class Lander(Intake):
         odd_headers = OddHeaders(settings).of
         self._buffers = {name: Buffer(TOPICS[name], clock, odd_headers) for name in topics}
         self._pending: deque[Batch] = deque()
-        self._topic_ids: dict[str, UUID] = {}
-        self._log_ids: dict[TopicAndPartition, UUID] = {}
-        self._epochs: dict[TopicAndPartition, int] = {}
-        self._assigned: set[TopicAndPartition] = set()
-        self._joining: dict[TopicAndPartition, int] = {}
-        self._careful: dict[TopicAndPartition, int] = {}
-        self._expected: dict[TopicAndPartition, int] = {}
-        self._stopped: set[TopicAndPartition] = set()
-        self._generation = 0
-        self._recover_at: float | None = None
-        self._failures = 0
-        self._congested = False
+        self._partitions = Partitions()
+        self._flow = Flow(clock)
         self._heartbeat_at = 0.0
         self._stopping = False
 
@@ -131,8 +121,8 @@ class Lander(Intake):
         self._take_outcomes()
         self._recover_when_due()
         self._submit_pending(SUBMIT_SECONDS)
-        if self._careful and self._recover_at is None:
-            self._take_carefully(*self._careful.popitem())
+        if self._flow.state is not FlowState.RECOVERING and (careful := self._partitions.careful):
+            self._take_carefully(*careful.popitem())
         # 1. Consume in batches, and drop what is not expected.
         messages = self._consumer.consume(CONSUME_RECORDS, CONSUME_SECONDS)
         self._fatal.check()
@@ -161,22 +151,22 @@ class Lander(Intake):
 
     def _flush(self, buffer: Buffer) -> None:
         if len(buffer):
-            self._pending.append(buffer.take(self._topic_ids[buffer.topic.name], self._generation, self._log_ids))
+            known = self._partitions
+            self._pending.append(buffer.take(known.topic_ids[buffer.topic.name], self._flow.generation, known.log_ids))
             failpoint("landing.flushed")
 
     def _submit_pending(self, timeout: float) -> None:
         """Pass flushed batches to the writer. While its queue is full, the partitions are paused to bound memory."""
         while self._pending:
-            if not self._writer.submit(self._pending[0], 0.0 if self._congested else timeout):
-                if not self._congested:
-                    self._congested = True
-                    self._consumer.pause(partitions_of(self._assigned))
+            if not self._writer.submit(self._pending[0], 0.0 if self._flow.state is FlowState.PAUSED else timeout):
+                if self._flow.state is FlowState.RUNNING:
+                    self._flow.pause()
+                    self._consumer.pause(partitions_of(self._partitions.assigned))
                 return
             self._pending.popleft()
-        if self._congested:
-            self._congested = False
-            if self._recover_at is None:
-                self._consumer.resume(partitions_of(self._expected))
+        if self._flow.state is FlowState.PAUSED:
+            self._flow.resume()
+            self._consumer.resume(partitions_of(self._partitions.reading))
 
     def _flush_everything(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -193,11 +183,11 @@ class Lander(Intake):
         while not self._writer.outcomes.empty():
             match self._writer.outcomes.get():
                 case Landed(commit):
-                    self._failures = 0
+                    self._flow.landed()
                     moved = [TopicPartition(commit.topic, r.partition, r.next) for r in commit.ranges]
                     self._commit_offsets(moved)
                     failpoint("landing.offsets_committed")
-                case Refused() as refused if refused.generation == self._generation:
+                case Refused() as refused if refused.generation == self._flow.generation:
                     self._reset(refused.reason, refused.detail)
                 case Refused():
                     pass  # from before the last reset
@@ -215,53 +205,47 @@ class Lander(Intake):
         """Drop everything in memory; `_recover` then resumes from the stored positions."""
         self._log.warning("going back to the stored positions", reason=reason, detail=detail)
         metrics.RESETS.labels(reason).inc()
-        self._generation += 1
+        self._flow.reset()
         self._pending.clear()
         for buffer in self._buffers.values():
             buffer.clear()
-        self._expected.clear()
-        self._joining.clear()
-        self._careful.clear()
-        if self._assigned:
-            self._consumer.pause(partitions_of(self._assigned))
-        self._wait_before_recovery()
-
-    def _wait_before_recovery(self) -> None:
-        self._recover_at = self._clock() + BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
-        self._failures += 1
+        self._partitions.reset()
+        if assigned := self._partitions.assigned:
+            self._consumer.pause(partitions_of(assigned))
 
     def _recover_when_due(self) -> None:
-        if self._recover_at is None or self._clock() < self._recover_at or not self._writer.idle:
+        if not self._flow.is_recovery_due or not self._writer.idle:
             return None
         try:
-            points = self._resume_points(self._assigned)
+            points = self._resume_points(self._partitions.assigned)
         except (Transient, psycopg.OperationalError) as error:
             self._log.warning("cannot recover yet", error=str(error).splitlines()[:1])
-            return self._wait_before_recovery()
+            return self._flow.wait()
         if not all(self._seek(*place) or self._assign_again(*place) for place in points.positions.items()):
-            return self._wait_before_recovery()
+            return self._flow.wait()
         # The writer drops batches of earlier generations; none can be in progress, since it is idle.
-        self._writer.begin(self._generation)
-        self._recover_at = None
-        self._congested = False
-        self._expected = dict(points.positions)
+        self._writer.begin(self._flow.generation)
+        self._flow.resume()
+        self._partitions.read(points.positions)
+        self._count_stopped()
         self._consumer.resume(partitions_of(points.positions))
         self._log.info("recovered", partitions=len(points.positions), stopped=len(points.stopped))
         return None
 
     def _resume_points(self, keys: Iterable[TopicAndPartition]) -> ResumePoints:
         points = resume_points(self._settings, self._connected(), self._admin, keys, carefully=self._is_careful)
-        self._topic_ids |= points.topic_ids
-        self._log_ids |= points.log_ids
-        self._epochs |= points.epochs
-        for key, reason in points.stopped.items():
-            if key not in self._stopped:
-                remedy = f"Run `headrace landing accept-gap {key[0]}` to record the gap and resume."
-                self._log.error("partition stopped", topic=key[0], partition=key[1], reason=reason, remedy=remedy)
-        self._stopped = (self._stopped - points.positions.keys()) | points.stopped.keys()
-        for topic in self._buffers:
-            metrics.STOPPED.labels(topic).set(sum(name == topic for name, _ in self._stopped))
+        for key in self._partitions.learn(points):
+            remedy = f"Run `headrace landing accept-gap {key[0]}` to record the gap and resume."
+            self._log.error(
+                "partition stopped", topic=key[0], partition=key[1], reason=points.stopped[key], remedy=remedy
+            )
+        self._count_stopped()
         return points
+
+    def _count_stopped(self) -> None:
+        stopped = self._partitions.stopped
+        for topic in self._buffers:
+            metrics.STOPPED.labels(topic).set(sum(name == topic for name, _ in stopped))
 
     def _connected(self) -> psycopg.Connection:
         if self._db is None or self._db.closed or self._db.broken:
@@ -273,24 +257,21 @@ class Lander(Intake):
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         keys = {(partition.topic, partition.partition) for partition in partitions}
         self._log.info("assigned", partitions=len(keys))
-        self._assigned |= keys
+        self._partitions.assign(keys)
         try:
             points = self._resume_points(keys)
         except (Transient, psycopg.OperationalError) as error:
             consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
             return self._reset("no positions on assignment", str(error))
-        if self._is_careful and self._recover_at is None:
+        if self._is_careful and self._flow.state is not FlowState.RECOVERING:
             consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
             consumer.pause(partitions_of(keys))
-            self._careful |= points.positions
-            return None
+            return self._partitions.set_careful(points.positions)
         consumer.incremental_assign([TopicPartition(*key, points.positions.get(key, OFFSET_BEGINNING)) for key in keys])
         consumer.pause(partitions_of(keys - points.positions.keys()))
-        if self._recover_at is None:
-            self._joining |= points.positions
-        else:
-            consumer.pause(partitions_of(keys))
-        if self._congested:
+        if self._flow.state is not FlowState.RECOVERING:
+            self._partitions.join(points.positions)
+        if self._flow.state is not FlowState.RUNNING:
             consumer.pause(partitions_of(keys))
         return None
 
@@ -307,25 +288,19 @@ class Lander(Intake):
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
         self._log.info("revoked", partitions=len(partitions))
-        for partition in partitions:
-            key = (partition.topic, partition.partition)
-            self._assigned.discard(key)
-            self._stopped.discard(key)
-            self._expected.pop(key, None)
-            self._joining.pop(key, None)
-            self._careful.pop(key, None)
+        self._partitions.revoke((partition.topic, partition.partition) for partition in partitions)
 
     # --- heartbeat ------------------------------------------------------------------------------------------------
 
     def _heartbeat_when_due(self) -> None:
         """Every few seconds: record the lag, and check for recreated topics and accepted gaps."""
-        if self._recover_at is not None or self._clock() < self._heartbeat_at:
+        if self._flow.state is FlowState.RECOVERING or self._clock() < self._heartbeat_at:
             return
         self._heartbeat_at = self._clock() + HEARTBEAT_SECONDS
         try:
             self._observe_lag()
-            self._held_back.look(self._clock(), self._expected)
-            if self._stopped - positions.stopped(self._connected()):
+            self._held_back.look(self._clock(), self._partitions.reading)
+            if self._partitions.stopped - positions.stopped(self._connected()):
                 self._reset("gap accepted")
             elif changed := self._changed_topics():
                 self._reset("topic changed", ", ".join(changed))
@@ -334,19 +309,19 @@ class Lander(Intake):
 
     def _observe_lag(self) -> None:
         highs: dict[tuple[UUID, int], int] = {}
-        for consumed in self._consumer.position(partitions_of(self._expected)):
+        for consumed in self._consumer.position(partitions_of(self._partitions.reading)):
             _, high = self._consumer.get_watermark_offsets(consumed, cached=True)
             if high < 0:
                 continue
             key = consumed.topic, consumed.partition
-            position = self._expected[key]
+            position = self._partitions.reading[key]
             if high <= consumed.offset:
                 high = position  # only transaction markers follow, which do not count as lag
-            highs[self._topic_ids[consumed.topic], consumed.partition] = high
+            highs[self._partitions.topic_ids[consumed.topic], consumed.partition] = high
             metrics.LAG.labels(*key).set(max(0, high - position))
         positions.observe(self._connected(), highs)
 
     def _changed_topics(self) -> list[str]:
-        reading = {topic for topic, _ in self._expected}
+        reading = {topic for topic, _ in self._partitions.reading}
         present = topic_ids(self._admin, reading)
-        return sorted(topic for topic in reading if present.get(topic) != self._topic_ids[topic])
+        return sorted(topic for topic in reading if present.get(topic) != self._partitions.topic_ids[topic])

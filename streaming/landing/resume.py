@@ -5,7 +5,6 @@ landed records, landing continues with the current records at those offsets, as 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from uuid import UUID
 
 import psycopg
@@ -15,24 +14,10 @@ from contracts.settings import Settings
 from contracts.topics import TopicAndPartition
 from streaming.landing import positions
 from streaming.landing.lost_ends import lost_ends
+from streaming.landing.states import ResumePoints
 from streaming.landing.truncations import Truncation, truncate
 from streaming.runtime import logs, metrics
 from streaming.runtime.topics import leader_epochs, offset_bounds, topic_ids
-
-
-@dataclass(frozen=True)
-class ResumePoints:
-    """`positions` of the partitions to resume, `stopped` with the reason for the others, and the ids of their topics.
-
-    `log_ids` is for the partitions to resume. `epochs` has the leader epochs for which the positions are valid: a
-    record with a later epoch may have replaced a landed one.
-    """
-
-    positions: dict[TopicAndPartition, int]
-    stopped: dict[TopicAndPartition, str]
-    topic_ids: dict[str, UUID]
-    log_ids: dict[TopicAndPartition, UUID] = field(default_factory=dict[TopicAndPartition, UUID])
-    epochs: dict[TopicAndPartition, int] = field(default_factory=dict[TopicAndPartition, int])
 
 
 def resume_points(

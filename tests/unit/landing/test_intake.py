@@ -1,5 +1,6 @@
 """Step 1 of the lander skips unreadable batches, without neglecting other partitions or exceeding its memory."""
 
+import time
 from collections import deque
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ from confluent_kafka import KafkaError, Message
 from contracts.topics import TOPICS, TopicAndPartition
 from streaming.landing.batch import Buffer
 from streaming.landing.intake import Intake
+from streaming.landing.states import Flow, Partitions
 from streaming.runtime.careful.reader import Stretch
 from tests.unit.landing.test_batch import message
 
@@ -36,24 +38,25 @@ class Lander(Intake):
         self._consumer: Any = type("Consumer", (), {"seek": lambda *_: None, "resume": lambda *_: None})()
         self._buffers = {"orders": Buffer(TOPICS["orders"])}
         self._pending = deque()
-        self._epochs = {}
-        self._expected = {("orders", 0): 0, ("orders", 1): 0}
-        self._generation, self._congested, self._writes = 0, False, writes
+        self._partitions, self._flow, self._writes = Partitions(), Flow(time.monotonic), writes
+        self._partitions.assign([("orders", 0), ("orders", 1)])
         self.resets: list[str] = []
         self.most_pending = 0
 
     def take(self, *messages: Message, epochs: dict[TopicAndPartition, int]) -> None:
-        self._epochs = epochs
+        self._partitions.read({("orders", 0): 0, ("orders", 1): 0})
+        self._partitions.epochs = epochs
         self._take(list(messages))
 
     def take_carefully(self) -> int | None:
+        self._partitions.set_careful({("orders", 0): 0})
         self._take_carefully(("orders", 0), 0)
-        return self._expected.get(("orders", 0))
+        return self._partitions.reading.get(("orders", 0))
 
     def _reset(self, reason: str, detail: str = "") -> None:
-        self._generation += 1
+        self._flow.reset()
         self.resets.append(reason)
-        self._expected.clear()
+        self._partitions.reset()
         self._pending.clear()
 
     def _connected(self) -> Any:
