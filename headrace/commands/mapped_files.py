@@ -12,9 +12,12 @@ from contracts.decoding import encode
 from contracts.errors import Terminal
 from contracts.settings import Settings
 from headrace.terminal import printable
+from streaming.sources.mapped.guessing import guess
 from streaming.sources.mapped.ingest import ingest_file
-from streaming.sources.mapped.map_files import load
-from streaming.sources.mapped.plan import compile_mapping, topic_of
+from streaming.sources.mapped.map_files import answered, decode, load
+from streaming.sources.mapped.map_writing import Draft
+from streaming.sources.mapped.mapping import Mapping
+from streaming.sources.mapped.plan import compile_mapping, known_topic, topic_of
 from streaming.sources.mapped.preview import Preview, preview
 from streaming.sources.outcomes import Counts
 from streaming.sources.replay import Options
@@ -56,10 +59,32 @@ class MappedFile:
             raise Terminal(f"Source {source} has no option {', '.join(foreign)}.", remedy="Leave it out.")
 
     def look(self, path: Path, *, as_json: bool) -> None:
-        """Show what becomes of the first records."""
-        if self.map_name is None:
-            raise _NO_MAPPING
-        mapping = load(self.map_name, self.answers)
+        """Show what becomes of the first records, by the mapping or by one that is guessed.
+
+        Raises:
+            Terminal: the mapping has open questions.
+        """
+        if self.map_name is not None:
+            if self.write_map is not None:
+                raise Terminal("`--map` and `--write-map` exclude each other.", remedy="Leave one of them out.")
+            self._show(path, load(self.map_name, self.answers), as_json=as_json)
+            return
+        raw = answered({}, self.answers)
+        draft = guess(path, known_topic(self.topic or raw.get("topic")), decode(raw, "--set").file)
+        draft.answer(raw)
+        text = draft.as_toml(path.name)
+        if self.write_map is not None:
+            _write(self.write_map, text)
+            typer.echo(f"Wrote {self.write_map}.", err=True)
+        elif not as_json:
+            typer.echo("\n".join(map(printable, text.splitlines())))
+            typer.echo("")
+        if draft.questions:
+            raise _open_questions(path, draft, self.write_map)
+        if self.preview:
+            self._show(path, decode(draft.as_tables(), "the guess"), as_json=as_json)
+
+    def _show(self, path: Path, mapping: Mapping, *, as_json: bool) -> None:
         found = preview(path, compile_mapping(mapping, topic_of(self.topic, mapping)))
         typer.echo(msgspec.json.encode(_as_json(found)).decode() if as_json else _as_text(path, found))
 
@@ -71,6 +96,28 @@ class MappedFile:
         topic = topic_of(self.topic, mapping)
         settings = Settings(kafka_user="source")
         return ingest_file(settings, path, topic, mapping, rate=rate, stop=stop, progress=progress)
+
+
+def _open_questions(path: Path, draft: Draft, written: Path | None) -> Terminal:
+    asked = [f"  {', '.join(entry.open_keys)}: {entry.question}" for entry in draft.questions]
+    where = f"in {written}" if written else "in a mapping (`--write-map FILE`)"
+    return Terminal(
+        "\n".join(
+            [f"{path.name} leaves {'a question' if len(asked) == 1 else f'{len(asked)} questions'} open:", *asked]
+        )
+        + "\n",
+        remedy=f"Answer them {where}, or by `--set '{draft.questions[0].open_keys[0]}=…'`.",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as handle:
+            handle.write(text)
+    except FileExistsError:
+        raise Terminal(f"{path} exists.", remedy="Name another file, or remove it.") from None
+    except OSError as error:
+        raise Terminal(f"{path} cannot be written: {error.strerror}.", remedy="Name another file.") from error
 
 
 def _as_json(found: Preview) -> dict[str, object]:

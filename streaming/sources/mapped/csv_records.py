@@ -31,7 +31,8 @@ def read_csv(text: Text, keys: FileKeys) -> Table:
         for number, row in enumerate(reader, 1):
             if number >= keys.header_row:
                 if row.error is not None:
-                    raise Terminal(f"The header cannot be read: {row.error}.", remedy="Say `file.header_row`.")
+                    remedy = "Say `file.encoding` or `file.header_row`."
+                    raise Terminal(f"The header cannot be read: {row.error}.", remedy=remedy)
                 names = row.cells
                 break
     columns = header_names(names)

@@ -39,7 +39,8 @@ def read_excel(path: Path, keys: FileKeys) -> Table:
     try:
         with ZipFile(path) as archive:
             _check_size(archive)
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        # By a file, not by its name, whose ending would have to be .xlsx.
+        book = load_workbook(path.open("rb"), read_only=True, data_only=True, keep_links=False)
         names = [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"]
         sheet: Any = book[_chosen(names, keys.sheet)]
         merged = _merged_cells(path, sheet)

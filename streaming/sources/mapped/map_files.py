@@ -36,9 +36,7 @@ def load(name: str, answers: list[str]) -> Mapping:
     Raises:
         Terminal: no such file, not a mapping, or a question in it is still open.
     """
-    raw = parse(_text_of(name), name)
-    for answer in answers:
-        _set(raw, answer)
+    raw = answered(parse(_text_of(name), name), answers)
     if still_open := list(open_questions(raw)):
         keys = " and ".join(still_open)
         raise Terminal(
@@ -130,6 +128,17 @@ def open_questions(raw: object, prefix: str = "") -> Iterator[str]:
     elif isinstance(raw, list):
         for value in raw:
             yield from open_questions(value, prefix)
+
+
+def answered(raw: dict[str, Any], answers: list[str]) -> dict[str, Any]:
+    """The tables of a mapping with `KEY=VALUE` answers in place of its own values.
+
+    Raises:
+        Terminal: not of this form.
+    """
+    for answer in answers:
+        _set(raw, answer)
+    return raw
 
 
 def _set(raw: dict[str, Any], answer: str) -> None:
