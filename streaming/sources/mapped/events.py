@@ -56,7 +56,12 @@ class Mapper:
                 reason = "rows of this group do not stand together; say `rows.together = false`"
                 yield self._rejected(item.records, reason)
             else:
-                yield self._event(item.records)
+                yield self._ignored_group(item) or self._event(item.records)
+
+    def _ignored_group(self, group: Group) -> Ignored | None:
+        reasons = (self._plan.is_group_ignored(record.values) for record in group.records)
+        reason = next(filter(None, reasons), None)
+        return None if reason is None else Ignored(reason)
 
     def _dropped(self, record: Record) -> Outcome | None:
         """The outcome of a record that is no part of an event; None for the others."""
@@ -99,7 +104,7 @@ class Mapper:
         built: Built = {}
         for field in plan.fields:
             if field.read is not None:
-                self._put(built, field, _value_of_all(field, records))
+                self._put(built, field, self._value_of_all(field, records))
         if plan.lines_field is not None:
             built[plan.lines_field] = [*self._lines(records)]
             if not built[plan.lines_field]:
@@ -127,20 +132,45 @@ class Mapper:
             sources = listed
         for values in sources:
             line: Built = {}
-            read = [(field, _value(field, values)) for field in plan.lines]
+            read = [(field, self._value(field, values)) for field in plan.lines]
             if all(value is MISSING or field.column is None for field, value in read) and len(records) > 1:
                 continue  # a row of an order that adds no line, such as its payment
             for field, value in read:
                 self._put(line, field, value)
             yield line
 
+    def _value(self, field: FieldPlan, values: Any) -> Any:
+        """The value of a field in one record, without personal data."""
+        try:
+            value: Any = field.read(values) if field.read else MISSING
+        except InvalidValue as invalid:
+            column = f" (column {field.column})" if field.column != field.name else ""
+            raise InvalidValue(f"{field.name} {invalid}{column}") from None
+        if not field.has_text or value is MISSING:
+            return value
+        return self._pseudonymize(field.pseudonym, value) if field.pseudonym else self._scrub(value)
+
+    def _value_of_all(self, field: FieldPlan, records: Sequence[Record]) -> Any:
+        """The value that the records agree on. Of times the first counts: a system may note each line's own."""
+        found: Any = field.constant
+        if found is not MISSING:
+            return found
+        for record in records:
+            value = self._value(field, record.values)
+            if value is MISSING or value == found:
+                continue
+            if found is not MISSING:
+                raise InvalidValue(f"{field.name} differs between the rows of a group")
+            found = value
+            if field.field.kind == "time":
+                break
+        return found
+
     def _put(self, built: Built, field: FieldPlan, value: Any) -> None:
         if value is MISSING:
             if field.field.required:
                 raise InvalidValue(f"{field.name}: no value in the column {field.column}")
             return
-        if field.has_text:
-            value = self._pseudonymize(field.pseudonym, value) if field.pseudonym else self._scrub(value)
         built[field.name] = value
 
     def _rejected(self, records: Sequence[Record], reason: str, size: int | None = None) -> Rejected:
@@ -164,31 +194,6 @@ def _filled_down(records: Iterable[Record], columns: list[str]) -> Iterator[Reco
             elif values.get(column) not in (None, ""):
                 last[column] = values[column]
         yield msgspec.structs.replace(record, values=values)
-
-
-def _value(field: FieldPlan, values: Any) -> Any:
-    try:
-        return field.read(values) if field.read else MISSING
-    except InvalidValue as invalid:
-        column = f" (column {field.column})" if field.column != field.name else ""
-        raise InvalidValue(f"{field.name} {invalid}{column}") from None
-
-
-def _value_of_all(field: FieldPlan, records: Sequence[Record]) -> Any:
-    """The value that the records agree on. Of times the first counts: a system may note each line's own."""
-    found: Any = field.constant
-    if found is not MISSING:
-        return found
-    for record in records:
-        value = _value(field, record.values)
-        if value is MISSING or value == found:
-            continue
-        if found is not MISSING:
-            raise InvalidValue(f"{field.name} differs between the rows of a group")
-        found = value
-        if field.field.kind == "time":
-            break
-    return found
 
 
 def _sum(lines: list[Built]) -> str:

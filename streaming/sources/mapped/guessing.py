@@ -29,7 +29,7 @@ CONSTANTS = {"orders.channel": "store", "orders.kind": "order", "customer_feedba
 
 
 def guess(path: Path, topic: Topic, keys: FileKeys) -> Draft:
-    """A first mapping of a file to a topic; `keys` are what the user has already said of the file.
+    """A first mapping of a file to a topic; `keys` are what the user has stated about the file.
 
     Raises:
         Terminal: the file cannot be read as it is; the message names the key that says how.

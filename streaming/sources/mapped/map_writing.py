@@ -42,7 +42,7 @@ class Draft:
         return [entry for entry in self.entries if entry.open_keys]
 
     def answer(self, given: dict[str, Any]) -> None:
-        """Put what the user has said in place of guesses and questions: tables as TOML would read them."""
+        """Put what the user has answered in place of guesses and questions: tables as TOML would read them."""
         for table, keys in given.items():
             if table in TABLES:
                 for key, value in keys.items():

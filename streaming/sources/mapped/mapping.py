@@ -41,6 +41,7 @@ class Ignore(Struct, frozen=True, forbid_unknown_fields=True):
     equals: Annotated[str | list[str] | None, about("Ignore rows with this value, or one of these.")] = None
     pattern: Annotated[str | None, about("Ignore rows whose value matches this regular expression as a whole.")] = None
     blank: Annotated[bool, about("Ignore rows without a value.")] = False
+    group: Annotated[bool, about("With `group_by`: ignore the whole group of such a row.")] = False
 
 
 class RowKeys(Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,7 +90,11 @@ class FieldKeys(Struct, frozen=True, forbid_unknown_fields=True):
     One of `column`, `constant` and `generate` is needed.
     """
 
-    column: Annotated[str | None, about("The column; in JSON and Parquet also a path, such as `customer.id`.")] = None
+    column: Annotated[
+        str | list[str] | None,
+        about("The column, or several, of which the first with a value counts. In JSON also a path: `customer.id`."),
+    ] = None
+    optional: Annotated[bool, about("Whether the file may lack the column.")] = False
     constant: Annotated[str | int | float | bool | None, about("The same value for all events.")] = None
     generate: Annotated[
         Generated | None,
@@ -130,7 +135,7 @@ class FieldKeys(Struct, frozen=True, forbid_unknown_fields=True):
 class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole mapping. The first keys stand at the top of the file, before any table."""
 
-    topic: Annotated[str | None, about("The topic; `--topic` says it, too.")] = None
+    topic: Annotated[str | None, about("The topic; `--topic` names it, too.")] = None
     source: Annotated[
         Annotated[str, Meta(min_length=1, max_length=MAX_SOURCE_LENGTH)],
         about("The events' `source`, and the beginning of their ids."),

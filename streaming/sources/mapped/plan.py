@@ -66,19 +66,17 @@ class Plan:
     group: tuple[Get, ...]
     lines_of: Get | None
     is_ignored: Callable[[Values[str, object]], str | None]
+    is_group_ignored: Callable[[Values[str, object]], str | None]
 
     @property
     def columns(self) -> list[str]:
-        """All columns that the mapping names, but for those of lines within a record."""
-        mapped = [*self.fields, *(() if self.lines_of else self.lines)]
+        """All columns that the file must have: those of lines within a record are not among them."""
         rows = self.mapping.rows
-        named = [plan.column for plan in mapped] + _listed(rows.group_by) + rows.fill_down + [rows.lines]
-        named += [each.column for each in rows.ignore]
-        named += [
-            keys.divided_by
-            for keys in (*self.mapping.fields.values(), *(() if self.lines_of else self.mapping.lines.values()))
-        ]
-        return [*dict.fromkeys(column for column in named if column is not None)]
+        fields = [*self.mapping.fields.values(), *(() if self.lines_of else self.mapping.lines.values())]
+        named = [name for keys in fields if not keys.optional for name in _listed(keys.column)]
+        named += [keys.divided_by for keys in fields if keys.divided_by is not None]
+        named += _listed(rows.group_by) + rows.fill_down + _listed(rows.lines)
+        return [*dict.fromkeys(named + [each.column for each in rows.ignore])]
 
 
 def topic_of(name: str | None, mapping: Mapping) -> Topic:
@@ -142,7 +140,8 @@ def compile_mapping(mapping: Mapping, topic: Topic) -> Plan:
         lines_field=listing.name if listing and lines else None,
         group=tuple(getter(column) for column in _listed(mapping.rows.group_by)),
         lines_of=getter(mapping.rows.lines) if mapping.rows.lines else None,
-        is_ignored=_ignored_by(mapping.rows.ignore),
+        is_ignored=_ignored_by(mapping.rows.ignore, group=False),
+        is_group_ignored=_ignored_by(mapping.rows.ignore, group=True),
     )
 
 
@@ -239,12 +238,11 @@ class _Compiler:
         if keys.constant is not None:
             constant = _known(convert, keys.constant, f"{key}.constant")
             return FieldPlan(field, None, lambda _: constant, constant=constant)
-        column = keys.column or ""
         default = MISSING if keys.default is None else _known(convert, keys.default, f"{key}.default")
-        read = self._reader(getter(column), convert, default)
+        read = self._reader(self._first(_listed(keys.column)), convert, default)
         if keys.divided_by is not None:
             read = self._divided(read, getter(keys.divided_by))
-        return FieldPlan(field, column, read, None, pseudonym)
+        return FieldPlan(field, " or ".join(_listed(keys.column)), read, None, pseudonym)
 
     def _check(self, field: Field, keys: FieldKeys, key: str) -> None:
         is_amount = field.kind == "money"
@@ -274,6 +272,22 @@ class _Compiler:
             form = keys.format or self._values.format
             return moment_reader(None if form == "iso" else form, zone, self._zones)
         return converter(field, keys, self._values)
+
+    def _first(self, columns: list[str]) -> Get:
+        """The value of the first column that has one."""
+        gets = [getter(column) for column in columns]
+        if len(gets) == 1:
+            return gets[0]
+        missing = self._missing
+
+        def get(values: Values[str, object]) -> object:
+            for each in gets:
+                value = each(values)
+                if value is not None and not (isinstance(value, str) and value.strip() in missing):
+                    return value
+            return None
+
+        return get
 
     def _reader(self, get: Get, convert: Convert, default: Any) -> Callable[[Values[str, object]], Any]:
         missing = self._missing
@@ -317,7 +331,7 @@ def _known(convert: Convert, value: object, key: str) -> Any:
         raise Terminal(f"`{key}` {invalid}.", remedy="Correct it.") from None
 
 
-def _ignored_by(rules: list[Ignore]) -> Callable[[Values[str, object]], str | None]:
+def _ignored_by(rules: list[Ignore], *, group: bool) -> Callable[[Values[str, object]], str | None]:
     """Why a record is ignored, or None."""
     tests: list[tuple[Get, Callable[[str], bool], str]] = []
     for number, rule in enumerate(rules, 1):
@@ -325,7 +339,8 @@ def _ignored_by(rules: list[Ignore]) -> Callable[[Values[str, object]], str | No
         conditions = [rule.equals is not None, rule.pattern is not None, rule.blank]
         if sum(conditions) != 1:
             raise Terminal(f"`{key}` needs one condition.", remedy="Say one of `equals`, `pattern` and `blank`.")
-        tests.append((getter(rule.column), _condition(rule, key), f"rule for {rule.column}"))
+        if rule.group == group:
+            tests.append((getter(rule.column), _condition(rule, key), f"rule for {rule.column}"))
 
     def ignored(values: Values[str, object]) -> str | None:
         for get, matches, reason in tests:

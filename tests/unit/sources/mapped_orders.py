@@ -1,11 +1,11 @@
 """Helpers for the tests of mapped files: a mapping of orders, and what becomes of a file by it."""
 
 from pathlib import Path
-from typing import Any
 
 from streaming.sources.mapped.events import Mapper
 from streaming.sources.mapped.ingest import open_mapped
 from streaming.sources.mapped.map_files import decode, parse
+from streaming.sources.mapped.mapping import Mapping
 from streaming.sources.mapped.plan import compile_mapping, topic_of
 from streaming.sources.outcomes import Accepted, Ignored, Rejected
 from streaming.sources.pseudonyms import pseudonymizer
@@ -44,7 +44,7 @@ text = "Words"
 """
 
 
-def mapping_of(text: str, **keys: object) -> Any:
+def mapping_of(text: str, **keys: object) -> Mapping:
     """A mapping with keys of its own: `values__decimal=","` is `values.decimal`."""
     raw = parse(text, "test")
     for path, value in keys.items():
@@ -57,8 +57,12 @@ def mapping_of(text: str, **keys: object) -> Any:
 
 
 def mapped(path: Path, text: str = ORDERS, **keys: object) -> Walk:
+    """The outcomes of a file by the text of a mapping."""
+    return outcomes_of(path, mapping_of(text, **keys))
+
+
+def outcomes_of(path: Path, mapping: Mapping) -> Walk:
     """The outcomes of a file by a mapping."""
-    mapping = mapping_of(text, **keys)
     plan = compile_mapping(mapping, topic_of(None, mapping))
     walk = Walk()
     for outcome in Mapper(plan, pseudonymizer(b"test")).outcomes(open_mapped(path, plan).records):
