@@ -1,4 +1,4 @@
-"""Starts the stack in the order of its dependencies, stops it, and reports its status."""
+"""Starts the stack in the order of its dependencies, stops it, and clears its data."""
 
 import fcntl
 import time
@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.errors import Terminal
@@ -15,15 +14,14 @@ from contracts.settings import HOST, Settings
 from contracts.topics import TOPICS
 from guard.doors import DAGSTER_TOKEN, authorization
 from headrace.home import is_home
-from headrace.stack import doctor, postgres
+from headrace.stack import clearing, doctor, postgres
 from headrace.stack.databases import prepare_databases
 from headrace.stack.files import PRIVATE, make_private
-from headrace.stack.flapping import flapping, last_words
+from headrace.stack.flapping import last_words
 from headrace.stack.kafka.broker import prepare_broker, users_are_known
 from headrace.stack.kafka.connect import prepare_worker
 from headrace.stack.kafka.java import find_java
 from headrace.stack.kafka.users import passwords
-from headrace.stack.memory import memory_bytes
 from headrace.stack.neighbours import require_alone
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
@@ -35,37 +33,6 @@ MAX_RESTARTS = 3
 """How often a program may exit during the start: PostgreSQL needs a second try if a killed one left children."""
 POLL_SECONDS = 0.1
 _CLIENTS = ("landers", "processors", "sources")
-
-
-@dataclass(frozen=True)
-class ProgramStatus:
-    """One program: its state in supervisord's words, and the memory of its processes (proportional set size).
-
-    One that ends repeatedly is `FLAPPING`: `ends` counts how often in five minutes, `last_words` is its last message.
-    """
-
-    name: str
-    state: str
-    pid: int | None
-    uptime_s: int | None
-    memory_bytes: int
-    address: str
-    ends: int = 0
-    last_words: str = ""
-
-
-@dataclass(frozen=True)
-class StackStatus:
-    """The whole stack. `memory_bytes` includes the supervisor's own."""
-
-    running: bool
-    programs: tuple[ProgramStatus, ...]
-    memory_bytes: int
-
-    @property
-    def healthy(self) -> bool:
-        """Whether all programs run."""
-        return self.running and all(program.state == "RUNNING" for program in self.programs)
 
 
 def running(settings: Settings) -> bool:
@@ -100,20 +67,27 @@ def down(settings: Settings, *, progress: Progress = silent) -> bool:
         return _down(settings, progress)
 
 
-def status(settings: Settings) -> StackStatus:
-    """The status of every program of the stack."""
-    supervisor = Supervisor(settings)
-    if not supervisor.answers():
-        return StackStatus(running=False, programs=(), memory_bytes=0)
-    processes = supervisor.processes()
-    known = [program for program in programs(settings) if program.full_name in processes]
-    ends = flapping(settings)
-    rows = tuple(
-        _as_flapping(settings, _program_status(program, processes[program.full_name]), ends.get(program.name, 0))
-        for program in known
-    )
-    own = memory_bytes(supervisor.pid(), with_children=False)
-    return StackStatus(running=True, programs=rows, memory_bytes=own + sum(row.memory_bytes for row in rows))
+def clear(settings: Settings) -> None:
+    """Delete all data of a stopped stack. Raises the errors of `require_clearable`."""
+    with _locked(settings):
+        require_clearable(settings)
+        stop_leftovers(settings.root)
+        clearing.clear(settings.root)
+
+
+def require_clearable(settings: Settings) -> None:
+    """Require that no program uses the data, and that all of them are in the home.
+
+    Raises:
+        Terminal: the stack runs, or Kafka or PostgreSQL is the user's own.
+    """
+    if settings.kafka_bootstrap is not None or settings.postgres_conninfo is not None:
+        raise Terminal(
+            "Data are in a Kafka or PostgreSQL of your own, from which Headrace deletes nothing.",
+            remedy="Delete the topics and databases there, then the home.",
+        )
+    if Supervisor(settings).answers():
+        raise Terminal(f"The stack in {settings.root} runs.", remedy="Run `headrace down` first.")
 
 
 @contextmanager
@@ -173,6 +147,7 @@ def _locked(settings: Settings) -> Iterator[None]:
     lock_file.touch(mode=PRIVATE)
     with lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        clearing.finish(settings.root)
         yield
 
 
@@ -373,16 +348,3 @@ def _serves(program: Program, path: str, headers: Mapping[str, str] | None = Non
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _program_status(program: Program, process: dict[str, object]) -> ProgramStatus:
-    pid = int(str(process["pid"])) or None
-    uptime = int(str(process["now"])) - int(str(process["start"])) if pid else None
-    memory = memory_bytes(pid) if pid else 0
-    return ProgramStatus(program.name, str(process["statename"]), pid, uptime, memory, program.address)
-
-
-def _as_flapping(settings: Settings, status: ProgramStatus, ends: int) -> ProgramStatus:
-    if not ends or status.state not in ("RUNNING", "STARTING", "BACKOFF"):
-        return status
-    return replace(status, state="FLAPPING", ends=ends, last_words=last_words(settings, status.name))

@@ -131,11 +131,16 @@ def _processor_programs(settings: Settings) -> list[Program]:
     ]
 
 
+def source_program(name: str) -> str:
+    """The name of a live source's program."""
+    return f"source-{name.replace(':', '.')}"
+
+
 def _source_programs(settings: Settings) -> list[Program]:
     """Each source listens at its metrics port once its settings have been validated."""
     return [
         Program(
-            *(f"source-{name.replace(':', '.')}", "sources", "platform"),
+            *(source_program(name), "sources", "platform"),
             [sys.executable, "-m", "headrace", "source", name],
             settings.port("source-metrics") + place,
             kafka_user="source",

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from contracts.setting_names import SUPERVISED_VARIABLE
 from contracts.settings import Settings
 from guard.sockets import is_own, make_private, socket_path
 from headrace.stack.files import PRIVATE, PRIVATE_UMASK, make_folder, write_file
-from headrace.stack.programs import Program, Tier, environment
+from headrace.stack.programs import Program, Tier, environment, source_program
 
 _RPC_TIMEOUT_SECONDS = 10.0
 _START_SECONDS = 20.0
@@ -152,6 +153,26 @@ class Supervisor:
                 return getattr(proxy, method)(*cast(Any, arguments))
         except (OSError, http.client.HTTPException) as error:
             raise Transient(f"The supervisor does not answer: {error}.") from error
+
+
+@contextmanager
+def source_stopped(settings: Settings, name: str) -> Iterator[None]:
+    """A live source's program does not run within the block, and afterwards runs again if it did before.
+
+    After a kill within the block it is stopped, and `headrace up` starts it.
+    """
+    supervisor, program = Supervisor(settings), f"platform:{source_program(name)}"
+    runs = supervisor.answers() and supervisor.processes().get(program, {}).get("statename") in _ACTIVE
+    if runs:
+        supervisor.stop(program)
+    try:
+        yield
+    finally:
+        if runs:
+            supervisor.start(program)
+
+
+_ACTIVE = ("STARTING", "RUNNING", "BACKOFF")
 
 
 def configuration(settings: Settings, programs: Iterable[Program]) -> str:

@@ -18,6 +18,7 @@ from streaming.runtime.publishing import Publisher
 from streaming.sources.access_log.lines import LineParser
 from streaming.sources.files import LineSplitter
 from streaming.sources.live import positions
+from streaming.sources.live.forgetting import forget
 from streaming.sources.pseudonyms import pseudonymizer
 from tests.integration.conftest import ServerControl
 from tests.integration.live_sources import (
@@ -69,6 +70,30 @@ def test_a_source_killed_after_each_step_loses_and_repeats_nothing(fresh: Settin
     found = ids(fresh, "web_logs", "access-log")
     assert set(found) == lines_of(lines)
     assert set(found.values()) == {1}
+
+
+def test_a_source_without_its_positions_begins_again_and_its_former_process_is_fenced(
+    fresh: Settings, tmp_path: Path
+) -> None:
+    lines = elastic_lines()[:101]
+    log = tmp_path / "access.log"
+    log.write_bytes(b"".join(lines[:100]))
+    given = {"HEADRACE_ACCESS_LOG_PATHS": str(log)}
+    with running(fresh, "access-log", **given) as former:
+        wait_for(lambda: inputs(fresh, "access-log") == 100, former.log.read_text)
+        (stream,) = entries(fresh, "access-log")
+        assert forget(fresh, "access-log") == [stream]
+        assert entries(fresh, "access-log") == {}
+        with log.open("ab") as handle:
+            handle.write(lines[100])
+        assert former.process.wait(60) not in (0, None)
+    assert forget(fresh, "access-log") == []
+    with running(fresh, "access-log", **given) as last:
+        wait_for(lambda: inputs(fresh, "access-log") == 101, last.log.read_text)
+        last.finish()
+    found = ids(fresh, "web_logs", "access-log")
+    assert set(found) == lines_of(lines)
+    assert sorted(Counter(found.values()).items()) == [(1, 1), (2, 100)]
 
 
 def access_log(settings: Settings, folder: Path) -> None:

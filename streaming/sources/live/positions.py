@@ -66,6 +66,11 @@ def key_of(source: str, stream: str) -> bytes:
     return f"{source}/{stream}".encode()
 
 
+def transactional_id(settings: Settings, source: str) -> str:
+    """Of the one process that may write the source's events and positions."""
+    return f"{settings.database}-source-{source}"
+
+
 def partition_of(source: str) -> int:
     """All streams of a source are in one partition, so that a start reads one."""
     return crc32(source.encode()) % TOPIC.partitions
@@ -122,8 +127,11 @@ def read(settings: Settings, source: str) -> dict[str, Entry]:
                 error, key, value = message.error(), message.key() or b"", message.value()
                 if error is None:
                     reached = (message.offset() or 0) + 1
-                    if key.startswith(prefix) and value is not None:
-                        found[key.removeprefix(prefix).decode()] = msgspec.json.decode(value, type=Entry)
+                    if key.startswith(prefix):
+                        stream = key.removeprefix(prefix).decode()
+                        found.pop(stream, None)  # deleted, or replaced below
+                        if value is not None:
+                            found[stream] = msgspec.json.decode(value, type=Entry)
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
                     reached = message.offset() or 0
                 elif not error.retriable():

@@ -33,9 +33,14 @@ def configured(settings: Settings) -> list[str]:
         Terminal: a name that is none.
     """
     for name in settings.sources:
-        if name not in NAMES and ":" not in name:
-            raise _unknown(name)
+        require_name(name)
     return list(settings.sources)
+
+
+def require_name(name: str) -> None:
+    """Require that a source has this name, or that it is one of the user's own. Raises `Terminal` otherwise."""
+    if name not in NAMES and ":" not in name:
+        raise _unknown(name)
 
 
 def check(settings: Settings, name: str) -> None:

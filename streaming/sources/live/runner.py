@@ -101,7 +101,9 @@ class Runner:
         if len(self._sources) < len(sources):
             raise Terminal(f"Two streams of {self._name} have the same name.", remedy="Name each once.")
         self._log = logs.logger(part="source", source=self._name)
-        self._transactions = Transactions(settings, f"{settings.database}-source-{self._name}", linger_ms=LINGER_MS)
+        self._transactions = Transactions(
+            settings, positions.transactional_id(settings, self._name), linger_ms=LINGER_MS
+        )
         self._sink = _Sink(self._transactions)
         self._partition = positions.partition_of(self._name)
         self._arrivals: queue.Queue[_Arrival] = queue.Queue()

@@ -81,9 +81,9 @@ def test_a_table_that_is_not_read_on_a_terminal_is_not_cut(capsys: pytest.Captur
 
 @pytest.mark.parametrize(("sources", "printed"), [(("access-log",), False), (("weather", "feedback"), True)])
 def test_the_address_of_the_form_is_printed_where_there_is_one(
-    sources: tuple[str, ...], printed: bool, capsys: pytest.CaptureFixture[str]
+    sources: tuple[str, ...], printed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = Settings(sources=sources, port_base=30_000)
+    settings = Settings(home=tmp_path, sources=sources, port_base=30_000)
     _print_addresses(settings, "The stack is up.")
     assert ("  feedback    http://127.0.0.1:30096/" in capsys.readouterr().out) is printed
 
