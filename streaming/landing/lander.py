@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import psycopg
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from contracts.errors import Transient
 from contracts.settings import Settings
@@ -34,7 +34,7 @@ from streaming.runtime import clients, logs, metrics
 from streaming.runtime.careful.headers import OddHeaders
 from streaming.runtime.careful.memory import MemoryGuard
 from streaming.runtime.failpoints import failpoint
-from streaming.runtime.topics import topic_ids
+from streaming.runtime.topics import offset_bounds, topic_ids
 
 CONSUME_RECORDS = 4_000
 """The objects of this many records per call fit the CPU cache until they are packed. With 1,000, throughput is 5%
@@ -260,12 +260,13 @@ class Lander(Intake):
         self._partitions.assign(keys)
         try:
             points = self._resume_points(keys)
+            ends = offset_bounds(self._admin, keys) if self._is_careful else {}
         except (Transient, psycopg.OperationalError) as error:
+            # From the beginning, records may come twice; what is not expected is dropped.
             consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
             return self._reset("no positions on assignment", str(error))
         if self._is_careful and self._flow.state is not FlowState.RECOVERING:
-            consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
-            consumer.pause(partitions_of(keys))
+            clients.assign_idle(consumer, {key: ends.get(key, (0, 0))[1] for key in keys})
             return self._partitions.set_careful(points.positions)
         consumer.incremental_assign([TopicPartition(*key, points.positions.get(key, OFFSET_BEGINNING)) for key in keys])
         consumer.pause(partitions_of(keys - points.positions.keys()))

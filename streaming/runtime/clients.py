@@ -4,14 +4,15 @@ All clients take address and login from `connection`; Java programs from `java_c
 `python_connection`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from contracts.topics import MAX_DEAD_LETTER_BYTES
+from contracts.topics import MAX_DEAD_LETTER_BYTES, TopicAndPartition
 
 _RECONNECT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 2_000}
 
@@ -151,6 +152,17 @@ def one_off_consumer(settings: Settings, group: str, **overrides: Any) -> Consum
         "enable.partition.eof": True,
     }
     return consumer(settings, group, **{**bounds, **overrides})
+
+
+def assign_idle(consumer: Consumer, ends: Mapping[TopicAndPartition, int]) -> None:
+    """Assign partitions, paused, at the end of their log: nothing is fetched until `seek` and `resume`.
+
+    The end is an offset, not `OFFSET_END`: librdkafka queries that in the background, again half a second later if the
+    pause overtakes the response, and then moves to the end although a seek came first. Records would be lost.
+    """
+    places = [TopicPartition(*key, end) for key, end in ends.items()]
+    consumer.incremental_assign(places)
+    consumer.pause(places)
 
 
 def queued(consumer: Consumer, most: int, seconds: float) -> list[Message]:

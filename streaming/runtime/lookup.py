@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 from zlib import crc32
@@ -13,10 +13,13 @@ from contracts.errors import Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS, TopicAndPartition
 from streaming.runtime import clients
-from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
+from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch, Unreadable
 
 READ_SECONDS = 30.0
 _FORM = struct.Struct(">QIIII")
+
+Found = Message | Unreadable | None
+"""What stands at an offset or follows it; None if the log has nothing there."""
 
 
 @contextmanager
@@ -31,20 +34,20 @@ def reader(settings: Settings) -> Iterator[Consumer]:
 
 def first_records(
     settings: Settings, consumer: Consumer, offsets: Mapping[TopicAndPartition, int], *, carefully: bool = False
-) -> dict[TopicAndPartition, Message | None]:
-    """The first committed record at or past an offset, by partition; None if the log has none.
+) -> dict[TopicAndPartition, Found]:
+    """The first committed record at or past an offset, by partition, or the unreadable batch there.
 
-    Unreadable batches are skipped. Use `carefully` after the process ended for lack of memory: the batch that caused it
+    Use `carefully` after the process ended for lack of memory: the batch that caused it
     may follow these records, and a client would fetch it, too.
 
     Raises:
         Transient: they could not be read in time.
     """
-    found: dict[TopicAndPartition, Message | None] = {}
+    found: dict[TopicAndPartition, Found] = {}
     if not offsets:
         return found
     if carefully:
-        return _first_readable(settings, offsets)
+        return _first_carefully(settings, offsets)
     consumer.assign([TopicPartition(*key, offset) for key, offset in offsets.items()])
     deadline = time.monotonic() + READ_SECONDS
     while len(found) < len(offsets):
@@ -56,7 +59,7 @@ def first_records(
                 found.setdefault(key, None)
             elif error.code() in UNREADABLE:
                 if key not in found:
-                    found |= _first_readable(settings, {key: offsets[key]})
+                    found |= _first_carefully(settings, {key: offsets[key]})
             elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
                 raise Transient(f"Records cannot be read again: {error.str()}.")
         if time.monotonic() > deadline:
@@ -65,14 +68,16 @@ def first_records(
     return found
 
 
-def _first_readable(
-    settings: Settings, offsets: Mapping[TopicAndPartition, int]
-) -> dict[TopicAndPartition, Message | None]:
+def _first_carefully(settings: Settings, offsets: Mapping[TopicAndPartition, int]) -> dict[TopicAndPartition, Found]:
     with CarefulReader(settings) as careful:
-        return {
-            key: next((stretch.messages[0] for stretch in careful.read(*key, offset) if stretch.messages), None)
-            for key, offset in offsets.items()
-        }
+        return {key: next(_found(careful.read(*key, offset)), None) for key, offset in offsets.items()}
+
+
+def _found(stretches: Iterable[Stretch]) -> Iterator[Message | Unreadable]:
+    for stretch in stretches:
+        if stretch.unreadable is not None:
+            yield stretch.unreadable
+        yield from stretch.messages
 
 
 class Place(NamedTuple):
@@ -103,19 +108,26 @@ def lost_before(
         for key, place in places.items()
         if key not in lost and place.last_record is not None and bounds[key][0] < place.next
     }
-    for key, message in first_records(settings, consumer, asked, carefully=carefully).items():
-        if message is not None and message.offset() == asked[key]:
-            is_lost = print_of(key, message) != places[key].last_record
+    for key, found in first_records(settings, consumer, asked, carefully=carefully).items():
+        if isinstance(found, Unreadable) and found.first == asked[key]:
+            # The client read it, without a limit on its decompressed size. Only its leader epoch can be compared.
+            is_lost = _is_newer(found, places[key])
+        elif isinstance(found, Message) and found.offset() == asked[key]:
+            is_lost = print_of(key, found) != places[key].last_record
         else:
             # A compacted topic drops records. In other topics, it was lost or replaced by an aborted one.
-            is_lost = not TOPICS[key[0]].compacted or _is_newer(message, places[key])
+            is_lost = not TOPICS[key[0]].compacted or _is_newer(found, places[key])
         if is_lost:
             lost.add(key)
     return lost
 
 
-def _is_newer(message: Message | None, place: Place) -> bool:
-    epoch = None if message is None else message.leader_epoch()
+def _epoch(found: Found) -> int | None:
+    return found.leader_epoch() if isinstance(found, Message) else found and found.leader_epoch
+
+
+def _is_newer(found: Found, place: Place) -> bool:
+    epoch = _epoch(found)
     return epoch is not None and place.leader_epoch is not None and epoch > place.leader_epoch
 
 
@@ -127,11 +139,11 @@ def first_newer(settings: Settings, consumer: Consumer, key: TopicAndPartition, 
     end = high
     while low < high:
         middle = (low + high) // 2
-        (message,) = first_records(settings, consumer, {key: middle}).values()
-        if message is None or (message.leader_epoch() or 0) > epoch:
+        (found,) = first_records(settings, consumer, {key: middle}).values()
+        if found is None or (_epoch(found) or 0) > epoch:
             high = middle
         else:
-            low = (message.offset() or middle) + 1
+            low = found.next if isinstance(found, Unreadable) else (found.offset() or middle) + 1
     return min(low, end)
 
 

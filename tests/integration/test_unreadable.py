@@ -2,17 +2,22 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import psycopg
+from confluent_kafka import TopicPartition
 
 from contracts.exit_codes import ExitCode
 from contracts.settings import Settings
+from contracts.topics import TOPICS
 from streaming.landing import apart, positions
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import Unreadable
 from streaming.runtime.dead_letters import letters
 from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
+from streaming.runtime.topics import offset_bounds
 from tests.corpus import valid_order
 from tests.hostile_records import (
     GZIP,
@@ -34,9 +39,19 @@ from tests.integration.landers import (
     environment,
     landed_and_registered,
     landing,
+    produce,
 )
 from tests.integration.processor_instances import DEADLINE_SECONDS, instance
 from warehouse.lake import Lake
+
+ARRIVING = 400
+
+
+def read_carefully_next(settings: Settings, program: str) -> None:
+    """As if the previous process had exceeded its memory limit."""
+    marker = settings.root / "state" / f"{program}.full"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
 
 
 def orders(first: int, count: int) -> list[Record]:
@@ -143,6 +158,79 @@ def test_small_bombs_right_behind_a_position_stop_no_lander_for_good(fresh: Sett
         result = assert_nothing_lost_or_repeated(fresh, records=40)
         lander.finish()
     assert result.total("set_apart") == 12
+
+
+def test_records_that_arrive_during_a_careful_start_all_land(fresh: Settings) -> None:
+    read_carefully_next(fresh, "lander-0")
+    with landing(fresh) as lander:
+        sent = produce(fresh, map(valid_order, range(ARRIVING)), pause=0.02)
+        assert_nothing_lost_or_repeated(fresh, records=sent)
+        lander.finish()
+
+
+def test_records_that_arrive_during_a_careful_start_are_all_processed(fresh: Settings) -> None:
+    read_carefully_next(fresh, f"{Numbering.name}-0")
+    with slot(fresh) as running:
+        sent = produce(fresh, map(valid_order, range(ARRIVING)), pause=0.02)
+        assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
+        running.finish()
+    assert sum(book.inputs for book in read_ledgers(fresh, Numbering()).values()) == sent
+
+
+def test_no_record_is_skipped_after_an_idle_assignment(fresh: Settings) -> None:
+    keys = [(TOPIC, partition) for partition in range(TOPICS[TOPIC].partitions)]
+    produce(fresh, map(valid_order, range(40)))
+    ends = {key: end for key, (_, end) in offset_bounds(clients.admin(fresh), keys).items()}
+
+    def reads(delay: float) -> dict[tuple[str, int], list[int]]:
+        read = {key: list[int]() for key in keys}
+        consumer = clients.consumer(fresh, f"headrace-audit-{uuid4().hex}")
+        clients.assign_idle(consumer, ends)
+        time.sleep(delay)
+        for key in keys:
+            consumer.seek(TopicPartition(*key, 0))
+        consumer.resume([TopicPartition(*key) for key in keys])
+        deadline = time.monotonic() + 2.0
+        while time.monotonic() < deadline:
+            for message in consumer.consume(100, 0.1):
+                read[str(message.topic()), message.partition() or 0].append(message.offset() or 0)
+        consumer.close()
+        return read
+
+    # Seeks about half a second after the assignment: then librdkafka may still be resolving a logical offset.
+    with ThreadPoolExecutor() as pool:
+        results = [pool.submit(reads, 0.49 + number / 200) for number in range(8)]
+        produce(fresh, map(valid_order, range(150)), pause=0.01)
+    for result in results:
+        assert all(offsets == list(range(len(offsets))) and offsets for offsets in result.result().values())
+
+
+def test_a_bomb_that_landed_is_not_lost_by_the_broker_after_a_careful_start(fresh: Settings) -> None:
+    with RawProducer(fresh) as producer:
+        assert producer.send(TOPIC, 0, bomb(GZIP, 65)) == 0
+        with landing(fresh) as lander:
+            assert_nothing_lost_or_repeated(fresh, records=1)
+            lander.finish()
+        read_carefully_next(fresh, "lander-0")
+        producer.send(TOPIC, 0, batch(orders(0, 20)))
+        with landing(fresh) as lander:
+            result = assert_nothing_lost_or_repeated(fresh, records=21)
+            lander.finish()
+    assert (result.total("truncated"), result.total("quarantined")) == (0, 1)
+
+
+def test_a_bomb_that_was_processed_is_not_lost_after_a_careful_start(fresh: Settings) -> None:
+    with RawProducer(fresh) as producer:
+        assert producer.send(TOPIC, 0, bomb(GZIP, 65)) == 0
+        with slot(fresh) as running:
+            assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
+            running.finish()
+        read_carefully_next(fresh, f"{Numbering.name}-0")
+        producer.send(TOPIC, 0, batch(orders(0, 20)))
+        with slot(fresh) as running:
+            assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
+            running.finish()
+    assert sum(book.inputs for book in read_ledgers(fresh, Numbering()).values()) == 21
 
 
 def test_fuzzed_records_land_or_are_quarantined_and_none_is_lost(fresh: Settings) -> None:

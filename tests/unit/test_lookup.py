@@ -7,11 +7,12 @@ import pytest
 from confluent_kafka import Message
 
 from contracts.settings import Settings
+from contracts.topics import TopicAndPartition
 from streaming.runtime import lookup
-from streaming.runtime.careful.reader import Stretch
+from streaming.runtime.careful.reader import Stretch, Unreadable
 from tests.careful_readers import FakeReader
 
-KEY = ("orders", 0)
+KEY: TopicAndPartition = ("orders", 0)
 
 
 def first_newer(monkeypatch: pytest.MonkeyPatch, log: Mapping[int, int], epoch: int, low: int, high: int) -> int:
@@ -52,8 +53,24 @@ def test_after_an_end_for_memory_the_client_reads_nothing_and_one_batch_is_infla
     monkeypatch.setattr(lookup, "CarefulReader", Reader)
     consumer: Any = None
     found = lookup.first_records(Settings(), consumer, {KEY: 4, ("orders", 1): 9}, carefully=True)
-    assert {key: None if message is None else message.offset() for key, message in found.items()} == {
+    assert {key: message.offset() if isinstance(message, Message) else message for key, message in found.items()} == {
         KEY: 4,
         ("orders", 1): None,
     }
     assert inflated == [4]
+
+
+@pytest.mark.parametrize(("epoch_now", "lost"), [(3, set[Any]()), (4, {KEY})])
+def test_a_batch_that_is_unreadable_now_is_compared_by_its_leader_epoch(
+    monkeypatch: pytest.MonkeyPatch, epoch_now: int, lost: set[Any]
+) -> None:
+    class Reader(FakeReader):
+        def read(self, topic: str, partition: int, start: int) -> Iterator[Stretch]:
+            batch = Unreadable(topic, partition, start, start + 1, 1, "too large", b"x", epoch_now)
+            yield Stretch(start + 1, 1, [], batch)
+
+    monkeypatch.setattr(lookup, "CarefulReader", Reader)
+    consumer: Any = None
+    places: dict[TopicAndPartition, lookup.Place] = {KEY: lookup.Place(5, b"print", 3)}
+    bounds: dict[TopicAndPartition, tuple[int, int]] = {KEY: (0, 9)}
+    assert lookup.lost_before(Settings(), consumer, places, bounds, lambda *_: b"", carefully=True) == lost

@@ -34,8 +34,8 @@ UNREADABLE = frozenset(
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Offsets `first` to `next - 1` of a partition, to be set apart. `content` is the batch as stored, `records` the
-    count in its header."""
+    """Offsets `first` to `next - 1` of a partition, to be set apart. `content` is the batch as stored, `records` and
+    `leader_epoch` are from its header."""
 
     topic: str
     partition: int
@@ -44,6 +44,7 @@ class Unreadable:
     records: int
     reason: str
     content: bytes
+    leader_epoch: int | None = None
 
 
 class Stretch(NamedTuple):
@@ -136,7 +137,8 @@ def _split(data: bytes, start: int) -> Iterator[Batch]:
 def _unreadable(topic: str, partition: int, start: int, batch: Batch, reason: str) -> Unreadable:
     first = max(batch.first, start)
     records = min(max(batch.count, 1), batch.next - first)  # a header may have any value
-    return Unreadable(topic, partition, first, batch.next, records, reason, batch.content)
+    epoch = batch.leader_epoch if batch.content else None
+    return Unreadable(topic, partition, first, batch.next, records, reason, batch.content, epoch)
 
 
 def _message(topic: str, partition: int, batch: Batch, record: RawRecord) -> Message:

@@ -145,8 +145,10 @@ class Restorer:
         if checkpoint.last is None:
             return True
         offset, *content = checkpoint.last
-        message = first_records(self._settings, self._consumer, {key: offset}).get(key)
-        return message is not None and message.offset() == offset and [*content_print(message.value())] == content
+        found = first_records(self._settings, self._consumer, {key: offset}).get(key)
+        if not isinstance(found, Message) or found.offset() != offset:
+            return False
+        return [*content_print(found.value())] == content
 
     def _end_hanging(self, key: tuple[str, int]) -> None:
         """Abort a hanging transaction, whose marker was written by the coordinator and then lost.

@@ -19,7 +19,7 @@ from itertools import groupby
 from pathlib import Path
 
 import stamina
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from contracts import clock
 from contracts.errors import Terminal, Transient
@@ -357,8 +357,8 @@ class Worker:
             self._owned[key] = PartitionState(stores[key], book, book.next, book, epochs.get(key))
         # Resume from the ledgers, which were committed in the same transactions as the group's offsets.
         if self._is_careful:
-            consumer.incremental_assign([TopicPartition(*key, OFFSET_END) for key in keys])
-            consumer.pause([TopicPartition(*key) for key in keys])
+            ends = offset_bounds(self._admin, keys)
+            clients.assign_idle(consumer, {key: ends.get(key, (0, 0))[1] for key in keys})
             self._careful |= dict.fromkeys(keys, CAREFUL_BYTES)
             return
         consumer.incremental_assign([TopicPartition(*key, self._owned[key].position) for key in keys])
