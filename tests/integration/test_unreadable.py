@@ -170,7 +170,7 @@ def test_records_that_arrive_during_a_careful_start_all_land(fresh: Settings) ->
 
 def test_records_that_arrive_during_a_careful_start_are_all_processed(fresh: Settings) -> None:
     read_carefully_next(fresh, f"{Numbering.name}-0")
-    with slot(fresh) as running:
+    with instance(fresh) as running:
         sent = produce(fresh, map(valid_order, range(ARRIVING)), pause=0.02)
         assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
         running.finish()
@@ -222,12 +222,12 @@ def test_a_bomb_that_landed_is_not_lost_by_the_broker_after_a_careful_start(fres
 def test_a_bomb_that_was_processed_is_not_lost_after_a_careful_start(fresh: Settings) -> None:
     with RawProducer(fresh) as producer:
         assert producer.send(TOPIC, 0, bomb(GZIP, 65)) == 0
-        with slot(fresh) as running:
+        with instance(fresh) as running:
             assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
             running.finish()
         read_carefully_next(fresh, f"{Numbering.name}-0")
         producer.send(TOPIC, 0, batch(orders(0, 20)))
-        with slot(fresh) as running:
+        with instance(fresh) as running:
             assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
             running.finish()
     assert sum(book.inputs for book in read_ledgers(fresh, Numbering()).values()) == 21
