@@ -17,8 +17,8 @@ and how it is built, in one of two ways:
     -- materialized: incremental_append
     -- event_time: the column with the time of the event. The table only grows: the SELECT runs over the new rows of its
        one input, and events that are already there, by `event_id` and this time, are left out. The time bounds the
-       search; a column `received_at` shows which of two rows was there first. Of two rows with one key and different
-       times, the later one goes to quarantine.
+       search; a column `received_at` shows which of two rows was there first. Of the events with one key, the first to
+       arrive stands and the others go to quarantine; events that fail a row check do not count.
 
     -- materialized: incremental_by_group
     -- group_by: columns of the table that divide it into groups which can be computed alone
@@ -86,6 +86,8 @@ _AFFECTS = " affects"
 _DOCUMENTING = re.compile(r"-- (?:grain|domain|description|dimension|column|foreign_key|audit|anomaly_check)\b")
 _APPEND, _BY_GROUP = "incremental_append", "incremental_by_group"
 EVENT_ID = "event_id"
+ARRIVAL = "received_at"
+"""The column of a table of events that shows which of two events with one key arrived first."""
 _CONTINUED = "\n--     "
 _SPAN = re.compile(r"(?P<expression>.+) for (?P<count>\d+) (?P<unit>day|month)s")
 _REFERENCE = re.compile(r"(?P<table>\S+) \((?P<columns>.+)\)")
@@ -309,8 +311,8 @@ def _check(parsed: Table) -> None:
             raise InvalidTable(f"{where}: {reason}, but the same rows must give the same result.")
     if parsed.event_key and (len(parsed.inputs) != 1 or parsed.affects):
         raise InvalidTable(f"{where}: an `{_APPEND}` table has one input, without `affects`.")
-    if parsed.event_key and "received_at" not in parsed.columns:
-        raise InvalidTable(f"{where}: an `{_APPEND}` table has a column `received_at`.")
+    if parsed.event_key and ARRIVAL not in parsed.columns:
+        raise InvalidTable(f"{where}: an `{_APPEND}` table has a column `{ARRIVAL}`.")
     if parsed.group_by and set(parsed.affects) != set(parsed.inputs):
         raise InvalidTable(f"{where}: the inputs are {parsed.inputs}, those with `affects` {tuple(parsed.affects)}.")
     if any(len(expressions) != len(parsed.group_by) for expressions in parsed.affects.values()):

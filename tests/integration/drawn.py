@@ -14,7 +14,9 @@ from tests.integration.samples import at, customer, feedback, hit, order, post, 
 TIMES = st.builds(at, days=st.integers(0, 70), minutes=st.integers(0, 40))
 NAMES = st.sampled_from("ABC")
 CUSTOMERS = st.sampled_from(["C1", "C2", "C1", "C2", None])
-LINES = st.lists(st.tuples(NAMES, st.integers(-3, 9), st.sampled_from(["0.125", "2.55", "7"])), max_size=4)
+QUANTITIES = st.one_of(st.integers(-3, 9), st.just(200_000_000))
+"""The last one is out of bounds: its row goes to quarantine."""
+LINES = st.lists(st.tuples(NAMES, QUANTITIES, st.sampled_from(["0.125", "2.55", "7"])), max_size=4)
 
 
 @st.composite
@@ -27,10 +29,10 @@ def _order(draw: st.DrawFn) -> Event:
         "currency": draw(st.sampled_from(["GBP", "GBP", "EUR", "pounds"])),
     }
     number = draw(st.integers(1, 9))
-    # The log has one event of an order: `core.web_orders` has its id as key.
-    version = 1 if values["channel"] == "web" else draw(st.integers(1, 2))
-    sent = order(f"{number}", *draw(LINES), time=draw(TIMES), version=version, **values)
-    return msgspec.structs.replace(sent, session_id="s1") if values["channel"] == "web" else sent
+    sent = order(f"{number}", *draw(LINES), time=draw(TIMES), version=draw(st.integers(1, 3)), **values)
+    flag = draw(st.sampled_from([None, None, "unverified"]))
+    is_web = values["channel"] == "web"
+    return msgspec.structs.replace(sent, session_id="s1", quality_flag=flag) if is_web else sent
 
 
 @st.composite

@@ -14,6 +14,7 @@ from tests.integration.samples import START, at, customer, hit, order, weather
 from warehouse import build as build_module
 from warehouse.build import build, register
 from warehouse.incremental.engine import Blocked
+from warehouse.incremental.key_conflicts import LATER_EVENT
 from warehouse.lake import METADATA, Lake
 from warehouse.publication.failures import ages
 from warehouse.quality.audit import audit_table, audit_topic
@@ -98,7 +99,7 @@ def test_an_event_repeated_with_another_time_or_payload_is_found_and_the_first_s
         (START, "/a"),
     ]
     refused = "select event_id, event_time, _reasons from quarantine.core_web_events order by event_id"
-    again = ["duplicate event id with another time"]
+    again = [LATER_EVENT]
     assert rows(fresh, refused) == [("e1", far, again), ("e3", near, again)]
     landing.land("web_logs", [hit("e1", time=far)])
     build_from(fresh, "web_logs", "orders")

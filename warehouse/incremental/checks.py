@@ -185,7 +185,7 @@ def orphans(lake: Lake, table: Table, reference: Reference) -> Outcome:
 
 def _key(lake: Lake, table: Table) -> Outcome:
     """Groups are computed completely, so their keys are unique if those in `RESULT` are; events need a query."""
-    if not table.event_key:
+    if not table.event_key or not lake.value(f"select exists (from {RESULT})"):
         return unique_key(lake, table, RESULT)
     types = lake.connection.execute(f"describe {RESULT}").fetchall()
     within = time_ranges(lake, RESULT, {name: kind for name, kind, *_ in types if name in table.event_key})

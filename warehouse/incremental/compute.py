@@ -12,12 +12,9 @@ from warehouse.statements import reading
 from warehouse.tables import REASONS, Table
 
 RESULT = "result"
-"""The temporary table of the computed rows, with the columns of the table. Only `compute` and `exclude` write it."""
+"""The temporary table of the computed rows, with the columns of the table. Only this module writes it."""
 REJECTED = "rejected"
 """The temporary table of the computed rows that fail a row check, with the names of the checks."""
-ARRIVAL = "received_at"
-"""The column that shows which of two events with one id and different times arrived first."""
-DUPLICATE_ID = "duplicate event id with another time"
 
 
 def over(lake: Lake, table: Table, rows: Mapping[str, str]) -> str:
@@ -42,17 +39,19 @@ def compute(lake: Lake, table: Table, sql: str) -> None:
     """
     lake.connection.execute(f"create or replace temp table {RESULT} as {sql}")
     if table.quarantine is not None:
-        failed = {"key is not set": " or ".join(f'"{column}" is null' for column in table.identity)}
+        needed = dict.fromkeys((*table.identity, *table.key))
+        failed = {"key is not set": " or ".join(f'"{column}" is null' for column in needed)}
         failed |= {name: f"not ({check})" for name, check in table.row_checks.items()}
-        if table.event_key:
-            order = names_of(dict.fromkeys((ARRIVAL, *table.event_key)))
-            failed[DUPLICATE_ID] = f"row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
         reasons = ", ".join(f"case when {test} then {quoted(name)} end" for name, test in failed.items())
         lake.connection.execute(
             f"create or replace temp table {REJECTED} as select * from (select *, list_filter([{reasons}],"
             f" lambda each: each is not null) as {REASONS} from {RESULT}) where len({REASONS}) > 0"
         )
-        exclude(lake, REJECTED, same_identity(RESULT, REJECTED, table.identity))
+        if lake.value(f"select exists (from {REJECTED})"):
+            # By the checks, not by the key: of two rows with one key, one may pass them.
+            lake.connection.execute(
+                f"delete from {RESULT} where {' or '.join(f'({test}) is true' for test in failed.values())}"
+            )
     identity = names_of(table.identity)
     twice = lake.value(f"select count(*) from (select 1 from {RESULT} group by {identity} having count(*) > 1)")
     if twice:
@@ -67,9 +66,11 @@ def reject(lake: Lake, reason: str, rows: str, condition: str) -> None:
     lake.connection.execute(
         f"insert into {REJECTED} select *, [{quoted(reason)}] from {RESULT} semi join {rows} on {condition}"
     )
-    exclude(lake, rows, condition)
-
-
-def exclude(lake: Lake, rows: str, condition: str) -> None:
-    """Drop the computed rows that match one of `rows` by a condition."""
     lake.connection.execute(f"delete from {RESULT} using {rows} where {condition}")
+
+
+def exclude(lake: Lake, table: Table, rows: str, name: str) -> None:
+    """Drop the computed rows, also rejected ones, with the identity of one of `rows`, which are named `name`."""
+    for computed in (RESULT, REJECTED):
+        same = same_identity(computed, name, table.identity)
+        lake.connection.execute(f"delete from {computed} using {rows} where {same}")

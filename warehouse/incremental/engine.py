@@ -11,25 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from contracts.errors import Terminal
-from warehouse.incremental import affected_groups, failing_groups
+from warehouse.incremental import affected_groups, failing_groups, key_conflicts
 from warehouse.incremental.affected_groups import AFFECTED, all_groups, rows_of_affected, time_ranges
 from warehouse.incremental.checks import CheckResult, evaluate, keep
-from warehouse.incremental.compute import (
-    DUPLICATE_ID,
-    REJECTED,
-    RESULT,
-    compute,
-    exclude,
-    over,
-    over_affected,
-    reject,
-)
+from warehouse.incremental.compute import REJECTED, RESULT, compute, exclude, over, over_affected
 from warehouse.incremental.facts import facts_of
+from warehouse.incremental.key_conflicts import DISPLACED
 from warehouse.incremental.merge import ADDED, GONE, insert_rows, replace_rows
 from warehouse.incremental.plan import Plan, make_plan
 from warehouse.lake import Lake, change_cache, quoted, watermarks
 from warehouse.lake.partitions import adopt
-from warehouse.lake.target import NOTHING, Changes, Target, names_of, same_identity
+from warehouse.lake.target import NOTHING, Changes, Target, names_of
 from warehouse.tables import REASONS, Grouping, Table
 
 KNOWN = "known"
@@ -114,6 +106,8 @@ def _build_in_full(lake: Lake, plan: Plan) -> Built:
     """Compute all rows and write those that differ."""
     with lake.all_threads():
         compute(lake, plan.table, _without_failing(lake, plan.table) if plan.leaves_out_failing else plan.table.sql)
+        if plan.table.event_key:
+            key_conflicts.reject_later(lake, plan.table)
         built = _write(lake, plan)
     failing_groups.keep(lake, plan, computed="true")
     return built
@@ -136,23 +130,28 @@ def _append(lake: Lake, plan: Plan) -> Built | None:
     columns = plan.targets[0].columns
     within = time_ranges(lake, f"({computed})", {column: columns[column] for column in table.event_key})
     bounds = f"where {within}" if within else ""
-    identity = dict.fromkeys((*table.key, *table.event_key))
-    lake.connection.execute(
-        f"create or replace temp table {KNOWN} as select {names_of(identity)} from {table.qualified} {bounds}"
-    )
-    other_time = f"{same_identity(RESULT, KNOWN, table.key)} and not ({same_identity(RESULT, KNOWN, identity)})"
-    reject(lake, DUPLICATE_ID, KNOWN, other_time)
+    names = key_conflicts.deciding_columns(table)
+    lake.connection.execute(f"create or replace temp table {KNOWN} as select {names} from {table.qualified} {bounds}")
+    # 1. Events that are there already, in the table or rejected, stay as they are.
+    exclude(lake, table, KNOWN, KNOWN)
     if table.quarantine is not None and not lake.is_empty(table.quarantine):
-        # Rejected events stay rejected when they are sent again.
-        same = same_identity(RESULT, "before", table.event_key)
-        exclude(lake, f"(from {table.quarantine} {bounds}) before", same)
-    same = same_identity("computed", "present", table.event_key)
+        exclude(lake, table, f"(from {table.quarantine} {bounds}) before", "before")
+    # 2. Of the events with one key, the first to arrive stands, also if it lands after the others.
+    target, displaced = plan.targets[0], 0
+    if key_conflicts.reject_later(lake, table, KNOWN):
+        displaced = key_conflicts.take_out(lake, table, target, bounds)
+        lake.connection.execute(f"insert into {REJECTED} by name from {DISPLACED}")
+    # 3. The others are new.
     written: list[Changes] = []
-    for target, rows in _rows(plan):
-        there = KNOWN if target.qualified == table.qualified else f"(from {target.qualified} {bounds})"
-        new = "" if lake.is_empty(target.qualified) else f"anti join {there} present on {same}"
-        written.append(insert_rows(lake, target, f"select * from {rows} computed {new}"))
-        change_cache.keep(lake, target.qualified, f"from {ADDED}", written[-1].inserted)
+    for each, rows in _rows(plan):
+        written.append(insert_rows(lake, each, f"from {rows}"))
+        changed, count = f"from {ADDED}", written[-1].inserted
+        if displaced and each is target:
+            written[-1] = written[-1]._replace(deleted=displaced)
+            changed += f" union all by name select * exclude ({REASONS}) from {DISPLACED}"
+            change_cache.keep(lake, each.qualified, changed, count + displaced, only_added=False)
+        else:
+            change_cache.keep(lake, each.qualified, changed, count)
     failing_groups.keep(lake, plan, computed="false")
     return _wrote(written)
 

@@ -1,8 +1,8 @@
 """Checks over all rows, not only the changed ones: too slow for every build, so they are scheduled separately.
 
-An event table looks for an event only around its time, so a duplicate id with a distant time is found here: the first
-to arrive stays, the other goes to quarantine. A duplicate id with the same time but another payload is ignored by all
-tables, and reported here.
+A build of an event table looks for an event only around its time, so events with one key and distant times are found
+here: the first to arrive stays, the others go to quarantine. A duplicate id with the same time but another payload is
+ignored by all tables, and reported here.
 """
 
 # ruff: noqa: S608  the only names put into SQL are those of the tables and topics declared in this package
@@ -11,19 +11,20 @@ from dataclasses import dataclass
 
 from contracts.landing import RECORD_FIELDS
 from contracts.topics import TOPICS
+from warehouse.incremental import key_conflicts
 from warehouse.incremental.checks import Check, CheckResult, unique_key
-from warehouse.incremental.compute import ARRIVAL, DUPLICATE_ID
+from warehouse.incremental.key_conflicts import DISPLACED
 from warehouse.ingest.raw import raw_table
 from warehouse.lake import Lake, quoted
-from warehouse.lake.target import Target, names_of, same_identity
+from warehouse.lake.target import Target, names_of
 from warehouse.tables import REASONS, Table
 
 NO_CONFLICTS = Check(
     "no_conflicting_duplicate_ids", "No event id has two events that differ in time or payload.", is_warning=True
 )
 ALL_KEYS = Check("all_keys_are_unique", "No two rows of the whole table have the same key, and no key is missing.")
-REPEATED, CONFLICTING = "repeated", "conflicting"
-"""Temporary tables: the rows whose key was there before, and the records that contradict the first of their event."""
+CONFLICTING = "conflicting"
+"""The temporary table of the records that contradict the first of their event."""
 CONFLICTS = "quarantine.conflicts"
 """Every record whose event differs from the first record with the same event id."""
 _CREATE = f"""
@@ -55,7 +56,7 @@ def audit_topic(lake: Lake, topic: str) -> CheckResult:
 
 
 def audit_table(lake: Lake, table: Table) -> CheckResult:
-    """Check the keys of a whole table. Of two rows with one event id, the later one goes to quarantine.
+    """Check the keys of a whole table. Of events with one key, the later ones go to quarantine.
 
     Raises:
         Transient: PostgreSQL is unavailable, or other writers were in the way at every attempt.
@@ -75,28 +76,14 @@ def _quarantine_repeated(lake: Lake, table: Table) -> int:
     if table.qualified not in lake.columns():
         return 0
     types = lake.columns()[table.qualified]
-    order = names_of(dict.fromkeys((ARRIVAL, *table.event_key)))
-    lake.connection.execute(
-        f"create or replace temp table {REPEATED} as select *, [{quoted(DUPLICATE_ID)}] as {REASONS}"
-        f" from {table.qualified} where {_key(table)} in"
-        f" (select {_key(table)} from {table.qualified} group by all having count(*) > 1)"
-        f" qualify row_number() over (partition by {names_of(table.key)} order by {order}) > 1"
-    )
-    moved = lake.value(f"select count(*) from {REPEATED}")
-    if moved and table.quarantine is not None:
-        here = same_identity("target", "source", table.event_key)
-        lake.connection.execute(
-            f"merge into {table.qualified} target using {REPEATED} source on {here} when matched then delete"
-        )
-        Target(table.quarantine, table.event_key, types | {REASONS: "VARCHAR[]"}, table.partition).insert(
-            lake, REPEATED
-        )
-        lake.fence()
+    target = Target(table.qualified, table.event_key, types, table.partition)
+    if table.quarantine is None or not key_conflicts.find_later_in_table(lake, table):
+        return 0
+    moved = key_conflicts.take_out(lake, table, target)
+    rejected = Target(table.quarantine, table.event_key, types | {REASONS: "VARCHAR[]"}, table.partition)
+    rejected.insert(lake, DISPLACED)
+    lake.fence()
     return moved
-
-
-def _key(table: Table) -> str:
-    return f"({names_of(table.key)})"
 
 
 def _find_conflicts(lake: Lake, topic: str) -> _Found:
