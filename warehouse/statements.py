@@ -1,4 +1,4 @@
-"""The SQL of the tables' files, read and rewritten by sqlglot. Only this module parses it. Pure.
+"""The SQL of the tables' files, parsed and rewritten by sqlglot. Only this module parses it. Pure.
 
 A statement is never rendered from its tree, since sqlglot may not know every construct of DuckDB's. The tree only gives
 the positions of table names, which are replaced in the text; literals, comments and everything else stay the same.
@@ -9,28 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from sqlglot import exp, parse, parse_one, tokenize
+from sqlglot import exp, parse, tokenize
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokens import TokenType
 
 DIALECT = "duckdb"
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
-_CLOCK_AND_CHANCE = (
-    *(exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime, exp.Localtime, exp.Localtimestamp),
-    *(exp.Rand, exp.Randn, exp.Uuid),
-)
-_CLOCK_AND_CHANCE_NAMES = frozenset(
-    {
-        *("get_current_timestamp", "get_current_time", "transaction_timestamp", "current_localtime"),
-        *("current_localtimestamp", "today", "now", "random", "setseed", "uuid", "uuidv4", "uuidv7", "gen_random_uuid"),
-        *("nextval", "currval", "txid_current", "current_setting", "getenv", "version"),
-    }
-)
-_BY_POSITION = (*(exp.RowNumber, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue),)
-"""Window functions whose value depends on where a row stands."""
-_BY_ARRIVAL = (exp.First, exp.Last, exp.ArrayAgg, exp.GroupConcat)
-"""Aggregates whose value depends on the order of the rows. `any_value` is for a value that all rows share."""
 
 
 class InvalidStatement(ValueError):  # noqa: N818
@@ -93,7 +78,7 @@ def items(text: str) -> tuple[str, ...]:
 @cache
 def truncated_column(expression: str) -> tuple[str, str | None] | None:
     """The column of an expression that is a column, or a column truncated to a unit, with the unit; else None."""
-    tree = _parsed(expression)
+    tree = parsed(expression)
     unit: str | None = None
     if isinstance(tree, exp.Cast) and tree.to.is_type("date"):
         tree, unit = tree.this, "day"
@@ -147,46 +132,25 @@ def with_cte(sql: str, name: str, query: str) -> str:
     raise AssertionError("unreachable: sqlglot has read the CTE to its end")
 
 
-def instability(sql: str) -> str | None:
-    """Why the rows of a statement, or the value of an expression, may differ between two readings of the same rows.
-
-    None where nothing shows that. A tie in an order cannot be seen here: an ORDER BY has to end with columns that
-    identify the row.
+def parsed(text: str) -> exp.Expr:
+    """The tree of a statement or an expression.
 
     Raises:
         InvalidStatement: the text cannot be parsed.
     """
-    tree = _parsed(sql)
-    named = {each.name.lower(): each for each in tree.find_all(exp.Window) if isinstance(each.this, exp.Identifier)}
-    for node in tree.walk():
-        if isinstance(node, _CLOCK_AND_CHANCE) or (
-            isinstance(node, exp.Anonymous) and node.name.lower() in _CLOCK_AND_CHANCE_NAMES
-        ):
-            return f"{node.sql(DIALECT)} has another value at each reading"
-        if isinstance(node, exp.TableSample):
-            return f"{node.sql(DIALECT).strip()} reads other rows each time"
-        if isinstance(node, exp.Limit | exp.Offset) and node.parent is not None and not node.parent.args.get("order"):
-            return f"{node.sql(DIALECT).strip()} without ORDER BY takes other rows each time"
-        if isinstance(node, exp.Window) and _depends_on_position(node) and not _is_ordered(node, named):
-            return f"{node.sql(DIALECT)} has no ORDER BY"
-        if isinstance(node, _BY_ARRIVAL) and node.find(exp.Order) is None:
-            return f"{node.sql(DIALECT)} has no ORDER BY"
-    return None
+    try:
+        trees = _trees(text)
+    except SqlglotError as error:
+        raise InvalidStatement(f"cannot read {text!r}: {_message(error)}") from error
+    if len(trees) != 1 or trees[0] is None:
+        raise InvalidStatement(f"{text!r} is not one statement.")
+    return trees[0]
 
 
-def _depends_on_position(window: exp.Window) -> bool:
-    function = window.this
-    while isinstance(function, exp.Filter | exp.IgnoreNulls | exp.RespectNulls):
-        function = function.this
-    return isinstance(function, _BY_POSITION)
-
-
-def _is_ordered(window: exp.Window, named: Mapping[str, exp.Window]) -> bool:
-    """Whether a window has an order, itself or by the window that it names."""
-    if window.args.get("order") is not None:
-        return True
-    base = named.get(window.text("alias").lower())
-    return base is not None and base is not window and _is_ordered(base, named)
+@cache
+def _trees(text: str) -> tuple[exp.Expr | None, ...]:
+    """The trees of the statements in a text. Only to be read, since they are cached."""
+    return tuple(parse(text, dialect=DIALECT))
 
 
 @cache
@@ -213,17 +177,9 @@ def _reference(table: exp.Table) -> TableReference:
     )
 
 
-def _parsed(text: str) -> exp.Expr:
-    """The tree of a statement or an expression."""
-    try:
-        return parse_one(text, dialect=DIALECT)
-    except SqlglotError as error:
-        raise InvalidStatement(f"cannot read {text!r}: {_message(error)}") from error
-
-
 def _select(sql: str) -> exp.Query:
     try:
-        trees = parse(sql, dialect=DIALECT)
+        trees = _trees(sql)
     except SqlglotError as error:
         raise InvalidStatement(f"not a SELECT: {_message(error)}") from error
     if len(trees) != 1:

@@ -36,10 +36,8 @@ Checks of its rows:
 The key must be set: in a table that has a quarantine, a row without it goes there too.
 
 The same rows must give the same result, in any order and at any time they are read: a full build and an incremental
-one must agree, and a replay must change nothing. So a file may use no clock, no random value and no sample. What takes
-a row by its place (`row_number`, `lag`, `first`, `list`, LIMIT) needs an ORDER BY that ends with columns that identify
-the row, `any_value` is for a value that all rows share, and sums of DOUBLE are avoided, since they depend on the order.
-`parse` rejects what the text shows of that.
+one must agree, and a replay must change nothing. docs/explanation/warehouse.md has the rule. `parse` rejects what the
+text alone shows, `all_tables` orders that leave ties (`warehouse.determinism`).
 
 To add a table, add a file. `warehouse.incremental.engine` builds the tables from these headers.
 """
@@ -47,7 +45,7 @@ To add a table, add a file. `warehouse.incremental.engine` builds the tables fro
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
@@ -58,8 +56,10 @@ from jinja2 import TemplateError
 
 from contracts.errors import HeadraceError
 from contracts.topics import Domain
-from warehouse.statements import InvalidStatement, instability, items, tables_read
+from warehouse.determinism import instability, tie
+from warehouse.statements import InvalidStatement, items, tables_read
 from warehouse.templates import SQL_FOLDER, rendered
+from warehouse.unique_keys import Keys
 
 TableDomain = Domain | Literal["operations"]
 DOMAINS = (*get_args(Domain), "operations")
@@ -86,6 +86,8 @@ _AFFECTS = " affects"
 _DOCUMENTING = re.compile(r"-- (?:grain|domain|description|dimension|column|foreign_key|audit|anomaly_check)\b")
 _APPEND, _BY_GROUP = "incremental_append", "incremental_by_group"
 EVENT_ID = "event_id"
+RECORD = ("_topic_id", "_partition", "_offset")
+"""The columns that identify a record of a raw table."""
 ARRIVAL = "received_at"
 """The column of a table of events that shows which of two events with one key arrived first."""
 _CONTINUED = "\n--     "
@@ -172,8 +174,19 @@ class Table:
 def all_tables() -> tuple[Table, ...]:
     """Every table, each after those it reads."""
     tables = {table.qualified: table for table in map(_read, sorted(SQL_FOLDER.glob("*/*.sql")))}
+    keys = declared_keys(tables.values())
+    for each in tables.values():
+        if (found := tie(each.sql, keys)) is not None:
+            raise InvalidTable(f"{each.qualified}: {found}.")
     graph = {name: [source for source in table.inputs if source in tables] for name, table in tables.items()}
     return tuple(tables[name] for name in TopologicalSorter(graph).static_order())
+
+
+def declared_keys(tables: Collection[Table]) -> dict[str, Keys]:
+    """The keys of these tables and of the raw tables that they read, by name; none of a table that is not known."""
+    known = {each.qualified: (frozenset(each.key), frozenset(each.identity)) for each in tables}
+    raw = {name for each in tables for name in each.inputs if name.startswith("raw.")}
+    return {**known, **dict.fromkeys(raw, (frozenset(RECORD),))}
 
 
 def comes_apart(referring: Table, reference: Reference) -> bool:

@@ -18,7 +18,8 @@ with in_visits as (
     where not visits.is_bot
     -- A line between two sessions of one browser belongs to the session that began last.
     qualify row_number() over (
-        partition by visits.browser_id, events.event_id, events.event_time order by visits.started_at desc
+        partition by visits.browser_id, events.event_id, events.event_time
+        order by visits.started_at desc, visits.session_key
     ) = 1
 ),
 -- A page is a line of the log; where a visit is known by the pixel alone, a page view that it reported.

@@ -18,7 +18,7 @@ from warehouse.incremental.facts import facts_of
 from warehouse.incremental.plan import Plan, make_plan
 from warehouse.lake import Lake, change_cache, first_line, quoted
 from warehouse.lake.target import same_identity
-from warehouse.tables import Table
+from warehouse.tables import RECORD, Table
 
 DATA_ERRORS = (duckdb.DataError, duckdb.InvalidInputException)
 MOST = 100
@@ -26,8 +26,6 @@ MOST = 100
 GROUPS = "quarantine.groups"
 """The groups of a table that could not be computed: the values of its scope, or topic id, partition and offset of the
 input's record."""
-RECORD = ("_topic_id", "_partition", "_offset")
-"""The columns that identify a record of an input, which is the group of an append table."""
 SUSPECTS, FAILING = "suspects", "failing_groups"
 """The groups of a failed build, numbered by `_n`, and those that cannot be computed, with the reason."""
 

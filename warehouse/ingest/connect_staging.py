@@ -165,7 +165,7 @@ def _account(lake: Lake, staged: StagedTable, rejected: Mapping[Place, datetime]
         ),
         copies as (
             select {key}, {place} from raw.{topic} anti join rejected using ({place}) where not _is_tombstone
-            qualify {TOPIC_ID} = first_value({TOPIC_ID}) over (partition by {key} order by _landed_at desc)
+            qualify {TOPIC_ID} = first_value({TOPIC_ID}) over (partition by {key} order by _landed_at desc, {TOPIC_ID})
                 and row_number() over (partition by {key}, {TOPIC_ID}, {PARTITION} order by {OFFSET} desc) = 1
         ),
         compared as (

@@ -51,23 +51,24 @@ def skew(lake: Lake, scores: int = SCORES) -> Skew:
         Transient: PostgreSQL is unavailable.
     """
     differing = ", ".join(f"count(*) filter (where served.{name} is distinct from offline.{name})" for name in FEATURES)
+    place = "_topic_id desc, _partition desc, _offset desc"
     with lake.transaction():
         if not {"raw.customer_behavior", "raw.orders", "core.orders"} <= lake.columns().keys():
             raise Terminal("Orders or scores were not built yet.", remedy="Run `headrace build` first.")
         row = lake.connection.execute(f"""
             with latest as (
-                select customer_id, event_time as feature_cutoff, _kafka_time, _offset,
+                select customer_id, event_time as feature_cutoff, _kafka_time, _topic_id, _partition, _offset,
                     {", ".join(f"{expression} as {name}" for name, expression in FEATURES.items())}
                 from raw.customer_behavior
                 where not _is_tombstone and source = 'behavior-scorer'
-                order by _kafka_time desc, _offset desc
+                order by _kafka_time desc, {place}
                 limit {scores}
             ),
             served as (
                 select * from latest
                 -- Of two documents with the same time, the later score includes both.
                 qualify row_number() over (
-                    partition by customer_id, feature_cutoff order by _kafka_time desc, _offset desc
+                    partition by customer_id, feature_cutoff order by _kafka_time desc, {place}
                 ) = 1
             ),
             offline as ({features_sql("select customer_id, feature_cutoff from served")}

@@ -147,7 +147,7 @@ PLOTS: dict[str, Plot] = {
         "From visit to purchase, by device",
         """
         select device, sum(sessions)::bigint, sum(sessions_with_cart)::bigint, sum(sessions_with_purchase)::bigint
-        from marts.conversion_funnel group by device order by 2 desc limit 6
+        from marts.conversion_funnel group by device order by 2 desc, device limit 6
         """,
         funnel,
     ),

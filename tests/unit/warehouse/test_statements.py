@@ -8,7 +8,7 @@ import pytest
 
 from warehouse.catalog.reference import column_types
 from warehouse.frames import FOLDER
-from warehouse.statements import InvalidStatement, instability, items, reading, tables_read, truncated_column, with_cte
+from warehouse.statements import InvalidStatement, items, reading, tables_read, truncated_column, with_cte
 from warehouse.tables import Table, all_tables
 
 FILES = {table.qualified: table.sql for table in all_tables()}
@@ -137,31 +137,3 @@ def test_a_cte_is_replaced_and_the_rest_stays() -> None:
         == "with a as (\nselect 1\n), b as materialized (from a where (x = 'a')) from b -- b"
     )
     assert with_cte(sql, "b", "from a") == "with a as (select ')' as x), b as materialized (\nfrom a\n) from b -- b"
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        *(f"select {clock}" for clock in ("now()", "current_timestamp", "current_date", "today()", "localtimestamp")),
-        *(f"select {chance}" for chance in ("random()", "uuid()", "gen_random_uuid()", "nextval('s')")),
-        "from raw.orders tablesample 10%",
-        "from raw.orders using sample 3",
-        "from raw.orders limit 3",
-        "select row_number() over (partition by a) from t",
-        "select lag(a) over w from t window w as (partition by b)",
-        "select first_value(a ignore nulls) over (partition by b) from t",
-        "select first(a), last(b order by c) from t",
-        "select list(a) from t",
-        "select string_agg(a, ',') from t",
-    ],
-)
-def test_what_may_differ_between_two_readings_is_found(sql: str) -> None:
-    assert instability(sql)
-
-
-def test_what_has_an_order_is_stable() -> None:
-    assert instability("from raw.orders order by order_id limit 3") is None
-    windows = "window w as (order by b), v as (w)"
-    assert instability(f"select row_number() over w, lag(a) over v, lead(a) over (order by b) from t {windows}") is None
-    assert instability("select first(a order by b), list(a order by b), any_value(c), sum(d) over () from t") is None
-    assert instability("'now()' = source") is None

@@ -50,7 +50,8 @@ placed as (
         and orders.session_id = coalesce(sessions.session_id, sessions.visitor_id)
         and orders.ordered_at between sessions.started_at and sessions.ended_at
     qualify row_number() over (
-        partition by orders.event_id, orders.ordered_at order by sessions.started_at desc, sessions.browser_id
+        partition by orders.event_id, orders.ordered_at
+        order by sessions.started_at desc, sessions.browser_id, sessions.session_key
     ) = 1
 ),
 currencies as (

@@ -4,5 +4,5 @@
 select sku, description, currency, sale_date, units_7d::double as units_7d, units_previous_7d::double as units_previous_7d
 from marts.product_trends join core.products using (sku)
 qualify row_number() over (partition by sku, currency order by sale_date desc) = 1
-order by abs(units_7d - units_previous_7d) desc
+order by abs(units_7d - units_previous_7d) desc, sku, currency
 limit 20
