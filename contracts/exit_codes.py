@@ -26,6 +26,7 @@ MEANINGS = {
 NEGATIVE_RESULTS = {
     "build": "a table or a check failed",
     "connect status": "a connector does not run",
+    "contract diff": "the change is breaking",
     "demo": "the counts do not agree",
     "doctor": "a check failed",
     "models promote": "the version was not promoted",

@@ -12,7 +12,7 @@ from contracts.exit_codes import ExitCode
 from headrace.terminal import printable
 
 COMMANDS = (
-    *("demo", "stack", "sources", "reset", "landing", "processing", "connect", "dead_letters"),
+    *("demo", "stack", "sources", "reset", "landing", "processing", "connect", "contract", "dead_letters"),
     *("build", "warehouse", "lineage", "history", "serve", "training", "models", "config", "docs"),
 )
 """Modules of `headrace.commands`, in the order that `--help` shows them."""

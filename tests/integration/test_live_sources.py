@@ -72,9 +72,7 @@ def test_a_source_killed_after_each_step_loses_and_repeats_nothing(fresh: Settin
     assert set(found.values()) == {1}
 
 
-def test_a_source_without_its_positions_begins_again_and_its_former_process_is_fenced(
-    fresh: Settings, tmp_path: Path
-) -> None:
+def test_a_source_without_its_positions_begins_again_and_fences_the_former(fresh: Settings, tmp_path: Path) -> None:
     lines = elastic_lines()[:101]
     log = tmp_path / "access.log"
     log.write_bytes(b"".join(lines[:100]))

@@ -1,0 +1,99 @@
+"""`headrace contract`: export a topic's contract to other tools, and compare two versions of one."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contracts.exit_codes import ExitCode
+from headrace.terminal import cell, print_table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Side = "A file of `contract export --format jsonschema`, or the name of a topic."
+
+
+class Form(StrEnum):
+    """Format of an exported contract."""
+
+    JSONSCHEMA = "jsonschema"
+    ODCS = "odcs"
+    AVRO = "avro"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(name="contract", help="The contracts of topics, for other tools.", no_args_is_help=True)
+    group.command()(export)
+    group.command()(diff)
+    app.add_typer(group)
+
+
+def export(
+    topic: Annotated[str, typer.Argument(help="A topic, such as `orders`.")],
+    form: Annotated[Form, typer.Option("--format", help="Format.")] = Form.JSONSCHEMA,
+) -> None:
+    """Print the contract of a topic as JSON Schema, ODCS (YAML) or Avro."""
+    from contracts.export import export as exported
+
+    document = exported(_topic(topic), form.value)
+    if form is Form.ODCS:
+        import yaml
+
+        typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)
+        return
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def diff(
+    old: Annotated[str, typer.Argument(help=Side)],
+    new: Annotated[str, typer.Argument(help=Side)],
+    as_json: Json = False,
+) -> None:
+    """Compare two versions of a contract. Exit 1 if the change is breaking.
+
+    A change is breaking if the new contract does not read every record that the old one accepts, or lacks a field.
+    """
+    from dataclasses import asdict
+
+    from contracts.compatibility import compare
+
+    changes = compare(_schema(old), _schema(new))
+    breaking = any(change.breaking for change in changes)
+    if as_json:
+        typer.echo(json.dumps({"breaking": breaking, "changes": [asdict(change) for change in changes]}, indent=2))
+    else:
+        rows = [(cell(c.field), cell(c.what), "breaking" if c.breaking else "compatible") for c in changes]
+        if rows:
+            print_table(("field", "change", ""), rows)
+        typer.echo("The change is breaking." if breaking else "The change is compatible." if changes else "No change.")
+    raise typer.Exit(ExitCode.FAILURE if breaking else ExitCode.SUCCESS)
+
+
+def _topic(name: str) -> Any:
+    from contracts.errors import Terminal
+    from contracts.topics import EVENT_TOPICS
+
+    for topic in EVENT_TOPICS:
+        if topic.name == name:
+            return topic
+    raise Terminal(
+        f"There is no topic {name} with a contract.", remedy=f"There are: {', '.join(t.name for t in EVENT_TOPICS)}."
+    )
+
+
+def _schema(given: str) -> dict[str, Any]:
+    from contracts.errors import Terminal
+    from contracts.export import json_schema
+
+    path = Path(given)
+    if not path.is_file():
+        return json_schema(_topic(given))
+    try:
+        document = json.loads(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise Terminal(f"{path} is not a JSON file: {error}.", remedy="Write it with `contract export`.") from error
+    if not isinstance(document, dict):
+        raise Terminal(f"{path} is not a JSON Schema.", remedy="Write it with `contract export`.")
+    return document
