@@ -16,7 +16,7 @@ from headrace.stack.files import write_file
 
 MARKER = "reset"
 DATA = (
-    *("kafka", "connect", "landing", "lake", "warehouse.duckdb", "frames", "models", "state"),
+    *("kafka", "connect", "contracts", "landing", "lake", "warehouse.duckdb", "frames", "models", "state"),
     *("dagster", "spill", "postgres", "postgres.new", "postgres-for-calls", "sql_history", "logs"),
 )
 """Everything else in a home is a secret, a lock or written again at each start."""

@@ -14,7 +14,7 @@ from contracts.settings import HOST, Settings
 from contracts.topics import TOPICS
 from guard.doors import DAGSTER_TOKEN, authorization
 from headrace.home import is_home
-from headrace.stack import clearing, doctor, postgres
+from headrace.stack import clearing, contract_history, doctor, postgres
 from headrace.stack.databases import prepare_databases
 from headrace.stack.files import PRIVATE, make_private
 from headrace.stack.flapping import last_words
@@ -286,14 +286,16 @@ class _Start:
 
     def _prepare_topics(self) -> None:
         from streaming.runtime.access import grant
-        from streaming.runtime.topics import create_topics
+        from streaming.runtime.topics import create_topics, has_records
 
         client = quiet_admin(self._settings)
         if self._settings.kafka_bootstrap is None:
             grant(client, self._settings, passwords(self._settings))
             users_are_known(self._settings)
+        contract_history.require_compatible(self._settings, lambda topic: has_records(client, topic.name))
         create_topics(client, TOPICS.values())
         wait_for_topics(client, TOPICS)
+        contract_history.keep(self._settings)
 
     def _prepare_dagster(self) -> None:
         from orchestration.instance.config import write_instance_config

@@ -140,6 +140,12 @@ def offset_bounds(client: AdminClient, partitions: Iterable[tuple[str, int]]) ->
     return {key: (starts[key], ends[key]) for key in starts.keys() & ends.keys()}
 
 
+def has_records(client: AdminClient, topic: str) -> bool:
+    """Whether a topic exists and retains any record. Raises `Transient` if the broker did not answer."""
+    partitions = [(topic, number) for number in range(partition_counts(client, [topic]).get(topic, 0))]
+    return any(end > start for start, end in offset_bounds(client, partitions).values())
+
+
 def _refresh(client: AdminClient, topic: str) -> None:
     """Make a client refresh the leaders of a topic, which otherwise takes minutes."""
     with suppress(KafkaException):
