@@ -11,6 +11,7 @@ import typer
 from contracts.decoding import encode
 from contracts.errors import Terminal
 from contracts.settings import Settings
+from headrace.home import existing
 from headrace.terminal import printable
 from streaming.sources.mapped.guessing import guess
 from streaming.sources.mapped.ingest import ingest_file
@@ -94,7 +95,7 @@ class MappedFile:
             raise _NO_MAPPING
         mapping = load(self.map_name, self.answers)
         topic = topic_of(self.topic, mapping)
-        settings = Settings(kafka_user="source")
+        settings = existing(Settings(kafka_user="source"))
         return ingest_file(settings, path, topic, mapping, rate=rate, stop=stop, progress=progress)
 
 

@@ -151,6 +151,20 @@ def test_up_after_a_killed_supervisor_starts_again_with_the_data(new_stack: Call
     assert topic_ids(admin(settings), TOPICS) == ids
 
 
+def test_a_stack_starts_empty_after_its_data_were_deleted(new_stack: Callable[..., Settings]) -> None:
+    settings = new_stack()
+    stack.up(settings, parts=SERVERS)
+    ids = topic_ids(admin(settings), TOPICS)
+    with pytest.raises(Terminal, match="headrace down"):
+        stack.clear(settings)
+    stack.down(settings)
+    stack.clear(settings)
+    assert stack.up(settings, parts=SERVERS)
+    again = topic_ids(admin(settings), TOPICS)
+    assert again.keys() == ids.keys()
+    assert not set(again.values()) & set(ids.values())
+
+
 def kill_supervisor(settings: Settings) -> None:
     os.kill(Supervisor(settings).pid(), signal.SIGKILL)
     wait_for(lambda: not stack.running(settings), "the supervisor is still there")

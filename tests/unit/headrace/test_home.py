@@ -1,6 +1,7 @@
 """A command in a folder without a stack says so and creates nothing; what sources need is checked before a start."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,13 @@ def test_sources_with_valid_settings_pass_the_check(empty: Path) -> None:
     checks = list(doctor.examine(settings, wanted={"sources"}, running=True))
     assert [check.verdict for check in checks if check.name.startswith("source ")] == ["ok"] * 5
     assert [path.name for path in empty.iterdir()] == ["token"]
+
+
+def test_every_command_that_needs_a_stack_checks_that_it_exists() -> None:
+    folder = Path(cli.__file__).parent / "commands"
+    unchecked = {
+        path.stem: len(re.findall(r"(?<!existing\()(?<!\w)Settings\(", path.read_text()))
+        for path in folder.glob("*.py")
+    }
+    # `setup`, `doctor`, `up`, `down` and `status`; `demo`; `config show`.
+    assert {name: count for name, count in unchecked.items() if count} == {"stack": 5, "demo": 1, "config": 1}
