@@ -22,6 +22,7 @@ def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentatio
     from contracts.postgres_reference import postgres_page
     from contracts.reference import exit_codes_page, settings_page, topics_page
     from headrace.cli import build_app
+    from streaming.sources.mapped.reference import mappings_page
     from warehouse.catalog.reference import tables_page
 
     pages = {
@@ -31,6 +32,7 @@ def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentatio
         "topics": topics_page(),
         "tables": tables_page(),
         "postgres": postgres_page(),
+        "mappings": mappings_page(),
     }
     for name, page in pages.items():
         path = folder / "reference" / f"{name}.md"

@@ -1,5 +1,6 @@
 """What `headrace ingest file` does: any file by a mapping, with a preview, and a first mapping that is guessed."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -113,7 +114,8 @@ def _open_questions(path: Path, draft: Draft, written: Path | None) -> Terminal:
 
 def _write(path: Path, text: str) -> None:
     try:
-        with path.open("x", encoding="utf-8") as handle:
+        # It may quote values of the file, which may be personal.
+        with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
             handle.write(text)
     except FileExistsError:
         raise Terminal(f"{path} exists.", remedy="Name another file, or remove it.") from None

@@ -13,6 +13,8 @@ from headrace.commands.docs import commands_page
 from headrace.commands.sources import LIVE_NAMES
 from streaming.runtime.processing.worker import BATCH_BYTES, BATCH_RECORDS
 from streaming.sources.live.registry import NAMES
+from streaming.sources.mapped.map_files import ready_names
+from streaming.sources.mapped.reference import mappings_page
 from warehouse.catalog.reference import tables_page
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,12 @@ def test_the_reference_page_of_the_commands_is_what_their_help_says() -> None:
 
 def test_the_page_of_postgresql_is_made_from_its_roles() -> None:
     assert (DOCS / "reference" / "postgres.md").read_text() == postgres_page(), "run `make docs`"
+
+
+def test_the_reference_page_of_mappings_is_made_of_their_keys() -> None:
+    assert (DOCS / "reference" / "mappings.md").read_text() == mappings_page(), "run `make docs`"
+    guide = (DOCS / "how-to" / "load-your-own-files.md").read_text()
+    assert [name for name in ready_names() if f"`{name}`" not in guide] == []
 
 
 def test_the_page_on_processing_states_the_bounds_of_a_batch() -> None:

@@ -21,7 +21,9 @@ Decimals = Literal[".", ","]
 class FileKeys(Struct, frozen=True, forbid_unknown_fields=True):
     """`[file]`: how the file is written. What is left out is detected from its content."""
 
-    format: Annotated[FileFormat | None, about("`csv`, `jsonl` (a JSON object per line), `json` (one array), …")] = None
+    format: Annotated[
+        FileFormat | None, about("The format; `jsonl` has a JSON object on each line, `json` one array.")
+    ] = None
     encoding: Annotated[str | None, about("Encoding of the text, such as `cp1252`; UTF-8 or UTF-16 by default.")] = None
     delimiter: Annotated[
         Annotated[str, Meta(min_length=1, max_length=1)] | None, about("CSV: the character between columns.")
@@ -77,7 +79,7 @@ class ValueKeys(Struct, frozen=True, forbid_unknown_fields=True):
         "n/a",
         "\\N",
     )
-    format: Annotated[str | None, about("The format of times; see below.")] = None
+    format: Annotated[str | None, about("The format of times, as in `[fields]`.")] = None
     timezone: Annotated[str, about("The time zone of times that do not state one.")] = "UTC"
     zones: Annotated[
         dict[str, str], about('The meaning of abbreviations of time zones: `CET = "Europe/Berlin"`, `EST = "-05:00"`.')
@@ -128,7 +130,7 @@ class FieldKeys(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     pseudonym: Annotated[
         str | None,
-        about("Replace the value by its pseudonym, such as `customer`. E-mail and IP addresses always are."),
+        about("Replace the value by its pseudonym, of this kind: `customer`. E-mail and IP addresses always are."),
     ] = None
 
 
