@@ -37,12 +37,12 @@ class Mapper:
     def outcomes(self, records: Iterable[Record]) -> Iterator[Outcome]:
         """One outcome a record; with `group_by` one a group, and one a record that belongs to none."""
         plan = self._plan
+        filled = _filled_down(records, plan.mapping.rows.fill_down)
         if not plan.group:
-            for record in records:
+            for record in filled:
                 yield self._dropped(record) or self._event([record])
             return
         seen = Seen()
-        filled = _filled_down(records, plan.mapping.rows.fill_down)
         keyed = ((record, self._dropped(record), self._group_key(record)) for record in filled)
         grouped = groups_of(keyed) if plan.mapping.rows.together else sorted_by_group(keyed)
         for item in grouped:

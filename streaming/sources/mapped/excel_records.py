@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -17,7 +18,8 @@ from streaming.sources.mapped.records import Record, Table
 SHARED_STRINGS = "xl/sharedStrings.xml"
 MAX_SHARED_BYTES = 100_000_000
 """Texts that cells share are held in memory."""
-MAX_COLUMNS = 2_000
+MAX_ROWS = 1_048_576
+"""A sheet has no more; the numbers of rows in a damaged one may go much further."""
 MOST_MERGED = 200_000
 _MERGED = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
 _OVERLAP = 200
@@ -75,7 +77,7 @@ def _chosen(names: list[str], wanted: str | None) -> str:
 
 def _rows(path: Path, sheet: Any) -> Iterator[tuple[Any, ...]]:
     try:
-        yield from sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS)
+        yield from islice(sheet.iter_rows(values_only=True), MAX_ROWS)
     except (BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
         raise _damaged(path, error) from error
 

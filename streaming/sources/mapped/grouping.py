@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 from msgspec.msgpack import Ext
 
+from contracts.errors import Terminal
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 from streaming.sources.mapped.records import Record
 from streaming.sources.outcomes import Outcome
 
-RECENT = 500_000
+RECENT = 250_000
 """Keys remembered as Python objects; the others take 8 bytes each."""
 CACHE_KIB = 64_000
 BATCH = 10_000
@@ -89,33 +90,47 @@ def sorted_by_group(records: Iterable[Keyed]) -> Iterator[Group | Record | Outco
     try:
         database.execute(f"pragma cache_size = -{CACHE_KIB}")
         database.execute("create table rows (key text, number integer, place integer primary key, record blob)")
-        batch: list[tuple[str, int, bytes]] = []
-        for record, outcome, key in records:
-            if outcome is not None:
-                yield outcome
-            elif not key:
-                yield record
-            else:
-                batch.append((key, record.number, _encode((record.raw, _kept(record.values)))))
-            if len(batch) >= BATCH:
-                _insert(database, batch)
-        _insert(database, batch)
-        in_order = database.execute(
-            "select rows.key, number, record from rows join (select key, min(place) as first from rows group by key)"
-            " using (key) order by first, place"
-        )
-        group: Group | None = None
-        for key, number, stored in in_order:
-            raw, values = _decode(stored)
-            if group is not None and group.key != key:
-                yield group
-                group = None
-            group = group or Group(key, [])
-            group.add(Record(number, raw, values))
-        if group is not None:
-            yield group
+        database.execute("create table groups (key text primary key, first integer) without rowid")
+        yield from _store(database, records)
+        yield from _stored(database)
+    except sqlite3.OperationalError as error:
+        raise Terminal(
+            f"The rows cannot be sorted in a temporary file: {error}.",
+            remedy="Name a folder with enough space in the variable SQLITE_TMPDIR, and repeat.",
+        ) from error
     finally:
         database.close()
+
+
+def _store(database: sqlite3.Connection, records: Iterable[Keyed]) -> Iterator[Record | Outcome]:
+    """Insert the records of groups; the others are passed on."""
+    batch: list[tuple[str, int, int, bytes]] = []
+    for place, (record, outcome, key) in enumerate(records):
+        if outcome is not None:
+            yield outcome
+        elif not key:
+            yield record
+        else:
+            batch.append((key, record.number, place, _encode((record.raw, _kept(record.values)))))
+        if len(batch) >= BATCH:
+            _insert(database, batch)
+    _insert(database, batch)
+
+
+def _stored(database: sqlite3.Connection) -> Iterator[Group]:
+    in_order = database.execute(
+        "select rows.key, number, record from rows cross join groups using (key) order by first, place"
+    )
+    group: Group | None = None
+    for key, number, stored in in_order:
+        raw, values = _decode(stored)
+        if group is not None and group.key != key:
+            yield group
+            group = None
+        group = group or Group(key, [])
+        group.add(Record(number, raw, values))
+    if group is not None:
+        yield group
 
 
 _DECIMAL, _TIME, _DATE = 1, 2, 3
@@ -147,6 +162,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[bytes, dict[str, Any]], ext_hook=_restored).decode
 
 
-def _insert(database: sqlite3.Connection, batch: list[tuple[str, int, bytes]]) -> None:
-    database.executemany("insert into rows (key, number, record) values (?, ?, ?)", batch)
+def _insert(database: sqlite3.Connection, batch: list[tuple[str, int, int, bytes]]) -> None:
+    first = [(key, place) for key, _, place, _ in batch]
+    database.executemany("insert or ignore into groups (key, first) values (?, ?)", first)
+    database.executemany("insert into rows (key, number, place, record) values (?, ?, ?, ?)", batch)
     batch.clear()

@@ -7,7 +7,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from contracts.topics import Topic
 from streaming.runtime.publishing import Publisher
-from streaming.sources.delivery import Progress, deliver, require_recognized
+from streaming.sources.delivery import Progress, UnrecognizedInput, deliver, require_recognized
 from streaming.sources.mapped.events import Mapper
 from streaming.sources.mapped.mapping import Mapping
 from streaming.sources.mapped.opening import open_table
@@ -47,8 +47,21 @@ def ingest_file(
     publisher.check([topic.name])
     counts = deliver(outcomes, publisher, source=SOURCE, origin=path.name, rate=rate, stop=stop, progress=progress)
     if not stop.is_set():
-        require_recognized(counts, SOURCE, path.name)
+        _require_accepted(counts, path)
     return counts
+
+
+def _require_accepted(counts: Counts, path: Path) -> None:
+    try:
+        require_recognized(counts, SOURCE, path.name)
+    except UnrecognizedInput as error:
+        (reason, _), *_ = counts.rejected_reasons.most_common(1)
+        raise UnrecognizedInput(
+            counts,
+            f"Nothing in {path.name} fits the mapping: all {counts.rejected:,} inputs were rejected ({reason}, for"
+            " example).",
+            remedy="Correct the mapping or the file; `--preview` shows what is wrong.",
+        ) from error
 
 
 def open_mapped(path: Path, plan: Plan) -> Table:

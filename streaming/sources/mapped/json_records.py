@@ -74,7 +74,7 @@ def _elements(text: Text) -> Iterator[Record]:
                 raise _broken(number, "no comma between two elements")
             try:
                 value, end = scan(buffer, start)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
                 if is_last or len(buffer) - start > MAX_LINE_BYTES or isinstance(error, RecursionError):
                     raise _broken(number, str(error)) from error
                 break

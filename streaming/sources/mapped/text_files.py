@@ -11,6 +11,7 @@ from streaming.sources.files import LineSplitter, Piece, read_chunks
 SAMPLE_BYTES = 1_000
 UTF_8 = "utf-8"
 NUL = b"\0"
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WIDE = ("utf-16", "utf-32")
 
 
@@ -61,16 +62,21 @@ class Text:
         chunks = read_chunks(self._path)
         first = next(chunks, b"")
         whole = chain([first], chunks)
-        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return self._translated(whole, "utf-16")  # within a packed file; `unpacking` translates a plain one
+        if first.startswith(_WIDE_MARKS):
+            return self._translated(whole, "utf-16")  # within a packed file
+        if self._is_wide and not self._begins_with_mark():
+            return self._translated(whole, self.encoding)
         if NUL not in first[:SAMPLE_BYTES]:
             return whole
-        if self._is_wide:
-            return self._translated(whole, self.encoding)
         raise Terminal(
             f"{self._path} has NUL characters: it may be UTF-16 without its mark, or no text.",
             remedy='Say `file.encoding = "utf-16-le"`, or give a text file.',
         )
+
+    def _begins_with_mark(self) -> bool:
+        """Whether `unpacking` has translated the file already."""
+        with self._path.open("rb") as handle:
+            return handle.read(2).startswith(_WIDE_MARKS)
 
     def _translated(self, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder(encoding)()

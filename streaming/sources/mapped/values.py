@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
+from contracts.currencies import CURRENCIES
 from contracts.fields import Field
 from contracts.types import MONEY_SCALE
 from streaming.sources.mapped.mapping import FieldKeys, IdNumbers, ValueKeys
@@ -68,10 +69,9 @@ def converter(field: Field, keys: FieldKeys, values: ValueKeys) -> Convert:
     """How the values of a field are read. Not for times and lists."""
     if keys.values:
         return _chosen(field, keys)
-    if field.choices is not None:
-        return _choice(field.choices)
-    if field.kind == "boolean":
-        return _boolean
+    special = _choice(field.choices) if field.choices is not None else _SPECIAL.get(field.name)
+    if special is not None or field.kind == "boolean":
+        return special or _boolean
     if (read := _NUMBERS.get(field.kind)) is not None:
         number = number_reader(keys, values)
         return lambda value: read(number(value))
@@ -108,6 +108,17 @@ def _boolean(value: object) -> bool:
     if text not in TRUE and text not in FALSE:
         raise InvalidValue("is neither true nor false; `values` says what a value means")
     return text in TRUE
+
+
+def _currency(value: object) -> str:
+    code = text_of(value).upper()
+    if code not in CURRENCIES:
+        raise InvalidValue("is no ISO 4217 code; `values` says what a value means")
+    return code
+
+
+_SPECIAL: dict[str, Convert] = {"currency": _currency}
+"""Fields with a meaning that their type does not have."""
 
 
 def id_text(value: object, numbers: IdNumbers | None) -> str:

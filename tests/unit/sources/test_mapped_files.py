@@ -109,6 +109,7 @@ def test_a_file_that_is_ingested_again_has_the_same_ids_and_a_changed_order_anot
         ("1,2026-03-01,C1,EUR,Mug,1.5,4.50", "quantity is not a whole number (column Qty)"),
         ("1,2026-03-01,C1,EUR,Mug,2,4.12345", "unit_price has more than 4 decimals (column Price)"),
         ("1,2026-03-01,C1,EUR,Mug,2,nan", "unit_price: no value in the column Price"),
+        ("1,2026-03-01,C1,Euro,Mug,2,4.50", "currency is no ISO 4217 code;"),
         ("1,2026-03-01,C1,EUR,,2,4.50", "sku: no value in the column Item"),
         ("1,2026-02-30,C1,EUR,Mug,2,4.50", "event_time is no time (column Date)"),
         (
@@ -203,7 +204,7 @@ def test_a_row_in_another_encoding_is_rejected_with_its_bytes(tmp_path: Path) ->
 
 
 def test_a_file_in_the_encoding_of_the_mapping_is_read(tmp_path: Path) -> None:
-    for encoding in ("cp1252", "utf-16-le", "shift_jis"):
+    for encoding in ("cp1252", "utf-16-le", "utf-16", "shift_jis"):
         text = "ソ" if encoding == "shift_jis" else "Krüg"  # its second byte is a backslash
         path = saved(tmp_path, orders_csv(f"4,2026-03-02,C2,EUR,{text},1,1.00").decode().encode(encoding))
         assert order_lines(mapped(path, file__encoding=encoding)) == [("4", [(text, 1, "1.00")], "1.00")]
@@ -274,6 +275,24 @@ def test_merged_cells_have_their_value_in_every_row(tmp_path: Path) -> None:
 def test_empty_cells_repeat_the_value_above_where_the_mapping_says_so(tmp_path: Path) -> None:
     found = csv_of(tmp_path, ROWS[0], ",,,,Cup,1,3.00", ROWS[2], rows__fill_down=["Order"])
     assert order_lines(found) == TWO_ORDERS
+
+
+def test_a_workbook_whose_rows_are_far_apart_ends(tmp_path: Path) -> None:
+    path = sheet(tmp_path / "far.xlsx", COLUMNS, ["1", "2026-03-01", "C1", "EUR", "Mug", 1, 2])
+    book = openpyxl.load_workbook(path)
+    page = book.active
+    assert page is not None
+    page["Q5"] = "aside"
+    book.save(path)
+    found = mapped(path)
+    assert found.counts == (1, 1, 2)
+    assert found.rejected[0].reason == "17 columns instead of 7"
+
+
+def test_a_number_with_thousands_of_digits_breaks_an_array_cleanly(tmp_path: Path) -> None:
+    path = saved(tmp_path, b'[{"Words": "a"}, {"Words": ' + b"9" * 5_000 + b"}]", "digits.json")
+    with pytest.raises(Terminal, match="broken after 1 elements"):
+        mapped(path, FEEDBACK)
 
 
 def test_a_workbook_with_several_sheets_asks_which_one(tmp_path: Path) -> None:
