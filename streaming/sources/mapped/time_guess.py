@@ -36,7 +36,8 @@ def time_keys(column: Column) -> Keys:
         return _numeric(column, texts)
     form, note, question = _form(column, texts)
     if question is not None:
-        return {"format": OPEN}, None, question
+        keys, note, asked = _zoned({"format": OPEN}, column, None)
+        return keys, note, " ".join(filter(None, (question, asked)))
     return _zoned({"format": form} if form else {}, column, note)
 
 

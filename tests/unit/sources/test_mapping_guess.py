@@ -217,7 +217,7 @@ def test_every_guess_is_marked_and_every_question_has_its_key(tmp_path: Path) ->
     path = tmp_path / "orders.csv"
     path.write_bytes(orders_csv("1,01/02/2026,2,4.50", header="Nummer,Datum,Menge,Preis"))
     text = guess(path, TOPICS["orders"], FileKeys()).as_toml(path.name)
-    assert 'event_time = { column = "Datum", format = "?" }' in text
+    assert 'event_time = { column = "Datum", format = "?", timezone = "UTC" }  # guess' in text
     assert len(re.findall("^# QUESTION: ", text, re.MULTILINE)) == text.count('"?"') == 4
     unmarked = [line for line in text.splitlines() if " = " in line and "# guess" not in line and '"?"' not in line]
     assert unmarked == ['topic = "orders"', 'format = "csv"', 'delimiter = ","']
