@@ -27,11 +27,12 @@ def build(
 ) -> None:
     """Wait for the landers to catch up, then run every asset once. The run shows in the Dagster UI like any other."""
     from contracts.settings import Settings
+
+    settings = existing(Settings())  # before the imports, which take seconds
     from headrace.stack import postgres_for_call
     from orchestration.run import build as run_build
     from streaming.runtime import logs
 
-    settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     if watch:
         _watch(settings, tables, full)

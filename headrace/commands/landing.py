@@ -181,6 +181,8 @@ def verify(
     Compares every topic with the landed files and the warehouse. Exit 0 only if all of them agree.
     """
     from contracts.settings import Settings
+
+    settings = existing(Settings(kafka_user="reader"))  # before the imports, which take seconds
     from headrace.stack import postgres_for_call
     from operations.reconciliation.stack import reconcile_when_settled
     from streaming.runtime import logs
@@ -192,7 +194,6 @@ def verify(
             f"waiting: {pending} records not landed yet, {waiting} not built yet, {unread} not processed yet", err=True
         )
 
-    settings = existing(Settings(kafka_user="reader"))
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     with postgres_for_call(settings):
         result = reconcile_when_settled(settings, wait_seconds=wait, on_wait=report)
