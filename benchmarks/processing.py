@@ -30,7 +30,7 @@ from benchmarks.measuring import servers
 from contracts.ecommerce import Order, WebLog
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from streaming.processors.processor import Output, Record, Result, State
+from streaming.runtime.processing.processor import Output, Record, Result, State
 
 OUTPUT = "orders"
 LOOK_SECONDS = 0.02

@@ -25,7 +25,7 @@ from benchmarks.measuring import memory_mb, servers
 from contracts.ecommerce import WebLog
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from streaming.processors.processor import Record, Result, State
+from streaming.runtime.processing.processor import Record, Result, State
 
 VALUE_BYTES = 48
 TOUCHED = 200_000

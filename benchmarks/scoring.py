@@ -25,7 +25,7 @@ from contracts.ecommerce import CustomerBehavior, Order, OrderLine
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from contracts.types import Event
-from streaming.processors.processor import Output, Record, Result, State
+from streaming.runtime.processing.processor import Output, Record, Result, State
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUSTOMERS = 5_000

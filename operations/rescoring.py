@@ -16,7 +16,7 @@ def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
         Terminal: there are no orders.
     """
     from models.behavior.scorer import SCORER
-    from streaming.rescoring import Customer, publish
+    from streaming.processors.rescoring import Customer, publish
     from warehouse.frames import silent_customers
 
     SCORER.follow(settings)

@@ -22,6 +22,7 @@ def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentatio
     from contracts.postgres_reference import postgres_page
     from contracts.reference import exit_codes_page, settings_page, topics_page
     from headrace.cli import build_app
+    from streaming.processors.reference import processors_page
     from streaming.sources.mapped.reference import mappings_page
     from warehouse.catalog.reference import tables_page
 
@@ -30,6 +31,7 @@ def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentatio
         "settings": settings_page(),
         "exit-codes": exit_codes_page(),
         "topics": topics_page(),
+        "processors": processors_page(),
         "tables": tables_page(),
         "postgres": postgres_page(),
         "mappings": mappings_page(),

@@ -10,7 +10,7 @@ from headrace.home import existing
 
 if TYPE_CHECKING:
     from contracts.settings import Settings
-    from streaming.processors.processor import Processor
+    from streaming.runtime.processing.processor import Processor
 
 Name = Annotated[str, typer.Argument(help="Name of the processor, such as `order-extractor`.")]
 

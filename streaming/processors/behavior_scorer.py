@@ -3,7 +3,7 @@
 Conflicting orders are resolved as in `core.orders`: the order database takes precedence over the log, a signed purchase
 over an unverified one, and then the later arrival; duplicate events change nothing. Unverified orders, those dated a
 day or more after their arrival, and those without a currency are not included in features. So for late, duplicate,
-corrected and returned orders, the features equal those of the warehouse. The state is in `customer_orders`.
+corrected and returned orders, the features equal those of the warehouse.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,9 @@ from contracts.features import CustomerFeatures, amount_of, spend_of
 from contracts.types import derived_id
 from models.behavior.rule import Score
 from models.behavior.scorer import Scorer, current
-from streaming.processors.customer_orders import CustomerOrders
-from streaming.processors.processor import Output, Record, Result, State
+from streaming.processors.customer_orders import CustomerOrders, CustomerTables, Document, Totals
+from streaming.runtime.processing.processor import Output, Record, Result, State
+from streaming.runtime.processing.tables import Table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,6 +29,10 @@ class BehaviorScorer:
     name: ClassVar[str] = "behavior-scorer"
     inputs: ClassVar[tuple[str, ...]] = ("orders",)
     output: ClassVar[str] = "customer_behavior"
+    customers: ClassVar = Table("customers", Totals, "the totals over a customer's orders, by customer")
+    orders: ClassVar = Table("orders", Document, "a resolved order, by customer and order")
+    days: ClassVar = Table("days", list[int], "a customer's first order day and the gaps after it, by customer")
+    events: ClassVar = Table("events", bytes, "marks a further event of an order, by its hash")
     state_version: ClassVar[int] = 3
     by_arrival: ClassVar[bool] = True
 
@@ -37,6 +42,7 @@ class BehaviorScorer:
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
         scorer = self._scorer or current()
         result = Result()
+        tables = self.tables(state)
         customers: dict[str, CustomerOrders] = {}
         changed: list[tuple[Order, CustomerFeatures | None]] = []
         for record in records:
@@ -46,7 +52,7 @@ class BehaviorScorer:
                 continue
             customer = customers.get(order.customer_id)
             if customer is None:
-                customer = customers[order.customer_id] = CustomerOrders(state, order.customer_id)
+                customer = customers[order.customer_id] = CustomerOrders(tables, order.customer_id)
             drop = customer.learn(order, record.arrived_ms)
             if drop is not None:
                 result.drops[drop] += 1
@@ -62,6 +68,11 @@ class BehaviorScorer:
             event = None if features is None else self._event(order, features, next(scores), scorer.version, now)
             result.outputs.append(Output(key, event))
         return result
+
+    @classmethod
+    def tables(cls, state: State) -> CustomerTables:
+        """The tables in a partition's state."""
+        return CustomerTables(cls.customers.of(state), cls.orders.of(state), cls.days.of(state), cls.events.of(state))
 
     def _event(
         self, order: Order, features: CustomerFeatures, score: Score, version: str, now: datetime

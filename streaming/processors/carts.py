@@ -1,42 +1,33 @@
 """Sessions and their carts, in the state of a partition.
 
-A small cart is in the session's record. Once its encoded lines exceed `INLINE_BYTES`, they are stored separately as a
-part of the cart, and later lines start again in the record. So a page view rewrites a few hundred bytes at most, and
-the changelog grows with the visitor's events, not with the cart's size.
+A small cart is in the session's record. Once it has `INLINE_LINES` lines, they are stored separately as a part of the
+cart, and later lines start again in the record. So a page view rewrites a few hundred bytes at most, and the changelog
+grows with the visitor's events, not with the cart's size.
 
 Any client that knows a session id can send hits with it. So each line records the browser (address and user agent) that
 added it; other browsers can neither remove nor buy it (`bought`).
-
-State, by key:
-    s SESSION             the session
-    c SESSION \\0 PART     a part of its cart
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
-from typing import NamedTuple
 
 import msgspec
 
-from contracts.ecommerce import OrderLine
-from streaming.processors.processor import State
+from streaming.runtime.processing.tables import Entries
 
-SESSION, CART = b"s", b"c"
-INLINE_BYTES = 250
+INLINE_LINES, INLINE_CHARACTERS = 12, 24
+"""The record of a session has fewer lines than this, and none with a longer product code."""
 MAX_CART_LINES = 2_000
 MAX_CART_BYTES = 600_000
 """Limit on the lines' product codes as JSON, so that an order fits into a record."""
 MAX_HITS = 10_000
 MAX_BROWSERS = 16
-_CLIENT_CHARACTERS = 12
-_AGENT_BYTES = 6
-_AGENT_CHARACTERS = 8
-"""Of base64."""
+_AGENT_BYTES, _AGENT_CHARACTERS = 6, 8
 _ZERO = Decimal(0)
 _price = lru_cache(maxsize=10_000)(Decimal)
 
@@ -62,12 +53,12 @@ class Session(msgspec.Struct, array_like=True, gc=False):
     """A session. `active` is the stream time of its last hit; `hits` counts the accepted hits.
 
     `cart` has the lines of the cart that are not stored separately, which are its latest. `browsers` has those that
-    sent hits (`browser`); the owner of a line is an index in it.
+    sent hits (`agent_part`, `CLIENT_PART`), separated by line feeds; one string is quicker to read than a list.
     """
 
     began: datetime
     active: datetime
-    browsers: list[str]
+    browsers: str
     pages: int = 0
     referrer: str | None = None
     currency: str | None = None
@@ -77,151 +68,138 @@ class Session(msgspec.Struct, array_like=True, gc=False):
 
     def owner(self, of: str) -> int | None:
         """The index of a browser among the session's browsers, added if new; None if there are too many."""
-        browsers = self.browsers
+        browsers = self.all_browsers()
         if of in browsers:
             return browsers.index(of)
         if len(browsers) >= MAX_BROWSERS:
             return None
-        browsers.append(of)
-        return len(browsers) - 1
+        self.browsers = f"{self.browsers}\n{of}"
+        return len(browsers)
+
+    def all_browsers(self) -> list[str]:
+        """The session's browsers. The owner of a line is an index in this list."""
+        return self.browsers.split("\n")
 
 
-_encode = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
-_session = msgspec.msgpack.Decoder(Session).decode
-_lines = msgspec.msgpack.Decoder(list[CartLine]).decode
-
-
-def browser(client: str, agent: str | None) -> str:
-    """A browser: the hash of its user agent, and its address, of which `client` already is a hash."""
-    return _agent(agent) + client[-_CLIENT_CHARACTERS:]
 
 
 @lru_cache(maxsize=10_000)
-def _agent(agent: str | None) -> str:
+def agent_part(agent: str | None) -> str:
+    """The first `_AGENT_CHARACTERS` of a browser: the hash of its user agent."""
     return b64encode(blake2b((agent or "").encode(), digest_size=_AGENT_BYTES).digest()).decode()
 
 
-def stored_session(state: State, key: bytes) -> Session | None:
-    """The session stored under its key (`SESSION` and its identity)."""
-    raw = state.get(key)
-    return None if raw is None else _session(raw)
+CLIENT_PART = slice(-12, None)
+"""The rest of a browser: these characters of its client's id, which is a keyed hash already."""
 
 
-def save_session(state: State, key: bytes, session: Session) -> None:
-    """Write a session."""
-    state.put(key, _encode(session))
+class Carts:
+    """The carts of sessions, in a batch. They change with their sessions, which the caller writes."""
 
+    __slots__ = ("_parts",)
 
-class Bought(NamedTuple):
-    """The lines of a purchase, and whether they add up to its total."""
+    def __init__(self, parts: Entries[list[CartLine]]) -> None:
+        """`parts` has those that are stored separately, by session and number."""
+        self._parts = parts
 
-    lines: list[CartLine]
-    adds_up: bool
+    def add(self, key: bytes, session: Session, line: CartLine) -> str | None:
+        """Add a line; returns a reason if that is not possible. `key` is the session's."""
+        cart, apart = session.cart, session.apart
+        if cart is None:
+            cart = session.cart = []
+        if apart is not None and (
+            apart.lines + len(cart) >= MAX_CART_LINES or apart.size + _size([*cart, line]) > MAX_CART_BYTES
+        ):
+            return "cart is full"
+        cart.append(line)
+        if len(cart) >= INLINE_LINES or len(line.sku) > INLINE_CHARACTERS:
+            apart = apart or Apart()
+            self._parts.put(_part_key(key, apart.parts), cart)
+            session.apart = Apart(apart.parts + 1, apart.lines + len(cart), apart.size + _size(cart))
+            session.cart = None
+        return None
 
+    def remove(self, key: bytes, session: Session, sku: str, quantity: int, owner: int) -> str | None:
+        """Remove units that this owner added, latest first; returns a reason if that is not possible."""
+        parts = self._read(key, session)
+        is_present = False
+        mine: list[CartLine] = []
+        for part in parts:
+            for line in part:
+                if line.sku == sku:
+                    is_present = True
+                    if line.owner == owner:
+                        mine.append(line)
+        if not mine:
+            return "removed what another visitor added" if is_present else "removed what is not in the cart"
+        gone: set[int] = set()
+        for line in reversed(mine):
+            taken = min(quantity, line.quantity)
+            line.quantity -= taken
+            quantity -= taken
+            if not line.quantity:
+                gone.add(id(line))
+        self._keep(key, session, parts, gone)
+        return None
 
-def add(state: State, key: bytes, session: Session, line: CartLine) -> bool:
-    """Add a line to the cart; returns False if it is full. `key` is the session's."""
-    cart, apart = session.cart, session.apart
-    if cart is None:
-        cart = session.cart = []
-    if apart is not None and (
-        apart.lines + len(cart) >= MAX_CART_LINES or apart.size + _size([*cart, line]) > MAX_CART_BYTES
-    ):
-        return False
-    cart.append(line)
-    if len(encoded := _encode(cart)) > INLINE_BYTES:
-        apart = apart or Apart()
-        state.put(_part_key(key, apart.parts), encoded)
-        session.apart = Apart(apart.parts + 1, apart.lines + len(cart), apart.size + _size(cart))
-        session.cart = None
-    return True
+    def buy(
+        self, key: bytes, session: Session, total: str, owner: int | None, *, is_verified: bool | None
+    ) -> tuple[list[CartLine], bool]:
+        """The lines of a purchase by this owner, which are removed from the cart; and whether they add up to `total`.
 
+        By default these are the owner's lines. If the visitor's address has changed, they are the lines of the same
+        user agent; if the user agent has changed too, all lines. This requires that they add up to the total, or that
+        the shop has signed the purchase. An unsigned purchase with a known key only takes the owner's lines.
+        """
+        parts, browsers = self._read(key, session), session.all_browsers()
+        lines = parts[0] if len(parts) == 1 else list(chain(*parts))
+        own = lines if len(browsers) == 1 else [line for line in lines if line.owner == owner]
+        if len(own) == len(lines):
+            self.forget(key, session)
+            return own, _adds_up(own, total)
+        agent = None if owner is None else browsers[owner][:_AGENT_CHARACTERS]
+        like = [line for line in lines if browsers[line.owner][:_AGENT_CHARACTERS] == agent]
+        candidates = [own] if is_verified is False else [own, like, lines]
+        found = next((each for each in candidates if each and _adds_up(each, total)), None)
+        if found is None:
+            found = next(filter(None, candidates if is_verified else candidates[:2]), [])
+        self._keep(key, session, parts, set(map(id, found)))
+        return found, _adds_up(found, total)
 
-def remove(state: State, key: bytes, session: Session, sku: str, quantity: int, owner: int) -> str | None:
-    """Remove units that this owner added, latest first; returns a reason if that is not possible."""
-    parts = _parts(state, key, session)
-    of_sku = [line for line in chain(*parts) if line.sku == sku]
-    mine = [line for line in of_sku if line.owner == owner]
-    if not mine:
-        return "removed what another visitor added" if of_sku else "removed what is not in the cart"
-    for line in reversed(mine):
-        taken = min(quantity, line.quantity)
-        line.quantity -= taken
-        quantity -= taken
-    _keep(state, key, session, parts, lambda line: line.quantity != 0 or line.sku != sku or line.owner != owner)
-    return None
+    def forget(self, key: bytes, session: Session) -> None:
+        """Empty the cart."""
+        if session.apart is not None:
+            for part in range(session.apart.parts):
+                self._parts.delete(_part_key(key, part))
+        session.cart = session.apart = None
 
+    def _read(self, key: bytes, session: Session) -> list[list[CartLine]]:
+        """The lines in the order they were added: those of each separate part, then those in the session's record."""
+        cart, apart = session.cart or [], session.apart
+        if apart is None:
+            return [cart]
+        return [*(self._parts.get(_part_key(key, part)) or [] for part in range(apart.parts)), cart]
 
-def buy(
-    state: State, key: bytes, session: Session, total: str, owner: int | None, *, is_verified: bool | None
-) -> Bought:
-    """The lines of a purchase by this owner, which are removed from the cart.
-
-    By default these are the owner's lines. If the visitor's address has changed, they are the lines of the same user
-    agent; if the user agent has changed too, all lines. This requires that they add up to the total, or that the shop
-    has signed the purchase. An unsigned purchase with a known key only takes the owner's lines.
-    """
-    parts, browsers = _parts(state, key, session), session.browsers
-    lines = list(chain(*parts))
-    own = lines if len(browsers) == 1 else [line for line in lines if line.owner == owner]
-    if len(own) == len(lines):
-        forget(state, key, session)
-        return Bought(own, _adds_up(own, total))
-    agent = None if owner is None else browsers[owner][:_AGENT_CHARACTERS]
-    like = [line for line in lines if browsers[line.owner][:_AGENT_CHARACTERS] == agent]
-    candidates = [own] if is_verified is False else [own, like, lines]
-    found = next((each for each in candidates if each and _adds_up(each, total)), None)
-    if found is None:
-        found = next(filter(None, candidates if is_verified else candidates[:2]), [])
-    taken = set(map(id, found))
-    _keep(state, key, session, parts, lambda line: id(line) not in taken)
-    return Bought(found, _adds_up(found, total))
-
-
-def forget(state: State, key: bytes, session: Session) -> None:
-    """Delete the cart."""
-    if session.apart is not None:
-        for part in range(session.apart.parts):
-            state.delete(_part_key(key, part))
-    session.cart = session.apart = None
-
-
-def _parts(state: State, key: bytes, session: Session) -> list[list[CartLine]]:
-    """The cart's lines in the order they were added: those of each part, then those in the session's record."""
-    cart, apart = session.cart or [], session.apart
-    if apart is None:
-        return [cart]
-    stored = [state.get(_part_key(key, part)) for part in range(apart.parts)]
-    return [*([] if raw is None else _lines(raw) for raw in stored), cart]
-
-
-def _keep(
-    state: State, key: bytes, session: Session, parts: list[list[CartLine]], is_kept: Callable[[CartLine], bool]
-) -> None:
-    """Remove the other lines, and write the parts that changed."""
-    *stored, cart = [list(filter(is_kept, part)) for part in parts]
-    session.cart = cart or None
-    if session.apart is None:
-        return
-    lines = list(chain(*stored))
-    if not lines and not cart:
-        forget(state, key, session)
-        return
-    for number, part in enumerate(stored):
-        place, encoded = _part_key(key, number), _encode(part)
-        if encoded != state.get(place):
-            state.put(place, encoded)
-    session.apart = Apart(session.apart.parts, len(lines), _size(lines))
+    def _keep(self, key: bytes, session: Session, parts: list[list[CartLine]], gone: set[int]) -> None:
+        """Remove the lines with these ids, and write what changed of `parts`, as they were read."""
+        if session.apart is None:
+            session.cart = [line for line in parts[0] if id(line) not in gone] or None
+            return
+        *stored, cart = [[line for line in part if id(line) not in gone] for part in parts]
+        session.cart = cart or None
+        lines = list(chain(*stored))
+        if not lines and not cart:
+            self.forget(key, session)
+            return
+        for number, part in enumerate(stored):
+            if part != self._parts.get(_part_key(key, number)):
+                self._parts.put(_part_key(key, number), part)
+        session.apart = Apart(session.apart.parts, len(lines), _size(lines))
 
 
 def _part_key(key: bytes, part: int) -> bytes:
-    return CART + key[len(SESSION) :] + b"\0" + part.to_bytes(2, "big")
-
-
-def order_lines(lines: Sequence[CartLine]) -> list[OrderLine]:
-    """Cart lines as order lines."""
-    return [OrderLine(sku=line.sku, quantity=line.quantity, unit_price=line.unit_price) for line in lines]
+    return key + b"\0" + part.to_bytes(2, "big")
 
 
 def _size(lines: Sequence[CartLine]) -> int:

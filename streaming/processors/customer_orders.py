@@ -2,20 +2,16 @@
 
 The cost of an order does not depend on the number of the customer's orders: only its document and the totals are read
 and written. Only if a correction moves the first or last order are all documents scanned, once per batch.
-
-State, by key:
-    c CUSTOMER            the totals
-    o CUSTOMER \\0 ORDER   the resolved order, and the event that first reported it
-    d CUSTOMER            the customer's order days
-    e HASH                one for each further event of an order
 """
 
 import re
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,10 +19,9 @@ from contracts.ecommerce import Order
 from contracts.features import CURRENCY, DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
 from contracts.types import INT64_MAX, INT64_MIN
 from streaming.processors.order_days import OrderDays
-from streaming.processors.processor import State
+from streaming.runtime.processing.tables import Entries
 
-_CUSTOMER, _ORDER, _DAYS, _EVENT = b"c", b"o", b"d", b"e"
-_END, _BEHIND = b"\0", b"\1"
+_END = b"\0"
 _HASH_BYTES = 16
 _is_currency = re.compile(CURRENCY).fullmatch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,35 +72,35 @@ class Document(msgspec.Struct, array_like=True):
         return self.kind in KINDS
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_document = msgspec.msgpack.Decoder(Document).decode
-_totals = msgspec.msgpack.Decoder(Totals).decode
+class CustomerTables(NamedTuple):
+    """The tables of customers in one partition, which `BehaviorScorer` declares."""
+
+    customers: Entries[Totals]
+    orders: Entries[Document]
+    days: Entries[list[int]]
+    events: Entries[bytes]
 
 
 class CustomerOrders:
     """One customer's orders during a batch. Call `save` at its end."""
 
-    def __init__(self, state: State, customer_id: str) -> None:
-        self._state = state
-        self._key = _CUSTOMER + customer_id.encode()
-        self._days_key = _DAYS + customer_id.encode()
-        self._orders = _ORDER + customer_id.encode() + _END
-        raw = state.get(self._key)
-        self._totals = Totals() if raw is None else _totals(raw)
+    def __init__(self, tables: CustomerTables, customer_id: str) -> None:
+        self._tables = tables
+        self._customer = customer_id.encode()
+        self._totals = tables.customers.get(self._customer) or Totals()
         self._times: _Times | None = None
 
     def learn(self, order: Order, arrived_ms: int | None = None) -> str | None:
         """Apply an event; returns a reason if it does not change the features."""
         kind, time_us = _kind(order, arrived_ms), (order.event_time - _EPOCH) // _MICROSECOND
-        key = self._orders + order.order_id.encode()
-        raw = self._state.get(key)
-        before = None if raw is None else _document(raw)
-        event = blake2b(key + _END + order.event_id.encode(), digest_size=_HASH_BYTES).digest()
+        key = self._customer + _END + order.order_id.encode()
+        orders, events = self._tables.orders, self._tables.events
+        before = orders.get(key)
+        event = blake2b(b"o" + key + _END + order.event_id.encode(), digest_size=_HASH_BYTES).digest()
         if before is not None:
-            known_event = _EVENT + event
-            if before.first_event == event or self._state.get(known_event) is not None:
+            if before.first_event == event or event in events:
                 return "repeated"
-            self._state.put(known_event, b"")
+            events.put(event, b"")
             if before.is_store and order.channel != "store":
                 return "the order database takes precedence"
             if kind == UNVERIFIED and before.kind != UNVERIFIED:
@@ -119,7 +114,7 @@ class CustomerOrders:
             units=_packed(_revenue(order)),
             first_event=event if before is None else before.first_event,
         )
-        self._state.put(key, _encode(after))
+        orders.put(key, after)
         if not after.counts and (before is None or not before.counts):
             return kind if kind in (UNVERIFIED, AHEAD, NO_CURRENCY) else "neither order nor return"
         self._replace(before, after)
@@ -154,13 +149,13 @@ class CustomerOrders:
 
     def save(self) -> None:
         """Write the totals and the days."""
-        self._state.put(self._key, _encode(self._totals))
+        self._tables.customers.put(self._customer, self._totals)
         if "_days" in vars(self) and self._days.is_changed:
-            self._state.put(self._days_key, self._days.encoded())
+            self._tables.days.put(self._customer, self._days.stored())
 
     @cached_property
     def _days(self) -> OrderDays:
-        return OrderDays(self._state.get(self._days_key))
+        return OrderDays(self._tables.days.get(self._customer))
 
     def _replace(self, before: Document | None, after: Document) -> None:
         if before is not None and before.counts:
@@ -188,7 +183,7 @@ class CustomerOrders:
                 return
             # It may have been the first or last order: finding the new one requires all orders.
             if self._times is None:
-                self._times = _Times(self._state, self._orders)
+                self._times = _Times(document for _, document in self._tables.orders.scan(self._customer + _END))
             else:
                 self._times.replace(before, after)
             self._times.update(totals)
@@ -228,8 +223,8 @@ def _kind(order: Order, arrived_ms: int | None) -> str:
 class _Times:
     """The times of a customer's orders and returns, as of the creation of this object."""
 
-    def __init__(self, state: State, orders: bytes) -> None:
-        documents = [_document(raw) for _, raw in state.scan(orders, orders[:-1] + _BEHIND)]
+    def __init__(self, of: Iterable[Document]) -> None:
+        documents = list(of)
         self._all = sorted(each.time_us for each in documents if each.counts)
         self._orders = sorted(each.time_us for each in documents if each.kind == "order")
 

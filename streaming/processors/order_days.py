@@ -3,22 +3,17 @@
 from bisect import bisect_left, insort
 from itertools import accumulate, pairwise
 
-import msgspec
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[int]).decode
-
 
 class OrderDays:
-    """Days are counted from 1970. The encoding, the first day and then the gaps, takes about one byte per day."""
+    """Days are counted from 1970. Stored are the first day and then the gaps, each of which takes about one byte."""
 
-    def __init__(self, encoded: bytes | None = None) -> None:
-        self._days = [] if encoded is None else list(accumulate(_decode(encoded)))
+    def __init__(self, stored: list[int] | None = None) -> None:
+        self._days = list(accumulate(stored or []))
         self._gaps = sorted(later - earlier for earlier, later in pairwise(self._days))
         self.is_changed = False
 
-    def encoded(self) -> bytes:
-        return _encode([*self._days[:1], *(later - earlier for earlier, later in pairwise(self._days))])
+    def stored(self) -> list[int]:
+        return [*self._days[:1], *(later - earlier for earlier, later in pairwise(self._days))]
 
     def add(self, day: int) -> None:
         """Add an order day, which may already be present."""

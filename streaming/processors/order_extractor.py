@@ -16,35 +16,19 @@ signed purchase come from other, unsigned hits; they do not determine revenue (d
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
-from contracts.ecommerce import Order, QualityFlag, WebLog
+from contracts.ecommerce import Order, OrderLine, QualityFlag, WebLog
 from contracts.types import derived_id
-from streaming.processors.carts import (
-    MAX_HITS,
-    SESSION,
-    CartLine,
-    Session,
-    add,
-    browser,
-    buy,
-    forget,
-    order_lines,
-    remove,
-    save_session,
-    stored_session,
-)
-from streaming.processors.processor import Output, Record, Result, State
-from streaming.processors.stream_time import StreamTime, bounded
+from streaming.processors.carts import CLIENT_PART, MAX_HITS, CartLine, Carts, Session, agent_part
+from streaming.runtime.processing.processor import Output, Record, Result, State
+from streaming.runtime.processing.stream_time import StreamTime, bounded
+from streaming.runtime.processing.tables import Table
 
 IDLE = timedelta(minutes=30)
 REMEMBERED = timedelta(days=7)
 NO_CURRENCY = "XXX"
 """ISO 4217 code for no currency: no hit of the session has one, or a signed purchase does not."""
-
-_ORDER = b"o"
-_TAKEN, _UNVERIFIED = b"", b"u"
-"""The state of an order."""
 
 
 class OrderExtractor:
@@ -53,46 +37,51 @@ class OrderExtractor:
     name: ClassVar[str] = "order-extractor"
     inputs: ClassVar[tuple[str, ...]] = ("web_logs",)
     output: ClassVar[str] = "orders"
+    sessions: ClassVar = Table(
+        "sessions", Session, "a session with the latest lines of its cart, by its id", timer=IDLE
+    )
+    carts: ClassVar = Table("carts", list[CartLine], "earlier lines of a large cart, by session and number")
+    orders: ClassVar = Table("orders", bool, "whether the order with this id is unverified", timer=REMEMBERED)
     state_version: ClassVar[int] = 2
     by_arrival: ClassVar[bool] = True
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
-        return _Batch(self.name, state, records).run()
+        return _Batch(type(self), state, records).run()
 
 
 class _Batch:
     """One batch of one partition."""
 
-    def __init__(self, source: str, state: State, records: Sequence[Record]) -> None:
-        self._source = source
-        self._state = state
+    def __init__(self, of: type[OrderExtractor], state: State, records: Sequence[Record]) -> None:
+        self._source = of.name
+        self._sessions, self._orders = of.sessions.of(state), of.orders.of(state)
+        self._carts = Carts(of.carts.of(state))
         events, _, _, arrivals = zip(*records, strict=True)
         self._hits = cast("Sequence[WebLog]", events)
         self._times = bounded([hit.event_time for hit in self._hits], arrivals)
-        self._time = StreamTime(state, self._times)
+        self._time = StreamTime(state, self._times, (of.sessions, of.orders))
         self._result = Result()
-        self._sessions: dict[str, Session] = {}
+        self._open: dict[bytes, Session] = {}
 
     def run(self) -> Result:
         used, drops = 0, self._result.drops
         for hit, time in zip(self._hits, self._times, strict=True):
             # Timers due by this hit's time run before it, independent of batch boundaries.
-            for due in self._time.advance(time):
-                self._end(due)
+            for table, key in self._time.advance(time):
+                self._end(table, key)
             drop = self._take(hit, time)
             if drop is None:
                 used += 1
             else:
                 drops[drop] += 1
         self._result.used = used
-        for identity, session in self._sessions.items():
-            save_session(self._state, SESSION + identity.encode(), session)
+        self._sessions.put_all(self._open)
         self._time.save()
         return self._result
 
     # --- hits -----------------------------------------------------------------------------------------------------
 
-    def _take(self, hit: WebLog, time: datetime) -> str | None:
+    def _take(self, hit: WebLog, time: datetime) -> str | None:  # noqa: PLR0911  one return for each reason
         """Process a hit; returns a reason if it is dropped. `time` is its time, limited to what stream time can
         follow."""
         event = hit.pixel_event
@@ -100,14 +89,15 @@ class _Batch:
             return "not a pixel hit"
         if event == "purchase" and self._is_repeated(hit):
             return "repeated purchase"
-        identity = hit.session_id or hit.visitor_id
-        sender = browser(hit.client_id, hit.user_agent)
-        session = self._sessions.get(identity) or self._open(identity, hit, sender)
+        key = (hit.session_id or hit.visitor_id).encode()
+        sender = agent_part(hit.user_agent) + hit.client_id[CLIENT_PART]
+        session = self._open.get(key) or self._sessions.get(key) or self._begun(key, hit, sender)
         if session.hits >= MAX_HITS and not hit.verified:
             return "too many hits of a session"
-        owner = 0 if session.browsers[0] == sender else session.owner(sender)
+        owner = 0 if session.browsers == sender else session.owner(sender)
         if owner is None and not (hit.verified and event == "purchase"):
             return "too many browsers in a session"
+        self._open[key] = session
         session.hits += 1
         if hit.event_time < session.began:
             session.began = hit.event_time
@@ -116,37 +106,28 @@ class _Batch:
         if event == "page_view":
             session.pages += 1
         elif event == "purchase":
-            self._buy(session, hit, owner, is_ahead=time < hit.event_time)
-        elif owner is not None:
-            return self._change(session, hit, owner)
+            self._buy(key, session, hit, owner, is_ahead=time < hit.event_time)
+        elif not hit.sku:
+            return "cart event without a product"
+        elif event == "add_to_cart":
+            line = CartLine(hit.sku, hit.quantity or 0, hit.unit_price or "0", cast("int", owner))
+            return self._carts.add(key, session, line)
+        else:
+            return self._carts.remove(key, session, hit.sku, hit.quantity or 0, cast("int", owner))
         return None
 
     def _is_repeated(self, hit: WebLog) -> bool:
-        remembered = self._state.get(_ORDER + _order_id(hit).encode())
-        return remembered is not None and not (hit.verified and remembered == _UNVERIFIED)
+        is_unverified = self._orders.get(_order_id(hit).encode())
+        return is_unverified is not None and not (is_unverified and hit.verified)
 
-    def _open(self, identity: str, hit: WebLog, sender: str) -> Session:
-        """Open the session of a hit in this batch, or create a new one."""
-        key = SESSION + identity.encode()
-        session = stored_session(self._state, key)
-        if session is None:
-            session = Session(hit.event_time, self._time.now, [sender], referrer=hit.referrer)
-            self._time.set_timer(IDLE, key)
-        self._sessions[identity] = session
-        return session
+    def _begun(self, key: bytes, hit: WebLog, sender: str) -> Session:
+        """The session that a hit begins."""
+        self._time.set_timer(OrderExtractor.sessions, key)
+        return Session(hit.event_time, self._time.now, sender, referrer=hit.referrer)
 
-    def _change(self, session: Session, hit: WebLog, owner: int) -> str | None:
-        """Apply a hit to its session's cart; returns a reason if it changes nothing."""
-        if not hit.sku:
-            return "cart event without a product"
-        if hit.pixel_event == "remove_from_cart":
-            return remove(self._state, _session_key(hit), session, hit.sku, hit.quantity or 0, owner)
-        line = CartLine(hit.sku, hit.quantity or 0, hit.unit_price or "0", owner)
-        return None if add(self._state, _session_key(hit), session, line) else "cart is full"
-
-    def _buy(self, session: Session, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
+    def _buy(self, key: bytes, session: Session, hit: WebLog, owner: int | None, *, is_ahead: bool) -> None:
         order_id, total = _order_id(hit), hit.order_total or "0"
-        lines, adds_up = buy(self._state, _session_key(hit), session, total, owner, is_verified=hit.verified)
+        lines, adds_up = self._carts.buy(key, session, total, owner, is_verified=hit.verified)
         flag: QualityFlag | None = None
         if hit.verified is False:
             flag = "unverified"
@@ -167,7 +148,7 @@ class _Batch:
             # Other hits of the session are not signed.
             currency=hit.currency or (None if hit.verified else session.currency) or NO_CURRENCY,
             country=hit.country,
-            lines=order_lines(lines),
+            lines=[OrderLine(sku=line.sku, quantity=line.quantity, unit_price=line.unit_price) for line in lines],
             total=total,
             quality_flag=flag,
             verified=hit.verified,
@@ -178,31 +159,26 @@ class _Batch:
             referrer=session.referrer,
         )
         self._result.outputs.append(Output((hit.customer_id or order_id).encode(), order))
-        key = _ORDER + order_id.encode()
-        self._state.put(key, _UNVERIFIED if hit.verified is False else _TAKEN)
-        self._time.set_timer(REMEMBERED, key)
+        order_key = order_id.encode()
+        self._orders.put(order_key, hit.verified is False)
+        self._time.set_timer(OrderExtractor.orders, order_key)
 
-    def _end(self, key: bytes) -> None:
+    def _end(self, table: Table[Any], key: bytes) -> None:
         """Delete an order, or an idle session. A session that was active since gets a new timer."""
-        if key.startswith(_ORDER):
-            self._state.delete(key)
+        if table is OrderExtractor.orders:
+            self._orders.delete(key)
             return
-        identity = key[len(SESSION) :].decode()
-        session = self._sessions.get(identity) or stored_session(self._state, key)
+        session = self._open.get(key) or self._sessions.get(key)
         if session is None:
             return
         if session.active + IDLE > self._time.now:
-            self._time.set_timer(session.active + IDLE - self._time.now, key)
+            self._time.set_timer(table, key, since=session.active)
             return
-        self._sessions.pop(identity, None)
+        self._open.pop(key, None)
         if session.cart or session.apart:
             self._result.notes["abandoned carts"] += 1
-        forget(self._state, key, session)
-        self._state.delete(key)
-
-
-def _session_key(hit: WebLog) -> bytes:
-    return SESSION + (hit.session_id or hit.visitor_id).encode()
+        self._carts.forget(key, session)
+        self._sessions.delete(key)
 
 
 def _order_id(hit: WebLog) -> str:

@@ -8,8 +8,8 @@ from models.registry.current_scorer import CurrentScorer
 from models.sentiment import scorer as sentiment
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
-from streaming.processors.processor import Processor
 from streaming.processors.sentiment_scorer import SentimentScorer
+from streaming.runtime.processing.processor import Processor
 
 PROCESSORS: dict[str, Callable[[], Processor]] = {
     each.name: each for each in (OrderExtractor, BehaviorScorer, SentimentScorer)

@@ -4,8 +4,8 @@ A text is cleaned and its language detected (`models.sentiment.text`); then the 
 scorer cannot read is published with the reason instead of probabilities. A score's key is its subject, so an edit or a
 deletion replaces it. Deletions are published even if the post was never seen.
 
-State, for `REMEMBERED` of stream time: the hashes of each author's texts, to drop reposts of the same text, and the ids
-of deleted posts, so that a post that arrives after its deletion stays deleted. Only the id of a deleted post is kept.
+For `REMEMBERED` of stream time, reposts of the same text by its author are dropped, and a post that arrives after its
+deletion stays deleted. Only the id of a deleted post is kept.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from contracts.types import Event, derived_id
 from models.sentiment.scorer import Scorer, current
 from models.sentiment.text import Readable, read_all
 from models.sentiment.vader import Scores, Subject
-from streaming.processors.processor import Output, Record, Result, State
-from streaming.processors.stream_time import StreamTime
+from streaming.runtime.processing.processor import Output, Record, Result, State
+from streaming.runtime.processing.stream_time import StreamTime
+from streaming.runtime.processing.tables import Table
 
 REMEMBERED = timedelta(days=7)
-_TEXT, _POST, _GONE = b"h", b"p", b"d"
 _HASH_BYTES = 16
 
 
@@ -44,7 +44,10 @@ class SentimentScorer:
     name: ClassVar[str] = "sentiment-scorer"
     inputs: ClassVar[tuple[str, ...]] = ("social_media", "customer_feedback")
     output: ClassVar[str] = "customer_sentiment"
-    state_version: ClassVar[int] = 1
+    hashes: ClassVar = Table("hashes", bytes, "the post with a text, by the hash of author and text")
+    posts: ClassVar = Table("posts", bytes, "the hash of a post's author and text, by post", timer=REMEMBERED)
+    deletions: ClassVar = Table("deletions", bytes, "marks a deleted post, by post", timer=REMEMBERED)
+    state_version: ClassVar[int] = 2
 
     def __init__(self, scorer: Scorer | None = None) -> None:
         self._scorer = scorer
@@ -52,21 +55,20 @@ class SentimentScorer:
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
         scorer = self._scorer or current()
         result = Result()
-        time = StreamTime(state, [record.event.event_time for record in records])
+        memory = _Memory(state, records)
         subjects: list[_Subject] = []
         texts: list[Readable | None] = []
         readings = read_all(_text_of(record.event) for record in records)
         for record, reading in zip(records, readings, strict=True):
-            for due in time.advance(record.event.event_time):
-                _forget(state, due)
             event = record.event
+            memory.advance(event.event_time)
             if isinstance(event, CustomerFeedback):
                 subjects.append(_Subject(event, event.feedback_id, event.channel))
                 texts.append(reading)
             elif isinstance(event, SocialPost):
                 subject = _Subject(event, f"{event.platform}/{event.post_id}", event.platform)
                 text = None if event.deleted else reading
-                drop = _remember(state, time, subject, text)
+                drop = memory.take(subject, text)
                 if drop is not None:
                     result.drops[drop] += 1
                     continue
@@ -82,7 +84,7 @@ class SentimentScorer:
             score = next(scores) if text is not None and text.unreadable is None else None
             event = self._event(subject, text, score, scorer.version, now)
             result.outputs.append(Output(subject.subject_id.encode(), event))
-        time.save()
+        memory.save()
         return result
 
     def _event(
@@ -114,35 +116,50 @@ def _text_of(event: Event) -> tuple[str | None, str | None]:
     return (event.text, event.language) if isinstance(event, SocialPost) else (None, None)
 
 
-def _remember(state: State, time: StreamTime, subject: _Subject, text: Readable | None) -> str | None:
-    """Record the post in the state; returns a reason if it is dropped."""
-    identity = subject.subject_id.encode()
-    post, gone = _POST + identity, _GONE + identity
-    if text is None:
-        _forget(state, post)
-        if state.get(gone) is None:
-            state.put(gone, b"")
-            time.set_timer(REMEMBERED, gone)
+class _Memory:
+    """The posts of the last days in one partition, during a batch."""
+
+    def __init__(self, state: State, records: Sequence[Record]) -> None:
+        of = SentimentScorer
+        self._hashes, self._posts, self._deletions = of.hashes.of(state), of.posts.of(state), of.deletions.of(state)
+        self._time = StreamTime(state, [record.event.event_time for record in records], (of.posts, of.deletions))
+        self.save = self._time.save
+
+    def advance(self, time: datetime) -> None:
+        """Advance stream time, and forget what is due."""
+        for table, post in self._time.advance(time):
+            if table is SentimentScorer.posts:
+                self._forget(post)
+            else:
+                self._deletions.delete(post)
+
+    def take(self, subject: _Subject, text: Readable | None) -> str | None:
+        """Remember a post, or its deletion (without a text); returns a reason if it is dropped."""
+        post = subject.subject_id.encode()
+        if text is None:
+            self._forget(post)
+            if post not in self._deletions:
+                self._deletions.put(post, b"")
+                self._time.set_timer(SentimentScorer.deletions, post)
+            return None
+        if post in self._deletions:
+            return "deleted before"
+        author = subject.event.author if isinstance(subject.event, SocialPost) else ""
+        hashed = blake2b(f"{author}\0{text.text}".encode(), digest_size=_HASH_BYTES).digest()
+        known = self._hashes.get(hashed)
+        if known is not None and text.text:
+            return "repeated" if known == post else "repost of the author's own text"
+        self._forget(post)
+        self._hashes.put(hashed, post)
+        self._posts.put(post, hashed)
+        self._time.set_timer(SentimentScorer.posts, post)
         return None
-    if state.get(gone) is not None:
-        return "deleted before"
-    author = subject.event.author if isinstance(subject.event, SocialPost) else ""
-    hashed = _TEXT + blake2b(f"{author}\0{text.text}".encode(), digest_size=_HASH_BYTES).digest()
-    known = state.get(hashed)
-    if known is not None and text.text:
-        return "repeated" if known == identity else "repost of the author's own text"
-    _forget(state, post)
-    state.put(hashed, identity)
-    state.put(post, hashed)
-    time.set_timer(REMEMBERED, post)
-    return None
 
-
-def _forget(state: State, key: bytes) -> None:
-    """Delete a post with the hash of its text, or a deletion."""
-    hashed = state.get(key)
-    if hashed is None:
-        return
-    if key.startswith(_POST) and state.get(hashed) == key.removeprefix(_POST):
-        state.delete(hashed)
-    state.delete(key)
+    def _forget(self, post: bytes) -> None:
+        """Delete a post with the hash of its text."""
+        hashed = self._posts.get(post)
+        if hashed is None:
+            return
+        if self._hashes.get(hashed) == post:
+            self._hashes.delete(hashed)
+        self._posts.delete(post)

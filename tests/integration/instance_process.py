@@ -17,9 +17,9 @@ from models.sentiment.text import read
 from models.sentiment.vader import Vader
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.order_extractor import OrderExtractor
-from streaming.processors.processor import Output, Processor, Record, Result, State
 from streaming.processors.sentiment_scorer import SentimentScorer
 from streaming.runtime import failpoints, logs
+from streaming.runtime.processing.processor import Output, Processor, Record, Result, State
 from streaming.runtime.processing.worker import Worker
 
 FIXED = datetime(2026, 3, 1, tzinfo=UTC)

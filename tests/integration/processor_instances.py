@@ -15,10 +15,10 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
 from contracts.settings import Settings
 from contracts.topics import TOPICS
-from streaming.processors.processor import Processor
 from streaming.runtime import clients
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.processor import Processor
 from streaming.runtime.processing.progress import read_ledgers
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.topics import offset_bounds, uncommitted_end

@@ -10,7 +10,7 @@ from contracts.ecommerce import CustomerBehavior
 from contracts.settings import Settings
 from contracts.topics import TOPICS
 from operations.rescoring import rescore
-from streaming.rescoring import SOURCE, TOPIC
+from streaming.processors.rescoring import SOURCE, TOPIC
 from streaming.runtime import clients
 from tests.integration.behavior_values import BEHAVIOR
 from tests.integration.building import ROOT, build_from

@@ -11,6 +11,7 @@ from contracts.settings import Settings
 from headrace.cli import build_app
 from headrace.commands.docs import commands_page
 from headrace.commands.sources import LIVE_NAMES
+from streaming.processors.reference import processors_page
 from streaming.runtime.processing.worker import BATCH_BYTES, BATCH_RECORDS
 from streaming.sources.live.registry import NAMES
 from streaming.sources.mapped.map_files import ready_names
@@ -25,6 +26,10 @@ FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 def test_the_reference_page_of_the_topics_is_what_the_contracts_say() -> None:
     assert (DOCS / "reference" / "topics.md").read_text() == topics_page(), "run `make docs`"
+
+
+def test_the_reference_page_of_the_processors_is_what_they_declare() -> None:
+    assert (DOCS / "reference" / "processors.md").read_text() == processors_page(), "run `make docs`"
 
 
 def test_the_reference_page_of_the_tables_is_what_their_files_say() -> None:

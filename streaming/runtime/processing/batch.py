@@ -18,8 +18,8 @@ from contracts.decoding import InvalidRecord, strict_decoder
 from contracts.errors import Terminal, Transient
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from contracts.types import Event
-from streaming.processors.processor import Output, Processor, Record, Result
 from streaming.runtime import logs
+from streaming.runtime.processing.processor import Output, Processor, Record, Result
 from streaming.runtime.processing.store import RESERVED, Base, View
 from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, encode_event, encode_events
 

@@ -9,12 +9,12 @@ from contracts.errors import Transient
 from contracts.reconciliation import ProcessorAccount
 from contracts.settings import Settings
 from contracts.topics import TopicAndPartition
-from streaming.processors.processor import Processor
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE
 from streaming.runtime.processing import ledger
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.processor import Processor
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids

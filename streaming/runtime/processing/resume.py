@@ -14,10 +14,10 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.errors import Terminal, Transient
 from contracts.topics import TOPICS, TopicAndPartition
-from streaming.processors.processor import Processor
 from streaming.runtime import logs
 from streaming.runtime.processing import changelog, ledger
 from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.processor import Processor
 from streaming.runtime.processing.store import LEDGER_KEY, Store
 from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
 from streaming.runtime.transactions import CALL_SECONDS

@@ -12,9 +12,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
-from streaming.processors.processor import Processor
 from streaming.runtime import clients
 from streaming.runtime.processing.changelog import changelog_topic
+from streaming.runtime.processing.processor import Processor
 from streaming.runtime.processing.worker import group_of
 from streaming.runtime.topics import TIMEOUT_SECONDS
 

@@ -129,14 +129,26 @@ class View:
     def __init__(self, base: Base) -> None:
         self.changes: dict[bytes, bytes | None] = {}
         self._base = base
+        self._layers: tuple[dict[bytes, bytes | None], ...] = (self.changes,)
+        self._stored = base.get
+        if isinstance(base, View):
+            self._layers += base._layers  # noqa: SLF001
+            self._stored = base._stored  # noqa: SLF001
         self._by_first: dict[bytes, list[bytes]] = {}
         self._indexed = 0
 
     def get(self, key: bytes) -> bytes | None:
-        return self.changes[key] if key in self.changes else self._base.get(key)
+        # One call however many views there are: each record reads state.
+        for changes in self._layers:
+            if key in changes:
+                return changes[key]
+        return self._stored(key)
 
     def put(self, key: bytes, value: bytes) -> None:
         self.changes[key] = value
+
+    def put_all(self, values: dict[bytes, bytes]) -> None:
+        self.changes |= values
 
     def delete(self, key: bytes) -> None:
         self.changes[key] = None

@@ -9,11 +9,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import TOPICS, TopicAndPartition
-from streaming.processors.processor import Processor
 from streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.processing.batch import Headers, PartitionResult, letter_headers, letter_key, letter_value
 from streaming.runtime.processing.changelog import changelog_topic
+from streaming.runtime.processing.processor import Processor
 from streaming.runtime.processing.store import LEDGER_KEY
 from streaming.runtime.transactions import Transactions
 

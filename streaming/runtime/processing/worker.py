@@ -25,7 +25,6 @@ from contracts import clock
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from contracts.topics import TopicAndPartition
-from streaming.processors.processor import Processor
 from streaming.runtime import clients, logs, metrics
 from streaming.runtime.arrival import arrivals
 from streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
@@ -36,7 +35,9 @@ from streaming.runtime.processing import changelog, ledger, resume
 from streaming.runtime.processing.batch import Inputs, process
 from streaming.runtime.processing.inputs import held
 from streaming.runtime.processing.partition_state import PartitionState, ledger_after, take_stretch
+from streaming.runtime.processing.processor import Processor
 from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
+from streaming.runtime.processing.tables import tables_of
 from streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
 from streaming.runtime.topics import ask_topic_ids, leader_epochs, offset_bounds
 from streaming.runtime.transactions import CALL_SECONDS, RESTART
@@ -64,6 +65,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._processor = processor
+        tables_of(processor)  # raises if they clash
         self._by_arrival: bool = getattr(processor, "by_arrival", False)
         self._batch_records = batch_records
         self._clock = clock

@@ -12,7 +12,6 @@ from contracts.decoding import encode
 from contracts.ecommerce import Order
 from contracts.errors import Transient
 from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
-from streaming.processors.processor import Output, Processor, Record, Result, State
 from streaming.runtime.processing.batch import (
     Inputs,
     PartitionResult,
@@ -23,6 +22,7 @@ from streaming.runtime.processing.batch import (
     process,
 )
 from streaming.runtime.processing.ledger import Ledger
+from streaming.runtime.processing.processor import Output, Processor, Record, Result, State
 from tests.corpus import CASES, valid_order
 from tests.integration.samples import order
 

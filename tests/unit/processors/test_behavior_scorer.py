@@ -16,7 +16,7 @@ from contracts.features import CustomerFeatures, spend_of
 from contracts.types import MAX_QUANTITY
 from models.behavior.rule import RfmRule
 from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.processors.processor import Record, Result
+from streaming.runtime.processing.processor import Record, Result
 from streaming.runtime.processing.store import View
 from warehouse.tables import table
 

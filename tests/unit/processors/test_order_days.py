@@ -26,5 +26,5 @@ def test_days_that_come_and_go_leave_the_gaps_of_those_that_are_there(steps: lis
         assert days.median_gap == (float(median(gaps)) if gaps else None)
         assert days.longest_gap == max(gaps, default=None)
         if reopens:
-            days = OrderDays(days.encoded())
+            days = OrderDays(days.stored())
             assert not days.is_changed

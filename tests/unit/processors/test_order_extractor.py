@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contracts.ecommerce import Order, WebLog
 from streaming.processors.carts import MAX_BROWSERS, MAX_CART_LINES, MAX_HITS
 from streaming.processors.order_extractor import IDLE, REMEMBERED, OrderExtractor
-from streaming.processors.processor import Record, Result
+from streaming.runtime.processing.processor import Record, Result
 from streaming.runtime.processing.store import View
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

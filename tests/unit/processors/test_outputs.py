@@ -7,8 +7,8 @@ import pytest
 from contracts.decoding import InvalidRecord, decode, encode
 from contracts.topics import TOPICS
 from contracts.types import Event
-from streaming.processors.processor import Record
 from streaming.processors.registry import PROCESSORS
+from streaming.runtime.processing.processor import Record
 from streaming.runtime.processing.store import View
 from tests.hostile import inputs
 from tests.hostile.chance import Chance

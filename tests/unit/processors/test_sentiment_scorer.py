@@ -14,8 +14,8 @@ from contracts.decoding import decode, encode
 from contracts.types import MAX_ID_LENGTH
 from models.sentiment.text import clean, read
 from models.sentiment.vader import Scores, Vader
-from streaming.processors.processor import Record, Result
 from streaming.processors.sentiment_scorer import REMEMBERED, SentimentScorer
+from streaming.runtime.processing.processor import Record, Result
 from streaming.runtime.processing.store import View
 from tests.shared_data import shared
 

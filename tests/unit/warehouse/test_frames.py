@@ -11,6 +11,7 @@ import pytest
 
 from contracts.ecommerce import Order, OrderLine
 from contracts.features import MONEY_UNITS, CustomerFeatures
+from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.processors.customer_orders import CustomerOrders
 from streaming.runtime.processing.store import View
 from warehouse import frames
@@ -72,7 +73,7 @@ class Nothing:
 
 def streamed_features(rows: list[dict[str, Any]]) -> CustomerFeatures | None:
     """What the stream makes of a customer's documents."""
-    customer = CustomerOrders(View(Nothing()), "any")
+    customer = CustomerOrders(BehaviorScorer.tables(View(Nothing())), "any")
     for row in rows:
         prices = [f"{row['revenue']:.4f}", *["0"] * (row["line_count"] - 1)]
         order = Order(

@@ -1,6 +1,6 @@
 """The processor interface: a pure function of a batch of records and a state view. No Kafka, no clock, no disk.
 
-The runtime (`streaming.runtime`) reads, decodes, keeps state, produces and commits, with one transaction per batch.
+The runtime reads, decodes, keeps state, produces and commits, with one transaction per batch.
 """
 
 from collections import Counter
@@ -23,11 +23,16 @@ class Record(NamedTuple):
 
 
 class State(Protocol):
-    """The keyed state of one input partition. Reads see this batch's writes; an aborted batch leaves no changes."""
+    """The state of one input partition. Reads see this batch's writes; an aborted batch leaves no changes.
+
+    Processors use it through their tables (`streaming.runtime.processing.tables`).
+    """
 
     def get(self, key: bytes) -> bytes | None: ...
 
     def put(self, key: bytes, value: bytes) -> None: ...
+
+    def put_all(self, values: dict[bytes, bytes]) -> None: ...
 
     def delete(self, key: bytes) -> None: ...
 
@@ -60,13 +65,14 @@ class Result:
 class Processor(Protocol):
     """Turns records of its input topics into records of its output topic.
 
+    The class attributes are its declaration: its topics, its tables (`tables.Table`) with their timers, and
+
+    - `state_version`: increment it when the format of the state changes. The runtime does not resume from another one.
+    - `by_arrival`: true if it uses `Record.arrived_ms`, which is None for others.
+
     `process` gets records of one partition of one input topic, in the order of their offsets, with that partition's
     state; partitions share nothing. The output must not depend on how records are split into batches: timers use
-    event time, which the processor keeps in its state. `now` is only for timestamps such as `scored_at`.
-
-    A processor that uses `Record.arrived_ms` sets the class variable `by_arrival` to true; for others it is None.
-
-    Increment `state_version` when the format of the state changes: the runtime does not resume from another version.
+    stream time (`stream_time`), which is part of the state. `now` is only for timestamps such as `scored_at`.
     """
 
     name: ClassVar[str]
