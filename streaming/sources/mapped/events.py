@@ -120,6 +120,8 @@ class Mapper:
                 built[field.name] = derived_id(plan.mapping.source, f"{digest}{row}")
         if "event_id" not in built:
             built["event_id"] = derived_id(plan.mapping.source, f"{built.get(plan.identity, '')}-{digest}")
+            if plan.has_generated_identity:
+                built["event_id"] = built[plan.identity]  # it has the digest already
         return built
 
     def _lines(self, records: Sequence[Record]) -> Iterator[Built]:

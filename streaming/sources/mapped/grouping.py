@@ -58,7 +58,8 @@ class Seen:
         self._recent.add(number)
         if len(self._recent) >= RECENT:
             recent = np.fromiter(self._recent, np.uint64, len(self._recent))
-            self._old = np.sort(np.concatenate([self._old, recent]))
+            self._old = np.concatenate([self._old, recent])
+            self._old.sort()  # in place: the array is what takes memory
             self._recent.clear()
         return False
 

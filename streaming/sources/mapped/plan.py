@@ -69,6 +69,11 @@ class Plan:
     is_group_ignored: Callable[[Values[str, object]], str | None]
 
     @property
+    def has_generated_identity(self) -> bool:
+        """Whether the id that the event is about is made of its content."""
+        return any(field.name == self.identity and field.generate for field in self.fields)
+
+    @property
     def columns(self) -> list[str]:
         """All columns that the file must have: those of lines within a record are not among them."""
         rows = self.mapping.rows

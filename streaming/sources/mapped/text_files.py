@@ -11,6 +11,8 @@ from streaming.sources.files import LineSplitter, Piece, read_chunks
 SAMPLE_BYTES = 1_000
 UTF_8 = "utf-8"
 NUL = b"\0"
+MOST_NULS = 0.2
+"""Of the characters in a text; in UTF-16 almost every second byte of a Latin text is one."""
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WIDE = ("utf-16", "utf-32")
 
@@ -66,10 +68,11 @@ class Text:
             return self._translated(whole, "utf-16")  # within a packed file
         if self._is_wide and not self._begins_with_mark():
             return self._translated(whole, self.encoding)
-        if NUL not in first[:SAMPLE_BYTES]:
+        sample = first[:SAMPLE_BYTES]
+        if sample.count(NUL) <= len(sample) * MOST_NULS:
             return whole
         raise Terminal(
-            f"{self._path} has NUL characters: it may be UTF-16 without its mark, or no text.",
+            f"{self._path} has many NUL characters: it may be UTF-16 without its mark, or no text.",
             remedy='Say `file.encoding = "utf-16-le"`, or give a text file.',
         )
 

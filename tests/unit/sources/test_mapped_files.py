@@ -12,11 +12,29 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from contracts.errors import Terminal
+from streaming.sources import reviews
+from streaming.sources.files import read_pieces
+from streaming.sources.outcomes import Accepted
+from tests.shared_data import shared
 from tests.unit.sources.mapped_orders import COLUMNS, FEEDBACK, ORDERS, mapped, order_lines, orders_csv
 from tests.unit.sources.walking import Walk
 
+REVIEWS = """
+topic = "customer_feedback"
+source = "reviews"
+[fields]
+feedback_id = { generate = "row" }
+event_time = { constant = "2000-01-01" }
+channel = { constant = "review" }
+rating = "Rating"
+title = "Title"
+text = "Review Text"
+subject = "Department Name"
+product_id = "Clothing ID"
+"""
 ROWS = (
     "1,2026-03-01 10:00,C1,EUR,Mug,2,4.50",
     "1,2026-03-01 10:00,C1,EUR,Cup,1,3.00",
@@ -361,6 +379,7 @@ def test_the_same_answers_are_one_event_and_by_row_two(tmp_path: Path) -> None:
     assert len({event.event_id for event in mapped(path, FEEDBACK).events}) == 2
     by_row = mapped(path, FEEDBACK, fields__feedback_id={"generate": "row"})
     assert len({event.event_id for event in by_row.events}) == 3
+    assert all(event.event_id == event.feedback_id for event in by_row.events)
 
 
 def test_values_mean_what_the_mapping_says(tmp_path: Path) -> None:
@@ -377,3 +396,13 @@ def test_an_amount_of_a_line_is_divided_by_its_quantity(tmp_path: Path) -> None:
         tmp_path, "1,2026-03-01,C1,EUR,Mug,3,10.00", lines__unit_price={"column": "Price", "divided_by": "Qty"}
     )
     assert found.events[0].lines[0].unit_price == "3.3333"
+
+
+def test_reviews_by_a_mapping_are_those_of_their_source_but_for_ids() -> None:
+    path = shared("clothing-reviews/womens_clothing_reviews.csv.gz")
+    built_in = [outcome.event for outcome in reviews.outcomes(read_pieces(path)) if isinstance(outcome, Accepted)]
+    found = mapped(path, REVIEWS)
+    assert found.counts == (23_486, 0, 0)
+    assert len({event.event_id for event in found.events}) == 23_486
+    ids = {"event_id": "", "feedback_id": ""}
+    assert [replace(event, **ids) for event in found.events] == [replace(event, **ids) for event in built_in]
