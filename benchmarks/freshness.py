@@ -87,7 +87,7 @@ def phase(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
 
 
 @contextmanager
-def following(settings: Settings) -> Iterator[None]:
+def watching(settings: Settings) -> Iterator[None]:
     """A long-running builder during the block."""
     command = [sys.executable, "-m", "headrace", "build", "--watch"]
     process = subprocess.Popen(command, env=environment(settings), stdout=sys.stderr)
@@ -113,9 +113,9 @@ def main() -> None:
             subprocess.run([sys.executable, "-m", "headrace", "build"], env=environment(settings), check=True,
                            stdout=sys.stderr)  # fmt: skip
             by_sensor = phase(settings, chosen.rate, chosen.seconds)
-            with following(settings):
-                by_follower = phase(settings, chosen.rate, chosen.seconds)
-            print(json.dumps({"rate": chosen.rate, "sensor": by_sensor, "follow": by_follower}))
+            with watching(settings):
+                by_watcher = phase(settings, chosen.rate, chosen.seconds)
+            print(json.dumps({"rate": chosen.rate, "sensor": by_sensor, "watch": by_watcher}))
         finally:
             stack.down(settings)
 

@@ -156,7 +156,7 @@ def main() -> None:
     with servers(Settings(), "kafka") as settings:
         from streaming.runtime import clients
         from streaming.runtime.health import wait_for_topics
-        from streaming.runtime.processing.start_over import forget
+        from streaming.runtime.processing.reset import reset as reset_processor
         from streaming.runtime.topics import create_topics, topic_ids
 
         admin = clients.admin(settings)
@@ -169,7 +169,7 @@ def main() -> None:
                 time.sleep(0.2)
             create_topics(admin, [TOPICS[TOPIC]])
             wait_for_topics(admin, {TOPIC: TOPICS[TOPIC]})
-            _when_the_group_is_empty(lambda: forget(settings, Keeping()))
+            _when_the_group_is_empty(lambda: reset_processor(settings, Keeping()))
 
         print(json.dumps([measure(settings, keys, reset) for keys in chosen.keys]))
 

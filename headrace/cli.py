@@ -45,7 +45,7 @@ def _global_options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Event streams in, warehouse tables out: Kafka, exactly-once Parquet landing, DuckDB, Dagster."""
+    """A data platform on one machine: Kafka, exactly-once Parquet landing, a DuckDB warehouse, Dagster."""
 
 
 def main() -> None:

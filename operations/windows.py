@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from contracts.data_science import CustomerFeedback
-    from streaming.sources.replay import Options
+    from streaming.sources.ingest import Options
 
 # polars and scikit-learn are imported in the functions, since the command line imports this module.
 
@@ -71,7 +71,7 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
     from models.sentiment.learner import prepared
     from streaming.sources import labelled
     from streaming.sources.files import read_pieces
-    from streaming.sources.replay import Options
+    from streaming.sources.ingest import Options
 
     if to is None and path.is_file() and labelled.count_classes(read_pieces(path)) == 3:
         to = "social_media"
@@ -91,7 +91,7 @@ def documents_of(settings: Settings, path: Path) -> "pl.DataFrame":
     """An order book's documents, with the columns of `core.orders` that features need."""
     import polars as pl
 
-    from streaming.sources.replay import Options
+    from streaming.sources.ingest import Options
 
     orders = [each for each in _events(settings, "online-retail", path, Options()) if isinstance(each, Order)]
     return pl.DataFrame(
@@ -110,8 +110,8 @@ def documents_of(settings: Settings, path: Path) -> "pl.DataFrame":
 
 def _events(settings: Settings, source: str, path: Path, options: "Options") -> Iterator[Event]:
     """The events that ingesting the file would publish; rejected input is left out."""
+    from streaming.sources.ingest import outcomes_of
     from streaming.sources.outcomes import Accepted
-    from streaming.sources.replay import outcomes_of
 
     for outcome in outcomes_of(settings, source, path, options, Flag()):
         if isinstance(outcome, Accepted):

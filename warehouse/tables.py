@@ -36,8 +36,8 @@ Checks of its rows:
 The key must be set: in a table that has a quarantine, a row without it goes there too.
 
 The same rows must give the same result, in any order and at any time they are read: a full build and an incremental
-one must agree, and a replay must change nothing. docs/explanation/warehouse.md has the rule. `parse` rejects what the
-text alone shows, `all_tables` orders that leave ties (`warehouse.determinism`).
+one must agree, and events that are ingested again must change nothing. docs/explanation/warehouse.md has the rule.
+`parse` rejects what the text alone shows, `all_tables` orders that leave ties (`warehouse.determinism`).
 
 To add a table, add a file. `warehouse.incremental.engine` builds the tables from these headers.
 """

@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def build(
-    tables: Annotated[list[str] | None, typer.Argument(help="Such as marts.sales_daily; all when none.")] = None,
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Tables such as marts.sales_daily; all by default.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Compute every row again, and write those that differ.")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep running, and build whenever something has landed.")
@@ -55,7 +57,7 @@ def _watch(settings: "Settings", tables: list[str] | None, full: bool) -> None:
     from threading import Event
 
     from headrace.stack import postgres_for_call
-    from orchestration.follow import follow
+    from orchestration.watch import watch
 
     if tables or full:
         raise typer.BadParameter("--watch builds all tables incrementally: it takes no tables and no --full.")
@@ -66,7 +68,7 @@ def _watch(settings: "Settings", tables: list[str] | None, full: bool) -> None:
         typer.echo(
             "Building whenever something has landed. SIGTERM or Ctrl-C ends it after the current cycle.", err=True
         )
-        follow(settings, stop, typer.echo)
+        watch(settings, stop, typer.echo)
 
 
 def _wait_for_landing(settings: "Settings", seconds: float) -> None:

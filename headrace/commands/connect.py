@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def apply(as_json: Json = False) -> None:
-    """Apply the declared connectors to the worker: create, update, remove. The stack's watcher does the same."""
+    """Create, update and remove connectors as declared. The stack's watcher does the same."""
     from dataclasses import asdict
 
     from contracts.settings import Settings

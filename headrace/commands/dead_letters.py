@@ -21,7 +21,7 @@ Reason = Annotated[str | None, typer.Option(help="Only where the reason contains
 Stage = Annotated[str | None, typer.Option(help="Only where the stage contains this, such as `order-extractor`.")]
 Since = Annotated[datetime | None, typer.Option(help="Only letters from this time on (UTC).")]
 Until = Annotated[datetime | None, typer.Option(help="Only letters before this time (UTC).")]
-Offsets = Annotated[list[int] | None, typer.Option("--offset", min=0, help="Only this letter; may be given again.")]
+Offsets = Annotated[list[int] | None, typer.Option("--offset", min=0, help="Only this letter. Can be repeated.")]
 
 _SHOWN_CHARACTERS = 20_000
 _COMMON_REASONS = 3
@@ -98,7 +98,7 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be replayed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send dead letters into their topic again. Each at most once, and only if the contract accepts it now."""
+    """Send dead letters into their topic again. Each is sent at most once, and only if the contract accepts it now."""
     from streaming.runtime.dead_letters import replay as replaying
     from streaming.runtime.dead_letters.letters import topic_of
 

@@ -24,8 +24,8 @@ def register(app: typer.Typer) -> None:
 def demo() -> None:
     """Run everything once on the simulator, and show the results.
 
-    Starts the stack, sends the events of both cases, lands, builds and counts; exit 0 only if the counts agree. On a
-    terminal the stack then keeps running until Ctrl-C.
+    Starts the stack, sends simulated events of both use cases, lands them, builds the warehouse and compares the
+    counts. Exit 0 only if they agree. On a terminal, the stack then keeps running until Ctrl-C.
     """
     from contracts.settings import Settings
     from headrace.demo import demo_stack, run

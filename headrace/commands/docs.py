@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
-    """Write the reference pages that are made from the code."""
+    """Write the reference pages that are generated from the code."""
     from contracts.postgres_reference import postgres_page
     from contracts.reference import exit_codes_page, settings_page, topics_page
     from headrace.cli import build_app

@@ -90,7 +90,7 @@ def _count(value: int | None) -> str:
 
 def rollback(
     to: Annotated[str, typer.Argument(help="A snapshot's number, or a time in UTC such as '2026-11-01 12:00'.")],
-    tables: Annotated[list[str] | None, typer.Argument(help="Only these; all built tables when none.")] = None,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables to restore; all built tables by default.")] = None,
 ) -> None:
     """Restore built tables to an earlier snapshot. The restored rows are a new snapshot; `raw` is not changed."""
     from warehouse.lake.snapshots import snapshot_at
@@ -109,7 +109,7 @@ def rollback(
 
 
 def unhold(
-    tables: Annotated[list[str] | None, typer.Argument(help="Only these; all when none.")] = None,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables to release; all by default.")] = None,
 ) -> None:
     """End the holds that a rollback placed. The next build builds these tables again."""
     from warehouse.time_travel.holds import release as end_holds

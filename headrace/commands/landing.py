@@ -104,7 +104,7 @@ def _unreadable_row(each: "SetApart") -> tuple[str, ...]:
 
 
 def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped partitions.")]) -> None:
-    """Skip records that can never be landed. Landing resumes behind them, and `verify` accounts for them."""
+    """Skip records that can never be landed. Landing resumes after them; `headrace verify` counts them as skipped."""
     from contracts.errors import Terminal
     from contracts.settings import Settings
     from streaming.landing import positions
@@ -133,9 +133,9 @@ def abort_transaction(
     topic: Annotated[str, typer.Argument(help="Topic of the blocked partition.")],
     partition: Annotated[int, typer.Argument(min=0, help="Number of the partition.")],
 ) -> None:
-    """Abort the transaction that blocks a partition. Its records are never read.
+    """Abort the transaction that blocks a partition. Its records will never be read.
 
-    For a transaction whose program will not return; `headrace status` and `headrace verify` list it.
+    Use it if the program of the transaction will not return; `headrace status` and `headrace verify` list it.
     """
     from contracts.errors import Terminal
     from contracts.settings import Settings

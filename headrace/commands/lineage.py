@@ -17,13 +17,15 @@ def register(app: typer.Typer) -> None:
 
 
 def lineage(
-    name: Annotated[str, typer.Argument(help="Such as marts.sales_daily.revenue, or a whole table.")],
-    downstream: Annotated[bool, typer.Option("--downstream", help="Show the columns made from it instead.")] = False,
+    name: Annotated[str, typer.Argument(help="A column such as marts.sales_daily.revenue, or a table.")],
+    downstream: Annotated[
+        bool, typer.Option("--downstream", help="Show the columns computed from it instead.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the columns that a column is made from.
+    """Show the columns that a column is computed from.
 
-    Back to the landed records; read from the SQL, so it needs no stack.
+    Traces back to the landed records. Reads the SQL files, so no stack is needed.
     """
     from rich.console import Console
     from rich.tree import Tree

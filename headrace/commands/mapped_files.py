@@ -14,6 +14,7 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from headrace.home import existing
 from headrace.terminal import printable
+from streaming.sources.ingest import Options
 from streaming.sources.mapped.guessing import guess
 from streaming.sources.mapped.ingest import ingest_file
 from streaming.sources.mapped.map_files import answered, decode, load
@@ -22,7 +23,6 @@ from streaming.sources.mapped.mapping import Mapping
 from streaming.sources.mapped.plan import compile_mapping, known_topic, topic_of
 from streaming.sources.mapped.preview import Preview, preview
 from streaming.sources.outcomes import Counts
-from streaming.sources.replay import Options
 
 RAW_SHOWN = 200
 _NO_MAPPING = Terminal(

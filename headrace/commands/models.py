@@ -88,7 +88,7 @@ def promote(
     reason: Reason = "by the command line",
     as_json: Json = False,
 ) -> None:
-    """Promote a version if it beats the champion. By more than chance; exit 1 if it does not."""
+    """Promote a version if it beats the champion. It must be better by more than chance; exit 1 if it is not."""
     from models import frames
     from models.registry import promotion
 
@@ -108,7 +108,7 @@ def promote(
 
 
 def rollback(model: Model, reason: Reason = "by the command line", as_json: Json = False) -> None:
-    """Make the former champion the champion again. Scorers take it within half a minute."""
+    """Make the former champion the champion again. Scorers load it within half a minute."""
     from models.registry import promotion
 
     with _registry() as registry:

@@ -51,10 +51,10 @@ def run(
 
 def reset(name: Name) -> None:
     """Delete the state and positions of a stopped processor. It starts from the beginning of its inputs."""
-    from streaming.runtime.processing.start_over import forget
+    from streaming.runtime.processing.reset import reset as run
 
     settings, processor = _configured(name)
-    forget(settings, processor)
+    run(settings, processor)
     typer.echo(f"{name} was reset. It starts from the beginning of its input topics.")
 
 

@@ -13,7 +13,9 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    url: Annotated[bool, typer.Option("--url", help="Only print a link that opens the page, for an hour.")] = False,
+    url: Annotated[
+        bool, typer.Option("--url", help="Only print a link that opens the page; it works for one hour.")
+    ] = False,
 ) -> None:
     """Serve read-only SQL over HTTP to clients with the token.
 

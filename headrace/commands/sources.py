@@ -117,25 +117,23 @@ def ingest(
     ] = None,
     topic: Annotated[str | None, typer.Option(help="file: the topic, if the mapping does not name it.")] = None,
     map_name: Annotated[
-        str | None, typer.Option("--map", help="file: a mapping, or the name of one that comes with Headrace.")
+        str | None, typer.Option("--map", help="file: a mapping file, or the name of a built-in mapping.")
     ] = None,
     answers: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="file: a key of the mapping, in place of its own value."),
+        typer.Option("--set", metavar="KEY=VALUE", help="file: override a key of the mapping."),
     ] = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="file: show the first events, and what is rejected; publish nothing.")
     ] = False,
-    write_map: Annotated[
-        Path | None, typer.Option(help="file: write a first mapping, which is guessed, to this file.")
-    ] = None,
+    write_map: Annotated[Path | None, typer.Option(help="file: guess a mapping, and write it to this file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Publish the events of a file, and count them."""
     from headrace.commands.mapped_files import MappedFile
     from streaming.sources.delivery import CountedError
-    from streaming.sources.replay import Options
-    from streaming.sources.replay import replay as run
+    from streaming.sources.ingest import Options
+    from streaming.sources.ingest import ingest as run
 
     options = Options(
         follow=follow or None,
@@ -182,7 +180,7 @@ def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, 
     """Ingest into a database, from which change data capture publishes to the topics."""
     from contracts.errors import Terminal
     from streaming.connect.filling import fill
-    from streaming.sources.replay import outcomes_of
+    from streaming.sources.ingest import outcomes_of
 
     if into != SHOP_DATABASE:
         raise typer.BadParameter(f"choose {SHOP_DATABASE}", param_hint="--into")
@@ -203,7 +201,7 @@ def simulate(
     events: Annotated[int | None, typer.Option(min=0, help="Stop after this many events.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same events, byte by byte.")] = None,
     start: Annotated[
-        datetime | None, typer.Option(help="Time of the first event (UTC); live without a seed: now.")
+        datetime | None, typer.Option(help="Time of the first event (UTC). Default of a live run without --seed: now.")
     ] = None,
     orders: Annotated[
         Path | None, typer.Option(help="An order book (as for `ingest online-retail`) to send as an access log.")
@@ -211,9 +209,9 @@ def simulate(
     date_format: Annotated[str | None, typer.Option(help="--orders: as for `ingest online-retail`.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a shop: visits, orders, posts, feedback and weather.
+    """Simulate a shop: visits, orders, posts, feedback, weather.
 
-    Live until Ctrl-C, or a batch with --days.
+    Sends events live until Ctrl-C, or a batch of history with --days.
     """
     from streaming.sources.simulator.run import Plan
     from streaming.sources.simulator.run import simulate as run

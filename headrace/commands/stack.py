@@ -47,7 +47,7 @@ def setup() -> None:
 def doctor(as_json: Json = False) -> None:
     """Check tools, versions, ports, disk and memory.
 
-    Nothing is started. Exit 1 if a check fails; its remedy is printed beside it.
+    Starts nothing. Exit 1 if a check fails; the remedy is printed beside it.
     """
     from dataclasses import asdict
 
@@ -144,7 +144,7 @@ def status(as_json: Json = False) -> None:
 def login() -> None:
     """Print links that open Dagster and the SQL page in a browser.
 
-    Each works for an hour, the session that it opens for 30 days.
+    A link works for one hour. The session that it opens lasts 30 days.
     """
     from contracts.settings import Settings
     from guard.doors import links

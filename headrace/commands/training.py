@@ -45,7 +45,8 @@ def train(
 ) -> None:
     """Train a model, evaluate it, and promote it if it is better.
 
-    From the current warehouse, or from a file of sessions; evaluated on the latest window, which it has not seen.
+    Trains on the current warehouse, or on a file of sessions. Evaluates on the latest window, which the model has not
+    seen.
     """
     from contracts.settings import Settings
     from headrace.stack import postgres_for_call

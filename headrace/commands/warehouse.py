@@ -53,7 +53,9 @@ def sql(
     ] = None,
     spreadsheet: Annotated[
         bool,
-        typer.Option("--spreadsheet", help="CSV for a spreadsheet: text that would be a formula is marked as text."),
+        typer.Option(
+            "--spreadsheet", help="Make CSV safe for spreadsheets: text that looks like a formula is marked as text."
+        ),
     ] = False,
 ) -> None:
     """Query the warehouse, whether the stack is running or not. Read-only; decimals and times (UTC) are exact."""

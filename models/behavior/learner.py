@@ -171,7 +171,7 @@ def _require(part: pl.DataFrame) -> None:
         raise Rejected(
             f"{part.height} rows, of which {positive} ordered again, are too few for training or evaluation:"
             f" it takes {MIN_ROWS}, with {MIN_OF_A_CLASS} of each class, at cutoffs {LABEL.days} days apart.",
-            remedy="Wait until the shop has more orders, or replay older ones.",
+            remedy="Wait until the shop has more orders, or ingest older ones.",
         )
 
 

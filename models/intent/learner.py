@@ -141,7 +141,7 @@ class IntentLearner:
             raise Rejected(
                 f"{part.height} visits, of which {bought} bought, are too few for training or evaluation: it takes"
                 f" {MIN_ROWS}, with {MIN_OF_A_CLASS} of each outcome, among the earlier and the later visits.",
-                remedy="Wait until the shop has more visits, or replay older logs.",
+                remedy="Wait until the shop has more visits, or ingest older logs.",
             )
 
 

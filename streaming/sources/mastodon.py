@@ -32,7 +32,7 @@ REMEMBERED_POSTS = 100_000
 MAX_TIMELINE_BYTES = 268_435_456
 """A JSON array is read at once."""
 
-_AS_LINES = "Make JSON lines of it, with `jq -c '.[]'`, and replay these."
+_AS_LINES = "Convert it to JSON lines with `jq -c '.[]'`, and ingest those."
 
 _Line = tuple[int, bytes] | OversizedLine
 

@@ -115,7 +115,7 @@ def read_lines(path: Path, date_order: DateOrder | None = None) -> Iterator[RawL
             f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
         ) from error
     if magic == ZIP_MAGIC:
-        raise Terminal(f"{path} is an Excel workbook.", remedy="Save the sheet as CSV and replay that.")
+        raise Terminal(f"{path} is an Excel workbook.", remedy="Save the sheet as CSV and ingest that.")
     read, times = (_parquet_lines, _parquet_times) if magic == PARQUET_MAGIC else (_csv_lines, _csv_times)
     return read(path, date_order or order_of(map(_text, times(path)), path.name))
 

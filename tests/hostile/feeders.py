@@ -21,8 +21,8 @@ from streaming.connect import shop
 from streaming.runtime.clients import producer
 from streaming.sources.delivery import CountedError
 from streaming.sources.feedback.server import token_of
+from streaming.sources.ingest import Options, ingest
 from streaming.sources.outcomes import Counts
-from streaming.sources.replay import Options, replay
 from tests.hostile import inputs
 from tests.hostile.chance import Chance
 from tests.hostile_records import (
@@ -37,7 +37,7 @@ from tests.hostile_records import (
     odd_records,
 )
 
-LINES_A_STEP, RECORDS_A_STEP, INPUTS_A_REPLAY = 20, 20, 60
+LINES_A_STEP, RECORDS_A_STEP, INPUTS_A_FILE = 20, 20, 60
 LINES_A_FILE = 2_000
 SOURCES = ("jetstream", "mastodon", "labelled", "online-retail", "reviews", "weather", "access-log")
 ANSWER_SECONDS = 60.0
@@ -94,8 +94,8 @@ class AccessLog(Feeder):
         self.lines += len(lines)
 
 
-class Replays(Feeder):
-    """Replays files of each source."""
+class Ingests(Feeder):
+    """Ingests files of each source."""
 
     pause_s = 2.0
 
@@ -105,7 +105,7 @@ class Replays(Feeder):
         self.counts: dict[str, Counts] = {}
 
     def step(self) -> None:
-        chance, number = self.chance, INPUTS_A_REPLAY
+        chance, number = self.chance, INPUTS_A_FILE
         lines: int | None = number
         match source := SOURCES[self.steps % len(SOURCES)]:
             case "access-log":
@@ -131,7 +131,7 @@ class Replays(Feeder):
         path.write_bytes(content)
         options = Options(date_format="mdy") if source == "online-retail" else Options()
         try:
-            counts = replay(self.settings, source, path, options=options)
+            counts = ingest(self.settings, source, path, options=options)
         except CountedError as error:
             counts = error.counts
         self.counts.setdefault(source, Counts()).add(counts)

@@ -30,9 +30,9 @@ from tests.hostile.feeders import (
     Batches,
     Feeder,
     Forms,
+    Ingests,
     Questions,
     Records,
-    Replays,
     Shop,
     Transactions,
 )
@@ -86,10 +86,10 @@ def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings
     print(f"HOSTILE_SEED={SEED}, {MINUTES:g} minutes", flush=True)
     before = processes(settings)
     work = settings.root.parent
-    log, replays = AccessLog(settings, SEED, work / "shop-logs"), Replays(settings, SEED, work)
+    log, ingests = AccessLog(settings, SEED, work / "shop-logs"), Ingests(settings, SEED, work)
     records, batches, forms = Records(settings, SEED), Batches(settings, SEED), Forms(settings, SEED)
     questions, changes, transactions = Questions(settings, SEED), Shop(settings, SEED), Transactions(settings, SEED)
-    feeders: list[Feeder] = [log, replays, records, batches, forms, questions, changes, transactions]
+    feeders: list[Feeder] = [log, ingests, records, batches, forms, questions, changes, transactions]
     # Built once before, so that the SQL server has something to answer from.
     log.step()
     wrong += commanded(settings, ("build", "--wait", f"{SETTLE_SECONDS}"))
@@ -113,7 +113,7 @@ def test_hostile_input_stops_nothing_and_nothing_is_lost(running_stack: Settings
         wrong += feeder.failures
     wrong += settled(settings)
     wrong += still_running(before, processes(settings)) + unexpected_exits(settings)
-    wrong += accounted(settings, log, replays, forms)
+    wrong += accounted(settings, log, ingests, forms)
     wrong += failed_builds(settings)
     print("\n".join(wrong) or "nothing is wrong", flush=True)
     assert not wrong, f"HOSTILE_SEED={SEED}: {len(wrong)} things are wrong, see above"
@@ -178,7 +178,7 @@ def commanded(settings: Settings, *commands: tuple[str, ...]) -> list[str]:
     return found
 
 
-def accounted(settings: Settings, log: AccessLog, replays: Replays, forms: Forms) -> list[str]:
+def accounted(settings: Settings, log: AccessLog, ingests: Ingests, forms: Forms) -> list[str]:
     """Whether accepted + rejected + ignored = input, and what was accepted is in the warehouse."""
     found: list[str] = []
     entries = positions.read(settings, "access-log").values()
@@ -187,7 +187,7 @@ def accounted(settings: Settings, log: AccessLog, replays: Replays, forms: Forms
         found.append(f"access-log: {log.lines} lines were written, {read} inputs are accounted for")
     landed = rows_by_source(settings)
     expected: Counter[tuple[str, str]] = Counter()
-    for source, counts in replays.counts.items():
+    for source, counts in ingests.counts.items():
         print(source, counts.as_json(), flush=True)
         for topic, number in counts.by_topic.items():
             expected[topic, source] += number

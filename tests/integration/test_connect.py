@@ -29,7 +29,7 @@ from streaming.connect.status import connector_statuses
 from streaming.connect.watching import Watcher
 from streaming.runtime import clients
 from streaming.runtime.dead_letters import letters
-from streaming.sources.replay import Options, outcomes_of
+from streaming.sources.ingest import Options, outcomes_of
 from tests.hostile_records import ZSTD, Headers, RawProducer, Record, batch, bomb
 from tests.integration.behavior_values import BEHAVIOR, VALUES
 from tests.integration.conftest import ServerControl

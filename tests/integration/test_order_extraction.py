@@ -1,4 +1,4 @@
-"""The known right answers: a real order book, replayed as an access log, results in the same orders; and of these, the
+"""The known right answers: a real order book, ingested as an access log, results in the same orders; and of these, the
 stream and the warehouse compute the same features of every customer, to the last digit.
 """
 
@@ -34,7 +34,7 @@ def headrace(settings: Settings, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "headrace", *arguments], env=environment(settings))
 
 
-def test_a_real_order_book_replayed_as_an_access_log_gives_the_same_orders(fresh: Settings) -> None:
+def test_a_real_order_book_ingested_as_an_access_log_gives_the_same_orders(fresh: Settings) -> None:
     book = next(shared("online-retail").glob("*.parquet"))
     extractor = headrace(fresh, "processor", "run", OrderExtractor.name)
     try:

@@ -24,7 +24,7 @@ from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from streaming.runtime.clients import admin, consumer
 from streaming.sources.delivery import IncompleteInput, UnrecognizedInput
-from streaming.sources.replay import Options, replay
+from streaming.sources.ingest import Options, ingest
 from streaming.sources.simulator.run import Plan, simulate
 from tests.integration.landers import environment
 from tests.shared_data import shared
@@ -100,10 +100,10 @@ def test_the_elastic_log_is_in_the_topic_and_its_bad_line_in_the_dead_letters(fr
     }
 
 
-def test_replaying_the_order_book_twice_gives_the_same_records_twice(fresh: Settings) -> None:
+def test_ingesting_the_order_book_twice_gives_the_same_records_twice(fresh: Settings) -> None:
     path = shared("online-retail/online_retail_to_2011-08.parquet")
     for _ in range(2):
-        counts = replay(fresh, "online-retail", path)
+        counts = ingest(fresh, "online-retail", path)
         assert counts.as_json() == {"input": 19_829, "accepted": 19_829, "rejected": 0, "ignored": 0}
         assert counts.by_topic == Counter(orders=16_459, customers=3_370)
     values = Counter(message.value() for message in read_back(fresh, "orders"))
@@ -126,7 +126,7 @@ def test_replaying_the_order_book_twice_gives_the_same_records_twice(fresh: Sett
 def test_every_source_delivers_what_it_counts(
     fresh: Settings, source: str, path: str, topic: str, counts: tuple[int, int, int]
 ) -> None:
-    done = replay(fresh, source, shared(path))
+    done = ingest(fresh, source, shared(path))
     assert (done.accepted, done.rejected, done.ignored) == counts
     contract = TOPICS[topic].contract
     assert contract is not None
@@ -137,7 +137,7 @@ def test_every_source_delivers_what_it_counts(
 
 def test_a_file_of_which_nothing_is_recognized_fails_and_is_in_the_dead_letters(fresh: Settings) -> None:
     with pytest.raises(UnrecognizedInput, match="all 20 inputs were rejected") as caught:
-        replay(fresh, "access-log", shared("web-logs-advertools/nginx_custom_date.log"))
+        ingest(fresh, "access-log", shared("web-logs-advertools/nginx_custom_date.log"))
     counts = caught.value.counts
     assert (counts.accepted, counts.rejected, counts.ignored) == (0, 20, 0)
     assert len(read_back(fresh, "web_logs.dlq")) == 20
@@ -147,7 +147,7 @@ def test_oversized_lines_are_dead_letters_cut_to_what_the_topic_takes(fresh: Set
     path = tmp_path / "huge.log"
     path.write_bytes(b"x" * 3_000_000 + b"\n" + os.urandom(9_000_000).replace(b"\n", b" ") + b"\n" + b"\xff\0\n\n")
     with pytest.raises(UnrecognizedInput, match="all 3 inputs were rejected") as caught:
-        replay(fresh, "access-log", path)
+        ingest(fresh, "access-log", path)
     counts = caught.value.counts
     assert (counts.accepted, counts.rejected, counts.ignored) == (0, 3, 1)
     whole, cut, binary = read_back(fresh, "web_logs.dlq", at_least=3)
@@ -162,7 +162,7 @@ def test_a_truncated_file_is_delivered_up_to_its_damage_and_fails(fresh: Setting
     path = tmp_path / "cut.gz"
     path.write_bytes(shared("web-logs-elastic/apache_logs.gz").read_bytes()[:100_000])
     with pytest.raises(IncompleteInput, match="ends in the middle") as caught:
-        replay(fresh, "access-log", path)
+        ingest(fresh, "access-log", path)
     counts = caught.value.counts
     assert counts.rejected == 0
     assert len(read_back(fresh, "web_logs")) == counts.accepted > 3_000
@@ -209,7 +209,7 @@ def _wait_for(settings: Settings, topic: str, count: int) -> None:
 def test_the_rate_is_kept_and_a_stop_leaves_what_was_counted(fresh: Settings) -> None:
     stop = threading.Event()
     threading.Timer(2.0, stop.set).start()
-    counts = replay(fresh, "access-log", shared("web-logs-elastic/apache_logs.gz"), rate=200, stop=stop)
+    counts = ingest(fresh, "access-log", shared("web-logs-elastic/apache_logs.gz"), rate=200, stop=stop)
     assert 200 <= counts.accepted <= 450
     assert len(read_back(fresh, "web_logs")) == counts.accepted
 
@@ -223,7 +223,7 @@ def test_a_simulated_week_is_read_back_as_counted(fresh: Settings) -> None:
     assert len({post.event_id for post in posts}) == counts.by_topic["social_media"]
 
 
-def test_the_real_order_book_is_replayed_as_an_access_log(fresh: Settings) -> None:
+def test_the_real_order_book_is_ingested_as_an_access_log(fresh: Settings) -> None:
     path = shared("online-retail/online_retail_to_2011-08.parquet")
     counts = simulate(fresh, Plan(orders=path, events=2_000, seed=1))
     assert counts.by_topic == Counter(web_logs=2_000)
@@ -246,10 +246,10 @@ def test_a_missing_topic_and_a_missing_broker_are_reported_in_one_sentence(fresh
         sleep(0.1)
     path = shared("web-logs-elastic/apache_logs.gz")
     with pytest.raises(Terminal, match=r"no topic web_logs\.dlq"):
-        replay(fresh, "access-log", path)
+        ingest(fresh, "access-log", path)
     away = fresh.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{fresh.port('kafka')}"})
     with pytest.raises(Transient, match="does not answer"):
-        replay(away, "access-log", path, options=Options())
+        ingest(away, "access-log", path, options=Options())
     for command in (["verify"], ["landing", "accept-gap", "orders"]):
         run = subprocess.run([*HEADRACE, *command], env=environment(away), capture_output=True, text=True, check=False)
         assert run.returncode == 1

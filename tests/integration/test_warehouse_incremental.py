@@ -1,4 +1,4 @@
-"""Incremental builds give the same rows as full builds, and a replay changes none."""
+"""Incremental builds give the same rows as full builds, and ingesting events again changes none."""
 
 import os
 import random
@@ -213,7 +213,7 @@ def differing(lake: Lake, table: Table) -> list[tuple[Any, ...]]:
     return lake.connection.execute(both).fetchall()
 
 
-def test_replaying_a_source_changes_no_row_and_no_snapshot_of_core_or_marts(fresh: Settings) -> None:
+def test_ingesting_a_source_again_changes_no_row_and_no_snapshot_of_core_or_marts(fresh: Settings) -> None:
     landing = Landing(fresh)
     events_by_topic = {"orders": [order("1", ("A", 2, "2.55"))], "web_logs": [hit("e1")], "social_media": [post("p")]}
     for topic, events in events_by_topic.items():

@@ -25,7 +25,7 @@ UNITS = 10_000
 BASKET_MONTH = pd.Timestamp("2011-03-01")
 
 
-def test_every_mart_of_the_real_order_book_equals_pandas_and_a_replay_is_a_no_op(fresh: Settings) -> None:
+def test_every_mart_of_the_real_order_book_equals_pandas_and_a_repeat_is_a_no_op(fresh: Settings) -> None:
     landing = Landing(fresh)
     events_by_topic = _events()
     for topic, events in events_by_topic.items():

@@ -188,7 +188,7 @@ def _range(lake: Lake, source: str, until: datetime | None, *, required: bool = 
     if ends is None or ends[1] is None:
         if required:
             nothing = "is empty" if until is None else f"has nothing of before {until:%Y-%m-%d %H:%M}"
-            raise Terminal(f"{source} {nothing}.", remedy="Replay or simulate something, and run `headrace build`.")
+            raise Terminal(f"{source} {nothing}.", remedy="Ingest or simulate something, and run `headrace build`.")
         return _NEVER, _NEVER
     return ends[0].astimezone(UTC), ends[1].astimezone(UTC)
 

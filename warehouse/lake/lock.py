@@ -15,7 +15,7 @@ from contracts.errors import Transient
 
 LOCK_ID = 0x6865_6164_7261_6365
 """The bytes of `headrace`; advisory locks are numbers."""
-FOLLOWER_ID = LOCK_ID + 1
+WATCHER_ID = LOCK_ID + 1
 """Held by the long-running builder (`headrace build --watch`) while it runs."""
 
 _HOLDER = """
@@ -81,25 +81,25 @@ def _release(connection: psycopg.Connection) -> None:
 
 
 @contextmanager
-def following(conninfo: str) -> Iterator[bool]:
-    """Hold the follower's lock within the block; yields False if another process holds it.
+def watching(conninfo: str) -> Iterator[bool]:
+    """Hold the watcher's lock within the block; yields False if another process holds it.
 
     Raises:
         Transient: PostgreSQL is unavailable.
     """
     try:
-        with psycopg.connect(conninfo, autocommit=True, application_name="headrace follower") as connection:
-            taken = connection.execute("select pg_try_advisory_lock(%s)", [FOLLOWER_ID]).fetchone()
+        with psycopg.connect(conninfo, autocommit=True, application_name="headrace watcher") as connection:
+            taken = connection.execute("select pg_try_advisory_lock(%s)", [WATCHER_ID]).fetchone()
             yield taken == (True,)
     except psycopg.OperationalError as error:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
 
 
-def is_followed(conninfo: str) -> bool:
+def is_watched(conninfo: str) -> bool:
     """Whether a long-running builder is running.
 
     Raises:
         Transient: PostgreSQL is unavailable.
     """
-    with following(conninfo) as free:
+    with watching(conninfo) as free:
         return not free

@@ -16,7 +16,7 @@ from orchestration.defs.jobs import BUILD, build_in_hand
 from orchestration.instance.processes import fail_abandoned_runs
 from streaming.landing.positions import TopicState, last_commit_id, topic_states
 from warehouse.ingest.connect_staging import last_stored_at
-from warehouse.lake.lock import is_followed
+from warehouse.lake.lock import is_watched
 
 TICK_SECONDS = 5
 OBSERVE_EVERY_SECONDS = 60
@@ -82,7 +82,7 @@ def landing_commits(context: dg.SensorEvaluationContext, settings: dg.ResourcePa
         read_cursor(context.cursor),
         commit_id=last_commit_id(conninfo),
         stored_at=last_stored_at(conninfo),
-        in_hand=build_in_hand(context.instance) or is_followed(conninfo),
+        in_hand=build_in_hand(context.instance) or is_watched(conninfo),
         states=topic_states(conninfo),
         now=clock.seconds(),
     )

@@ -58,7 +58,9 @@ class Topics:
             Terminal: one was deleted or recreated.
         """
         if topic_ids(self._admin, self._processor.inputs) != self.ids:
-            raise start_over(self._processor, f"An input topic of {self._processor.name} was deleted or created again.")
+            raise reset_needed(
+                self._processor, f"An input topic of {self._processor.name} was deleted or created again."
+            )
 
     def extend(self) -> None:
         """Add partitions to the changelogs for those added to the inputs.
@@ -96,7 +98,7 @@ class Topics:
         present = topic_ids(self._admin, names.values())
         for topic, name in names.items():
             if present.get(name) != self.changelogs[topic]:
-                raise start_over(self._processor, f"The changelog {name} was deleted or created again.")
+                raise reset_needed(self._processor, f"The changelog {name} was deleted or created again.")
 
     def ledgers(self, consumer: Consumer, stores: Mapping[TopicAndPartition, Store]) -> dict[TopicAndPartition, Ledger]:
         """The ledger that each partition resumes from; `consumer` is a member of the processor's group.
@@ -108,7 +110,9 @@ class Topics:
         raw = {key: store.get(LEDGER_KEY) for key, store in stores.items()}
         bounds = offset_bounds(self._admin, stores)
         if missing := sorted(stores.keys() - bounds.keys()):
-            raise start_over(self._processor, f"The partition {missing[0][0]}-{missing[0][1]} does not exist any more.")
+            raise reset_needed(
+                self._processor, f"The partition {missing[0][0]}-{missing[0][1]} does not exist any more."
+            )
         unknown = [TopicPartition(*key) for key, book in raw.items() if book is None]
         try:
             offsets = consumer.committed(unknown, CALL_SECONDS) if unknown else []
@@ -139,7 +143,7 @@ def ledger_of(processor: Processor, key: TopicAndPartition, raw: bytes | None, f
     if raw is None:
         if found.committed is not None:
             lost = changelog.changelog_topic(processor.name, topic).name
-            raise start_over(
+            raise reset_needed(
                 processor,
                 f"{processor.name} had processed {topic}-{partition} to offset {found.committed}, and its changelog"
                 f" {lost} holds no state of that: it was deleted or emptied.",
@@ -148,9 +152,9 @@ def ledger_of(processor: Processor, key: TopicAndPartition, raw: bytes | None, f
         return Ledger(found.topic_id, found.low, found.low, notes=notes, state_version=processor.state_version)
     book = ledger.decode(raw)
     if book.topic_id != found.topic_id:
-        raise start_over(processor, f"The state of {processor.name} is of an earlier topic {topic}.")
+        raise reset_needed(processor, f"The state of {processor.name} is of an earlier topic {topic}.")
     if book.state_version != processor.state_version:
-        raise start_over(processor, f"The state of {processor.name} is of another version, which it would misread.")
+        raise reset_needed(processor, f"The state of {processor.name} is of another version, which it would misread.")
     if book.next < found.low:
         raise expired(processor, key, book.next, found.low)
     return book
@@ -159,14 +163,14 @@ def ledger_of(processor: Processor, key: TopicAndPartition, raw: bytes | None, f
 def expired(processor: Processor, key: TopicAndPartition, position: int, low: int) -> Terminal:
     """The error for a position whose records are no longer retained."""
     topic, partition = key
-    return start_over(
+    return reset_needed(
         processor,
         f"Offsets {position} to {low - 1} of {topic}-{partition} expired before {processor.name} had read them:"
         " it was down, or behind, for longer than the topic retains its records.",
     )
 
 
-def start_over(processor: Processor, message: str) -> Terminal:
+def reset_needed(processor: Processor, message: str) -> Terminal:
     """An error that requires a reset of the processor."""
     return Terminal(message, remedy=f"Reset it with `headrace processor reset {processor.name}`.")
 

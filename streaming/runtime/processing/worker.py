@@ -142,7 +142,7 @@ class Worker:
         failpoint("processing.processed")
         if present_ids() != self._topics.ids:
             name = self._processor.name
-            raise resume.start_over(self._processor, f"An input topic of {name} was deleted or created again.")
+            raise resume.reset_needed(self._processor, f"An input topic of {name} was deleted or created again.")
         # 3. to 6. The transaction.
         started = time.perf_counter()
         try:

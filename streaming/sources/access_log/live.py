@@ -176,7 +176,9 @@ class AccessLogs:
         """Such a file may still grow, and could only be read from its beginning each time."""
         if file_id not in self._refused:
             self._refused.add(file_id)
-            self._log.warning("file is not read", path=str(path), reason="it is in UTF-16: replay it, or convert it")
+            self._log.warning(
+                "file is not read", path=str(path), reason="it is in UTF-16: ingest it as a file, or convert it"
+            )
 
     def _recognize(self, content: Content) -> tuple[Log | None, Likeness]:
         """The log that a file holds, or of which it is an older copy; none for a new one."""

@@ -1,6 +1,6 @@
 """The parser that the settings ask for, and the check of their format on what there is to read.
 
-A live source and a replay make the same parser, so that a line has the same event either way.
+The live source and `headrace ingest` use the same parser, so a line becomes the same event either way.
 """
 
 from collections.abc import Callable, Iterable

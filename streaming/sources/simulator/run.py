@@ -96,7 +96,7 @@ def outcomes(plan: Plan, seed: int) -> Iterator[Outcome]:
     """
     if plan.orders is not None:
         if plan.days is not None or plan.seconds is not None or plan.start is not None:
-            raise Terminal("An order book has its own times.", remedy="Use --events and --rate to limit its replay.")
+            raise Terminal("An order book has its own times.", remedy="Limit it with --events and --rate.")
         return islice(_order_book(plan.orders, plan.date_format, seed), plan.events)
     if plan.days is not None:
         if plan.seconds is not None:
@@ -130,7 +130,7 @@ def _live(start: datetime, seed: int, rate: float) -> Iterator[Outcome]:
 
 
 def _order_book(path: Path, date_format: DateOrder | None, seed: int) -> Iterator[Outcome]:
-    """Rows that are no invoice lines are left to `replay online-retail`, which rejects them."""
+    """Skips rows that are no invoice lines; `headrace ingest online-retail` rejects them."""
     understood: list[online_retail.InvoiceLine] = []
     for row in online_retail.read_lines(path, date_format):
         try:

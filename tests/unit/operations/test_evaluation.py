@@ -1,4 +1,4 @@
-"""Windows from files: read as a replay reads them, rejected where the label is not known or was learned from."""
+"""Windows from files: read as `headrace ingest` reads them, rejected if the label is unknown or was learned from."""
 
 from datetime import UTC, datetime
 from pathlib import Path

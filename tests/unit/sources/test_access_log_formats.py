@@ -224,7 +224,7 @@ def test_json_with_a_port_or_a_proxy_without_a_name_has_the_same_visitor() -> No
     )
 
 
-def test_a_replay_uses_the_format_and_the_pseudonyms_of_the_settings(
+def test_ingesting_uses_the_format_and_the_pseudonyms_of_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = shared("web-logs-advertools/nginx_custom_date.log")

@@ -193,7 +193,7 @@ def test_an_invalid_line_is_rejected_and_the_next_one_is_read(tmp_path: Path) ->
     assert numbers(follow(log, position=reading.position)) == []
 
 
-def test_the_elastic_log_is_counted_live_as_when_it_is_replayed() -> None:
+def test_the_elastic_log_is_counted_live_as_when_it_is_ingested() -> None:
     reading = follow(shared("web-logs-elastic/apache_logs.gz")).wait_for(10_000)
     assert (len(reading.events), len(reading.rejected)) == (9_999, 1)
     assert sum(event.bytes or 0 for event in reading.events) == 2_747_282_505

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.errors import Terminal
 from streaming.sources import online_retail, reviews, weather
 from streaming.sources.dates import DateOrder
-from streaming.sources.replay import Options
+from streaming.sources.ingest import Options
 from streaming.sources.rows import read_rows
 from streaming.sources.times import UNDATED
 from tests.shared_data import shared

@@ -17,8 +17,8 @@ from contracts.topics import MAX_RECORD_BYTES
 from headrace.commands.sources import SOURCE_NAMES
 from streaming.runtime.publishing import MAX_KEY_BYTES, DeadLetter, Publisher
 from streaming.sources.delivery import IncompleteInput, Pace, UnrecognizedInput, deliver, require_recognized
+from streaming.sources.ingest import SOURCES
 from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.replay import SOURCES
 
 
 class Recorder:

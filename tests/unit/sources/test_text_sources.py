@@ -14,8 +14,8 @@ from contracts.errors import Terminal
 from contracts.settings import Settings
 from streaming.sources import jetstream, labelled, mastodon
 from streaming.sources.html_text import html_to_text
+from streaming.sources.ingest import Options
 from streaming.sources.pseudonyms import load_key, pseudonymizer
-from streaming.sources.replay import Options
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, walk, walk_file
 

@@ -12,8 +12,8 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS
 from streaming.runtime.publishing import encode_event
 from streaming.sources.files import LineSplitter, Piece
+from streaming.sources.ingest import Options, outcomes_of
 from streaming.sources.outcomes import Accepted, Deliverable, Encoded, Ignored, Outcome, Rejected
-from streaming.sources.replay import Options, outcomes_of
 
 
 @dataclass

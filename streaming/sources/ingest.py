@@ -1,4 +1,4 @@
-"""Replaying a file: which sources there are, how each opens its input, and the run from path to counts."""
+"""Ingests a file: which sources there are, how each opens its input, and the run from path to counts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -132,7 +132,7 @@ def outcomes_of(settings: Settings, source: str, path: Path, options: Options, s
     return known.open(Input(path, options, settings, stop))
 
 
-def replay(
+def ingest(
     settings: Settings,
     source: str,
     path: Path,
@@ -144,7 +144,7 @@ def replay(
 ) -> Counts:
     """Publish the events of a file, at most `rate` a second, until its end or until `stop` is set.
 
-    Replaying the same file again gives the same events with the same ids.
+    Ingesting the same file again gives the same events with the same ids.
 
     Raises:
         IncompleteInput: the input could not be read to its end; has the counts of what was delivered.

@@ -21,7 +21,7 @@ from streaming.runtime.topics import TIMEOUT_SECONDS
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 
 
-def forget(settings: Settings, processor: Processor) -> None:
+def reset(settings: Settings, processor: Processor) -> None:
     """Delete the group's offsets, the changelogs and the local stores, in this order.
 
     The group is deleted first: the broker rejects that while an instance is still a member.

@@ -23,17 +23,17 @@ from streaming.landing.positions import last_commit_id
 from warehouse.build import BuildResult
 from warehouse.build_cycle import BuildCycle, build_cycle
 from warehouse.lake import Lake
-from warehouse.lake.lock import following
+from warehouse.lake.lock import watching
 from warehouse.publication.publish import PublishResult
 
 POLL_SECONDS = 0.5
 REPORT_EVERY_SECONDS = 60.0
 BACK_OFF_SECONDS = 2.0
 
-log = structlog.get_logger(part="follow")
+log = structlog.get_logger(part="watch")
 
 
-def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None:
+def watch(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None:
     """Build until `stop` is set, which ends a running round early. Waits for an unavailable PostgreSQL.
 
     Raises:
@@ -44,20 +44,20 @@ def follow(settings: Settings, stop: Event, echo: Callable[[str], None]) -> None
     while not stop.is_set():
         try:
             with (
-                following(settings.conninfo()) as alone,
+                watching(settings.conninfo()) as alone,
                 opened(settings) as instance,
                 Lake.open(settings) as lake,
                 lake.translated_errors(),
             ):
                 if not alone:
                     raise Terminal("Another process is watching already.", remedy="Stop it first.")
-                _follow(lake, instance, done, reports, stop, echo)
+                _watch(lake, instance, done, reports, stop, echo)
         except (Transient, OperationalError) as error:
             log.warning("waiting for PostgreSQL", reason=str(error))
             stop.wait(BACK_OFF_SECONDS)
 
 
-def _follow(
+def _watch(
     lake: Lake,
     instance: dg.DagsterInstance,
     done: BuildCycle,

@@ -15,21 +15,21 @@ from sqlalchemy.exc import OperationalError
 
 from contracts.errors import Terminal
 from contracts.settings import Settings
-from orchestration.follow import follow
 from orchestration.instance import config as dagster
 from orchestration.keys import FILE_KEY, table_key
+from orchestration.watch import watch
 from tests.integration.conftest import ServerControl
 from tests.integration.landed import Landing
 from tests.integration.samples import order
 from warehouse.lake import Lake
-from warehouse.lake.lock import is_followed
+from warehouse.lake.lock import is_watched
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 150.0
 
 
 @pytest.fixture
-def follower(with_dagster: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def watcher(with_dagster: Settings) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts `headrace build --watch` on the test's stack; processes that still run at the end are killed."""
     own = with_dagster.environment()
     started: list[subprocess.Popen[str]] = []
@@ -71,15 +71,15 @@ def orders(settings: Settings) -> int:
 
 @pytest.mark.timeout(500)
 def test_landed_records_are_built_and_reported_also_after_postgresql_was_killed(
-    fresh: Settings, follower: Callable[[], subprocess.Popen[str]], server_control: ServerControl
+    fresh: Settings, watcher: Callable[[], subprocess.Popen[str]], server_control: ServerControl
 ) -> None:
     landing = Landing(fresh)
     landing.land("orders", [order("1", ("A", 1, "2.50"))])
-    process = follower()
+    process = watcher()
     wait(lambda: orders(fresh) == 1, "the first build", process)
-    assert is_followed(fresh.conninfo())
+    assert is_watched(fresh.conninfo())
     with pytest.raises(Terminal, match="watching already"):
-        follow(fresh, Event(), lambda _: None)
+        watch(fresh, Event(), lambda _: None)
     landing.land("orders", [order("2", ("A", 1, "2.50"))])
     wait(lambda: orders(fresh) == 2, "the second build", process)
     server_control.kill9("postgres")
@@ -89,7 +89,7 @@ def test_landed_records_are_built_and_reported_also_after_postgresql_was_killed(
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    assert not is_followed(fresh.conninfo())
+    assert not is_watched(fresh.conninfo())
     with dagster.opened(fresh) as instance:
         for key in (table_key("raw.orders"), table_key("marts.sales_daily"), FILE_KEY):
             event = instance.get_latest_materialization_event(key)
@@ -105,8 +105,8 @@ def test_how_long_records_took_is_measured_and_is_a_mart(with_dagster: Settings)
     stop, printed = Event(), list[str]()
     landing = Landing(with_dagster)
     landing.land("orders", [order("1", ("A", 1, "2.50"))])
-    following = Thread(target=follow, args=(with_dagster, stop, printed.append))
-    following.start()
+    watching = Thread(target=watch, args=(with_dagster, stop, printed.append))
+    watching.start()
     try:
         wait(lambda: orders(with_dagster) == 1, "the first build")
         landing.land("orders", [order(str(number), ("A", 1, "2.50")) for number in range(2, 12)])
@@ -115,7 +115,7 @@ def test_how_long_records_took_is_measured_and_is_a_mart(with_dagster: Settings)
         wait(lambda: measured(with_dagster) >= 10, "the measurement in the mart")
     finally:
         stop.set()
-        following.join()
+        watching.join()
     assert any("records" in line for line in printed)
 
 
@@ -133,15 +133,15 @@ def test_reports_that_failed_on_a_lost_connection_to_dagster_are_sent_later(
 
     monkeypatch.setattr(DagsterInstance, "report_runless_asset_event", lose_the_first)
     Landing(with_dagster).land("orders", [order("1", ("A", 1, "2.50"))])
-    following = Thread(target=follow, args=(with_dagster, stop, lambda _: None))
-    following.start()
+    watching = Thread(target=watch, args=(with_dagster, stop, lambda _: None))
+    watching.start()
     try:
         with dagster.opened(with_dagster) as instance:
             for key in (table_key("raw.orders"), table_key("marts.sales_daily"), FILE_KEY):
                 wait(lambda key=key: instance.get_latest_materialization_event(key) is not None, f"{key} in Dagster")
     finally:
         stop.set()
-        following.join()
+        watching.join()
     assert lost
 
 
