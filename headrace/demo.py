@@ -1,4 +1,4 @@
-"""The demo: both cases end to end on the simulator, with counts that must agree."""
+"""The demo: both use cases end to end on the simulator, with counts that must agree."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,12 +75,12 @@ class Outcome:
 
 
 def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) -> Outcome:
-    """Send the events of both cases from the simulator to a running stack, land, build, and count.
+    """Send the events of both use cases from the simulator to a running stack, land, build, and count.
 
     Raises:
         Terminal: the lander did not catch up.
     """
-    with _reported(progress, f"simulator, {DAYS} days of both cases"):
+    with _reported(progress, f"simulator, {DAYS} days of both use cases"):
         start = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
         sent = simulate(settings, Plan(days=DAYS, seed=SEED, start=start))
     with _reported(progress, "processors"):
