@@ -47,7 +47,7 @@ class WeatherObservation(Event, kw_only=True, frozen=True):
 class CustomerFeedback(Event, kw_only=True, frozen=True):
     """One filled-in feedback form or review."""
 
-    feedback_id: Annotated[Identifier, about("Id of the form or review.")]
+    feedback_id: Annotated[Identifier, about("Id of the form or review, unique within its source.")]
     channel: Annotated[Identifier, about("Where it was submitted: `form`, `review`, `import`.")]
     customer_id: Annotated[Buyer | None, about("The customer, when known.")] = None
     rating: Annotated[Rating | None, about("Stars, 1 to 5.")] = None

@@ -77,8 +77,8 @@ class Order(Event, kw_only=True, frozen=True):
     order_id: Annotated[Identifier, about("Unique within its channel.")]
     channel: Annotated[Literal["web", "store"], about("`web` from the log, `store` from the order database.")]
     kind: Annotated[Literal["order", "return", "adjustment"], about("Kind of document.")]
-    customer_id: Annotated[Buyer | None, about("Empty for guests.")] = None
-    currency: Annotated[Identifier, about("ISO 4217 code.")]
+    customer_id: Annotated[Buyer | None, about("The customer; empty for guests.")] = None
+    currency: Annotated[Identifier, about("ISO 4217 code of the amounts.")]
     country: Annotated[Reference | None, about("Country of the customer.")] = None
     lines: Annotated[list[OrderLine], about("The lines, in the order of the document.")]
     total: Annotated[Money, about("Sum over the lines, as reported by the source.")]

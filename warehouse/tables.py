@@ -10,7 +10,7 @@ with `--     ` continues the one before it:
     -- dimension: true, if the table is published although it is not a mart
     -- partition: DuckLake partition expressions
     -- foreign_key COLUMNS: TABLE (COLUMNS) that every row with these columns set must refer to
-    -- column NAME: description, for every column
+    -- column NAME: description, for every column; {{ about("TOPIC.FIELD") }} if it has the values of a topic's field
 
 and how it is built, in one of two ways:
 

@@ -1,4 +1,5 @@
-"""SQL files as Jinja templates: `event_topics`, the topics of events, and the macros of `sql/macros.jinja`.
+"""SQL files as Jinja templates, with `event_topics` (the topics of events), `about("TOPIC.FIELD")` (the description in
+the topic's contract) and the macros of `sql/macros.jinja`.
 
 Templates let tables share SQL, and a table over all topics includes a new topic without an edit. They are rendered
 before anything else reads the file, so the engine, lineage and DuckDB see plain SQL.
@@ -7,9 +8,10 @@ before anything else reads the file, so the engine, lineage and DuckDB see plain
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
 
 from contracts import topics
+from contracts.fields import fields_of
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 _MACROS = "macros.jinja"
@@ -24,7 +26,22 @@ def rendered(text: str) -> str:
     environment = _environment()
     macros: Template = environment.get_template(_MACROS)
     names = [topic.name for topic in topics.EVENT_TOPICS]
-    return environment.from_string(text, globals=vars(macros.module)).render(event_topics=names)
+    own = {**vars(macros.module), "about": about}
+    return environment.from_string(text, globals=own).render(event_topics=names)
+
+
+def about(field: str) -> str:
+    """The description of a topic's field, for a column with the same values.
+
+    Raises:
+        jinja2.TemplateError: there is no such field.
+    """
+    topic, _, name = field.partition(".")
+    contract = topics.TOPICS[topic].contract if topic in topics.TOPICS else None
+    found = [each.description for each in fields_of(contract) if each.name == name] if contract else []
+    if not found:
+        raise TemplateError(f"there is no field {field} in the contracts")
+    return found[0]
 
 
 @cache

@@ -1,13 +1,13 @@
-"""IP addresses in one form each, so that the same address has one pseudonym wherever it stands."""
+"""Normalizes IP addresses, so that the same address always has the same pseudonym."""
 
 import ipaddress
 
 LONGEST = 64
-"""Characters of an address with its zone."""
+"""Maximum characters of an address with its zone."""
 
 
 def address_of(text: str) -> str | None:
-    """The address as it is usually written, IPv4 mapped into IPv6 as IPv4; None for a text that is none."""
+    """The address in its usual notation, IPv4 mapped into IPv6 as IPv4; None if the text is not an address."""
     if not 2 <= len(text) <= LONGEST:
         return None
     try:

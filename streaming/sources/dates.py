@@ -1,4 +1,4 @@
-"""Dates in numbers, such as `1/12/2010 8:26`: which part is the day only the whole file shows, or the user says."""
+"""Numeric dates, such as `1/12/2010 8:26`: the whole file, or the user, determines which part is the day."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ DateOrder = Literal["mdy", "dmy", "ymd"]
 
 LONGEST = 40
 CENTURY_BEGINS = 69
-"""A year of two digits from 69 on is of the 20th century, as POSIX has it."""
+"""A two-digit year from 69 on is in the 20th century, as in POSIX."""
 
 _NUMBERS = re.compile(
     r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})"
@@ -22,7 +22,7 @@ _NUMBERS = re.compile(
 
 
 class _Written(NamedTuple):
-    """A date as it is written, and the time of the day."""
+    """A date as written, and the time of day."""
 
     parts: tuple[str, str, str]
     hour: int
@@ -32,7 +32,7 @@ class _Written(NamedTuple):
 
 
 def parse_time(text: str, order: DateOrder | None) -> datetime:
-    """A time in UTC: an ISO 8601 one, or a date in numbers in the given order; a year that comes first needs none.
+    """A time in UTC: in ISO 8601, or a numeric date in the given order; one that begins with the year needs none.
 
     Raises:
         ValueError: no such time.
@@ -51,7 +51,7 @@ def parse_time(text: str, order: DateOrder | None) -> datetime:
 
 
 def order_of(texts: Iterable[str], origin: str) -> DateOrder:
-    """The one order in which every date of a file can be read; any, where all dates are the same in each.
+    """The only order in which every date of a file is valid; any order, if all dates are the same in each.
 
     Raises:
         Terminal: some dates are valid only with the day first and others only with the month first, or all of them both
@@ -80,7 +80,7 @@ def order_of(texts: Iterable[str], origin: str) -> DateOrder:
 
 
 def _undecided(problem: str) -> Terminal:
-    return Terminal(problem, remedy="Say which with `--date-format dmy` or `--date-format mdy`.")
+    return Terminal(problem, remedy="Choose with `--date-format dmy` or `--date-format mdy`.")
 
 
 def _readings(written: _Written) -> dict[DateOrder, datetime]:

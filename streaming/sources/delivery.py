@@ -17,7 +17,7 @@ Progress = Callable[[Counts], None]
 
 
 class CountedError(Terminal):
-    """An input has an error, after part of it was delivered and counted."""
+    """An input had an error after part of it was delivered and counted."""
 
     def __init__(self, counts: Counts, message: str, *, remedy: str) -> None:
         super().__init__(message, remedy=remedy)
@@ -32,28 +32,28 @@ class IncompleteInput(CountedError):  # noqa: N818  a verdict on the input
 
 
 class UnrecognizedInput(CountedError):  # noqa: N818  a verdict on the input
-    """Everything in the input was rejected: it is likely that of another source. The dead letters are delivered."""
+    """The whole input was rejected, so it is probably meant for another source. The dead letters are delivered."""
 
 
 def require_recognized(counts: Counts, source: str, origin: str) -> None:
-    """Make sure that at least one input was accepted or known as none of our business, unless there was none.
+    """Check that at least one input was accepted or ignored, unless there was none.
 
     Raises:
-        UnrecognizedInput: all that was not blank was rejected.
+        UnrecognizedInput: everything that was not blank was rejected.
     """
     if not counts.rejected or counts.accepted or counts.ignored > counts.ignored_reasons[EMPTY_LINE]:
         return
     (reason, _), *_ = counts.rejected_reasons.most_common(1)
     raise UnrecognizedInput(
         counts,
-        f"Nothing in {origin} is input of the source {source}: all {counts.rejected:,} inputs were rejected"
+        f"Nothing in {origin} is valid input of the source {source}: all {counts.rejected:,} inputs were rejected"
         f" ({reason}, for example).",
-        remedy="Give a file of this source, or name the source that it is of.",
+        remedy="Give a file of this source, or name the right source.",
     )
 
 
 class Pace:
-    """Holds back to `rate` records per second, evenly to a hundredth of a second. `stop` ends a wait at once."""
+    """Limits the rate to `rate` records per second, evenly to a hundredth of a second. `stop` ends a wait at once."""
 
     def __init__(self, rate: float, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds_each = 1 / rate
@@ -63,9 +63,9 @@ class Pace:
 
     def wait(self) -> None:
         now = self._clock()
-        # Time lost (a follower that idled, a slow broker) is not made up by a burst.
+        # Lost time (an idle follower, a slow broker) is not made up for by a burst.
         self._due = now if self._due is None or self._due < now - 1 else self._due
-        # A wait for each of a thousand records a second would take more of the processor than they do.
+        # A wait for each of a thousand records per second would take more CPU time than the records.
         if self._due - now >= SHORTEST_WAIT_SECONDS:
             self._stop.wait(self._due - now)
         self._due += self._seconds_each
@@ -84,8 +84,8 @@ def deliver(
     """Publish until the outcomes end or `stop` is set. `origin` is the input's name, for positions in dead letters.
 
     Raises:
-        IncompleteInput: the input failed under way; everything before it is delivered.
-        Transient: the broker did not accept a record. Nothing must be counted then.
+        IncompleteInput: the input could not be read to its end; everything before the error is delivered.
+        Transient: the broker did not accept a record. Then nothing may be counted.
     """
     stop = stop or Flag()
     pace = Pace(rate, stop) if rate else None
@@ -131,7 +131,7 @@ class Edge:
         self._origin = origin
 
     def take(self, outcome: Deliverable) -> None:
-        """Hand over one outcome."""
+        """Pass on one outcome."""
         outcome = encoded(outcome)
         if isinstance(outcome, Encoded):
             self._sink.publish(outcome.topic, outcome.key, outcome.value)

@@ -1,6 +1,6 @@
 """Lines of plain or compressed files, in blocks with offsets, with bounded memory for any file.
 
-What a line means belongs to each source; files that still grow are followed in `following`.
+The meaning of lines is up to each source; `following` follows files that still grow.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,10 +21,10 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Block(Struct, frozen=True, gc=False):
-    """Consecutive lines, at least one. `offset` is that of the first one's first byte, uncompressed.
+    """Consecutive lines, at least one. `offset` is the position of the first byte, uncompressed.
 
     `fingerprint` names the file by its first line, so it survives renaming, copying and compressing. `text` is without
-    the last newline; the lines are cut where they are looked at, which may be another process.
+    the last newline; the lines are split when they are accessed, possibly in another process.
     """
 
     fingerprint: str
@@ -39,7 +39,7 @@ class Block(Struct, frozen=True, gc=False):
 
     @property
     def line_count(self) -> int:
-        """How many they are."""
+        """The number of lines."""
         return self.text.count(b"\n") + 1
 
     @property
@@ -49,7 +49,7 @@ class Block(Struct, frozen=True, gc=False):
 
 
 class OversizedLine(Struct, frozen=True, gc=False):
-    """A line longer than any record may be; `head` is as much of it as a dead letter takes."""
+    """A line that exceeds the record limit; `head` is as much of it as fits into a dead letter."""
 
     number: int
     head: bytes
@@ -71,7 +71,7 @@ class LineSplitter:
 
     @property
     def offset(self) -> int:
-        """Where the first line that is not complete yet begins."""
+        """The offset of the first incomplete line."""
         return self._offset
 
     @property
@@ -86,7 +86,7 @@ class LineSplitter:
 
     @property
     def fed(self) -> int:
-        """Where the next chunk begins."""
+        """The offset of the next chunk."""
         return self._offset + (self._skipped or len(self._tail))
 
     def feed(self, chunk: bytes) -> Iterator[Piece]:
@@ -108,7 +108,7 @@ class LineSplitter:
             self._tail = self._tail[:MAX_DEAD_LETTER_BYTES]
 
     def finish(self) -> Iterator[Piece]:
-        """The last line, where the file does not end in a newline."""
+        """The last line, if the file does not end in a newline."""
         if self._skipped:
             yield self._oversized(self._tail, self._skipped)
         elif self._tail:
@@ -153,7 +153,7 @@ def read_pieces(path: Path) -> Iterator[Piece]:
     """All lines of a file.
 
     Raises:
-        Terminal: the file cannot be read; of a damaged packed file, after its last whole line that could be read.
+        Terminal: the file cannot be read; for a damaged compressed file, after its last complete line.
     """
     splitter = LineSplitter()
     for chunk in read_chunks(path):
@@ -162,7 +162,7 @@ def read_pieces(path: Path) -> Iterator[Piece]:
 
 
 def without_byte_order_mark(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The pieces of a file from its beginning, without the mark that Windows programs put before UTF-8."""
+    """The pieces of a file from its beginning, without the byte order mark of Windows programs."""
     rest = iter(pieces)
     for first in rest:
         if isinstance(first, Block):
@@ -183,7 +183,7 @@ def numbered_lines(pieces: Iterable[Piece]) -> Iterator[tuple[int, bytes] | Over
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, unpacked."""
+    """The decompressed bytes of a file."""
     try:
         with path.open("rb") as handle:
             yield from unpacked(handle, path)

@@ -16,10 +16,10 @@ HEAD_BYTES = 256
 
 
 def follow_pieces(path: Path, stop: Event) -> Iterator[Piece]:
-    """The lines of the file that `path` currently names, from its beginning, once complete; ends when `stop` is set.
+    """The complete lines of the file that `path` currently names, from its beginning; ends when `stop` is set.
 
-    A partial last line waits for its newline. When another file has taken the name, the old one is read to its end
-    first. What was written and truncated between two looks, a fifth of a second apart, cannot be seen.
+    A partial last line waits for its newline. When another file has the name, the old one is read to its end
+    first. Lines that are written and truncated between two checks, a fifth of a second apart, are missed.
     """
     while (handle := _open(path, stop)) is not None:
         with handle:
@@ -45,7 +45,7 @@ def _open(path: Path, stop: Event) -> BinaryIO | None:
 
 
 def _follow_one(handle: BinaryIO, path: Path, stop: Event) -> Iterator[Piece]:
-    """One file until another one has its name."""
+    """One file, until another one has its name."""
     splitter, head, last_look = LineSplitter(), b"", False
     while not stop.is_set():
         if _rewritten(handle, head):
@@ -60,7 +60,7 @@ def _follow_one(handle: BinaryIO, path: Path, stop: Event) -> Iterator[Piece]:
             yield from splitter.finish()
             return
         else:
-            # The writer may still hold the renamed file: it is read once more after the new one was seen.
+            # The writer may still write to the renamed file, so it is read once more after the new one appeared.
             last_look = _replaced(handle, path)
             stop.wait(IDLE_SECONDS)
 

@@ -1,9 +1,9 @@
 """Converts HTML of posts to plain text, in linear time for any input.
 
-The tokens are those of the HTML standard, but for elements whose content browsers read in ways of their own. A tag or
-comment that does not end before the text does is text, with all that follows; so nothing is read twice.
-`html.parser` reads each unfinished tag again from the next one on (a status of 24 kB took 10 s), and the parsers that
-build a tree, lxml's among them, look through all open elements at a tag that closes none (docs/decisions/0024).
+The tokens are those of the HTML standard, except for elements whose content has rules of its own. A tag or comment that
+is not closed is text, and so is everything after it; so nothing is read twice.
+`html.parser` reads each unfinished tag again from the next one on (a status of 24 kB took 10 s), and parsers that
+build a tree, such as lxml's, search all open elements at a closing tag that matches none (docs/decisions/0024).
 """
 
 import re
@@ -14,7 +14,7 @@ _NOT_TEXT = frozenset({"script", "style"})
 _BLOCKS = frozenset({"div", "li", "blockquote", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6"})
 _MANY_BREAKS = re.compile(r"\n{3,}")
 
-# Possessive throughout (`++`, `*+`): what was read is never given back, so no text makes the expression try again.
+# Possessive throughout (`++`, `*+`), so the expression never backtracks.
 _TOKEN = re.compile(
     r"""
       (?P<text>[^<]++|<(?![a-zA-Z/!?]))

@@ -25,7 +25,7 @@ TEXTS, LABELS = "train_text.txt", "train_labels.txt"
 
 @dataclass(frozen=True)
 class Options:
-    """What some of the sources let one choose; None is the source's own default."""
+    """Options of some of the sources; None is the source's own default."""
 
     follow: bool | None = None
     to: labelled.Destination | None = None
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Input:
-    """What a source opens. `stop` ends the following of a file that grows."""
+    """The input that a source opens. `stop` ends the following of a growing file."""
 
     path: Path
     options: Options
@@ -115,7 +115,7 @@ SOURCES: dict[str, Source] = {
 
 
 def outcomes_of(settings: Settings, source: str, path: Path, options: Options, stop: Flag) -> Iterator[Deliverable]:
-    """What becomes of each input of a file, without publishing any of it.
+    """The outcome of each input of a file; nothing is published.
 
     Raises:
         Terminal: no such source, an option that it does not know, or (also later) input that cannot be read.
@@ -142,7 +142,7 @@ def ingest(
     stop: Flag | None = None,
     progress: Progress | None = None,
 ) -> Counts:
-    """Publish the events of a file, at most `rate` a second, until its end or until `stop` is set.
+    """Publish the events of a file, at most `rate` per second, until its end or until `stop` is set.
 
     Ingesting the same file again gives the same events with the same ids.
 

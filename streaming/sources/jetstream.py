@@ -1,4 +1,4 @@
-"""The jetstream source: recorded messages of Bluesky's Jetstream, one JSON object a line, to `social_media`."""
+"""The jetstream source: recorded messages of Bluesky's Jetstream, one JSON object per line, to `social_media`."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ class _Post(msgspec.Struct, gc=False):
 
 
 class InvalidMessage(Exception):  # noqa: N818  a verdict on the message, not a failure
-    """The message is not as Jetstream sends it; says why without the payload."""
+    """The message is not as Jetstream sends it; the reason is without the payload."""
 
 
 _decode_message = msgspec.json.Decoder(_Message).decode
@@ -53,7 +53,7 @@ _decode_post = msgspec.json.Decoder(_Post).decode
 
 
 def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
-    """One outcome a line: creates of posts with text and deletes of posts are accepted, all else is ignored."""
+    """One outcome per line: creates of posts with text and deletes of posts are accepted, all else is ignored."""
     for item in numbered_lines(pieces):
         if isinstance(item, OversizedLine):
             reason = f"line longer than {MAX_LINE_BYTES} bytes"
@@ -64,7 +64,7 @@ def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Ou
 
 
 def read_message(raw: bytes, number: int, pseudonymize: Pseudonymize) -> Outcome:
-    """What becomes of one message."""
+    """The outcome of one message."""
     try:
         return _outcome(raw, number, pseudonymize)
     except InvalidMessage as invalid:
@@ -134,7 +134,7 @@ def _relay_time(time_us: int) -> datetime:
 
 
 def _author_time(created_at: str | None, relayed: datetime) -> datetime:
-    """The author's time, which every relay repeats alike; the relay's where the author's clock is off or unreadable."""
+    """The author's time, which is the same on every relay; the relay's time if the author's is wrong or unreadable."""
     try:
         created = parse_utc(created_at or "")
     except ValueError:

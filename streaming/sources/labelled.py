@@ -31,7 +31,7 @@ _Line = tuple[int, bytes] | OversizedLine
 
 
 def count_classes(pieces: Iterable[Piece]) -> int:
-    """3 where any line has the label 2, else 2."""
+    """3 if any line has the label 2, else 2."""
     lines = (item[1] for item in numbered_lines(pieces) if not isinstance(item, OversizedLine))
     return 3 if any(line.rstrip().endswith(b"\t2") for line in lines) else 2
 
@@ -39,7 +39,7 @@ def count_classes(pieces: Iterable[Piece]) -> int:
 def sentences(
     pieces: Iterable[Piece], classes: int, to: Destination = "customer_feedback", event_time: datetime = UNDATED
 ) -> Iterator[Outcome]:
-    """`text<TAB>label`, one outcome a line. The text may hold tabs itself: the last one counts."""
+    """`text<TAB>label`, one outcome per line. The text itself may contain tabs; the last one separates."""
     labels = TWO_CLASSES if classes == 2 else THREE_CLASSES
     for item in numbered_lines(pieces):
         if isinstance(item, OversizedLine):
@@ -58,7 +58,7 @@ def sentences(
 def text_and_labels(
     texts: Iterable[Piece], labels: Iterable[Piece], to: Destination = "social_media", event_time: datetime = UNDATED
 ) -> Iterator[Outcome]:
-    """One outcome a line of the longer file: line n of one belongs to line n of the other."""
+    """One outcome per line of the longer file: line n of one belongs to line n of the other."""
     for text, label in zip_longest(numbered_lines(texts), numbered_lines(labels)):
         yield _pair(text, label, to, event_time)
 
@@ -115,5 +115,5 @@ def _oversized(line: OversizedLine, to: Destination) -> Rejected:
 
 
 def _unescape(text: str) -> str:
-    r"""`\u2019` as the character it stands for; two escapes that make a surrogate pair are one character."""
+    r"""Decode escapes such as `\u2019`; two escapes that form a surrogate pair become one character."""
     return _ESCAPES.sub(lambda match: json.loads(f'"{match[0]}"'), text)

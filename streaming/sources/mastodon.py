@@ -1,7 +1,7 @@
 """The mastodon source: recorded Status objects, as JSON lines or a saved timeline, or a recorded event stream (SSE),
-to `social_media`. A saved timeline is what the API answers: one JSON array.
+to `social_media`. A saved timeline is a response of the API: one JSON array.
 
-Only what is public is read at all: a status that is not, or that repeats one that is not, is ignored unread.
+Only public statuses are read: any other, or a reblog of one, is ignored.
 """
 
 import re
@@ -30,7 +30,7 @@ PUBLIC = "public"
 UNKNOWN_AUTHOR = "unknown"
 REMEMBERED_POSTS = 100_000
 MAX_TIMELINE_BYTES = 268_435_456
-"""A JSON array is read at once."""
+"""Maximum size of a JSON array, which is read as a whole."""
 
 _AS_LINES = "Convert it to JSON lines with `jq -c '.[]'`, and ingest those."
 
@@ -56,7 +56,7 @@ class _Status(msgspec.Struct):
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One message of an event stream: the line it begins at, its event's name, its data."""
+    """One message of an event stream: its first line, the event's name, the data."""
 
     number: int
     event: str
@@ -72,10 +72,10 @@ _decode_status = msgspec.json.Decoder(_Status).decode
 
 
 def outcomes(pieces: Iterable[Piece], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
-    """One outcome a status, or a message of the stream. The first non-blank line determines the format.
+    """One outcome per status or message of the stream. The first non-blank line determines the format.
 
     Raises:
-        Terminal: that line is of neither form.
+        Terminal: that line is in neither format.
     """
     lines = numbered_lines(pieces)
     blank = 0
@@ -109,10 +109,10 @@ def is_saved_timeline(chunks: Iterable[bytes]) -> bool:
 
 
 def saved_timeline(chunks: Iterable[bytes], pseudonymize: Pseudonymize) -> Iterator[Outcome]:
-    """One outcome a status of a JSON array.
+    """One outcome per status of a JSON array.
 
     Raises:
-        Terminal: it is none, or too long to be read at once.
+        Terminal: it is not an array, or too long to be read as a whole.
     """
     whole = bytearray()
     for chunk in chunks:
@@ -122,7 +122,7 @@ def saved_timeline(chunks: Iterable[bytes], pseudonymize: Pseudonymize) -> Itera
     try:
         statuses = _decode_array(bytes(whole).removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Terminal(f"The file begins as a JSON array and is none: {error}.", remedy=_AS_LINES) from error
+        raise Terminal(f"The file begins like a JSON array but is not one: {error}.", remedy=_AS_LINES) from error
     reader = Reader(pseudonymize)
     for number, status in enumerate(map(bytes, statuses), 1):
         if len(status) > MAX_LINE_BYTES:
@@ -133,9 +133,9 @@ def saved_timeline(chunks: Iterable[bytes], pseudonymize: Pseudonymize) -> Itera
 
 
 def read_messages(lines: Iterable[_Line]) -> Iterator[Message]:
-    """Messages of an event stream, as the HTML standard has it; comments and keep-alives are none.
+    """Messages of an event stream, as the HTML standard defines them; comments and keep-alives are skipped.
 
-    A recording may end within a message: what there is of it is a message too.
+    A recording may end within a message: its incomplete last message counts.
     """
     number, event, data = 0, "", list[bytes]()
     for item in lines:
@@ -159,7 +159,7 @@ def read_messages(lines: Iterable[_Line]) -> Iterator[Message]:
 
 
 class Reader:
-    """Reads one stream: a delete names only the post's id, so authors and the latest time are remembered."""
+    """Reads one stream. A delete names only the post's id, so authors and the latest time are kept."""
 
     def __init__(self, pseudonymize: Pseudonymize) -> None:
         self._pseudonymize = pseudonymize
@@ -168,7 +168,7 @@ class Reader:
         self._latest = UNDATED
 
     def line(self, item: _Line) -> Outcome:
-        """What becomes of a status on a line of its own."""
+        """The outcome of a status on a line of its own."""
         if isinstance(item, OversizedLine):
             reason = f"line longer than {MAX_LINE_BYTES} bytes"
             return Rejected(TOPIC, reason, item.head, item.number, size=item.size)
@@ -176,7 +176,7 @@ class Reader:
         return self.status(raw, number) if raw.strip() else Ignored(EMPTY_LINE)
 
     def message(self, message: Message) -> Outcome:
-        """What becomes of one message of the event stream."""
+        """The outcome of one message of the event stream."""
         if message.size is not None:
             reason = f"line longer than {MAX_LINE_BYTES} bytes"
             return Rejected(TOPIC, reason, message.data, message.number, size=message.size)
@@ -191,7 +191,7 @@ class Reader:
                 return Ignored("event of another kind")
 
     def status(self, raw: bytes, number: int) -> Outcome:
-        """What becomes of one status."""
+        """The outcome of one status."""
         try:
             status = _decode_status(raw)
             if status.visibility != PUBLIC:
@@ -206,7 +206,7 @@ class Reader:
         except msgspec.DecodeError as error:
             reason = str(error)
         except ValueError:
-            reason = "created_at or edited_at is no ISO 8601 time"
+            reason = "created_at or edited_at is not an ISO 8601 time"
         return Rejected(TOPIC, reason, raw, number)
 
     def _accept(self, status: _Status, raw: bytes, number: int) -> Outcome:

@@ -1,7 +1,7 @@
-"""The online-retail source: an order book of invoice lines to `orders`, one order an invoice, and to `customers`.
+"""The online-retail source: an order book of invoice lines to `orders`, one order per invoice, and to `customers`.
 
-The whole book is held in memory, since an invoice's lines need not stand together. Reading the file is the edge
-(`read_lines`); the rest is pure.
+The whole book is held in memory, since the lines of an invoice need not be adjacent. Only `read_lines` reads a file;
+the rest is pure.
 """
 
 import re
@@ -36,12 +36,12 @@ RENAMED = {"Invoice": "InvoiceNo", "Price": "UnitPrice", "Customer ID": "Custome
 """Column names of the set's second edition."""
 
 _MONEY = re.compile(MONEY_PATTERN)
-_NO_PRICE = "UnitPrice is no amount of at most 4 decimals"
+_NO_PRICE = "UnitPrice is not an amount of at most 4 decimals"
 _WHOLE = re.compile(r"(-?[0-9]{1,18})(?:\.0+)?")
 
 
 class RawLine(msgspec.Struct, frozen=True, gc=False):
-    """One row as the file has it: its values by column, or what is wrong with it."""
+    """One row of the file: its values by column, or what is wrong with it."""
 
     number: int
     values: dict[str, Any]
@@ -52,7 +52,7 @@ class RawLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class InvoiceLine(msgspec.Struct, frozen=True, gc=False):
-    """One row, understood."""
+    """One parsed row."""
 
     number: int
     invoice: str
@@ -73,7 +73,7 @@ class Invoice(msgspec.Struct, frozen=True):
 
     @property
     def time(self) -> datetime:
-        """That of the first line: a few invoices carry two."""
+        """The time of the first line; a few invoices have two."""
         return self.lines[0].time
 
     @property
@@ -92,20 +92,20 @@ class Invoice(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> Decimal:
-        # The default context would round what has more than 28 digits.
+        # The default context would round to 28 digits.
         with localcontext(prec=EXACT_DIGITS):
             return sum((item.line.quantity * Decimal(item.line.unit_price) for item in self.lines), Decimal(0))
 
 
 class InvalidRow(Exception):  # noqa: N818  a verdict on the row, not a failure
-    """The row is no invoice line; the message says why."""
+    """The row is not an invoice line; the message has the reason."""
 
 
 def read_lines(path: Path, date_order: DateOrder | None = None) -> Iterator[RawLine]:
-    """The rows of a Parquet or CSV file. Where no order of day and month is given, all its dates are looked at first.
+    """The rows of a Parquet or CSV file. If no order of day and month is given, all dates are examined first.
 
     Raises:
-        Terminal: another kind of file, or other columns, or dates that can be read in two ways.
+        Terminal: another kind of file, other columns, or ambiguous dates.
     """
     try:
         with path.open("rb") as handle:
@@ -121,9 +121,9 @@ def read_lines(path: Path, date_order: DateOrder | None = None) -> Iterator[RawL
 
 
 def outcomes(rows: Iterable[RawLine]) -> Iterator[Outcome]:
-    """One outcome an invoice, a customer's first or changed row, a blank row, or a row that is no invoice line.
+    """One outcome per invoice, first or changed row of a customer, blank row, or row that is not an invoice line.
 
-    The rows that are none come first; then everything else in the order of its time.
+    Invalid rows come first; then everything else in order of time.
     """
     book: dict[str, list[InvoiceLine]] = {}
     for row in rows:
@@ -143,7 +143,7 @@ def outcomes(rows: Iterable[RawLine]) -> Iterator[Outcome]:
 
 
 def in_time_order(book: dict[str, list[InvoiceLine]]) -> list[Invoice]:
-    """Invoices by their time; those of the same time as they stand in the file."""
+    """Invoices in order of time; those of the same time in the file's order."""
     return sorted(map(Invoice, book.values()), key=lambda invoice: invoice.time)
 
 
@@ -151,7 +151,7 @@ def understand(row: RawLine) -> InvoiceLine | None:
     """Read one row; None for a blank one.
 
     Raises:
-        InvalidRow: it is no invoice line.
+        InvalidRow: it is not an invoice line.
     """
     if row.error is not None:
         raise InvalidRow(row.error)
@@ -196,7 +196,7 @@ def _order(invoice: Invoice) -> Outcome:
 
 
 def _customer(invoice: Invoice, known: dict[str, Customer]) -> Iterator[Outcome]:
-    """The customer's row when first seen, and again whenever the country is another."""
+    """The customer's row when first seen, and again whenever the country changes."""
     if invoice.customer is None:
         return
     before = known.get(invoice.customer)
@@ -283,9 +283,9 @@ def _quantity(text: str) -> int:
 
 
 def _price(text: str) -> str:
-    """The price as the decimal string it was written as; a float such as 2.0 is `2`, an exact one either way.
+    """The price as a decimal string, exactly as written; a float such as 2.0 is `2`.
 
-    Zeros beyond the decimals that money has are left out: databases write `2.550000`.
+    Extra zeros beyond the decimals of money are removed: databases write `2.550000`.
     """
     try:
         price = Decimal(text)

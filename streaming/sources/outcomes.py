@@ -14,7 +14,7 @@ EMPTY_LINE = "empty line"
 class Accepted(Struct, frozen=True, gc=False):
     """An event for `topic`, with the raw input that it came from.
 
-    `sound` says that the source has already made sure of everything the strict decoder checks, but for the length.
+    `sound`: the source has already checked everything that the strict decoder checks, except for the length.
     """
 
     topic: str
@@ -34,7 +34,7 @@ class Encoded(Struct, frozen=True, gc=False):
 
 
 class Rejected(Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """Input that should have been an event of `topic` and is none. `size` is given where `raw` is cut."""
+    """Input that should have been an event of `topic` and is not. `size` is given if `raw` is truncated."""
 
     topic: str
     reason: str
@@ -52,14 +52,14 @@ class Ignored(Struct, frozen=True, gc=False, tag=True, array_like=True):
 
 Outcome = Accepted | Rejected | Ignored
 Deliverable = Outcome | Encoded
-"""What a source yields: an event as an object, or as the bytes that it has written itself."""
+"""What a source yields: an event as an object, or already encoded."""
 Sendable = Encoded | Rejected | Ignored
 """The same once every event is encoded."""
 
 
 @dataclass
 class Counts:
-    """How many inputs became what. `by_topic` counts the accepted ones."""
+    """Counts of inputs by outcome. `by_topic` counts the accepted ones."""
 
     accepted: int = 0
     rejected: int = 0
@@ -78,7 +78,7 @@ class Counts:
         self.by_topic[topic] += number
 
     def add(self, more: "Counts") -> None:
-        """Count what `more` has counted, too."""
+        """Add the counts of `more`."""
         self.accepted += more.accepted
         self.rejected += more.rejected
         self.ignored += more.ignored

@@ -1,8 +1,8 @@
-"""E-mail and IP addresses within texts, replaced by pseudonyms: in requests, referrers and agents, posts and feedback.
+"""Replaces e-mail and IP addresses in texts by pseudonyms: in requests, referrers and agents, posts and feedback.
 
-They are sought in the text with its percent-encoding undone, however often it was encoded, and replaced where they
-stand in the text as it is. Version numbers look like IP addresses, so these are only sought behind the first `?` or
-`=`. Time is linear in the text's length.
+They are searched for in the decoded text, even if it is percent-encoded several times, and replaced in the original
+text. Version numbers look like IP addresses, so IP addresses are searched for only after the first `?` or `=`. Time is
+linear in the text's length.
 """
 
 import re
@@ -16,13 +16,13 @@ from streaming.sources.pseudonyms import Pseudonymize
 Scrub = Callable[[str], str]
 
 LEVELS = 3
-"""How often encodings within each other are undone. `%252540` is one of them, however long."""
+"""Maximum number of nested encodings that are decoded. `%252540` counts as one, however long."""
 MAX_LOCAL_LENGTH = 64
 
 _ESCAPED = re.compile(r"%(?:25)*([0-9A-Fa-f]{2})|%u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
-"""Percent-encoding, that of old scripts, and nginx's way to log a byte beyond ASCII."""
+"""Percent-encoding, the `%u` encoding of old scripts, and nginx's escape of bytes beyond ASCII."""
 _MAYBE_ESCAPED = re.compile(r"%(?:25|40|2[eE]|3[0-9aA]|u)|\\x").search
-"""An encoded `@`, dot, colon or digit, or an encoding in another."""
+"""An encoded `@`, dot, colon or digit, or a nested encoding."""
 _ATS = re.compile("[@\uff20\ufe6b]")
 _BEYOND_ASCII = "\x80-\U0010ffff"
 _DOMAIN = re.compile(
@@ -40,12 +40,12 @@ _V6 = re.compile(
 _BEGINS = re.compile("[?=]")
 
 _Found = tuple[int, int, str]
-"""Where a value stands, and its pseudonym."""
+"""The start and end of a value, and its pseudonym."""
 
 
 def may_be_personal(text: str) -> bool:
-    """Whether a text may hold any: a quick look, that may say yes too often."""
-    # To look for a text takes a tenth of what a pattern does.
+    """Whether a text may contain personal data: a quick check that may return True too often."""
+    # Searching for a text takes a tenth of the time of a pattern.
     return (
         "@" in text
         or (("%" in text or "\\" in text) and _MAYBE_ESCAPED(text) is not None)
@@ -55,17 +55,17 @@ def may_be_personal(text: str) -> bool:
 
 
 def unchanged(text: str) -> str:
-    """The text as it is, where personal data are to stay."""
+    """The text unchanged, for settings that keep personal data."""
     return text
 
 
 def scrubber(pseudonymize: Pseudonymize) -> Scrub:
-    """A function that gives a text back with each e-mail address and IP address replaced by its pseudonym."""
+    """A function that returns a text with each e-mail and IP address replaced by its pseudonym."""
     return lambda text: _scrubbed(pseudonymize, text, _BEGINS) if may_be_personal(text) else text
 
 
 def query_scrubber(pseudonymize: Pseudonymize) -> Scrub:
-    """The same for a query string, which is behind a `?` as a whole."""
+    """The same for a query string, which comes after a `?`."""
     return lambda text: _scrubbed(pseudonymize, text, None) if may_be_personal(text) else text
 
 
@@ -98,7 +98,7 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _starts(text: str) -> list[int]:
-    """Where each character of the decoded text begins in the text; behind the last, the end."""
+    """Where each character of the decoded text begins in the text; after the last one, the end."""
     starts = list(range(len(text) + 1))
     for _ in range(LEVELS):
         kept, parts, end = list[int](), list[str](), 0
@@ -133,10 +133,10 @@ def _begin_of_local(plain: str, at: int, earliest: int) -> int:
 
 
 def _one_form(email: str) -> str:
-    """An e-mail address as it has one pseudonym: small letters, its domain not in Punycode."""
+    """The normalized form of an e-mail address, which has one pseudonym: lower case, its domain not in Punycode."""
     if not email.isascii():
         with suppress(UnicodeError):
-            # Percent-encoding has bytes, each of which became a character.
+            # Percent-encoding encodes bytes, each of which became a character.
             email = email.encode("latin-1").decode()
         email = unicodedata.normalize("NFKC", email)
     local, _, domain = email.lower().rpartition("@")
@@ -166,7 +166,7 @@ def _addresses(
 
 
 class _Gaps:
-    """What is not taken yet, asked from the left to the right."""
+    """The parts of a text that are not taken yet; asked from left to right."""
 
     def __init__(self, taken: list[tuple[int, int]]) -> None:
         self._taken = sorted(taken)
@@ -179,5 +179,5 @@ class _Gaps:
 
 
 def _v4(text: str) -> str | None:
-    """Some write each part with three digits."""
+    """An IPv4 address; some programs write each part with three digits."""
     return address_of(".".join(part.lstrip("0") or "0" for part in text.split(".")))

@@ -1,4 +1,4 @@
-"""Pseudonyms of personal data: keyed hashes, so that nobody without this stack's key can test a guess against them."""
+"""Pseudonyms of personal data: keyed hashes, so that a guess cannot be tested without this stack's key."""
 
 import hmac
 import secrets
@@ -11,14 +11,14 @@ from guard.tokens import stored_text
 
 KEY_FILE = "pseudonym_key"
 FINGERPRINT_FILE = "pseudonym_key.fingerprint"
-"""In the home, not beside the key: without it a lost key would be made again, and all pseudonyms would change."""
+"""In the home, not beside the key: without it, a lost key would be generated again, and all pseudonyms would change."""
 KEY_BYTES = 32
 PSEUDONYM_BYTES = 16
 
 Pseudonymize = Callable[[str, str], str]
-"""Takes the kind of a value (`client`, `user`, `author`) and the value, gives 32 hexadecimal digits.
+"""Maps the kind of a value (`client`, `user`, `author`) and the value to 32 hexadecimal digits.
 
-The kind is part of what is hashed: the same text as a client and as a user has two pseudonyms.
+The kind is hashed as well: the same text has different pseudonyms as a client and as a user.
 """
 
 
@@ -33,7 +33,7 @@ def pseudonymizer(key: bytes) -> Pseudonymize:
 
 
 def load_key(settings: Settings) -> bytes:
-    """This stack's key, generated on first use. The same key gives the same pseudonyms for good.
+    """This stack's key, generated on first use. The same key always gives the same pseudonyms.
 
     Raises:
         Terminal: pseudonyms were made with another key than the one in the file, or the file is lost.
@@ -50,6 +50,6 @@ def load_key(settings: Settings) -> bytes:
 
 def _remedy(mark: Path) -> str:
     return (
-        "Bring the file back from a backup. To begin with a new key, by which every visitor, user and author is"
+        "Restore the file from a backup. To begin with a new key, by which every visitor, user and author is"
         f" another one, remove {mark}."
     )

@@ -17,13 +17,13 @@ SOURCE = "reviews"
 CHANNEL = "review"
 COLUMNS = ("Clothing ID", "Title", "Review Text", "Rating", "Department Name")
 INDEX = ""
-"""The column without a name, where there is one, numbers the reviews."""
+"""The column without a name, if there is one, numbers the reviews."""
 _RATING = re.compile(r"([1-5])(?:\.0{0,9})?")
 """Stars; pandas writes a column in which some are missing as 4.0."""
 
 
 def outcomes(pieces: Iterable[Piece], event_time: datetime = UNDATED) -> Iterator[Outcome]:
-    """One outcome a row.
+    """One outcome per row.
 
     Raises:
         Terminal: the header is that of another file.

@@ -1,4 +1,4 @@
-"""Rows of a CSV file, plain or packed, each with the very bytes it was read from."""
+"""Rows of a CSV file, plain or compressed, each with the exact bytes that it was read from."""
 
 import csv
 from collections import deque
@@ -10,15 +10,17 @@ from contracts.errors import Terminal
 from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines, without_byte_order_mark
 
 MOST_READINGS = 8
-"""A line is read so often as a later line of rows that then prove to be none: rows in quotes that never end."""
+"""How often a line is read as a later line of an invalid row, such as one with a quote that never ends."""
 
-csv.field_size_limit(MAX_LINE_BYTES)  # of a field, for the whole process: no record is longer, and 131,072 is too few
+csv.field_size_limit(
+    MAX_LINE_BYTES
+)  # Limit of a field, for the whole process: no record is longer, and the default of 131,072 is too small.
 
 _Line = tuple[int, bytes] | OversizedLine
 
 
 class Row(Struct, frozen=True, gc=False):
-    """One row. `values` are by column name; a row with too few or too many says so in `error` and has none."""
+    """One row. `values` are by column name; a row with too few or too many cells has an `error` and no values."""
 
     number: int
     raw: bytes
@@ -32,7 +34,7 @@ class Row(Struct, frozen=True, gc=False):
 
 
 class Cells(Struct, frozen=True, gc=False):
-    """One row before its columns have names. It has no cells if it is a blank line or no CSV."""
+    """One row before its columns have names. A blank line, or one that is not CSV, has no cells."""
 
     number: int
     raw: bytes
@@ -42,7 +44,7 @@ class Cells(Struct, frozen=True, gc=False):
 
 
 class _Lines(Iterator[str]):
-    """Feeds `csv.reader`, and remembers the lines that each row took. A row may span several."""
+    """Feeds `csv.reader`, and records the lines of each row. A row may span several."""
 
     def __init__(self, pieces: Iterable[Piece], decode: Callable[[bytes], str]) -> None:
         self._lines = numbered_lines(pieces)
@@ -68,7 +70,7 @@ class _Lines(Iterator[str]):
             raise csv.Error(f"text that is not {error.encoding}") from None
 
     def begin_row(self) -> None:
-        """What is taken from now on is of the next row."""
+        """Lines taken from now on belong to the next row."""
         self._bytes = 0
         self._readings.clear()
         self.taken.clear()
@@ -85,7 +87,7 @@ def _size(line: _Line) -> int:
 
 
 def decode_text(raw: bytes) -> str:
-    """UTF-8, or Latin-1 where it is not."""
+    """Decode as UTF-8, or else as Latin-1."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -111,7 +113,7 @@ class CellReader(Iterator[Cells]):
         """The next row, without checks; empty at the end of the file.
 
         Raises:
-            csv.Error: it is no CSV row.
+            csv.Error: it is not a CSV row.
         """
         return next(self._reader, [])
 

@@ -1,7 +1,7 @@
-"""Outcomes in runs, for sources that are parsed in other processes: fewer objects cross, and fewer are made.
+"""Outcomes in runs, for sources that are parsed in other processes, so that fewer objects are created and transferred.
 
-An object for each outcome takes longer to make than its record to send (`make bench-sources`). Sources that are parsed
-where they are sent yield plain outcomes (`streaming.sources.outcomes`).
+Creating an object for each outcome takes longer than sending its record (`make bench-sources`). Sources that are parsed
+in the sending process yield plain outcomes (`streaming.sources.outcomes`).
 """
 
 from abc import abstractmethod
@@ -15,7 +15,7 @@ from streaming.sources.outcomes import Deliverable, Encoded, Ignored, Rejected, 
 
 
 class EncodedRun(Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """What `Encoded` is, for events that follow each other: key and value of each. It goes from process to process."""
+    """Consecutive events as `Encoded` has them: the key and value of each. Passed between processes."""
 
     topic: str
     keys: list[bytes]
@@ -26,7 +26,7 @@ Part = EncodedRun | Rejected | Ignored
 
 
 def parts_of(outcomes: Iterable[Sendable]) -> list[Part]:
-    """The same outcomes, with those in runs that are encoded."""
+    """Outcomes, with encoded ones in runs."""
     parts: list[Part] = []
     run = None
     for outcome in outcomes:
@@ -43,14 +43,14 @@ def parts_of(outcomes: Iterable[Sendable]) -> list[Part]:
 
 
 class InRuns(Sequence[Deliverable]):
-    """Outcomes that are kept in parts: an object for each takes longer to make than its record to send."""
+    """Outcomes that are stored in parts, since creating an object for each takes longer than sending its record."""
 
     @abstractmethod
     def parts(self) -> Sequence[Part]:
-        """The outcomes in order. This may take its time, and may be asked again.
+        """The outcomes in order. It may wait, and may be called again.
 
         Raises:
-            Terminal: they cannot be had.
+            Terminal: they are not available.
         """
 
     def __iter__(self) -> Iterator[Deliverable]:

@@ -1,6 +1,6 @@
-"""What a file is packed in, known by its first bytes and not by its name, and its bytes without that.
+"""Detects the compression of a file by its first bytes, not its name, and decompresses it.
 
-All of it is read in small parts: a file that unpacks to much more than it is takes no more memory than another.
+Files are read in small chunks, so one that decompresses to many times its size takes no more memory than any other.
 """
 
 import bz2
@@ -17,9 +17,9 @@ from contracts.errors import Terminal
 
 CHUNK_BYTES = 262_144
 HEAD_BYTES = 8
-"""So many of the first bytes say what a file is packed in."""
+"""The number of first bytes that identify the compression."""
 XZ_MEMORY_BYTES = 128 * 1024 * 1024
-"""`xz -9` needs half of it."""
+"""Memory limit of xz; `xz -9` needs half of it."""
 _GZIP_WBITS = 31
 _ZEROS = b"\0"
 _BLOCK_BYTES = 65_536
@@ -30,7 +30,7 @@ Unpack = Callable[[BinaryIO, Path], Iterator[bytes]]
 
 
 class _Decoder(Protocol):
-    """As `bz2` and `lzma` have them."""
+    """The interface of the decoders of `bz2` and `lzma`."""
 
     @property
     def eof(self) -> bool: ...
@@ -42,15 +42,15 @@ class _Decoder(Protocol):
 
 
 def packing_of(head: bytes) -> str | None:
-    """What a file that begins so is packed in, such as `gzip`; None for a plain one."""
+    """The compression or encoding of a file that begins with `head`, such as `gzip`; None for a plain file."""
     return next((name for magic, name, _ in _PACKINGS if head.startswith(magic)), None)
 
 
 def unpacked(handle: BinaryIO, path: Path) -> Iterator[bytes]:
-    """The bytes of an open file, from its beginning. `path` is for messages.
+    """The decompressed bytes of an open file, from its beginning. `path` is for messages.
 
     Raises:
-        Terminal: it is packed in a way that is not read, is damaged, or ends in the middle.
+        Terminal: its compression is not supported, it is damaged, or it ends in the middle.
     """
     handle.seek(0)
     head = handle.read(HEAD_BYTES)
@@ -86,7 +86,7 @@ def _gzip(handle: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _next_member(rest: bytes, handle: BinaryIO) -> bytes:
-    """The beginning of the next member: a file may hold several, and zeros as padding after the last."""
+    """The beginning of the next member: a file may have several, and zeros as padding after the last."""
     data = rest.lstrip(_ZEROS)
     while not data and (more := handle.read(CHUNK_BYTES)):
         data = more.lstrip(_ZEROS)
@@ -94,7 +94,7 @@ def _next_member(rest: bytes, handle: BinaryIO) -> bytes:
 
 
 def _by(make: Callable[[], _Decoder]) -> Unpack:
-    """Unpacks with a decoder of the standard library, made for each member."""
+    """Decompress with a decoder of the standard library, one for each member."""
 
     def unpack(handle: BinaryIO, path: Path) -> Iterator[bytes]:
         decoder, data = make(), handle.read(CHUNK_BYTES)
@@ -117,7 +117,7 @@ def _by(make: Callable[[], _Decoder]) -> Unpack:
 
 
 class _StaysOpen:
-    """A file for Arrow, which would close it."""
+    """A file that Arrow cannot close."""
 
     closed = False
 
@@ -150,9 +150,9 @@ def _utf_16(handle: BinaryIO, path: Path) -> Iterator[bytes]:
         raise _damaged(path, "is damaged") from error
 
 
-def _refused(what: str) -> Unpack:
+def _unsupported(what: str) -> Unpack:
     def unpack(handle: BinaryIO, path: Path) -> Iterator[bytes]:  # noqa: ARG001
-        raise Terminal(f"{path} is {what}, which is not read.", remedy="Unpack it, and give the text files in it.")
+        raise Terminal(f"{path} is {what}, which is not supported.", remedy="Unpack it, and give the text files in it.")
         yield b""  # a generator, as the others are
 
     return unpack
@@ -160,8 +160,8 @@ def _refused(what: str) -> Unpack:
 
 def _damaged(path: Path, what: str) -> Terminal:
     return Terminal(
-        f"{path} {what}: its whole lines up to there were read.",
-        remedy="Copy the file again and repeat: what was read already keeps its ids.",
+        f"{path} {what}: its complete lines up to that point were read.",
+        remedy="Copy the file again and repeat: events that were sent already keep their ids.",
     )
 
 
@@ -171,11 +171,11 @@ _PACKINGS: tuple[tuple[bytes, str, Unpack], ...] = (
     (b"\xfd7zXZ\0", "xz", _by(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES))),
     (b"\x28\xb5\x2f\xfd", "zstd", _by_arrow("zstd")),
     (b"\x04\x22\x4d\x18", "lz4", _by_arrow("lz4")),
-    (b"\xff\xfe\0\0", "UTF-32", _refused("in UTF-32")),
+    (b"\xff\xfe\0\0", "UTF-32", _unsupported("in UTF-32")),
     (b"\xff\xfe", UTF_16, _utf_16),
     (b"\xfe\xff", UTF_16, _utf_16),
-    (b"PK\x03\x04", "zip", _refused("a zip archive")),
-    (b"7z\xbc\xaf\x27\x1c", "7z", _refused("a 7z archive")),
-    (b"\x1f\x9d", "compress", _refused("compressed by `compress`")),
-    (b"LZIP", "lzip", _refused("compressed by `lzip`")),
+    (b"PK\x03\x04", "zip", _unsupported("a zip archive")),
+    (b"7z\xbc\xaf\x27\x1c", "7z", _unsupported("a 7z archive")),
+    (b"\x1f\x9d", "compress", _unsupported("compressed by `compress`")),
+    (b"LZIP", "lzip", _unsupported("compressed by `lzip`")),
 )

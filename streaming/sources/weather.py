@@ -51,7 +51,7 @@ def _meters(miles: Decimal) -> Decimal:
 
 
 class _Measure(Struct, frozen=True):
-    """A column, the field it becomes, and how."""
+    """A column, the field that it becomes, and the conversion."""
 
     column: str
     field: str
@@ -92,14 +92,14 @@ POSSIBLE: dict[str, tuple[int, int]] = {
 
 
 class InvalidObservation(Exception):  # noqa: N818  a verdict on the row, not a failure
-    """The row is no observation; the message says why."""
+    """The row is not an observation; the message has the reason."""
 
 
 def outcomes(pieces: Iterable[Piece], station: str) -> Iterator[Outcome]:
-    """One outcome a row. `station` names the place where the file does not.
+    """One outcome per row. `station` names the place if the file does not.
 
     Raises:
-        Terminal: the header is of neither form.
+        Terminal: the header is in neither format.
     """
     columns, rows = read_rows(pieces)
     if {"time_hour", "origin"} | {measure.column for measure in HOURLY_US} <= set(columns):
@@ -108,8 +108,8 @@ def outcomes(pieces: Iterable[Piece], station: str) -> Iterator[Outcome]:
         parse = partial(_daily, station)
     else:
         raise Terminal(
-            f"The columns {', '.join(columns)[:200]} are of no form known.",
-            remedy="Give hourly ones in US units (time_hour, origin, temp, …) or daily ones in metric units (date, …).",
+            f"The columns {', '.join(columns)[:200]} are in no known format.",
+            remedy="Give hourly rows in US units (time_hour, origin, temp, …) or daily ones in metric units (date, …).",
         )
     for row in rows:
         if row.is_blank:
@@ -133,7 +133,7 @@ def _hourly(row: Row) -> WeatherObservation:
 
 
 def _daily(station: str, row: Row) -> WeatherObservation:
-    # The last second of the day: the end of the period observed, and still on the day that it is about.
+    # The last second of the day: the end of the observed period, and still on that day.
     end = _time(row, "date").replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(seconds=DAY_S - 1)
     return _observation(row, station, end, DAY_S, DAILY_METRIC, row.values["weather"].strip() or None)
 
@@ -160,7 +160,7 @@ def _time(row: Row, column: str) -> datetime:
     try:
         return parse_utc(row.values[column].strip())
     except ValueError:
-        raise InvalidObservation(f"{column} is no ISO 8601 time") from None
+        raise InvalidObservation(f"{column} is not an ISO 8601 time") from None
 
 
 def _value(row: Row, measure: _Measure) -> float | None:

@@ -94,6 +94,9 @@ COMMANDS = (
 NAMES = (
     Retired("given_up", "skipped"),
     Retired("[\"'`]refused[\"'`]", "denied (access), rejected (input)", besides=("tests/hostile/feeders.py",)),
+    Retired(
+        "start_over|is_followed|sources.replay|orchestration.follow|follow\\.py", "reset, is_watched, ingest, watch"
+    ),
     Retired("processor_slots|slot_process|_slots|Slot", "instance", within=("tests/",)),
     Retired(r"topic\.case|table\.case|Case = Literal\[\"ecommerce.*", "domain"),
     Retired(

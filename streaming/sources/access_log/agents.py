@@ -1,8 +1,8 @@
-"""What a User-Agent header says of the client: kind of device, and whether it calls itself a robot.
+"""Derives the kind of device from a User-Agent header, and whether the client identifies itself as a robot.
 
-Robots are known by two kept lists, `crawler-user-agents` and ua-parser's, and by words that robots call themselves. A
-word counts as a whole, and the model of a phone or tablet is not looked at: `CUBOT X19` and `M BOT 551` are phones.
-Time is linear in the agent's length: ua-parser's patterns run on Rust's `regex`, and the rest is cut.
+Robots are recognized by two maintained lists, `crawler-user-agents` and ua-parser's, and by words that robots use in
+their names. Only whole words count, and models of phones and tablets are ignored: `CUBOT X19` is a phone.
+Time is linear in the agent's length: ua-parser's patterns run on Rust's `regex`, and longer agents are cut.
 """
 
 import re
@@ -17,7 +17,7 @@ Device = Literal["desktop", "mobile", "tablet", "bot", "other"]
 
 CACHED_AGENTS = 50_000
 MAX_AGENT_LENGTH = 1_000
-"""What is longer says nothing more, and is matched with some thousand patterns."""
+"""Longer agents carry no more information, and each is matched against some thousand patterns."""
 
 _WORDS = re.compile(
     r"\b(?!cubot)[a-z][a-z-]{0,40}bots?\b(?!-)|[/.]bots?\b|\brobots?\b|crawl(?:er|ers|ing)?\b|spiders?\b|\bslurp\b"
@@ -28,7 +28,7 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _ALONE = re.compile(r"\bbots?\b", re.IGNORECASE)
-"""Also a name of phones, so it counts only where there is no Android."""
+"""Also a name of phones, so it counts only without `Android`."""
 _MODEL = re.compile(r"(\bAndroid[^;()]{0,40})(?:;(?! ?compatible)[^;()/]*+(?:(?<= Build)/[^;()]*+)?(?=[;)]))+")
 
 _TABLET = re.compile(r"ipad|tablet|kindle|silk/|playbook|nexus (?:7|9|10)\b|sm-[tpx][0-9]", re.IGNORECASE)
@@ -42,7 +42,7 @@ _MOBILE_SYSTEMS = ("iOS", "Android", "Windows Phone", "BlackBerry", "Symbian", "
 
 @lru_cache(maxsize=CACHED_AGENTS)
 def classify(agent: str | None) -> tuple[Device, bool]:
-    """Device and bot flag of a User-Agent header; `("other", False)` where there is none."""
+    """Device and bot flag of a User-Agent header; `("other", False)` without one."""
     if not agent:
         return "other", False
     agent = agent[:MAX_AGENT_LENGTH]
@@ -61,10 +61,10 @@ def _is_bot(agent: str) -> bool:
 
 @cache
 def _list() -> list[re.Pattern[str]]:
-    """The list's patterns; those that are words as whole words, and by their first letter: one step sorts most out."""
+    """The list's patterns. Those that are words match whole words and are grouped by their first letter, for speed."""
     patterns = [str(each["pattern"]) for each in CRAWLER_USER_AGENTS_DATA]
     words = {each for each in patterns if re.match("[A-Za-z0-9](?![?*+{])", each) and "|" not in each}
-    # What may follow: `FeedlyBot`, `PingdomTMS`, `findlinks`, but not the rest of a longer word.
+    # What may follow the word: `FeedlyBot`, `PingdomTMS`, `findlinks`, but not the rest of a longer word.
     ends = sorted(rf"{each}(?!(?!s\b)[a-z])" if each[-1].isalpha() else each for each in words)
     first = {letter: "|".join(each[1:] for each in same) for letter, same in groupby(ends, key=lambda each: each[0])}
     whole = "|".join(f"{letter}(?:{rest})" for letter, rest in first.items())

@@ -1,7 +1,7 @@
-"""Who a log says the client is: an IP address, a host name that could be resolved, or `-` where the log has none.
+"""Reads the client of a line: an IP address, a resolved host name, or `-` if the log has none.
 
 Servers and proxies write the same client in several forms: with a port, in brackets, as IPv4 mapped into IPv6, as the
-first of a list of proxies. Each becomes one form, since a visitor is known by it.
+first of a list of proxies. All are normalized to one form, since a visitor is identified by it.
 """
 
 import re
@@ -11,9 +11,9 @@ from streaming.sources.addresses import address_of
 
 CACHED = 100_000
 MAX_LIST_LENGTH = 2_048
-"""Characters of a list of proxies: a longer one is no client's doing."""
+"""Maximum characters of a list of proxies; no real client has a longer one."""
 NONE = ("-", "unix:")
-"""What Apache and nginx write where there is no address; `unix:` is a client on a Unix socket."""
+"""What Apache and nginx write without an address; `unix:` is a client on a Unix socket."""
 
 _PART = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = re.compile(rf"(?:{_PART}\.){{3}}{_PART}")
@@ -25,8 +25,8 @@ _WITH_PORT = re.compile(r"([^:\[\]]+|\[[^\[\]]*\]):[0-9]{1,5}")
 
 @lru_cache(maxsize=CACHED)
 def client_of(text: str) -> str | None:
-    """The client in its one form; None for a text that is none."""
-    # Most are IPv4 addresses in their one form: this takes a tenth of what follows.
+    """The client in its normalized form; None if the text is not a client."""
+    # Most are normalized IPv4 addresses; this check takes a tenth of the time of the rest.
     if _V4.fullmatch(text) is not None or text in NONE:
         return text
     return forwarded_for(text) or _host_name(text)
@@ -34,12 +34,12 @@ def client_of(text: str) -> str | None:
 
 def forwarded_for(text: str) -> str | None:
     """The first address in a list of proxies (`X-Forwarded-For`): the client's own, since each proxy adds one."""
-    # `unknown` is what a proxy writes that keeps the client to itself.
+    # Proxies that hide the client write `unknown`.
     return next(filter(None, map(_address, text[:MAX_LIST_LENGTH].split(","))), None)
 
 
 def keeps_to_itself(text: str) -> bool:
-    """Whether a list of proxies names nobody (RFC 7239: `unknown`, and identifiers that begin with `_`)."""
+    """Whether a list of proxies names no client (RFC 7239: `unknown`, and identifiers that begin with `_`)."""
     return all(each.strip() in ("-", "unknown") or each.strip()[:1] == "_" for each in text.split(","))
 
 

@@ -1,4 +1,4 @@
-"""Format strings as they stand in a configuration: with their directive, their quotes, over several lines."""
+"""Extracts format strings from a copied configuration: with their directive, with quotes, over several lines."""
 
 import re
 

@@ -1,7 +1,7 @@
 """The fields of an access-log line, as text: Common and Combined Log Format, and nginx's own `main`.
 
-Two patterns for the same fields: the plain one takes nearly all lines at once, the general one what else the formats
-allow (escaped quotes, spaces in names, requests that are none). Splitting by hand was no faster than the plain one.
+Two patterns match the same fields: the plain one matches nearly all lines, the general one everything else that the
+formats allow (escaped quotes, spaces in names, malformed requests). Splitting by hand was no faster than the plain one.
 """
 
 import re
@@ -11,7 +11,7 @@ from streaming.sources.access_log.clients import client_of, forwarded_for, keeps
 from streaming.sources.addresses import address_of
 
 Stamp = str | datetime
-"""A time as the log has it, in the form of the Common Log Format; or in UTC, where a format has other times."""
+"""A time as it stands in the log, in Common Log Format; or in UTC, if the format has other times."""
 
 LineFields = tuple[
     str, str, Stamp, str | None, str | None, str | None, str | None, str | None, str, str, str | None, str | None
@@ -22,14 +22,14 @@ _METHOD, _PROTOCOL = r"[A-Z][A-Z_-]{0,31}", r"HTTP/[0-9](?:\.[0-9])?"
 _TARGET = r"([^\s\"\\?\0]++)(?:\?([^\s\"\\\0]*+))?"
 _ANSWER = r"([0-9]{3}) ([0-9]{1,18}|-)"
 _PLAIN = re.compile(
-    # Possessive (`++`): no repetition gives back what it took, so none has to remember where.
+    # Possessive (`++`): no repetition backtracks, so none has to keep positions.
     rf'([^\s"\0]++) ([^\s"\0]++) ([^\s"\0]++) \[([^\]\0]*+)\] "({_METHOD}) {_TARGET} ({_PROTOCOL})" {_ANSWER}'
     r'(?: "([^"\\\0]*+)" "([^"\\\0]*+)"(?: "([^"\\\0]*+)")?)?[ \t\r]*+',
     re.ASCII,
 )
 _QUOTED = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
 _GENERAL = re.compile(
-    # The bounds keep a hostile line from being tried at every pair of its positions.
+    # The bounds prevent quadratic time on a hostile line.
     rf"(\S+) (\S+) (\S.{{0,255}}?) \[([^\]]{{0,64}})\] {_QUOTED} {_ANSWER}"
     rf"(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})?)?[ \t\r]*",
     re.ASCII,
@@ -39,7 +39,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 
 def match_plain(line: str) -> LineFields | None:
-    """The fields of a line with nothing unusual in it; None says only that `match_general` has to look."""
+    """The fields of a line with nothing unusual in it; None only means that `match_general` must be tried."""
     match = _PLAIN.fullmatch(line)
     if match is None:
         return None
@@ -53,7 +53,7 @@ def match_plain(line: str) -> LineFields | None:
 
 
 def match_general(line: str) -> LineFields | None:
-    """The fields of a line without NULs; None where it is in neither format."""
+    """The fields of a line without NULs; None if it is in neither format."""
     match = _GENERAL.fullmatch(line)
     if match is None:
         return None
@@ -65,9 +65,9 @@ def match_general(line: str) -> LineFields | None:
 
 
 def _client(first: str, identity: str, user: str, forwarded: str | None) -> str | None:
-    """The client, of nginx's `main` the one that its proxies name; None where something else stands before the client.
+    """The client; with nginx's `main`, the one that its proxies name. None if something else stands before the client.
 
-    An ident that is an address, and a user with ` - ` in it, are the rest of such a prefix.
+    An ident that is an address, and a user that contains ` - `, are remains of such a prefix.
     """
     if identity != "-" and (client_of(identity) is None or address_of(identity) is not None or " " in user):
         return None
@@ -80,7 +80,7 @@ def _client(first: str, identity: str, user: str, forwarded: str | None) -> str 
 
 
 def split_request(request: str) -> tuple[str | None, str | None, str | None, str | None, str | None]:
-    """Method, path, query and protocol of a request line; of what is none, itself as the last."""
+    """Method, path, query and protocol of a request line; a malformed one is returned as the last element."""
     found = _REQUEST.fullmatch(request)
     if found is None:
         return None, None, None, None, unescape(request)

@@ -1,6 +1,6 @@
 """Formats of access logs by their format strings, of Apache's or nginx's own.
 
-A format is a function from a line to its fields. What a format cannot be is found at the start, not line by line.
+A format is a function from a line to its fields. Invalid formats are detected at the start, not line by line.
 """
 
 import json
@@ -15,7 +15,7 @@ from streaming.sources.access_log.fields import LineFields, Stamp, match_general
 from streaming.sources.access_log.named import CLIENTS, PATHS, STRFTIME, TIMES, named_fields, scalars
 
 Match = Callable[[str], LineFields | None]
-"""The fields of a line without NULs, or None where it is not in the format."""
+"""The fields of a line without NULs, or None if it is not in the format."""
 
 _NGINX_VARIABLE = re.compile(r"\$(?:\{([a-z_0-9]+)\}|([a-z_0-9]+))")
 _APACHE_DIRECTIVE = re.compile(r"%[!0-9,]*[<>]?(?:\{([^}]*)\})?(\^?[a-zA-Z]{1,2}|%)")
@@ -29,7 +29,7 @@ _FRACTIONS = ("msec_frac", "usec_frac")
 _STRPTIME = {
     "%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%D": "%m/%d/%y", "%R": "%H:%M", "%e": "%d", "%h": "%b", "%n": " ", "%t": " ",
 }  # fmt: skip
-"""What C's `strftime` knows and Python's `strptime` does not."""
+"""Directives that C's `strftime` has and Python's `strptime` lacks."""
 
 _HEAD = ("<remote_addr> <> <remote_user> [<time_local>] ", "<remote_addr> - <remote_user> [<time_local>] ")
 _TAIL = ("", ' "<http_referer>" "<http_user_agent>"', ' "<http_referer>" "<http_user_agent>" "<http_x_forwarded_for>"')
@@ -37,7 +37,7 @@ _KNOWN = frozenset(
     f'{head}"<request>" <status> <{size}>{tail}'
     for head in _HEAD for size in ("body_bytes_sent", "bytes_sent") for tail in _TAIL
 )  # fmt: skip
-"""Common, Combined and nginx's `main`, which are read without a format, too."""
+"""Common, Combined and nginx's `main`, which can also be read without a format."""
 
 _MOMENT = datetime(2026, 11, 20, 10, 30, 15, tzinfo=UTC)
 _EXAMPLE = {
@@ -51,7 +51,7 @@ _EXAMPLE = {
 
 
 class _Variable(NamedTuple):
-    """A variable of a format: its name, empty where it is not used, and the format of a time of its own."""
+    """A variable of a format: its name (empty if it is not used), and its own time format, if any."""
 
     name: str
     strftime: str = ""
@@ -74,7 +74,7 @@ def of_format(text: str) -> Match:
     """The format that a format string describes.
 
     Raises:
-        Terminal: it names no client, time, status or request, is of no known kind, or cannot be read back.
+        Terminal: it lacks a client, time, status or request, is of an unknown kind, or its lines could not be parsed.
     """
     form = as_copied(text)
     match, example = _json_format(text, form) if form.lstrip().startswith("{") else _line_format(text, form)
@@ -89,7 +89,7 @@ def _is_about_then(stamp: Stamp) -> bool:
 
 
 def is_known(text: str) -> bool:
-    """Whether a format string is one of those that are read without."""
+    """Whether a format string is one of those that can be read without a format."""
     form = as_copied(text)
     if form.lstrip().startswith("{"):
         return False
@@ -111,7 +111,7 @@ def _line_format(text: str, form: str) -> tuple[Match, str]:
         if found is None:
             return None
         values = dict(zip(names, found.groups(), strict=True))
-        # The request is unescaped where it is none, as in the formats that are known.
+        # A malformed request is unescaped, as in the known formats.
         return named_fields(values | {name: unescape(values[name]) for name in quoted}, strftime)
 
     return match, example
@@ -122,7 +122,7 @@ def _json_format(text: str, form: str) -> tuple[Match, str]:
     try:
         template = cast("dict[str, Any]", json.loads(_BARE_VARIABLE.sub(r'"\1"', form)))
     except ValueError:
-        raise _unusable(text, "is no JSON") from None
+        raise _unusable(text, "is not JSON") from None
     apache, times = _apache_names(), list[str]()
     variables, example = dict[str, str](), dict[str, Any]()
     for key, value in template.items():
@@ -188,7 +188,7 @@ def _strptime(form: str) -> str:
 
 
 def _compiled(form: str, variable: re.Pattern[str], name: _Named) -> _Compiled:
-    """A pattern with a group for each variable that is used."""
+    """A pattern with a group for each used variable."""
     parts, names, quoted, times = list[str](), list[str](), set[str](), list[str]()
     example, shape, end = list[str](), list[str](), 0
     for found in variable.finditer(form):
@@ -229,10 +229,10 @@ def _example(variable: _Variable) -> str:
 
 
 def _value(before: str, after: str) -> str:
-    """What a value may hold, by what stands around it.
+    """What a value may contain, depending on what surrounds it.
 
-    Possessive: nothing gives back what it took. Two neighbors that could share a line in many ways would be tried in
-    all of them, and a visitor writes some of the values.
+    Possessive, so nothing backtracks. Otherwise two neighbors that can divide a text in many ways would be tried in all
+    of them, and visitors control some of the values.
     """
     if before == after == '"':
         return r'[^"\\]*+(?:\\.[^"\\]*+)*+'

@@ -40,7 +40,7 @@ _MONTH_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
 
 
 _Visitor = tuple[bytes, str, str, str | None, Device, bool]
-"""Key, visitor id, client's pseudonym, agent, device, whether a bot: all that repeats from line to line of a visit."""
+"""Key, visitor id, client's pseudonym, agent, device, whether a bot: what all lines of a visit share."""
 
 
 class InvalidLine(Exception):  # noqa: N818  a result for the line, not a failure
@@ -76,7 +76,7 @@ def _in_range(moment: datetime) -> datetime:
 
 
 def _kept(find: Callable[[str], str]) -> Callable[[str], str]:
-    """The same function, which remembers what it found for short texts: long ones would take memory without bound."""
+    """The same function with a cache for short texts; long ones would take memory without bound."""
     remembered = lru_cache(maxsize=CACHED)(find)
     return lambda text: remembered(text) if len(text) <= LONGEST else find(text)
 
@@ -104,9 +104,9 @@ class LineParser:
         personal: bool = False,
         pixel_key: bytes | None = None,
     ) -> None:
-        """`match` is a format of the user's own. With `personal` nothing but the visitor is pseudonymized.
+        """`match` is the user's own format. With `personal`, only the visitor is pseudonymized.
 
-        `pixel_key` is the key by which the shop signs its purchases.
+        `pixel_key` is the key that the shop signs its purchases with.
         """
         self._pixel_key = pixel_key
         self._source = source
@@ -148,7 +148,7 @@ class LineParser:
             self._block = self._by_line
 
     def outcomes(self, pieces: Iterable[Piece]) -> Iterator[Deliverable]:
-        """One outcome a line."""
+        """One outcome per line."""
         for piece in pieces:
             if isinstance(piece, OversizedLine):
                 yield oversized(piece)
@@ -204,9 +204,9 @@ class LineParser:
             raise InvalidLine(f"client of more than {MAX_ID_LENGTH} characters")
         path, referrer, raw_request = (text and self._scrub(text) for text in (path, referrer, raw_request))
         query = query and self._scrub_query(query)
-        # 15 keywords and no more: Python passes the 16th on by way of a dict, which costs as much as all the rest.
+        # 15 keywords at most: Python passes the 16th in a dict, which costs as much as all the others.
         event = WebLog(
-            # The checksum keeps apart what stands at the same place of two files that begin alike.
+            # The checksum distinguishes lines at the same place of two files that begin alike.
             event_id=f"{place}-{crc32(raw):08x}",
             event_time=parse_time(stamp) if isinstance(stamp, str) else _in_range(stamp),
             source=self._source,
@@ -230,9 +230,9 @@ class LineParser:
             visitor_id = hit.customer_id or hit.session_id or visitor_id
             event = structs.replace(event, visitor_id=visitor_id, **structs.asdict(hit))
             if self._pixel_key is not None and hit.pixel_event == "purchase":
-                # The address as it came: what is signed may have been pseudonymized since.
+                # The original address: signed values may have been pseudonymized since.
                 event = structs.replace(event, verified=is_signed(self._pixel_key, fields[5] or ""))
-            # By session where there is one: a visitor who logs in on the way stays in one partition with the cart.
+            # By session if there is one: a visitor who logs in meanwhile stays in the partition that has the cart.
             key = (hit.session_id or visitor_id).encode()
         return key, event
 

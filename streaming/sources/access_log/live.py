@@ -1,6 +1,6 @@
-"""The access-log source: many files followed at once, through rotation by rename, by copy-truncate and by gzip.
+"""The live access-log source: follows many files, through rotation by rename, by copy-truncate and by gzip.
 
-Position: the logs known (`logs.Log`), the one read last at the end. The files themselves are searched again each time.
+Position: the known logs (`logs.Log`), the one read last at the end. Files are searched for again at every start.
 """
 
 import glob
@@ -42,7 +42,7 @@ Look = tuple[int, int]
 
 @dataclass
 class Following:
-    """A file that is read. `log` is None until its first line is complete."""
+    """A file that is followed. `log` is None until its first line is complete."""
 
     path: Path
     content: Plain
@@ -54,14 +54,14 @@ class Following:
 
 
 def splitter_from(log: Log | None) -> LineSplitter:
-    """Cuts what comes after what was read of a log."""
+    """Splits the rest of a log, after what was read, into lines."""
     if log is None:
         return LineSplitter()
     return LineSplitter(fingerprint=log.fingerprint, offset=log.offset, number=log.number)
 
 
 class AccessLogs:
-    """All files that some patterns match."""
+    """All files that the patterns match."""
 
     name: ClassVar[str] = SOURCE
     topics: ClassVar[tuple[str, ...]] = (TOPIC,)
@@ -80,12 +80,12 @@ class AccessLogs:
         self._settle_seconds = settle_seconds
         self._known: list[Log] = []
         self._following: dict[FileId, Following] = {}
-        # Files with nothing to read, as they were when that was found: copies, finished archives.
+        # Files with nothing to read (copies, finished archives), with their state when that was detected.
         self._idle: dict[FileId, Look] = {}
         # Files that were truncated or rewritten: their content is new, even if it resembles a known log.
         self._rewritten: set[FileId] = set()
-        self._refused: set[FileId] = set()
-        # Files longer than the followed one that they look like, seen so once.
+        self._skipped: set[FileId] = set()
+        # Files that look like a followed one and are longer; seen once so far.
         self._longer: set[FileId] = set()
         self._log = log_lines.logger(part="source", source=SOURCE)
 
@@ -111,7 +111,7 @@ class AccessLogs:
     # --- finding files --------------------------------------------------------------------------------------------
 
     def _scan(self) -> Iterator[Batch]:
-        """Look for files that are new or have another name; archives are read at once. The oldest come first."""
+        """Look for new and renamed files, oldest first; archives are read at once."""
         found = {path for pattern in self._patterns for path in glob.iglob(pattern, recursive=True)}  # noqa: PTH207  absolute ones, too
         files = sorted(
             (look.st_mtime_ns, path, look) for path in found if (look := _regular(path)) is not None and look.st_size
@@ -130,7 +130,7 @@ class AccessLogs:
             self._leave(file_id)
 
     def _meet(self, file_id: FileId, path: Path, look: Look) -> Iterator[Batch]:
-        """Find out what a file holds."""
+        """Identify a file's content."""
         try:
             handle = path.open("rb")
         except FileNotFoundError:
@@ -141,15 +141,15 @@ class AccessLogs:
             return
         opened = os.fstat(handle.fileno())
         if (opened.st_dev, opened.st_ino) != file_id:
-            # Another file has the name by now: the next look sees which.
+            # Another file has this name now; the next search identifies it.
             handle.close()
             return
         if (packing := packing_of(handle.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
-            # Whether it can be read to its end or not, there is nothing more in it until it changes.
+            # Complete or damaged, it has nothing more until it changes.
             self._idle[file_id] = look
             with handle:
                 if packing == UTF_16:
-                    self._refuse(file_id, path)
+                    self._skip_utf_16(file_id, path)
                 else:
                     yield from self._archive(handle, path)
             return
@@ -158,7 +158,7 @@ class AccessLogs:
         followed = next((each for each in self._following.values() if log is not None and each.log == log), None)
         if followed is not None and content.size > followed.content.size:
             if file_id not in self._longer:
-                # A copy is no longer than its original, unless that was cut just now: look again.
+                # A copy is at most as long as its original, unless that was truncated just now: look again.
                 self._longer.add(file_id)
                 handle.close()
                 return
@@ -172,16 +172,16 @@ class AccessLogs:
         self._following[file_id] = Following(path, content, log)
         self._log.info("following", path=str(path), offset=log.offset if log else 0)
 
-    def _refuse(self, file_id: FileId, path: Path) -> None:
-        """Such a file may still grow, and could only be read from its beginning each time."""
-        if file_id not in self._refused:
-            self._refused.add(file_id)
+    def _skip_utf_16(self, file_id: FileId, path: Path) -> None:
+        """Skip a file in UTF-16: it may still grow, and could only be read from its beginning each time."""
+        if file_id not in self._skipped:
+            self._skipped.add(file_id)
             self._log.warning(
                 "file is not read", path=str(path), reason="it is in UTF-16: ingest it as a file, or convert it"
             )
 
     def _recognize(self, content: Content) -> tuple[Log | None, Likeness]:
-        """The log that a file holds, or of which it is an older copy; none for a new one."""
+        """The log that a file holds, or that it is an older copy of; None for a new log."""
         found: dict[Likeness, Log] = {}
         for log in self._known:
             likeness = content.likeness(log)
@@ -193,7 +193,7 @@ class AccessLogs:
         return None, "other"
 
     def _archive(self, handle: BinaryIO, path: Path) -> Iterator[Batch]:
-        """Read what an archive has more than was read of its log."""
+        """Read what an archive holds beyond what was read of its log."""
         content = Compressed(handle, path)
         try:
             log, likeness = self._recognize(content)
@@ -210,7 +210,7 @@ class AccessLogs:
     # --- reading --------------------------------------------------------------------------------------------------
 
     def _follow(self, file_id: FileId, following: Following) -> Iterator[Batch]:
-        """A chunk of a file, if it has grown."""
+        """Read a chunk of a file, if it has grown."""
         content, splitter = following.content, following.splitter
         size = content.size
         if size < splitter.fed or (following.log is not None and not content.still_holds(following.log)):
@@ -237,7 +237,7 @@ class AccessLogs:
         before: Log | None,
         end: int | None = None,
     ) -> Generator[Batch, None, Log | None]:
-        """Hand on what was read, and return how far the log is read then. `end` is where a last line ends early."""
+        """Yield what was read, and return how far the log is read. `end` is where an incomplete last line ends."""
         read = list(pieces)
         if not read:
             return before
@@ -254,13 +254,13 @@ class AccessLogs:
         return self._clock() - content.changed_at > seconds
 
     def _leave(self, file_id: FileId) -> None:
-        """No name matches the file any more. Its writer may continue for a while."""
+        """No name matches the file any more. Its writer may still write to it for a while."""
         if self._is_quiet(self._following[file_id].content, LEFT_SECONDS):
             self._drop(file_id)
 
     def _drop(self, file_id: FileId) -> None:
         self._following.pop(file_id).content.close()
-        # What was a copy of a followed file may be the only one now.
+        # A former copy of a followed file may be the only one now.
         self._idle.clear()
 
 
@@ -276,7 +276,7 @@ def check(settings: Settings) -> None:
     """Check the settings, and the format on the files that are there.
 
     Raises:
-        Terminal: no paths, a format that is none or not that of the files, or a signing key that cannot be used.
+        Terminal: no paths, a format that is invalid or not that of the files, or a signing key that cannot be used.
     """
     if not settings.access_log_paths:
         raise Terminal("No access logs are named.", remedy="Set HEADRACE_ACCESS_LOG_PATHS to files or globs.")
@@ -285,7 +285,7 @@ def check(settings: Settings) -> None:
 
 
 def open_sources(settings: Settings) -> list[AccessLogs]:
-    """The source as the settings say. Raises the errors of `check`."""
+    """The source, configured by the settings. Raises the errors of `check`."""
     check(settings)
     return [AccessLogs(_patterns(settings), Workers(maker(settings)))]
 

@@ -17,13 +17,13 @@ from streaming.sources.files import fingerprint
 from streaming.sources.unpacking import CHUNK_BYTES, packing_of, unpacked
 
 HEAD_BYTES = (256, 1_024, 4_096)
-"""Lengths of the beginnings that a log is known by, as far as it was read."""
+"""Lengths of the beginnings that identify a log, as far as it was read."""
 _LARGEST_HEAD = HEAD_BYTES[-1]
 _SIZE_FIELD_BYTES = 4
 
 
 class Log(Struct, frozen=True):
-    """How far a log was read, and what it is known by."""
+    """How far a log was read, and what identifies it."""
 
     fingerprint: str
     offset: int
@@ -49,11 +49,11 @@ def heads_of(head: bytes, offset: int) -> list[str]:
 
 
 class Content(Protocol):
-    """What is in a file, uncompressed."""
+    """The uncompressed content of a file."""
 
     @property
     def head(self) -> bytes:
-        """The first bytes, as many as the longest beginning has."""
+        """The first bytes, as long as the longest beginning."""
         ...
 
     def likeness(self, log: Log) -> Likeness:
@@ -61,12 +61,12 @@ class Content(Protocol):
         ...
 
     def chunks(self, offset: int) -> Iterator[bytes]:
-        """What there is from `offset` on, for now."""
+        """The content from `offset` on, as far as it is written now."""
         ...
 
 
 def begins_like(head: bytes, log: Log) -> bool:
-    """Whether a content with this head may be the log: by the longest beginning that both have, or the first line."""
+    """Whether content with this head may be the log, by the longest beginning that both have, or by the first line."""
     shared = min(sum(length <= len(head) for length in HEAD_BYTES), len(log.heads))
     if shared:
         return digest(head[: HEAD_BYTES[shared - 1]]) == log.heads[shared - 1]
@@ -105,7 +105,7 @@ class Plain:
         return "same" if self.still_holds(log) else "other"
 
     def still_holds(self, log: Log) -> bool:
-        """Whether the last line that was read stands where it was read."""
+        """Whether the last line read is still where it was read."""
         return digest(self.read(log.offset - log.last_bytes, log.last_bytes)) == log.last
 
     def chunks(self, offset: int) -> Iterator[bytes]:
@@ -118,7 +118,7 @@ class Plain:
 
 
 class Compressed:
-    """A packed file; its rest is found by reading it from the beginning."""
+    """A compressed file; to find its rest, it is read from the beginning."""
 
     def __init__(self, handle: BinaryIO, path: Path) -> None:
         self._handle = handle
@@ -138,7 +138,7 @@ class Compressed:
         return self._head
 
     def likeness(self, log: Log) -> Likeness:
-        """A damaged file is `shorter` where what can be read of it is."""
+        """A damaged file is `shorter` if its readable part is."""
         if not begins_like(self.head, log):
             return "other"
         if self._is_gzip and self._stated_size() == log.offset % 2**32:
@@ -156,7 +156,7 @@ class Compressed:
         return "shorter"
 
     def chunks(self, offset: int) -> Iterator[bytes]:
-        """Raises `Terminal` where the file is damaged, or ends in the middle: it may still be written."""
+        """Raises `Terminal` if the file is damaged or incomplete; it may still be written."""
         size = 0
         for chunk in unpacked(self._handle, self._path):
             if size + len(chunk) > offset:

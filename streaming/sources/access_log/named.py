@@ -1,4 +1,4 @@
-"""The fields of a line whose values have names: nginx's variables, Caddy's JSON, and names that are usual in others."""
+"""Reads the fields of a line with named values: nginx's variables, Caddy's JSON, and other usual names."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Values = Mapping[str, str | None]
 CLIENTS = ("http_x_forwarded_for", "remote_addr", "client_ip", "remote_ip", "remote_host", "client", "ip")
 TIMES = ("time_local", "time_iso8601", "msec", "timestamp", "@timestamp", "time", "ts")
 STRFTIME = "strftime"
-"""Of a time in the parts of a format of its own: `strftime0` and so on, in the order of the line."""
+"""The parts of a time with its own format: `strftime0` and so on, in the order of the line."""
 PATHS = ("request_uri", "uri", "path")
 _SIZES = ("body_bytes_sent", "bytes_sent", "bytes", "size")
 _REFERRERS = ("http_referer", "http_referrer", "referer", "referrer")
@@ -28,7 +28,7 @@ _SIZE = re.compile(r"-|[0-9]{1,18}")
 _STATUS = re.compile(r"[0-9]{3}")
 _NUMBER = re.compile(r"[0-9]{9,20}(?:\.[0-9]{1,12})?|[0-9](?:\.[0-9]{1,17})?e\+?[0-9]{1,2}")
 _UNITS = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000), (10**20, 1_000_000_000))
-"""A number below the first is in units of so many a second. Seconds and milliseconds could be mixed up before 1973."""
+"""A number below the first value has that many units a second. Before 1973, seconds and milliseconds are ambiguous."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,7 +39,7 @@ def match_json(line: str) -> LineFields | None:
 
 
 def scalars(line: str) -> dict[str, str | None] | None:
-    """The texts and numbers of a line of JSON, as texts; what is nested is left out, but for Caddy's request."""
+    """The texts and numbers of a line of JSON, as texts. Nested values are left out, except for Caddy's request."""
     try:
         values = msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
@@ -52,7 +52,7 @@ def scalars(line: str) -> dict[str, str | None] | None:
         for name, value in values.items()
         if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool))
     }
-    # A NUL may hide behind a JSON escape.
+    # A NUL may be written as a JSON escape.
     return None if any(value is not None and "\0" in value for value in found.values()) else found
 
 
@@ -77,7 +77,7 @@ def _of_caddy(values: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str
 
 
 def named_fields(values: Values, strftime: str = "") -> LineFields | None:
-    """The fields, by whichever of its usual names each has; None where one is missing or is nothing of its kind."""
+    """The fields, each by any of its usual names; None if one is missing or has another type."""
     client = next((found for name in CLIENTS if (found := _client(values.get(name))) is not None), None)
     status, size = values.get("status") or "", _first(values, _SIZES) or "-"
     stamp = _stamp(values, strftime)
@@ -99,7 +99,7 @@ def _first(values: Values, names: tuple[str, ...]) -> str | None:
 
 
 def _request(values: Values) -> tuple[str | None, str | None, str | None, str | None, str | None] | None:
-    """Method, path, query, protocol, and the raw request where it is none of them."""
+    """Method, path, query, protocol; or the raw request, if it is malformed."""
     if (line := values.get("request")) is not None:
         return split_request(line)
     method, target = values.get("request_method") or values.get("method"), _first(values, PATHS)
@@ -135,7 +135,7 @@ def _formatted(text: str, strftime: str) -> datetime | None:
 
 
 def since_1970(text: str) -> datetime | None:
-    """The time of a number of seconds, milliseconds, microseconds or nanoseconds: its magnitude says which."""
+    """The time of a number of seconds, milliseconds, microseconds or nanoseconds, depending on its magnitude."""
     number = Decimal(text)
     per_second = next((units for limit, units in _UNITS if number < limit), None)
     if per_second is None:

@@ -1,4 +1,4 @@
-"""The parser that the settings ask for, and the check of their format on what there is to read.
+"""Makes the parser that the settings ask for, and checks their format against the existing files.
 
 The live source and `headrace ingest` use the same parser, so a line becomes the same event either way.
 """
@@ -19,14 +19,14 @@ from streaming.sources.pseudonyms import load_key, pseudonymizer
 
 AUTO = "auto"
 SAMPLED_FILES, SAMPLED_LINES = 10, 100
-"""So many of the newest files, and of each its first lines, are looked at before a format is taken."""
+"""The number of newest files whose first lines are checked before a format is accepted."""
 
 
 def maker(settings: Settings) -> Callable[[], LineParser]:
-    """What makes the parser, here or in another process.
+    """A function that makes the parser, in this process or another.
 
     Raises:
-        Terminal: a format string that is none, or a signing key that cannot be used.
+        Terminal: the format string is invalid, or the signing key cannot be used.
     """
     form = settings.access_log_format
     _match(form)
@@ -40,10 +40,10 @@ def maker(settings: Settings) -> Callable[[], LineParser]:
 
 
 def check_format(settings: Settings, files: Iterable[Path]) -> None:
-    """Refuse a format of the user's own that none of the first lines of the files is in.
+    """Reject a format of the user's own if none of the files' first lines matches it.
 
     Raises:
-        Terminal: a format string that is none, or that is not that of the files.
+        Terminal: the format string is invalid, or does not match the files.
     """
     form = settings.access_log_format
     if _match(form) is None:
@@ -58,7 +58,7 @@ def check_format(settings: Settings, files: Iterable[Path]) -> None:
 
 
 def _is_understood(outcome: Outcome) -> bool:
-    # An impossible pixel hit is one in the format.
+    # A line with an invalid pixel hit still matches the format.
     return not isinstance(outcome, Rejected) or outcome.reason.startswith("pixel hit")
 
 
@@ -67,12 +67,12 @@ def _first_lines(path: Path) -> list[bytes]:
         lines = (line for line in numbered_lines(read_pieces(path)) if not isinstance(line, OversizedLine))
         return list(islice((raw for _, raw in lines if raw.strip()), SAMPLED_LINES))
     except Terminal:
-        # What cannot be read is reported where it is read.
+        # Unreadable files are reported when they are read.
         return []
 
 
 def _match(form: str) -> Match | None:
-    """The format; none where the lines are those that are read without one."""
+    """The format; None if the lines can be read without one."""
     if form == AUTO:
         return None
     match = of_format(form)

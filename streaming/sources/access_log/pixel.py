@@ -27,11 +27,11 @@ _QUANTITY = re.compile("[0-9]{1,19}")
 
 
 class InvalidHit(Exception):  # noqa: N818  a verdict on the hit, not a failure
-    """The hit reports something that cannot be; the message says what."""
+    """The hit reports impossible values; the message names them."""
 
 
 class PixelHit(Struct, frozen=True, gc=False):
-    """What one hit reports, by the names of the contract's fields."""
+    """The values that a hit reports, by the names of the contract's fields."""
 
     pixel_event: PixelEvent
     session_id: str | None
@@ -46,10 +46,10 @@ class PixelHit(Struct, frozen=True, gc=False):
 
 
 def parse_hit(query: str) -> PixelHit:
-    """Read the query string of a hit. Of a parameter given twice the last value counts; an empty one is absent.
+    """Read the query string of a hit. Of a repeated parameter the last value counts; an empty one is absent.
 
     Raises:
-        InvalidHit: unknown event, missing or overlong parameter, or a number that is none.
+        InvalidHit: unknown event, missing or overlong parameter, or an invalid number.
     """
     given = parameters(query)
     event = given.get("e", "")
@@ -74,7 +74,7 @@ def parse_hit(query: str) -> PixelHit:
 
 
 def parameters(query: str) -> dict[str, str]:
-    """The parameters of a query string, decoded. Of one given twice the last value counts; an empty one is absent.
+    """The decoded parameters of a query string. Of a repeated one the last value counts; an empty one is absent.
 
     Raises:
         InvalidHit: not UTF-8, a NUL character, or too many parameters.
@@ -97,7 +97,7 @@ def _quantity(text: str | None) -> int | None:
     if text is None:
         return None
     if not _QUANTITY.fullmatch(text) or not 0 < (quantity := int(text)) <= MAX_QUANTITY:
-        raise InvalidHit(f"pixel hit with a qty that is no whole number from 1 to {MAX_QUANTITY}")
+        raise InvalidHit(f"pixel hit with a qty that is not a whole number from 1 to {MAX_QUANTITY}")
     return quantity
 
 
@@ -105,11 +105,11 @@ def _amount(name: str, text: str | None) -> str | None:
     if text is None:
         return None
     if text.startswith("-") or not _MONEY.fullmatch(text):
-        raise InvalidHit(f"pixel hit with a {name} that is no amount of at most 4 decimals")
+        raise InvalidHit(f"pixel hit with a {name} that is not an amount of at most 4 decimals")
     return text
 
 
 def _currency(text: str | None) -> str | None:
     if text is not None and text not in CURRENCIES:
-        raise InvalidHit("pixel hit with a cur that is no ISO 4217 code")
+        raise InvalidHit("pixel hit with a cur that is not an ISO 4217 code")
     return text

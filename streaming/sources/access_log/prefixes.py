@@ -1,6 +1,6 @@
-"""What logging programs put before a line of an access log, known by their names and taken off.
+"""Removes the prefixes that known logging programs put before a line of an access log.
 
-A prefix that is not known here stays, and the line is rejected: its first word would be taken for the client.
+A line with an unknown prefix is rejected, since the first word of the prefix would be taken for the client.
 """
 
 import re
@@ -25,7 +25,7 @@ _KNOWN = tuple(
         rf"[A-Z][a-z]{{2}} [0-9-]{{10}} [0-9:]{{8}} [A-Z]{{1,5}} \S{{1,255}} {_TAG}",
         # syslog (RFC 5424): `<190>1 2026-11-20T10:00:00Z web1 nginx 12 - - `
         rf"<[0-9]{{1,3}}>1 (?:{_ISO}|-) \S{{1,255}} \S{{1,48}} \S{{1,128}} \S{{1,32}} -\s",
-        # The runtime of containers (CRI); `P` is a part of a line, and stays.
+        # The container runtime (CRI); `P` marks a partial line and is not removed.
         rf"{_ISO} std(?:out|err) F ",
         # docker logs -t, kubectl logs --timestamps
         rf"{_ISO} ",
@@ -42,7 +42,7 @@ _PROXIES = re.compile(r"((?:[^\s,\"\[]{1,64}, ?){1,20}[^\s,\"\[]{1,64}) ")
 
 
 def without_prefix(line: str) -> str | None:
-    """The line without the first of its prefixes, or with the client of a list of proxies; None where it has none."""
+    """The line without the first of its prefixes, or with the client of a list of proxies; None if it has no prefix."""
     for pattern in _KNOWN:
         if (found := pattern.match(line)) is not None:
             return line[found.end() :]
@@ -58,7 +58,7 @@ def without_prefix(line: str) -> str | None:
 
 
 def _without_file(line: str) -> str | None:
-    """`grep -H` and `grep -Hn` put `access.log:` or `access.log:17:` straight before the client."""
+    """`grep -H` and `grep -Hn` put `access.log:` or `access.log:17:` directly before the client."""
     found = _FILE.match(line)
     if found is None:
         return None

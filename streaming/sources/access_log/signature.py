@@ -1,6 +1,6 @@
 """The shop's signature on a purchase that the tracking pixel reports: `sig=` with an HMAC under the shop's key.
 
-Anybody can send a hit. Where a key is set, a purchase counts as the shop's own only with the signature that its server
+Anybody can send a hit. If a key is set, a purchase counts as the shop's own only with the signature that its server
 puts into the pixel's address: HMAC-SHA-256, in hexadecimal digits, over these lines, joined by newlines and in UTF-8:
 
     purchase
@@ -10,8 +10,8 @@ puts into the pixel's address: HMAC-SHA-256, in hexadecimal digits, over these l
     the value of uid, or an empty line
     the value of country, or an empty line
 
-Values are as they were before they were encoded for the address, amounts digit by digit. One with a line break cannot
-be signed.
+Values are signed as they are before percent-encoding, amounts digit by digit. A value with a line break cannot be
+signed.
 """
 
 import hmac
@@ -29,7 +29,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def signature(key: bytes, **values: str) -> str:
-    """The signature of a purchase, given what it reports by the names of the pixel's parameters."""
+    """The signature of a purchase, given its values by the names of the pixel's parameters."""
     lines = ("purchase", *(values.get(name, "") for name in SIGNED))
     return hmac.digest(key, "\n".join(lines).encode(errors="surrogatepass"), "sha256").hex()
 
@@ -48,10 +48,10 @@ def is_signed(key: bytes, query: str) -> bool:
 
 
 def load_pixel_key(settings: Settings) -> bytes | None:
-    """The shop's key; None where none is set, and purchases are neither verified nor unverified.
+    """The shop's key; None if none is set, and purchases are neither verified nor unverified.
 
     Raises:
-        Terminal: the file is missing, too short, or others than its owner can read the one in the home.
+        Terminal: the file is missing or too short, or other accounts can read the one in the home.
     """
     path = settings.pixel_key_file or settings.secrets / KEY_FILE
     try:

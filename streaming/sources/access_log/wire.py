@@ -1,10 +1,10 @@
-"""The plain lines of a log, straight to the JSON of their events, without an object in between.
+"""Writes plain lines of a log directly as the JSON of their events, without creating objects.
 
-Nearly all lines need nothing that `LineParser.line` does beyond that: no character to escape or to decode, no user, no
-pixel hit, nothing personal in the request. What is written here is, byte for byte, what that would write; anything else
-is left to it. What repeats is kept as JSON: times, requests, answers, referrers, what a visitor's lines have in common.
+Nearly all lines are plain: no character to escape or decode, no user, no pixel hit, nothing personal in the request.
+For these, the output equals that of `LineParser.line` byte for byte; all other lines are passed to it. Repeated parts
+are cached as JSON: times, requests, responses, referrers, what the lines of a visitor share.
 
-One pattern over a whole block took more CPU time, and so did columns (polars).
+One pattern over a whole block took more CPU time, and so did columns in Polars.
 """
 
 import re
@@ -18,10 +18,10 @@ from streaming.sources.files import Block
 from streaming.sources.outcomes import Deliverable, Encoded, Outcome
 
 LONGEST = 2_048
-"""Bytes of a plain line: longer ones are rare, and what is remembered of them would be large."""
+"""Maximum bytes of a plain line: longer ones are rare, and would make the caches large."""
 
 VISITORS, TEXTS = 100_000, 10_000
-"""So many visitors, and of each other part that repeats so many texts, are remembered."""
+"""Maximum entries of each cache: visitors, and the texts of each other repeated part."""
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -30,7 +30,7 @@ VisitorJson = tuple[bytes, str, str]
 """Key, the fields from `visitor_id` to `client_id`, and those from `user_agent` to the end."""
 
 _PLAIN = bytes(code for code in range(0x20, 0x7F) if code != ord("\\")) + b"\n"
-"""Printable ASCII that JSON does not escape; a quotation mark is where a field of the line ends."""
+"""Printable ASCII that JSON does not escape; a quotation mark ends a field of the line."""
 _REQUEST = re.compile(r"([A-Z][A-Z_-]{0,31}) ([^ ]+) (HTTP/[0-9](?:\.[0-9])?)")
 _ANSWER = re.compile(" ([1-9][0-9]{2}) (0|[1-9][0-9]{0,17}|-) ")
 
@@ -46,12 +46,12 @@ def block_writer(
     scrub_query: Callable[[str], str],
     otherwise: Callable[[bytes, str, int], Outcome],
 ) -> Callable[[Block], list[Deliverable]]:
-    """A function from a block to the outcomes of its lines.
+    """Make a function from a block to the outcomes of its lines.
 
-    Named are the parts that repeat, as JSON: `source`, `time` of a stamp (None for one that is none), `visitor` of a
-    client and an agent, which may be empty. `scrub` takes what is personal out of paths and referrers, `scrub_query`
-    out of queries. Hits on the path `pixel` are not plain. `otherwise` makes the outcomes of lines that are not plain,
-    from the line, its place and its number.
+    The repeated parts are given as JSON: `source`, `time` of a timestamp (None if it is invalid), `visitor` of a client
+    and an agent, which may be empty. `scrub` replaces personal data in paths and referrers, `scrub_query` in queries.
+    Hits on the path `pixel` are not plain. `otherwise` makes the outcomes of lines that are not plain, from the line,
+    its place and its number.
     """
     plain = _line_writer(
         topic,
@@ -86,7 +86,7 @@ def _line_writer(
     answers: "Remembered[str, str | None]",
     referrers: "Remembered[str, str | None]",
 ) -> Callable[[str, str, int, int], Encoded | None]:
-    """A function from a line, its file's fingerprint, its offset and checksum to its event; None if it is not plain."""
+    """Make a function from a line, its file's fingerprint, offset and checksum to an event; None if it is not plain."""
 
     def plain(line: str, fingerprint: str, offset: int, checksum: int) -> Encoded | None:
         parts = line.split('"')
@@ -123,9 +123,9 @@ def _line_writer(
 
 
 class Remembered(dict[_K, _V]):
-    """What `find` makes of a key, cached for up to `most` keys; then the cache is cleared.
+    """The results of `find`, cached for up to `most` keys; a full cache is cleared.
 
-    For a text half the time of a `lru_cache`, which is a call, and puts in order what it keeps.
+    For texts, it takes half the time of `lru_cache`, which costs a call and keeps an order.
     """
 
     def __init__(self, most: int, find: Callable[[_K], _V]) -> None:

@@ -1,7 +1,7 @@
-"""Parsing in processes of their own while there is much to read, such as a log that is met for the first time.
+"""Parses in separate processes while there is much to read, such as a new, large log.
 
-Parsing takes more time than sending. What comes line by line is parsed where it is read; the workers are started by the
-first large read, and end with the process that started them, however that ends.
+Parsing takes more time than sending. Small reads are parsed in the reading process. The first large read starts the
+workers; they end with the process that started them, even if that is killed.
 """
 
 import multiprocessing
@@ -24,23 +24,24 @@ from streaming.sources.outcomes import Deliverable
 from streaming.sources.runs import InRuns, Part, parts_of
 
 LARGE = 500
-"""Lines of a read that goes to the workers."""
+"""Minimum lines of a read that goes to the workers."""
 MOST = 4
-"""Workers: one thread can send what so many parse."""
+"""Maximum workers: one thread can send what this many parse."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Part]).decode
 
 
 class Workers:
-    """A `LineParser` in each of some processes. `make` makes it, there and here: it is a function of a module."""
+    """A `LineParser` in each of several processes. `make` creates it, in each worker and in this process; it must be a
+    module-level function."""
 
     def __init__(self, make: Callable[[], LineParser]) -> None:
         self._make = make
         self._own = make()
 
     def outcomes(self, pieces: Sequence[Piece]) -> Sequence[Deliverable]:
-        """One outcome a line; those of a large read come once they are looked at."""
+        """One outcome per line; those of a large read are computed when they are accessed."""
         lines = sum(piece.line_count if isinstance(piece, Block) else 1 for piece in pieces)
         if lines < LARGE:
             return list(self._own.outcomes(pieces))
@@ -62,7 +63,7 @@ class Workers:
 
 
 class _Later(InRuns):
-    """Outcomes that a worker is about to find, as many as are known to come."""
+    """Outcomes that a worker will return; their number is known."""
 
     def __init__(self, length: int, found: "Future[bytes]") -> None:
         self._length = length
@@ -77,7 +78,7 @@ class _Later(InRuns):
         except BrokenProcessPool:
             raise Terminal(
                 "A process that parses access logs was ended from outside.",
-                remedy="The supervisor starts the source again, from its last commit; see that there is memory enough.",
+                remedy="The supervisor restarts the source from its last commit; make sure it has enough memory.",
             ) from None
 
 
@@ -86,7 +87,7 @@ _parser: LineParser
 
 def _begin(make: Callable[[], LineParser]) -> None:
     global _parser  # noqa: PLW0603  that is how a pool's process keeps something
-    # Ctrl-C at a terminal reaches all of them; who ends is the process that started them.
+    # Ctrl-C at a terminal reaches all of them; the process that started them ends them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     process.keep_memory()
@@ -95,7 +96,7 @@ def _begin(make: Callable[[], LineParser]) -> None:
 
 
 def _end_with_the_parent() -> None:
-    """A worker waits at a pipe that it holds both ends of: it would never learn that nobody is there any more."""
+    """A worker waits on a pipe that it holds both ends of, so it would not notice that its parent has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -177,7 +177,7 @@ def end_of(hour: Hour) -> datetime:
     try:
         return (parse_utc(hour.time) - timedelta(seconds=hour.offset_s)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidHour("time is no ISO 8601 time") from None
+        raise InvalidHour("time is not an ISO 8601 time") from None
 
 
 def measured(hour: Hour, names: dict[str, tuple[str, str]]) -> Values:

@@ -140,7 +140,7 @@ def _statuses(answer: bytes) -> list[msgspec.Raw]:
     try:
         return msgspec.json.decode(answer, type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Transient("A page of the time line is no JSON list.") from None
+        raise Transient("A page of the time line is not a JSON list.") from None
 
 
 def check(settings: Settings) -> None:

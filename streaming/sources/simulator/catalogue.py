@@ -20,7 +20,7 @@ CATEGORIES = tuple(_CATEGORIES)
 
 @dataclass(frozen=True)
 class Product:
-    """`quality`, from 0 to 1, is what its buyers' ratings follow."""
+    """`quality`, from 0 to 1, determines the ratings of its buyers."""
 
     sku: str
     name: str

@@ -1,4 +1,4 @@
-"""Weather at the shop's three places, hour by hour, and how it weighs on moods."""
+"""Weather at the shop's three places, hour by hour, and its effect on moods."""
 
 import math
 import random
@@ -22,14 +22,14 @@ class _Station:
 
 
 class Climate:
-    """Each hour follows from the one before, by a first-order autoregression."""
+    """Each hour depends on the one before, by a first-order autoregression."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._stations = {name: _Station() for name in STATIONS}
 
     def mood(self, country: str) -> float:
-        """From about -1 (storm and rain) to 0.3 (a mild dry day), where this country's people are."""
+        """The effect on people in this country, from about -1 (storm and rain) to 0.3 (a mild dry day)."""
         return self._stations[NEAREST[country]].mood
 
     def observe(self, station: str, time: datetime, event_id: str, source: str) -> WeatherObservation:

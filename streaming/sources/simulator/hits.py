@@ -13,7 +13,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @dataclass(frozen=True)
 class Hit:
-    """One request. `after_s` is seconds after the visit's begin."""
+    """One request. `after_s` is seconds after the start of the visit."""
 
     after_s: float
     client: str
@@ -24,7 +24,7 @@ class Hit:
     agent: str
 
     def line(self, time: datetime) -> bytes:
-        """The line that an Apache server in UTC writes."""
+        """The line as an Apache server in UTC writes it."""
         stamp = f"{time.day:02}/{_MONTHS[time.month - 1]}/{time.year:04}:{time:%H:%M:%S} +0000"
         size = "-" if self.size is None else self.size
         line = f'{self.client} - - [{stamp}] "{self.request}" {self.status} {size} "{self.referrer}" "{self.agent}"'

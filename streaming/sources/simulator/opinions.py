@@ -1,4 +1,4 @@
-"""What people say: ratings and texts in feedback, and posts. Good products and good weather make for kinder words."""
+"""Ratings and texts of feedback, and posts. Good products and good weather make them friendlier."""
 
 import random
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Opinion:
 
 
 def judge(rng: random.Random, product: Product, mood: float) -> Opinion:
-    """What a buyer thinks: mostly the product's quality, a little the day's weather, and chance."""
+    """A buyer's opinion: mostly the product's quality, to a small part the day's weather, and chance."""
     rating = round(min(5.0, max(1.0, 1 + 4 * product.quality + 0.5 * mood + rng.gauss(0, 0.8))))
     opening = rng.choice(_OPENINGS[rating])
     detail = rng.choice(_DETAILS[rating]).format(thing=product.name.lower())

@@ -1,4 +1,4 @@
-"""A real order book as the access log its shop would have written: one visit an invoice, and others who do not buy.
+"""Turns a real order book into the access log of its shop: one visit per invoice, and visitors who do not buy.
 
 For each order (not returns, not guests) the log has the exact lines, in order, and the total, so that orders rebuilt
 from the log can be compared with the book.
@@ -33,7 +33,7 @@ def happenings(orders: list[Invoice], seed: int, start: datetime, run: str) -> I
     timeline = Timeline()
     for number, invoice in enumerate(orders, 1):
         bought_s = (invoice.time - start).total_seconds()
-        # What starts later cannot come before this: visits are shorter.
+        # No later visit has hits before this, because visits are shorter.
         yield from timeline.until(bought_s - 2 * LONGEST_VISIT_S)
         for hit in shopping(rng, invoice):
             timeline.add(bought_s + hit.after_s, hit)
@@ -68,7 +68,7 @@ def shopping(rng: random.Random, invoice: Invoice) -> list[Hit]:
         cur=CURRENCY,
         **({"country": invoice.country} if invoice.country else {}),
     )
-    # A long order is shopped faster: no visit is longer than the longest.
+    # A long order takes less time per line, so that no visit exceeds the limit.
     squeeze = min(1.0, LONGEST_VISIT_S / visit.now_s)
     return [_shifted(hit, (hit.after_s - visit.now_s) * squeeze) for hit in visit.hits]
 

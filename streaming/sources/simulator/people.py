@@ -15,7 +15,7 @@ OPENED = datetime(2022, 6, 1, tzinfo=UTC)
 """When the shop opened; accounts are older than any run by default."""
 YOUNGEST_ACCOUNT_DAYS = 700
 ENTHUSIASM = 2.2
-"""How unequal visits are spread: the first tenth of the customers makes a third of them."""
+"""The inequality of visits: the first tenth of the customers makes a third of them."""
 
 BOT_AGENTS = (
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
@@ -38,7 +38,7 @@ _AGENT_WEIGHTS = (30, 10, 6, 28, 22, 4)
 
 @dataclass(frozen=True)
 class Person:
-    """A visitor and what they are like. `customer_id` is None for one without an account."""
+    """A visitor and their habits. `customer_id` is None for one without an account."""
 
     customer_id: str | None
     country: str
@@ -52,7 +52,7 @@ class Person:
     agent: str
 
     def choose(self, rng: random.Random) -> Product:
-        """A product, mostly of a favorite category, and of that rather the first few."""
+        """A product, mostly of a favorite category, and there more likely one of the first."""
         if rng.random() < 0.75:
             products = BY_CATEGORY[rng.choice(self.favorites)]
             return products[int(len(products) * rng.random() ** 1.7)]
@@ -68,7 +68,7 @@ def customer(index: int) -> Person:
 
 
 def newcomer(rng: random.Random, customer_id: str, registered_at: datetime) -> Person:
-    """Somebody who opens an account now."""
+    """A visitor who opens an account now."""
     return _person(rng, customer_id, registered_at)
 
 
@@ -78,7 +78,7 @@ def stranger(rng: random.Random) -> Person:
 
 
 def pick(rng: random.Random, population: int) -> Person:
-    """One of the customers, in proportion to how often each comes."""
+    """One of the customers, in proportion to the frequency of their visits."""
     return customer(int(population * rng.random() ** ENTHUSIASM))
 
 

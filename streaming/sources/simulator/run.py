@@ -1,6 +1,6 @@
-"""A run of the simulation: what was asked for, the events that come of it, and their delivery.
+"""A run of the simulation: its plan, its events and their delivery.
 
-Log lines go through the access-log source's own parser, so that what is simulated is also what is parsed.
+Log lines pass through the access-log source's own parser, so simulated events equal parsed ones.
 """
 
 import math
@@ -35,11 +35,11 @@ DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 """Default start of a run with a seed, or of a batch: a constant, so that the seed determines the whole run."""
 DEFAULT_RATE = 20.0
 VISITS_PER_DAY = 100.0
-"""Of a batch; a live run has as many visitors as its rate needs."""
+"""Visitors of a batch; a live run has as many as its rate needs."""
 WARM_UP_S, WARM_UP_EVENTS = 600.0, 20_000
-"""A live run joins the shop when visits are already under way: this much is skipped, whichever ends first."""
+"""A live run begins while visits are already under way: this much is skipped, whichever ends first."""
 TOPICS = ("web_logs", "orders", "customers", "social_media", "customer_feedback", "weather_data")
-# Nobody is behind these names, and a run must not depend on the key of the stack that it feeds.
+# These are not real people, and a run must not depend on the key of its stack.
 _KEY = sha256(b"headrace simulator").digest()
 
 
@@ -47,9 +47,9 @@ _KEY = sha256(b"headrace simulator").digest()
 class Plan:
     """What to simulate.
 
-    With `days`: a batch of that much history from `start`, at once (or `rate` a second). With `orders`: that order book
-    as an access log. Otherwise live: `rate` events a second, the n-th one at `start + n / rate`, for `seconds` or for
-    ever. `events` ends any of them early. Everything but the clock is decided by `seed`; without a seed, a live run
+    With `days`: a batch of that much history from `start`, at once (or `rate` per second). With `orders`: that order
+    book as an access log. Otherwise live: `rate` events per second, the n-th at `start + n / rate`, for `seconds` or
+    without end. `events` ends any of them early. `seed` determines everything but the clock; without a seed, a live run
     starts now.
     """
 
@@ -150,7 +150,7 @@ def _order_book(path: Path, date_format: DateOrder | None, seed: int) -> Iterato
 
 
 def _name(kind: str, start: datetime, seed: int) -> str:
-    """A run's name: the same for the same run, another for every other."""
+    """The name of a run: equal for equal runs, different for all others."""
     return sha256(f"{kind} {start.isoformat()} {seed}".encode()).hexdigest()[:8]
 
 
@@ -159,7 +159,7 @@ def _moment(start: datetime, at_s: float) -> datetime:
 
 
 class _Emitter:
-    """Turns happenings into outcomes; the hits make up one log file, whose fingerprint is the run's name."""
+    """Turns simulated events into outcomes; the hits form one log file, whose fingerprint is the run's name."""
 
     def __init__(self, run: str) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""What happens in a simulation, in the order of its time."""
+"""The simulated events in order of time."""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ class Emitted:
 
 Happening = Hit | Emitted
 Activity = Callable[[float], None]
-"""Something that, at its time, makes things happen and plans what follows."""
+"""An activity: at its time it emits events and plans others."""
 
 
 class Timeline:
-    """Happenings and activities by time, in seconds after the start; those of one time as they were added."""
+    """Events and activities by time, in seconds after the start; those of one time in the order they were added."""
 
     def __init__(self) -> None:
         self._planned: list[tuple[float, int, Happening | Activity]] = []
@@ -34,7 +34,7 @@ class Timeline:
         self._added += 1
 
     def until(self, end_s: float) -> Iterator[tuple[float, Happening]]:
-        """Everything before `end_s`, with its time. Activities run on the way, and may add more."""
+        """All events before `end_s`, with their times. Activities run in between, and may add more."""
         while self._planned and self._planned[0][0] < end_s:
             at_s, _, what = heapq.heappop(self._planned)
             if isinstance(what, Hit | Emitted):

@@ -1,4 +1,4 @@
-"""Visits to the shop: the pages somebody looks at, what goes into the cart, and whether they buy."""
+"""Visits to the shop: the pages viewed, the changes of the cart, and the purchase, if any."""
 
 import random
 from collections import Counter
@@ -13,7 +13,7 @@ from streaming.sources.simulator.people import BOT_AGENTS, Person
 REFERRERS = ("-", "https://www.google.com/", "https://duckduckgo.com/", "https://news.shop.example/weekly")
 REFERRER_WEIGHTS = (45, 35, 8, 12)
 HANDSHAKE = r"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-"""What a TLS client that hits the plain port leaves in the log."""
+"""The bytes in the log when a TLS client connects to the plain port."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Visit:
     path: str = ""
 
     def open(self, path: str) -> None:
-        """Look at a page, which then reports itself by the pixel."""
+        """View a page, which then reports itself by the pixel."""
         self.now_s += self.rng.lognormvariate(2.8, 0.7) if self.hits else 0.0
         referrer = f"{SHOP}{self.path}" if self.path else self.rng.choices(REFERRERS, REFERRER_WEIGHTS)[0]
         size = self.rng.randrange(8_000, 60_000)
@@ -81,7 +81,7 @@ class Visit:
 
 
 def browse(rng: random.Random, person: Person, session_id: str) -> Visit:
-    """A visit up to the decision whether to buy what is in the cart."""
+    """A visit up to the decision whether to buy the cart."""
     visit = Visit(rng, session_id, person)
     visit.open(rng.choice(("/", "/", f"/category/{rng.choice(person.favorites)}", "/sale")))
     while rng.random() < 0.72 and len(visit.hits) < 60:
@@ -99,7 +99,7 @@ def browse(rng: random.Random, person: Person, session_id: str) -> Visit:
 
 
 def crawl(rng: random.Random, client: str) -> list[Hit]:
-    """A robot's visit: quick, without the pixel, sometimes looking for what is not there."""
+    """A robot's visit: fast, without the pixel, sometimes for pages that do not exist."""
     if rng.random() < 0.08:
         return [Hit(0.0, client, HANDSHAKE, 400, 226, "-", "-")]
     agent = rng.choice(BOT_AGENTS)

@@ -1,4 +1,4 @@
-"""The simulated shop and its surroundings: who visits when, and what comes of it."""
+"""The simulated shop and its surroundings: who visits when, and the resulting events."""
 
 import math
 import random
@@ -20,16 +20,16 @@ from streaming.sources.simulator.visits import browse, crawl
 SOURCE = "simulator"
 DAY_S = 86_400
 HITS_PER_VISIT = 10.8
-"""Events a visit brings about in the mean, everything around it included; measured, for planning a rate."""
+"""Mean number of events per visit, including everything around it; measured, to plan a rate."""
 
 CUSTOMERS_PER_DAILY_VISIT = 4
 FEWEST_CUSTOMERS, MOST_CUSTOMERS = 300, 20_000
 ACCOUNT_SHARE = 0.55
-"""Share of the visits that somebody with an account makes."""
+"""Share of the visits by people with an account."""
 REGISTERING_SHARE = 0.3
 """Share of buyers without an account who open one."""
 PER_VISIT = {"robot": 0.15, "store": 0.08, "post": 0.5, "form": 0.06}
-"""How many of each there are to a visit."""
+"""How many of each there are per visit."""
 QUIETEST, PEAK_HOUR = 0.15, 19
 FEEDBACK_SHARE, RETURN_SHARE, DELETED_SHARE, REPLY_SHARE = 0.35, 0.06, 0.03, 0.2
 PLATFORMS = ("bluesky", "mastodon")
@@ -37,7 +37,7 @@ PLATFORMS = ("bluesky", "mastodon")
 
 @dataclass(frozen=True)
 class Scene:
-    """What a run of the world is made of. `run` is the run's own name, part of all its ids."""
+    """The parameters of a run. `run` is its name, which is part of all its ids."""
 
     run: str
     seed: int
@@ -74,12 +74,12 @@ class World:
         return self._timeline.until(days * DAY_S)
 
     def settle(self, at_s: float) -> None:
-        """Emit the state that is older than `at_s`: the weather, and returning customers."""
+        """Emit what lies before `at_s`: the weather, and returning customers."""
         self._seen.clear()
         self._observe(at_s)
 
     def _repeat(self, activity: Callable[[float], None], per_day: float) -> None:
-        """At random times, more of them in the evening: a Poisson process, thinned by the hour."""
+        """Random times, more of them in the evening: a Poisson process, thinned by the hour."""
         peak_gap_s = DAY_S / (per_day * 2 / (1 + QUIETEST))
 
         def again(at_s: float) -> None:

@@ -70,7 +70,7 @@ def test_a_worker_that_is_killed_ends_the_source_with_a_remedy() -> None:
             each.kill()
     deadline = time.monotonic() + 20
     batches = iter(lambda: list(workers.outcomes([block])) if time.monotonic() < deadline else None, None)
-    with pytest.raises(Terminal, match="starts the source again"):
+    with pytest.raises(Terminal, match="restarts the source"):
         deque(batches, maxlen=0)  # until the death is noticed
 
 

@@ -97,4 +97,4 @@ def test_an_invalid_currency_is_rejected_at_the_source(code: str) -> None:
     parser = LineParser(pseudonymizer(b"key"))
     outcome = parser.line(line(urlencode({"e": "purchase", "order": "1", "total": "0", "cur": code})), "place", 1)
     assert isinstance(outcome, Rejected)
-    assert outcome.reason == "pixel hit with a cur that is no ISO 4217 code"
+    assert outcome.reason == "pixel hit with a cur that is not an ISO 4217 code"

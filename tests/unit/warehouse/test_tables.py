@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts import topics
+from contracts.fields import fields_of
 from contracts.topics import EVENT_TOPICS, TOPICS, Topic
 from warehouse.catalog.reference import column_types
 from warehouse.ingest.connect_staging import STAGED_TABLES
@@ -49,6 +50,16 @@ def test_no_amount_or_time_is_stored_inexactly(table: Table) -> None:
     inexact = {"DOUBLE", "FLOAT"} if table.qualified not in measured else set[str]()
     # DuckDB writes HUGEINT to Parquet as a double.
     assert not set(types.values()) & (inexact | {"HUGEINT", "UHUGEINT", "TIMESTAMP"})
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.qualified)
+def test_a_description_of_a_contract_is_referred_to_and_not_copied(table: Table) -> None:
+    text = (SQL_FOLDER / table.schema / f"{table.name}.sql").read_text()
+    read = [TOPICS[name] for name in (each.removeprefix("raw.") for each in table.inputs) if name in TOPICS]
+    described = {
+        (each.name, each.description) for topic in read if topic.contract for each in fields_of(topic.contract)
+    }
+    assert [name for name, about in table.columns.items() if (name, about) in described and about in text] == []
 
 
 def test_tables_come_after_those_they_read() -> None:

@@ -7,12 +7,12 @@
 -- event_time: feature_cutoff
 -- column event_id: The event that carried the score.
 -- column customer_id: The customer.
--- column feature_cutoff: The moment that the score is about: that of the customer's latest order or return.
+-- column feature_cutoff: {{ about("customer_behavior.feature_cutoff") }}
 -- column cutoff_date: Day of the cutoff, in UTC.
--- column repurchase_probability: Probability of another order within 30 days.
--- column segment: Named segment.
--- column model_version: Version of the model, or `rfm-rule`.
--- column scored_at: When the score was made.
+-- column repurchase_probability: {{ about("customer_behavior.repurchase_probability") }}
+-- column segment: {{ about("customer_behavior.segment") }}
+-- column model_version: {{ about("customer_behavior.model_version") }}
+-- column scored_at: {{ about("customer_behavior.scored_at") }}
 -- column received_at: When Kafka took the event.
 select
     event_id,

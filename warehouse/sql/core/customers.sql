@@ -8,9 +8,9 @@
 -- materialized: incremental_by_group
 -- group_by: customer_id
 -- input raw.customers affects: coalesce(customer_id, try(decode(_key)))
--- column customer_id: The shop's own id.
--- column country: Country of residence.
--- column registered_at: When the account was opened, or the first order was seen.
+-- column customer_id: {{ about("customers.customer_id") }}
+-- column country: {{ about("customers.country") }}
+-- column registered_at: {{ about("customers.registered_at") }}
 -- column valid_from: Start of the row's validity.
 -- column valid_to: End of the row's validity, exclusive; empty while it is current.
 -- column is_current: Whether the row is valid now.

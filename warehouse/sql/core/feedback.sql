@@ -9,20 +9,20 @@
 -- materialized: incremental_by_group
 -- group_by: source, feedback_id
 -- input raw.customer_feedback affects: source, feedback_id
--- column source: The source that sent it.
--- column feedback_id: Id of the form or review, unique within its source.
+-- column source: {{ about("customer_feedback.source") }}
+-- column feedback_id: {{ about("customer_feedback.feedback_id") }}
 -- column event_id: The event with the latest state; sentiment refers to it.
--- column channel: How it was submitted: `form`, `review`, `import`.
+-- column channel: {{ about("customer_feedback.channel") }}
 -- column submitted_at: When it was submitted.
 -- column submitted_date: Day it was submitted, in UTC.
--- column customer_id: The customer, when known.
--- column rating: Stars, 1 to 5.
+-- column customer_id: {{ about("customer_feedback.customer_id") }}
+-- column rating: {{ about("customer_feedback.rating") }}
 -- column rating_label: Class of the stars: `negative` (1 and 2), `neutral` (3) or `positive` (4 and 5); empty without.
--- column title: Heading of the text.
--- column text: What the person wrote.
--- column subject: What it is about: a product group or place.
--- column product_id: The product, when it is about one.
--- column label: Sentiment given by a person, in labelled sets only.
+-- column title: {{ about("customer_feedback.title") }}
+-- column text: {{ about("customer_feedback.text") }}
+-- column subject: {{ about("customer_feedback.subject") }}
+-- column product_id: {{ about("customer_feedback.product_id") }}
+-- column label: {{ about("customer_feedback.label") }}
 -- column received_at: When Kafka took it.
 with arrivals as (
     select *, {{ latest_arrival("source, feedback_id") }}

@@ -17,13 +17,13 @@
 -- column unit_price: Price of one unit, in the order's currency.
 -- column revenue: Quantity times unit price, exact. Where the lines of a signed purchase add up to more than its signed
 --     total, their shares of it.
--- column currency: ISO 4217 code of the amounts.
+-- column currency: {{ about("orders.currency") }}
 -- column kind: `order`, `return` or `adjustment`; or `unverified`, as in core.orders.
 -- column channel: The channel that takes precedence for this order.
 -- column ordered_at: When the order was placed.
 -- column order_date: Day the order was placed, in UTC.
--- column customer_id: The customer; empty for guests.
--- column country: Country of the customer.
+-- column customer_id: {{ about("orders.customer_id") }}
+-- column country: {{ about("orders.country") }}
 with arrivals as (
     select
         order_id,

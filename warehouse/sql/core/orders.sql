@@ -18,15 +18,15 @@
 -- column kind: `order`, `return` or `adjustment`; or `unverified`, a purchase without the signature of a shop that signs.
 -- column ordered_at: When it was placed.
 -- column order_date: Day it was placed, in UTC.
--- column customer_id: The customer; empty for guests.
+-- column customer_id: {{ about("orders.customer_id") }}
 -- column country: Country of the customer; `Unspecified` where the source names none.
--- column currency: ISO 4217 code of the amounts.
+-- column currency: {{ about("orders.currency") }}
 -- column line_count: Number of lines.
 -- column units: Units over all lines, negative on a return.
 -- column revenue: Sum of quantity times unit price over the lines, exact, negative on a return; of a signed purchase its
 --     signed total.
 -- column reported_total: The total that the source reports.
--- column source: The source that sent it.
+-- column source: {{ about("orders.source") }}
 -- column received_at: When Kafka took the event.
 with arrivals as (
     select *, {{ latest_arrival("order_id") }}

@@ -6,19 +6,19 @@
 -- materialized: incremental_by_group
 -- group_by: platform, post_id
 -- input raw.social_media affects: platform, post_id
--- column platform: Such as `bluesky`, `mastodon` or `twitter`.
--- column post_id: The platform's own id.
+-- column platform: {{ about("social_media.platform") }}
+-- column post_id: {{ about("social_media.post_id") }}
 -- column event_id: The event with the latest state; sentiment refers to it.
 -- column posted_at: When it was posted; empty where only its deletion was seen.
 -- column posted_date: Day it was posted, in UTC.
 -- column author: Pseudonym of the author; empty once deleted.
 -- column text: Plain text; empty once deleted.
--- column language: ISO 639 code as declared.
--- column is_reply: Answers another post.
--- column is_repost: Repeats another post.
+-- column language: {{ about("social_media.language") }}
+-- column is_reply: {{ about("social_media.is_reply") }}
+-- column is_repost: {{ about("social_media.is_repost") }}
 -- column is_deleted: The post was deleted at its platform.
--- column label: Sentiment given by a person, in labelled sets only; empty once deleted.
--- column source: The source that sent it.
+-- column label: {{ about("social_media.label") }} Empty once deleted.
+-- column source: {{ about("social_media.source") }}
 with arrivals as (
     select *, {{ latest_arrival("platform, post_id") }}
     from raw.social_media

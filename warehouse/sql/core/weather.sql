@@ -11,23 +11,23 @@
 -- materialized: incremental_by_group
 -- group_by: station, period_s, observed_at
 -- input raw.weather_data affects: station, period_s, event_time
--- column station: Station or place.
--- column period_s: Length of the period observed, in seconds.
+-- column station: {{ about("weather_data.station") }}
+-- column period_s: {{ about("weather_data.period_s") }}
 -- column observed_at: End of the period.
 -- column observed_date: Day that the period lies in, in UTC: a period that ends at midnight is of the day before.
--- column temperature_c: Air temperature, degrees Celsius.
--- column temperature_min_c: Lowest of the period, degrees Celsius.
--- column temperature_max_c: Highest of the period, degrees Celsius.
--- column dew_point_c: Dew point, degrees Celsius.
--- column relative_humidity_pct: Relative humidity, percent.
--- column wind_speed_ms: Wind speed, meters per second.
--- column wind_gust_ms: Strongest gust, meters per second.
--- column wind_direction_deg: Where the wind comes from, degrees from north.
--- column precipitation_mm: Precipitation over the period, millimeters.
--- column pressure_hpa: Sea-level pressure, hectopascals.
--- column visibility_m: Visibility, meters.
--- column condition: The source's own word for the weather.
--- column source: The source that sent it.
+-- column temperature_c: {{ about("weather_data.temperature_c") }}
+-- column temperature_min_c: {{ about("weather_data.temperature_min_c") }}
+-- column temperature_max_c: {{ about("weather_data.temperature_max_c") }}
+-- column dew_point_c: {{ about("weather_data.dew_point_c") }}
+-- column relative_humidity_pct: {{ about("weather_data.relative_humidity_pct") }}
+-- column wind_speed_ms: {{ about("weather_data.wind_speed_ms") }}
+-- column wind_gust_ms: {{ about("weather_data.wind_gust_ms") }}
+-- column wind_direction_deg: {{ about("weather_data.wind_direction_deg") }}
+-- column precipitation_mm: {{ about("weather_data.precipitation_mm") }}
+-- column pressure_hpa: {{ about("weather_data.pressure_hpa") }}
+-- column visibility_m: {{ about("weather_data.visibility_m") }}
+-- column condition: {{ about("weather_data.condition") }}
+-- column source: {{ about("weather_data.source") }}
 select
     station,
     period_s,

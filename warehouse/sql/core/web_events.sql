@@ -12,30 +12,30 @@
 -- column event_id: The same when sent again: derived from the line's position and content.
 -- column event_time: When the request was made.
 -- column event_date: Day of the request, in UTC.
--- column visitor_id: Tracking id of the visitor, or a hash of client and agent without one.
--- column client_id: Pseudonym of the client's address.
+-- column visitor_id: {{ about("web_logs.visitor_id") }}
+-- column client_id: {{ about("web_logs.client_id") }}
 -- column browser_id: The same for all requests, pixel hits included, of one address and user agent.
 -- column user_id: Pseudonym of the authenticated user, where there was one.
--- column method: HTTP method; empty for a request that is not HTTP.
--- column path: Path of the request, without the query.
--- column query: Query string, without the question mark.
--- column status: HTTP status code.
--- column bytes: Size of the answer's body; empty where the log says `-`.
--- column referrer: Referring page.
--- column user_agent: The client's User-Agent header.
--- column device: Kind of device, from the user agent.
--- column is_bot: Whether the user agent calls itself a crawler, monitor or script.
--- column pixel_event: What the tracking pixel reported; empty for ordinary lines.
--- column session_id: Session id of the tracking pixel.
--- column customer_id: Customer id of the tracking pixel, when logged in.
--- column sku: Product of a cart event.
--- column quantity: Quantity of a cart event.
--- column unit_price: Price of one unit in a cart event.
--- column currency: ISO 4217 code of unit_price and order_total.
--- column order_id: Order of a purchase event.
--- column order_total: Total of a purchase event.
--- column country: Country the shop gave in a purchase event.
--- column source: The source that sent it.
+-- column method: {{ about("web_logs.method") }}
+-- column path: {{ about("web_logs.path") }}
+-- column query: {{ about("web_logs.query") }}
+-- column status: {{ about("web_logs.status") }}
+-- column bytes: {{ about("web_logs.bytes") }}
+-- column referrer: {{ about("web_logs.referrer") }}
+-- column user_agent: {{ about("web_logs.user_agent") }}
+-- column device: {{ about("web_logs.device") }}
+-- column is_bot: {{ about("web_logs.is_bot") }}
+-- column pixel_event: {{ about("web_logs.pixel_event") }}
+-- column session_id: {{ about("web_logs.session_id") }}
+-- column customer_id: {{ about("web_logs.customer_id") }}
+-- column sku: {{ about("web_logs.sku") }}
+-- column quantity: {{ about("web_logs.quantity") }}
+-- column unit_price: {{ about("web_logs.unit_price") }}
+-- column currency: {{ about("web_logs.currency") }}
+-- column order_id: {{ about("web_logs.order_id") }}
+-- column order_total: {{ about("web_logs.order_total") }}
+-- column country: {{ about("web_logs.country") }}
+-- column source: {{ about("web_logs.source") }}
 -- column received_at: When Kafka took it.
 select
     event_id,

@@ -11,18 +11,18 @@
 -- column event_id: The event that reported it.
 -- column ordered_at: When the purchase was made.
 -- column order_date: Day of the purchase, in UTC.
--- column customer_id: The customer; empty for guests.
+-- column customer_id: {{ about("orders.customer_id") }}
 -- column session_id: The visit's session id, or its visitor without one.
 -- column session_duration_s: Seconds from the visit's first pixel hit to the purchase.
 -- column session_pages: Pages seen before the purchase.
 -- column line_count: Lines in the cart.
--- column currency: ISO 4217 code of the amounts.
+-- column currency: {{ about("orders.currency") }}
 -- column revenue: Sum of quantity times unit price over the cart, exact; of a signed purchase its signed total.
 -- column reported_total: The total that the purchase reports.
 -- column quality_flag: What is odd about it: `unverified`, `ahead of time`, `total mismatch` or `empty cart`; empty where
 --     nothing is.
 -- column is_unverified: The purchase lacks the signature of a shop that signs.
--- column is_bot: Whether the user agent of the purchase calls itself a crawler, monitor or script.
+-- column is_bot: Whether the user agent of the purchase identifies itself as a crawler, monitor or script.
 -- column received_at: When Kafka took the event.
 select
     order_id,
