@@ -24,7 +24,7 @@ def reset(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete all data of the stack, or the positions of a live source."""
+    """Delete all data of the stack, or a live source's positions."""
     if everything == (source is not None):
         raise typer.BadParameter("choose one of them", param_hint="--source NAME, --all")
     from contracts.settings import Settings
