@@ -64,6 +64,33 @@ def test_a_registered_file_that_is_gone_costs_its_own_rows_and_a_name(fresh: Set
     assert [name for name in found.missing_files if str(gone) in name]
 
 
+@pytest.mark.parametrize("damage", ["cut short", "overwritten"])
+def test_a_registered_file_that_is_damaged_costs_its_own_rows_and_a_name(fresh: Settings, damage: str) -> None:
+    written = Landing(fresh)
+    written.land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]
+    bad = fresh.landing_root / str(written.land("orders", orders(5, 4)))  # pyright: ignore[reportArgumentType]
+    build_from(fresh, "orders")
+    content = bad.read_bytes()
+    bad.write_bytes(content[:-9] if damage == "cut short" else bytes(byte ^ 0x5A for byte in content))
+    written.land("orders", orders(9, 2))  # pyright: ignore[reportArgumentType]
+    assert build_from(fresh, "orders", full=True)["core.orders"].rows == 7
+    with Lake.open(fresh) as lake:
+        assert taken_out(lake.postgres()) == [(str(bad), "raw.orders", 4)]
+        assert "quarantine.groups" not in lake.columns(), "no group of rows is left out in its place"
+    assert reconcile_stack(fresh, ["orders"]).missing_files == [f"{bad} (raw.orders, 4 rows)"]
+    bad.write_bytes(content)
+    assert [file.rows for file in repair(fresh, ["orders"])] == [4]
+    assert build_from(fresh, "orders")["core.orders"].rows == 11
+
+
+def test_a_table_whose_file_is_damaged_is_built_again(fresh: Settings) -> None:
+    Landing(fresh).land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]
+    build_from(fresh, "orders")
+    for file in (fresh.lake_root / "core" / "orders").rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:-9])
+    assert build_from(fresh, "orders", full=True)["core.orders"].rows == 5
+
+
 def test_a_damaged_file_that_is_not_registered_yet_costs_its_own_rows_and_a_name(fresh: Settings) -> None:
     written = Landing(fresh)
     written.land("orders", orders(0, 5))  # pyright: ignore[reportArgumentType]

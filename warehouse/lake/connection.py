@@ -5,7 +5,7 @@ database), the data files are in the stack's folder.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ import stamina
 from contracts.errors import Terminal, Transient
 from contracts.settings import Settings
 from warehouse.lake import extensions, missing_files, relocation
-from warehouse.lake.errors import FilesMissing, says_lost_server, says_missing_file
+from warehouse.lake.errors import FilesMissing, may_say_damaged_file, says_lost_server, says_missing_file
 from warehouse.lake.lock import BuilderLock
 from warehouse.lake.snapshots import snapshot_at
 from warehouse.lake.text import first_line, quoted
@@ -265,6 +265,10 @@ class Lake:
                 except FilesMissing:
                     self.take_out_missing_files()
                     raise
+                except duckdb.Error as error:
+                    if not (may_say_damaged_file(error) and self._take_out_damaged_files(error)):
+                        raise
+                    raise FilesMissing(f"A file of the warehouse is damaged: {first_line(error)}") from error
         raise AssertionError("unreachable: the last attempt raises")
 
     def fence(self) -> None:
@@ -279,7 +283,16 @@ class Lake:
         Raises:
             Terminal: a missing file held watermarks.
         """
-        missing = missing_files.take_out(self.postgres())
+        self._take_out(missing_files.find(self.postgres()))
+
+    def _take_out_damaged_files(self, error: duckdb.Error) -> bool:
+        """Same as `take_out_missing_files`, for damaged files that may have caused an error; returns whether any."""
+        damaged = missing_files.find_damaged(self.postgres(), self.settings.landing_root, str(error))
+        self._take_out(damaged)
+        return bool(damaged)
+
+    def _take_out(self, missing: Sequence[missing_files.MissingFile]) -> None:
+        missing_files.take_out(self.postgres(), missing)
         self.forget()
         if statements := missing_files.forgetting(missing):
             self.write(lambda: ([self.connection.execute(each) for each in statements], self.fence()))

@@ -1,4 +1,4 @@
-"""Missing registered files: their entries are removed from the catalog, so that all other files can be read.
+"""Missing and damaged registered files: their entries are removed from the catalog, so that all others can be read.
 
 A landed file is listed in `landing.missing_files` with its catalog entries: `headrace landing repair` rewrites it from
 Kafka and restores them. A table of `core` or `marts` is built in full the next time.
@@ -6,8 +6,9 @@ Kafka and restores them. A table of `core` or `marts` is built in full the next 
 
 # ruff: noqa: S608  names of DuckLake's own tables, in the schema that this package names
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,50 +47,58 @@ tables as (
     group by tables.table_id
 ),
 files as (
-    select data_file_id, table_id, path, path_is_relative, record_count from {META}.ducklake_data_file
+    select data_file_id, table_id, path, path_is_relative, record_count, file_size_bytes from {META}.ducklake_data_file
     union all
-    select data_file_id, table_id, path, path_is_relative, 0 from {META}.ducklake_delete_file
+    select data_file_id, table_id, path, path_is_relative, 0, file_size_bytes from {META}.ducklake_delete_file
 )
-select data_file_id, table_id, tables.name,
-    case when files.path_is_relative then tables.path || files.path else files.path end as path, record_count
+select case when files.path_is_relative then tables.path || files.path else files.path end as path,
+    tables.name, record_count, data_file_id, table_id, file_size_bytes
 from files join tables using (table_id)
+"""
+_CHECKSUMS = """
+select distinct file.path, file.sha256 from landing.commits
+cross join lateral (values (file, file_sha256), (quarantine_file, quarantine_file_sha256)) as file (path, sha256)
+where file.path is not null
 """
 _ENTRIES = ("ducklake_data_file", "ducklake_file_column_stats", "ducklake_file_partition_value", "ducklake_delete_file")
 
 
 @dataclass(frozen=True)
 class MissingFile:
-    """A file that is in the catalog but does not exist. `rows` is the registered number of rows."""
+    """A file in the catalog that does not exist or is damaged. `rows` and `size`, in bytes, are as registered."""
 
     path: str
     table: str
     rows: int
     data_file_id: int
     table_id: int
+    size: int
 
 
 def find(postgres: psycopg.Connection) -> list[MissingFile]:
     """The missing data files and delete files of all tables."""
-    if not _has_catalog(postgres):
-        return []
-    found = postgres.execute(_FILES).fetchall()
-    return [
-        MissingFile(path, name, rows, data_file_id, table_id)
-        for data_file_id, table_id, name, path, rows in found
-        if not Path(path).is_file()
-    ]
+    return [file for file in _files(postgres) if not Path(file.path).is_file()]
 
 
-def take_out(postgres: psycopg.Connection) -> list[MissingFile]:
-    """Remove the missing files from the catalog and log each of them; returns them.
+def find_damaged(postgres: psycopg.Connection, landing_root: Path, error: str) -> list[MissingFile]:
+    """The files that may be the cause of an error of reading: those of another size, and those that the error names.
+
+    If there are none, the content of all landed files is compared with what was committed, which reads them all.
+    """
+    there = [file for file in _files(postgres) if Path(file.path).is_file()]
+    found = [file for file in there if Path(file.path).stat().st_size != file.size or file.path in error]
+    return found or list(_of_other_content(postgres, landing_root, there))
+
+
+def take_out(postgres: psycopg.Connection, missing: Sequence[MissingFile]) -> None:
+    """Remove missing or damaged files from the catalog and log each of them.
 
     Raises:
-        Terminal: a missing file held watermarks.
+        Terminal: one of them held watermarks.
     """
-    missing = find(postgres)
     if lost := [file for file in missing if file.table.startswith("meta.")]:
         raise Terminal(
-            f"The file {lost[0].path} is missing, which holds the warehouse's watermarks ({lost[0].table}).",
+            f"The file {lost[0].path} is missing or damaged, which holds the warehouse's watermarks ({lost[0].table}).",
             remedy="Restore the home and PostgreSQL from backups of the same time.",
         )
     with postgres.transaction():
@@ -98,13 +107,12 @@ def take_out(postgres: psycopg.Connection) -> list[MissingFile]:
             _take_out(postgres, file)
         for file in missing:
             structlog.get_logger(part="warehouse").error(
-                "a registered file is missing",
+                "a registered file is damaged" if Path(file.path).is_file() else "a registered file is missing",
                 path=file.path,
                 table=file.table,
                 rows=file.rows,
                 remedy="Run `headrace landing repair`, then `headrace build`.",
             )
-    return missing
 
 
 def taken_out(postgres: psycopg.Connection) -> list[tuple[str, str, int]]:
@@ -169,6 +177,28 @@ def forgetting(missing: Sequence[MissingFile]) -> list[str]:
 
 def _table_of(name: str) -> str:
     return name.removeprefix("quarantine.").replace("_", ".", 1) if name.startswith("quarantine.") else name
+
+
+def _files(postgres: psycopg.Connection) -> list[MissingFile]:
+    if not _has_catalog(postgres):
+        return []
+    return [MissingFile(*row) for row in postgres.execute(_FILES).fetchall()]
+
+
+def _of_other_content(
+    postgres: psycopg.Connection, landing_root: Path, files: Sequence[MissingFile]
+) -> Iterator[MissingFile]:
+    if postgres.execute("select to_regclass('landing.commits')").fetchone() == (None,):
+        return
+    committed = {str(landing_root / path): sha256 for path, sha256 in postgres.execute(_CHECKSUMS).fetchall()}
+    for file in files:
+        if file.path in committed and _sha256(file.path) != committed[file.path]:
+            yield file
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _has_catalog(postgres: psycopg.Connection) -> bool:

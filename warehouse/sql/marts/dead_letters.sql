@@ -29,7 +29,8 @@ with rejected as (
 {% endif %}
 {% endfor %}
 ),
-decoded as (
+-- Materialized, so that no filter is pushed into `try`: DuckDB has failed with an internal error on that.
+decoded as materialized (
     select
         topic,
         _kafka_time,
