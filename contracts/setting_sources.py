@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ FILE, DOTENV, ENVIRONMENT, DEFAULT = "headrace.toml", ".env", "environment", "de
 HOME_FOLDER = ".headrace"
 LOCK = "stack.lock"
 """The file in every home of a stack, by which a home is recognized."""
-_KUBERNETES = re.compile(r"HEADRACE_(SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+)")
+_KUBERNETES = re.compile(r"HEADRACE_((SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+)=.*|PORT=\w+://.*)")
 """Kubernetes sets these variables if a service is named `headrace`."""
 
 
@@ -95,13 +95,14 @@ def _is_own_home(home: Path) -> bool:
 
 
 def _require_own(file: Path, named: Path) -> None:
-    found = file.stat()
+    # A link of another account could lead to a file of this one, whose relative paths would start at the link's folder.
+    owners = {file.parent.stat().st_uid, file.lstat().st_uid, file.stat().st_uid}
     trusted = {os.geteuid(), 0}
     if os.geteuid() == 0 and (caller := os.environ.get("SUDO_UID", "")).isdecimal():
         trusted.add(int(caller))
-    if found.st_uid not in trusted:
-        what, remedy = "belongs to another account", "Change its owner"
-    elif found.st_mode & stat.S_IWOTH:
+    if owners - trusted:
+        what, remedy = "or its folder belongs to another account", "Change the owner"
+    elif file.stat().st_mode & stat.S_IWOTH:
         what, remedy = "can be written by every account", f"Run `chmod o-w {file}`"
     else:
         return
@@ -163,10 +164,11 @@ def _placed(settings: type[BaseSettings], values: dict[str, Any], folder: Path) 
     return {name: in_folder(settings.model_fields[name].annotation, value, folder) for name, value in values.items()}
 
 
-def _require_known(settings: type[BaseSettings], variables: Iterable[str], where: str, remedy: str) -> None:
+def _require_known(settings: type[BaseSettings], variables: Mapping[str, str | None], where: str, remedy: str) -> None:
     known = {variable(name) for name in settings.model_fields} | NOT_SETTINGS
-    ours = {name.upper() for name in variables if name.upper().startswith(PREFIX)}
-    if wrong := complaint([name for name in ours - known if not _KUBERNETES.fullmatch(name)], known):
+    ours = {name.upper(): value for name, value in variables.items() if name.upper().startswith(PREFIX)}
+    unknown = [name for name in ours.keys() - known if not _KUBERNETES.fullmatch(f"{name}={ours[name]}")]
+    if wrong := complaint(unknown, known):
         raise Terminal(f"{where}{wrong}", remedy=remedy)
 
 

@@ -112,8 +112,12 @@ def test_a_mistyped_setting_is_refused_with_the_nearest_name(
 def test_variables_that_are_no_settings_but_known_are_accepted(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FAILPOINTS", "SUPERVISED_ROOT", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR"):
         monkeypatch.setenv(f"HEADRACE_{name}", "x")
+    monkeypatch.setenv("HEADRACE_PORT", "tcp://10.0.0.1:80")
     monkeypatch.setenv("HEADRACER", "x")
     assert Settings().landers == 1
+    monkeypatch.setenv("HEADRACE_PORT", "80")
+    with pytest.raises(Terminal, match="HEADRACE_PORT_BASE"):
+        Settings()
 
 
 def test_the_project_is_the_nearest_folder_upward_with_a_file_or_a_stack(
@@ -175,6 +179,23 @@ def test_a_file_of_another_account_or_writable_by_all_is_refused(
     assert CONFIG_VARIABLE in raised.value.remedy
     monkeypatch.setenv(CONFIG_VARIABLE, str(shop / "headrace.toml"))
     assert Settings().landers == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of another account")
+def test_a_link_in_a_folder_of_another_account_is_refused(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shop / "headrace.toml").write_text('java = "jdk/bin/java"')
+    trap = shop.parent / "trap"
+    trap.mkdir()
+    (trap / "headrace.toml").symlink_to(shop / "headrace.toml")
+    monkeypatch.chdir(trap)
+    assert Settings().java == str(trap / "jdk/bin/java")
+    os.chown(trap, 12_345, -1)
+    with pytest.raises(Terminal, match="another account"):
+        Settings()
+    os.chown(trap, os.geteuid(), -1)
+    os.lchown(trap / "headrace.toml", 12_345, -1)
+    with pytest.raises(Terminal, match="another account"):
+        Settings()
 
 
 def test_another_process_in_another_folder_gets_the_same_settings(
