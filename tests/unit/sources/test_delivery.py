@@ -14,7 +14,7 @@ from contracts.data_science import CustomerFeedback, SocialPost
 from contracts.decoding import decode
 from contracts.errors import Terminal
 from contracts.topics import MAX_RECORD_BYTES
-from headrace.commands.sources import SOURCE_NAMES
+from headrace.commands.sources import FILE, SOURCE_NAMES
 from streaming.runtime.publishing import MAX_KEY_BYTES, DeadLetter, Publisher
 from streaming.sources.delivery import IncompleteInput, Pace, UnrecognizedInput, deliver, require_recognized
 from streaming.sources.ingest import SOURCES
@@ -174,7 +174,7 @@ def test_a_fast_pace_waits_a_hundred_times_a_second_at_most() -> None:
 def test_every_source_is_named_by_the_command_and_described_in_the_docs() -> None:
     assert tuple(SOURCES) == SOURCE_NAMES
     page = (Path(__file__).parents[3] / "docs" / "reference" / "sources.md").read_text()
-    assert [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")] == list(SOURCES)
+    assert [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")] == [FILE, *SOURCES]
 
 
 def test_input_of_which_nothing_is_recognized_is_an_error() -> None:

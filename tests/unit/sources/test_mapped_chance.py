@@ -1,4 +1,4 @@
-"""Files by chance: whatever stands in them is an event, a rejection, ignored, or one error with a remedy."""
+"""Files by chance: all that stands in them is an event, a rejection, ignored, or one error with a remedy."""
 
 from collections.abc import Callable
 from pathlib import Path
