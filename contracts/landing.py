@@ -4,10 +4,11 @@ A topic's events land as its contract's columns and the columns below. A record 
 topic's quarantine, with its raw bytes. Dead-letter topics land as raw bytes.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from uuid import UUID, uuid5
 
 import pyarrow as pa
@@ -105,12 +106,25 @@ def log_id(topic_id: UUID, partition: int, truncations: int) -> UUID:
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file that a landing commit names. `path` is relative to the landing root."""
+    """A file as a landing commit names it: its path below the landing root, its rows, its size in bytes, and the
+    SHA-256 of its content."""
 
     path: str
     rows: int
     bytes: int
     sha256: str
+
+    def damage(self, root: Path) -> str | None:
+        """What is wrong with the file, as a phrase that follows its name; None if it is intact."""
+        path = root / self.path
+        if not path.is_file():
+            return "is missing"
+        content = path.read_bytes()
+        if len(content) != self.bytes:
+            return f"has {len(content)} bytes, not {self.bytes} as committed"
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            return "has other content than was committed: its SHA-256 differs"
+        return None
 
 
 @dataclass(frozen=True)

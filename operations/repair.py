@@ -10,7 +10,7 @@ from contracts.topics import TOPICS
 from streaming.landing.repair import rewrite
 from streaming.runtime.health import require_broker
 from warehouse.ingest import raw, unregistered_files
-from warehouse.ingest.landed_files import CommittedFile, files_named
+from warehouse.ingest.landed_files import files_named
 from warehouse.lake import Lake, missing_files
 
 
@@ -47,14 +47,13 @@ def _restored(settings: Settings, lake: Lake) -> Iterator[LandedFile]:
         raw.put_entries_back(lake, path)
         raw.put_back(lake, file)
         raw.refit(lake, path, file.bytes)
-        yield LandedFile(file.path, file.rows, file.bytes, file.sha256)
+        yield file
 
 
-def _whole(settings: Settings, lake: Lake, path: str) -> CommittedFile:
+def _whole(settings: Settings, lake: Lake, path: str) -> LandedFile:
     """The landed file at this path below the landing root, rewritten if it differs from its commit."""
     topic = PurePosixPath(path).parts[0].removesuffix(QUARANTINE_SUFFIX)
     for file in files_named(lake.postgres(), topic, [path]):
         if file.damage(settings.landing_root) is None:
             return file
-    written = rewrite(settings, path)
-    return CommittedFile(written.path, written.rows, written.bytes, written.sha256)
+    return rewrite(settings, path)

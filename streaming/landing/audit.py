@@ -1,6 +1,5 @@
 """Streaming's side of reconciliation: what each topic holds, by a scan, and what the lander recorded as landed."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts.errors import Terminal, Transient
+from contracts.landing import LandedFile
 from contracts.reconciliation import CommittedRange, Offsets, PartitionAccount, no_offsets
 from contracts.settings import Settings
 from contracts.topics import TOPICS, TopicAndPartition
@@ -231,17 +231,17 @@ def _up_to(chunks: list[Offsets], end: int) -> Offsets:
 
 
 def _landed_offsets(
-    root: Path, files: list[positions.CommittedFile], registered: Mapping[positions.Log, int]
+    root: Path, files: list[LandedFile], registered: Mapping[positions.Log, int]
 ) -> tuple[dict[positions.Log, Offsets], list[str]]:
     """Offsets at or past the registered position in these files, by log, and the files that are damaged."""
     tables: list[pl.DataFrame] = []
     damaged: list[str] = []
     for file in files:
-        path = root / file.path
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+        if file.damage(root) is not None:
             damaged.append(file.path)
             continue
-        tables.append(pl.read_parquet(path, columns=["_topic_id", "_partition", "_offset"], hive_partitioning=False))
+        columns = ["_topic_id", "_partition", "_offset"]
+        tables.append(pl.read_parquet(root / file.path, columns=columns, hive_partitioning=False))
     found: dict[positions.Log, Offsets] = {}
     for (log_id, partition), rows in pl.concat(tables).group_by("_topic_id", "_partition") if tables else ():
         log, mine = (UUID(str(log_id)), int(str(partition))), rows["_offset"].to_numpy()

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from contracts.errors import Transient
-from contracts.landing import LandingCommit, PartitionRange
+from contracts.landing import LandedFile, LandingCommit, PartitionRange
 from contracts.reconciliation import CommittedRange
 from contracts.rights import grant, rights_needed
 from streaming.runtime.failpoints import failpoint
@@ -222,8 +222,8 @@ def commit(
 def _commit_row(
     landing: LandingCommit, item: PartitionRange, event_times: tuple[datetime, datetime] | None
 ) -> tuple[object, ...]:
-    def of(file: object) -> tuple[object, ...]:
-        return tuple(getattr(file, name, None) for name in ("path", "rows", "bytes", "sha256"))
+    def of(file: LandedFile | None) -> tuple[object, ...]:
+        return (None,) * 4 if file is None else (file.path, file.rows, file.bytes, file.sha256)
 
     return (
         *(landing.topic, landing.topic_id, item.partition, item.first, item.next, item.rows, item.quarantined),
@@ -337,28 +337,20 @@ def gaps(db: psycopg.Connection, topic_id: UUID) -> dict[int, tuple[tuple[int, i
     return {partition: tuple(ranges) for partition, ranges in found.items()}
 
 
-@dataclass(frozen=True)
-class CommittedFile:
-    """A file that commits name."""
-
-    path: str
-    sha256: str
-    rows: int
-
-
-def committed_files(db: psycopg.Connection, topic_id: UUID, registered: Mapping[Log, int]) -> list[CommittedFile]:
+def committed_files(db: psycopg.Connection, topic_id: UUID, registered: Mapping[Log, int]) -> list[LandedFile]:
     """The files of commits at or past the registered position of their log (0 where none is given)."""
     rows = db.execute(
-        "select distinct named.path, named.sha256, named.rows from landing.commits c"
+        "select distinct named.path, named.rows, named.bytes, named.sha256 from landing.commits c"
         " left join unnest(%s::uuid[], %s::int[], %s::bigint[]) as registered (log_id, partition, next_offset)"
         " using (log_id, partition)"
-        " cross join lateral (values (c.file, c.file_sha256, c.file_rows),"
-        " (c.quarantine_file, c.quarantine_file_sha256, c.quarantine_file_rows)) as named (path, sha256, rows)"
+        " cross join lateral (values (c.file, c.file_rows, c.file_bytes, c.file_sha256),"
+        " (c.quarantine_file, c.quarantine_file_rows, c.quarantine_file_bytes, c.quarantine_file_sha256))"
+        " as named (path, rows, bytes, sha256)"
         " where c.topic_id = %s and c.first_offset >= coalesce(registered.next_offset, 0) and named.path is not null"
         " order by named.path",
         ([log for log, _ in registered], [p for _, p in registered], list(registered.values()), topic_id),
     )
-    return [CommittedFile(*row) for row in rows]
+    return [LandedFile(*row) for row in rows]
 
 
 def topic_states(conninfo: str) -> list[TopicState]:

@@ -1,14 +1,13 @@
 """The lander's commits in PostgreSQL, as the warehouse reads them: which files were committed since an offset."""
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from contracts.errors import Transient
+from contracts.landing import LandedFile
 
 _COMMITS = """
 select commit.log_id::text, commit.partition, commit.next_offset,
@@ -30,33 +29,11 @@ order by commit.commit_id
 
 
 @dataclass(frozen=True)
-class CommittedFile:
-    """A landed file: its path below the landing root, its rows, its size in bytes, and the SHA-256 of its content."""
-
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
-
-    def damage(self, root: Path) -> str | None:
-        """What is wrong with the file, as a phrase that follows its name; None if it is intact."""
-        path = root / self.path
-        if not path.is_file():
-            return "is missing"
-        content = path.read_bytes()
-        if len(content) != self.bytes:
-            return f"has {len(content)} bytes, not {self.bytes} as committed"
-        if hashlib.sha256(content).hexdigest() != self.sha256:
-            return "has other content than was committed: its SHA-256 differs"
-        return None
-
-
-@dataclass(frozen=True)
 class Landed:
     """Files of a topic landed beyond given offsets, and the next offsets, by log id and partition."""
 
-    files: tuple[CommittedFile, ...]
-    quarantine_files: tuple[CommittedFile, ...]
+    files: tuple[LandedFile, ...]
+    quarantine_files: tuple[LandedFile, ...]
     next_offsets: dict[tuple[str, int], int]
 
 
@@ -83,21 +60,21 @@ def landed_since(postgres: psycopg.Connection, topic: str, registered: Mapping[t
         rows = postgres.execute(_COMMITS, parameters).fetchall()
     except psycopg.OperationalError as error:
         raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
-    files: dict[str, CommittedFile] = {}
-    quarantine_files: dict[str, CommittedFile] = {}
+    files: dict[str, LandedFile] = {}
+    quarantine_files: dict[str, LandedFile] = {}
     next_offsets: dict[tuple[str, int], int] = {}
     for topic_id, partition, next_offset, *committed in rows:
         file, quarantine_file = committed[0], committed[4]
         if file is not None:
-            files[file] = CommittedFile(*committed[:4])
+            files[file] = LandedFile(*committed[:4])
         if quarantine_file is not None:
-            quarantine_files[quarantine_file] = CommittedFile(*committed[4:])
+            quarantine_files[quarantine_file] = LandedFile(*committed[4:])
         place = (topic_id, partition)
         next_offsets[place] = max(next_offset, next_offsets.get(place, 0))
     return Landed(tuple(files.values()), tuple(quarantine_files.values()), next_offsets)
 
 
-def files_named(postgres: psycopg.Connection, topic: str, paths: Collection[str]) -> list[CommittedFile]:
+def files_named(postgres: psycopg.Connection, topic: str, paths: Collection[str]) -> list[LandedFile]:
     """The files of a topic with these paths, as they were committed."""
     rows = postgres.execute(
         "select distinct named.* from landing.commits"
@@ -106,4 +83,4 @@ def files_named(postgres: psycopg.Connection, topic: str, paths: Collection[str]
         " where topic = %s and named.path = any(%s)",
         [topic, list(paths)],
     ).fetchall()
-    return [CommittedFile(*row) for row in rows]
+    return [LandedFile(*row) for row in rows]

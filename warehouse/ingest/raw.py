@@ -15,11 +15,11 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
-from contracts.landing import QUARANTINE_SCHEMA, landing_schema, quarantine_name
+from contracts.landing import QUARANTINE_SCHEMA, LandedFile, landing_schema, quarantine_name
 from contracts.reconciliation import RegisteredAccount
 from contracts.topics import TOPICS, Domain, Topic
 from warehouse.ingest import unregistered_files
-from warehouse.ingest.landed_files import CommittedFile, Landed, files_named, landed_since
+from warehouse.ingest.landed_files import Landed, files_named, landed_since
 from warehouse.lake import CATALOG, Lake, change_cache, missing_files, quoted, watermarks
 
 SCHEMA = "raw"
@@ -116,7 +116,7 @@ def damaged_files(lake: Lake, topic: str) -> list[str]:
     return [path for path, _ in files if path in found]
 
 
-def damaged_landed_files(lake: Lake, topic: str) -> list[CommittedFile]:
+def damaged_landed_files(lake: Lake, topic: str) -> list[LandedFile]:
     """The damaged landed files of a topic, whether they are registered yet or not."""
     ensure(lake)
     root, landed = lake.settings.landing_root, _landed(lake, topic)
@@ -209,7 +209,7 @@ def _register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
     return rows
 
 
-def _register_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> int:
+def _register_files(lake: Lake, qualified: str, committed: Sequence[LandedFile]) -> int:
     """Add the files that are as committed, list the others as damaged; returns the number of rows added."""
     damage = {file: reason for file in committed if (reason := file.damage(lake.settings.landing_root))}
     whole = [file for file in committed if file not in damage]
@@ -219,7 +219,7 @@ def _register_files(lake: Lake, qualified: str, committed: Sequence[CommittedFil
     return sum(file.rows for file in whole)
 
 
-def put_back(lake: Lake, file: CommittedFile) -> bool:
+def put_back(lake: Lake, file: LandedFile) -> bool:
     """Register a damaged file that was repaired; False if it is not listed as damaged.
 
     The tables that read its table are built in full the next time, since its rows may be older than their watermarks.
@@ -235,7 +235,7 @@ def put_back(lake: Lake, file: CommittedFile) -> bool:
     return lake.write(work)
 
 
-def _add_files(lake: Lake, qualified: str, committed: Sequence[CommittedFile]) -> None:
+def _add_files(lake: Lake, qualified: str, committed: Sequence[LandedFile]) -> None:
     paths = ", ".join(quoted(str(lake.settings.landing_root / file.path)) for file in committed)
     if paths:
         # A file may lack columns that its contract gained later. A column that the table lacks is an error.

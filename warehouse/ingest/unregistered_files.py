@@ -8,13 +8,13 @@ it, after `headrace landing repair` has rewritten it (`warehouse.ingest.raw`).
 
 import structlog
 
-from warehouse.ingest.landed_files import CommittedFile
+from contracts.landing import LandedFile
 from warehouse.lake import Lake, quoted
 
 _TABLE = "meta.damaged_files"
 
 
-def add(lake: Lake, file: CommittedFile, table: str, reason: str) -> None:
+def add(lake: Lake, file: LandedFile, table: str, reason: str) -> None:
     """List a file in the open transaction, and log it."""
     values = ", ".join((quoted(file.path), quoted(table), str(file.rows), quoted(reason), "now()"))
     lake.connection.execute(f"insert into {_TABLE} values ({values})")
@@ -28,7 +28,7 @@ def add(lake: Lake, file: CommittedFile, table: str, reason: str) -> None:
     )
 
 
-def remove(lake: Lake, file: CommittedFile) -> str | None:
+def remove(lake: Lake, file: LandedFile) -> str | None:
     """Remove a file from the list in the open transaction; returns its table, None if it is not listed."""
     row = lake.connection.execute(f"select table_name from {_TABLE} where path = {quoted(file.path)}").fetchone()
     if row is None:

@@ -22,9 +22,7 @@
 with latest_scores as (
     select *
     from core.behavior_scores
-    qualify row_number() over (
-        partition by customer_id, model_version, cutoff_date order by feature_cutoff desc, scored_at desc, event_id desc
-    ) = 1
+    {{ latest_score("customer_id, model_version, cutoff_date") }}
 ),
 placed as (
     select customer_id, ordered_at from core.orders where kind = 'order' and customer_id is not null

@@ -13,9 +13,7 @@
 with latest_scores as (
     select customer_id, feature_cutoff as changed_at, segment
     from core.behavior_scores
-    qualify row_number() over (
-        partition by customer_id, feature_cutoff order by scored_at desc, event_id desc
-    ) = 1
+    {{ latest_score("customer_id, feature_cutoff") }}
 ),
 sequence as (
     select *, lag(segment) over (partition by customer_id order by changed_at) as previous_segment

@@ -58,9 +58,7 @@ bought as (
 scored as (
     select customer_id, repurchase_probability, segment, model_version, scored_at
     from core.behavior_scores
-    qualify row_number() over (
-        partition by customer_id order by feature_cutoff desc, scored_at desc, event_id desc
-    ) = 1
+    {{ latest_score("customer_id") }}
 ),
 submitted as (
     select customer_id, count(*) as feedback_submissions, (sum(rating) / count(rating))::decimal(5, 3) as mean_rating
