@@ -13,7 +13,7 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from contracts.postgres_roles import RoleName
 from contracts.rights import grant, rights_needed
 
@@ -23,6 +23,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 FOLDER_TAG, SERVING_TAG = "headrace.folder", "headrace.sha256.serving"
 ROLE: RoleName = "headrace_models"
 CONNECT_SECONDS = 3
+SUBJECT = "The model registry in PostgreSQL"
+"""The subject of errors about it."""
 _LOCK_SPACE = 0x6D6F646C
 """The bytes of `modl`: advisory locks are numbers."""
 
@@ -121,13 +123,11 @@ def held(conninfo: str, model: str) -> Iterator[None]:
 
 @contextmanager
 def _connected(conninfo: str) -> Iterator[psycopg.Connection]:
-    try:
-        with (
-            rights_needed(),
-            psycopg.connect(
-                conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="headrace models"
-            ) as db,
-        ):
-            yield db
-    except psycopg.OperationalError as error:
-        raise Transient(f"The model registry in PostgreSQL is unavailable: {str(error).strip()}") from error
+    with (
+        postgres_needed(SUBJECT),
+        rights_needed(),
+        psycopg.connect(
+            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="headrace models"
+        ) as db,
+    ):
+        yield db

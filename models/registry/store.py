@@ -26,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from contracts import clock
 from contracts.errors import Terminal, Transient
+from contracts.postgres import postgres_needed
 from contracts.rights import rights_needed
 from contracts.settings import Settings
 from models import artifact
@@ -274,10 +275,11 @@ def _translated() -> Iterator[None]:
     from sqlalchemy.exc import OperationalError
 
     try:
-        yield
-    except (OperationalError, psycopg.OperationalError) as error:
-        raise Transient("The model registry in PostgreSQL is unavailable.") from error
+        with postgres_needed(champions.SUBJECT):
+            yield
+    except OperationalError as error:
+        raise Transient(f"{champions.SUBJECT} is unavailable.") from error
     except MlflowException as error:
         if "OperationalError" in str(error) or "connection" in str(error):
-            raise Transient("The model registry in PostgreSQL is unavailable.") from error
+            raise Transient(f"{champions.SUBJECT} is unavailable.") from error
         raise Terminal(f"MLflow failed: {error.message}", remedy="See docs/explanation/models.md.") from error

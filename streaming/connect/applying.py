@@ -9,6 +9,7 @@ import stamina
 
 from contracts.delivery import DELIVERIES, table_sql
 from contracts.errors import Terminal, Transient
+from contracts.postgres import postgres_needed
 from contracts.rights import grant, rights_needed
 from contracts.settings import Settings
 from streaming.connect import shop
@@ -48,14 +49,11 @@ def prepare(settings: Settings) -> None:
         Transient: PostgreSQL is unavailable.
         Terminal: it lacks what sources need.
     """
-    try:
-        with rights_needed(), _connected(settings) as db:
-            db.execute("select pg_advisory_xact_lock(hashtext('headrace deliveries'))")
-            for delivery in DELIVERIES.values():
-                db.execute(table_sql(delivery).encode())
-            grant(db, *(delivery.schema for delivery in DELIVERIES.values()))
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    with postgres_needed(), rights_needed(), _connected(settings) as db:
+        db.execute("select pg_advisory_xact_lock(hashtext('headrace deliveries'))")
+        for delivery in DELIVERIES.values():
+            db.execute(table_sql(delivery).encode())
+        grant(db, *(delivery.schema for delivery in DELIVERIES.values()))
     shop.prepare(settings)
 
 

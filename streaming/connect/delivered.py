@@ -11,6 +11,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Messag
 from contracts.decoding import InvalidRecord, decode
 from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery
 from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from contracts.reconciliation import DeliveryAccount, Place
 from contracts.settings import Settings
 from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
@@ -94,15 +95,15 @@ def delivery_accounts(
     Raises:
         Transient: Kafka or PostgreSQL is unavailable.
     """
-    try:
-        with psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db:
-            return [
-                _account(settings, db, delivery, (landed or {}).get(delivery.topic, {}))
-                for delivery in DELIVERIES.values()
-                if db.execute("select to_regclass(%s)", (delivery.qualified,)).fetchone() != (None,)
-            ]
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    with (
+        postgres_needed(),
+        psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db,
+    ):
+        return [
+            _account(settings, db, delivery, (landed or {}).get(delivery.topic, {}))
+            for delivery in DELIVERIES.values()
+            if db.execute("select to_regclass(%s)", (delivery.qualified,)).fetchone() != (None,)
+        ]
 
 
 def _account(

@@ -10,7 +10,8 @@ import psycopg
 
 from contracts.decoding import decode
 from contracts.ecommerce import Customer, Order
-from contracts.errors import Terminal, Transient
+from contracts.errors import Terminal
+from contracts.postgres import postgres_needed
 from contracts.settings import Settings
 from streaming.connect import shop
 from streaming.runtime.publishing import Publisher
@@ -50,7 +51,7 @@ def fill(
     publisher.check((CUSTOMERS, "orders"))
     counts = Counts()
     try:
-        with shop.connect(settings) as db:
+        with postgres_needed(shop.SUBJECT), shop.connect(settings) as db:
             edge = Edge(_Shop(db, publisher), counts, f"source:{source}", origin)
             for number, outcome in enumerate(outcomes, 1):
                 edge.take(outcome)
@@ -60,8 +61,6 @@ def fill(
                         progress(counts)
                 if stop.is_set():
                     break
-    except psycopg.OperationalError as error:
-        raise Transient(f"The connection to the shop's database was lost: {str(error).strip()}") from error
     except psycopg.errors.UndefinedTable as error:
         raise Terminal("The shop's database has no tables yet.", remedy="`headrace up` makes them.") from error
     publisher.flush()

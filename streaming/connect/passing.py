@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.delivery import Delivery
 from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from contracts.settings import Settings
 from streaming.connect.connectors import consumer_group, sink_name
 from streaming.connect.delivered import committed_offsets
@@ -63,11 +64,14 @@ def _unreadable(settings: Settings, admin: AdminClient, delivery: Delivery) -> l
 
 def _record(settings: Settings, topic_id: UUID, reader: str, found: list[Unreadable]) -> None:
     try:
-        with psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db:
+        with (
+            postgres_needed(),
+            psycopg.connect(settings.conninfo(), connect_timeout=10, application_name="headrace-connect") as db,
+        ):
             for each in found:
                 apart.insert(db, topic_id, each, reader)
-    except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise Transient("The landing tables do not exist yet: the first lander creates them.") from error
 
 
 def _move(settings: Settings, delivery: Delivery, nexts: dict[int, int]) -> None:

@@ -6,8 +6,9 @@ import psycopg
 from psycopg import sql
 
 from contracts.ecommerce import Customer
-from contracts.errors import Terminal, Transient
+from contracts.errors import Terminal
 from contracts.fields import fields_of
+from contracts.postgres import postgres_needed
 from contracts.postgres_roles import RoleName
 from contracts.rights import grant, rights_needed
 from contracts.settings import Settings
@@ -24,20 +25,22 @@ HEARTBEAT = (
 _CONNECT_TIMEOUT_SECONDS = 10
 
 
+SUBJECT = "The shop's database"
+"""The subject of errors about it."""
+
+
 def connect(settings: Settings, role: RoleName = "headrace") -> psycopg.Connection:
     """A connection to the shop's database.
 
     Raises:
         Transient: PostgreSQL is unavailable, or the database does not exist yet.
     """
-    try:
+    with postgres_needed(SUBJECT):
         return psycopg.connect(
             settings.conninfo(settings.shop_database, role),
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             application_name="headrace-shop",
         )
-    except psycopg.OperationalError as error:
-        raise Transient(f"The shop's database does not answer: {str(error).strip()}") from error
 
 
 def prepare(settings: Settings) -> None:

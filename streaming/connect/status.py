@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import psycopg
-
 from contracts.delivery import DELIVERIES
-from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from contracts.settings import Settings
 from streaming.connect import shop
 from streaming.connect.connectors import PREFIX, SLOTS, sink_name, slot_name
@@ -49,13 +47,10 @@ def _source_lag(settings: Settings, name: str) -> int | None:
     """Bytes of WAL that a source has not confirmed; None if it has not started."""
     if name not in SLOTS:
         return None
-    try:
-        with shop.connect(settings) as db:
-            row = db.execute(
-                "select pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint"
-                " from pg_replication_slots where slot_name = %s",
-                (slot_name(settings, name),),
-            ).fetchone()
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    with postgres_needed(), shop.connect(settings) as db:
+        row = db.execute(
+            "select pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint"
+            " from pg_replication_slots where slot_name = %s",
+            (slot_name(settings, name),),
+        ).fetchone()
     return None if row is None else row[0]

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from contracts.topics import TopicAndPartition
 from streaming.landing import positions
 from streaming.landing.batch import Batch, Buffer
@@ -136,8 +137,9 @@ class Intake(ABC):
             return self._reset("cannot set apart yet", f"{key[0]}-{key[1]}")
         try:
             topic_id = self._partitions.topic_ids[key[0]]
-            self._passing.record(self._connected(), topic_id, reading[key], unreadable)
-        except (Transient, psycopg.OperationalError, positions.Overtaken, positions.TopicChanged) as error:
+            with postgres_needed():
+                self._passing.record(self._connected(), topic_id, reading[key], unreadable)
+        except (Transient, positions.Overtaken, positions.TopicChanged) as error:
             return self._reset("cannot set apart yet", str(error))
         reading[key] = unreadable.next
         return None

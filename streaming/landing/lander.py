@@ -20,6 +20,7 @@ import psycopg
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from contracts.settings import Settings
 from contracts.topics import TOPICS, TopicAndPartition
 from streaming.landing import positions
@@ -218,8 +219,8 @@ class Lander(Intake):
             return None
         try:
             points = self._resume_points(self._partitions.assigned)
-        except (Transient, psycopg.OperationalError) as error:
-            self._log.warning("cannot recover yet", error=str(error).splitlines()[:1])
+        except Transient as error:
+            self._log.warning("cannot recover yet", error=str(error))
             return self._flow.wait()
         if not all(self._seek(*place) or self._assign_again(*place) for place in points.positions.items()):
             return self._flow.wait()
@@ -233,7 +234,8 @@ class Lander(Intake):
         return None
 
     def _resume_points(self, keys: Iterable[TopicAndPartition]) -> ResumePoints:
-        points = resume_points(self._settings, self._connected(), self._admin, keys, carefully=self._is_careful)
+        with postgres_needed():
+            points = resume_points(self._settings, self._connected(), self._admin, keys, carefully=self._is_careful)
         for key in self._partitions.learn(points):
             remedy = f"Run `headrace landing accept-gap {key[0]}` to record the gap and resume."
             self._log.error(
@@ -261,7 +263,7 @@ class Lander(Intake):
         try:
             points = self._resume_points(keys)
             ends = offset_bounds(self._admin, keys) if self._is_careful else {}
-        except (Transient, psycopg.OperationalError) as error:
+        except Transient as error:
             # From the beginning, records may come twice; what is not expected is dropped.
             consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
             return self._reset("no positions on assignment", str(error))
@@ -299,14 +301,15 @@ class Lander(Intake):
             return
         self._heartbeat_at = self._clock() + HEARTBEAT_SECONDS
         try:
-            self._observe_lag()
-            self._held_back.look(self._clock(), self._partitions.reading)
-            if self._partitions.stopped - positions.stopped(self._connected()):
-                self._reset("gap accepted")
-            elif changed := self._changed_topics():
-                self._reset("topic changed", ", ".join(changed))
-        except (Transient, psycopg.OperationalError) as error:
-            self._log.warning("heartbeat failed", error=str(error).splitlines()[:1])
+            with postgres_needed():
+                self._observe_lag()
+                self._held_back.look(self._clock(), self._partitions.reading)
+                if self._partitions.stopped - positions.stopped(self._connected()):
+                    self._reset("gap accepted")
+                elif changed := self._changed_topics():
+                    self._reset("topic changed", ", ".join(changed))
+        except Transient as error:
+            self._log.warning("heartbeat failed", error=str(error))
 
     def _observe_lag(self) -> None:
         highs: dict[tuple[UUID, int], int] = {}

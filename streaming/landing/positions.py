@@ -14,8 +14,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from contracts.errors import Transient
 from contracts.landing import LandedFile, LandingCommit, PartitionRange
+from contracts.postgres import postgres_needed
 from contracts.reconciliation import CommittedRange
 from contracts.rights import grant, rights_needed
 from streaming.runtime.failpoints import failpoint
@@ -78,11 +78,8 @@ class TopicState:
 @contextmanager
 def connection(conninfo: str) -> Iterator[psycopg.Connection]:
     """A short-lived autocommit connection. Raises `Transient` if PostgreSQL is unavailable."""
-    try:
-        with connect(conninfo) as opened:
-            yield opened
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL is unavailable: {_first_line(error)}") from error
+    with postgres_needed(), connect(conninfo) as opened:
+        yield opened
 
 
 def connect(conninfo: str) -> psycopg.Connection:
@@ -108,10 +105,6 @@ def _value(cursor: psycopg.Cursor) -> Any:
     """The value of a query that returns exactly one row."""
     (value,) = cursor.fetchall()[0]
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def prepare(conninfo: str) -> None:

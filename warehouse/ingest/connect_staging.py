@@ -27,8 +27,8 @@ from contracts.delivery import (
     TOPIC_ID,
     Delivery,
 )
-from contracts.errors import Transient
 from contracts.fields import fields_of
+from contracts.postgres import postgres_needed
 from contracts.reconciliation import Place, StagedAccount
 from contracts.topics import TOPICS
 from warehouse.lake import Lake, quoted, watermarks
@@ -90,16 +90,14 @@ def last_stored_at(conninfo: str) -> str | None:
         Transient: PostgreSQL is unavailable.
     """
     latest: list[str] = []
-    try:
-        with psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=10, application_name="headrace warehouse"
-        ) as db:
-            for staged in STAGED_TABLES.values():
-                if _delivered(db, staged.delivery):
-                    newest = f"select max({STORED_AT})::text from {staged.delivery.qualified}".encode()
-                    latest += [row[0] for row in db.execute(newest) if row[0] is not None]
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    with (
+        postgres_needed(),
+        psycopg.connect(conninfo, autocommit=True, connect_timeout=10, application_name="headrace warehouse") as db,
+    ):
+        for staged in STAGED_TABLES.values():
+            if _delivered(db, staged.delivery):
+                newest = f"select max({STORED_AT})::text from {staged.delivery.qualified}".encode()
+                latest += [row[0] for row in db.execute(newest) if row[0] is not None]
     return max(latest, default=None)
 
 
@@ -295,14 +293,12 @@ def _past_watermark(lake: Lake, delivery: Delivery, selected: str) -> str:
 def _waiting(lake: Lake, staged: StagedTable) -> bool:
     """Whether there is anything to load. A quick check without the lock."""
     postgres = lake.postgres()
-    try:
+    with postgres_needed():
         if not _delivered(postgres, staged.delivery):
             return False
         with lake.transaction():
             query = _past_watermark(lake, staged.delivery, "1")
         row = postgres.execute(f"select exists ({query})".encode()).fetchone()
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     return row == (True,)
 
 

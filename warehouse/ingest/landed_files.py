@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from contracts.errors import Transient
 from contracts.landing import LandedFile
+from contracts.postgres import postgres_needed
 
 _COMMITS = """
 select commit.log_id::text, commit.partition, commit.next_offset,
@@ -53,13 +53,11 @@ def landed_since(postgres: psycopg.Connection, topic: str, registered: Mapping[t
         "partitions": [partition for _, partition in registered],
         "offsets": list(registered.values()),
     }
-    try:
+    with postgres_needed():
         row = postgres.execute("select to_regclass('landing.commits')").fetchone()
         if row == (None,):
             return Landed((), (), {})
         rows = postgres.execute(_COMMITS, parameters).fetchall()
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     files: dict[str, LandedFile] = {}
     quarantine_files: dict[str, LandedFile] = {}
     next_offsets: dict[tuple[str, int], int] = {}

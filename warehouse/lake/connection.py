@@ -15,6 +15,7 @@ import psycopg
 import stamina
 
 from contracts.errors import Terminal, Transient
+from contracts.postgres import postgres_needed
 from contracts.settings import Settings
 from warehouse.lake import extensions, missing_files, relocation
 from warehouse.lake.errors import FilesMissing, may_say_damaged_file, says_lost_server, says_missing_file
@@ -353,10 +354,8 @@ class Lake:
 
 
 def _connect(conninfo: str) -> psycopg.Connection:
-    try:
+    with postgres_needed():
         return psycopg.connect(conninfo, autocommit=True, connect_timeout=10, application_name="headrace warehouse")
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
 
 
 def _exists(postgres: psycopg.Connection, name: str) -> bool:

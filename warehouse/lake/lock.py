@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 import structlog
 
-from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 
 LOCK_ID = 0x6865_6164_7261_6365
 """The bytes of `headrace`; advisory locks are numbers."""
@@ -58,17 +58,13 @@ class BuilderLock:
 
 
 def _acquire(connection: psycopg.Connection) -> None:
-    try:
+    with postgres_needed("PostgreSQL, which holds the builder's lock,"):
         taken = connection.execute("select pg_try_advisory_lock(%s)", [LOCK_ID]).fetchone()
         if taken == (True,):
             return
         holder = connection.execute(_HOLDER, [LOCK_ID]).fetchone()
         log.info("waiting for another build to finish", postgres_pid=holder[0] if holder else None)
         connection.execute("select pg_advisory_lock(%s)", [LOCK_ID])
-    except psycopg.OperationalError as error:
-        raise Transient(
-            f"The connection to PostgreSQL was lost while waiting for the builder's lock: {str(error).strip()}"
-        ) from error
 
 
 def _release(connection: psycopg.Connection) -> None:
@@ -87,12 +83,12 @@ def watching(conninfo: str) -> Iterator[bool]:
     Raises:
         Transient: PostgreSQL is unavailable.
     """
-    try:
-        with psycopg.connect(conninfo, autocommit=True, application_name="headrace watcher") as connection:
-            taken = connection.execute("select pg_try_advisory_lock(%s)", [WATCHER_ID]).fetchone()
-            yield taken == (True,)
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+    with (
+        postgres_needed(),
+        psycopg.connect(conninfo, autocommit=True, application_name="headrace watcher") as connection,
+    ):
+        taken = connection.execute("select pg_try_advisory_lock(%s)", [WATCHER_ID]).fetchone()
+        yield taken == (True,)
 
 
 def is_watched(conninfo: str) -> bool:

@@ -15,7 +15,8 @@ import structlog
 from psycopg import sql
 
 from contracts import clock
-from contracts.errors import Terminal, Transient
+from contracts.errors import Terminal
+from contracts.postgres import postgres_needed
 from warehouse.lake import CATALOG, METADATA, METADATA_SCHEMA, Lake, quoted, watermarks
 from warehouse.maintenance import orphaned_files
 
@@ -212,11 +213,10 @@ def _delete_files(lake: Lake, now: datetime) -> int:
 def _refresh_statistics(lake: Lake) -> None:
     """Vacuum and analyze the catalog and the landing tables: every build inserts and deletes rows there."""
     try:
-        schemas = "select schemaname, tablename from pg_tables where schemaname in (%s, 'landing')"
-        for name in lake.postgres().execute(schemas, [METADATA_SCHEMA]).fetchall():
-            lake.postgres().execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(*name)))
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
+        with postgres_needed():
+            schemas = "select schemaname, tablename from pg_tables where schemaname in (%s, 'landing')"
+            for name in lake.postgres().execute(schemas, [METADATA_SCHEMA]).fetchall():
+                lake.postgres().execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(*name)))
     except psycopg.errors.InsufficientPrivilege as error:
         raise Terminal(
             f"The catalog's tables cannot be analyzed: {error}.",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from warehouse.lake import METADATA_SCHEMA, Lake
 
 GRACE = "1 hour"
@@ -36,7 +36,7 @@ def delete_uncommitted(lake: Lake, grace: str = GRACE) -> int:
         Transient: PostgreSQL is unavailable.
     """
     root = lake.settings.landing_root
-    try:
+    with postgres_needed():
         postgres = lake.postgres()
         if postgres.execute("select to_regclass('landing.commits')").fetchone() == (None,):
             return 0
@@ -57,8 +57,6 @@ def delete_uncommitted(lake: Lake, grace: str = GRACE) -> int:
             (root / path).unlink(missing_ok=True)
         postgres.execute("delete from landing.uncommitted_files where path = any(%s)", [[path for (path,) in due]])
         _remove_empty_folders(root, postgres)
-    except psycopg.OperationalError as error:
-        raise Transient(f"PostgreSQL does not answer: {str(error).strip()}") from error
     return len(due)
 
 

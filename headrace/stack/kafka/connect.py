@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 
-from contracts.errors import Transient
+from contracts.postgres import postgres_needed
 from contracts.postgres_roles import RoleName
 from contracts.settings import HOST, Settings
 from headrace.stack.files import secret, write_file
@@ -56,14 +56,12 @@ def prepare_worker(settings: Settings) -> None:
 
 
 def _password(settings: Settings, database: str, role: RoleName) -> str:
-    try:
-        # libpq finds the password in its file or variable.
-        with psycopg.connect(settings.conninfo(database, role), connect_timeout=10) as db:
-            return db.info.password.replace("\\", "\\\\")
-    except psycopg.OperationalError as error:
-        raise Transient(
-            f"PostgreSQL rejects the role {role} for the database {database}: {str(error).strip()}"
-        ) from error
+    # libpq finds the password in its file or variable.
+    with (
+        postgres_needed(f"The database {database}, for the role {role},"),
+        psycopg.connect(settings.conninfo(database, role), connect_timeout=10) as db,
+    ):
+        return db.info.password.replace("\\", "\\\\")
 
 
 def _write_login(settings: Settings) -> None:
