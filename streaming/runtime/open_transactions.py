@@ -37,6 +37,7 @@ class OpenTransaction:
     producer_epoch: int | None
     transactional_id: str | None
     since: datetime | None
+    coordinator_epoch: int | None = None
 
     @property
     def reason(self) -> str:
@@ -99,7 +100,9 @@ def abort(settings: Settings, found: OpenTransaction) -> None:
     client = _admin(settings)
     try:
         place = TopicPartition(found.topic, found.partition)
-        client.abort_transaction(AbortTransactionSpec(place, found.producer_id or 0, found.producer_epoch or 0))
+        # The broker rejects a marker whose coordinator epoch is older than that of the producer's last one here.
+        epochs = found.producer_epoch or 0, -1 if found.coordinator_epoch is None else found.coordinator_epoch
+        client.abort_transaction(AbortTransactionSpec(place, found.producer_id or 0, *epochs))
     except KafkaError as error:
         raise Terminal(f"{found.reason}, and was not ended: {type(error).__name__}.", remedy=found.remedy) from error
     finally:
@@ -144,6 +147,7 @@ def _described(settings: Settings, held: Mapping[TopicAndPartition, tuple[int, i
                     producer_epoch=first.producer_epoch,
                     transactional_id=name,
                     since=datetime.fromtimestamp(since / 1_000, UTC) if since > 0 else None,
+                    coordinator_epoch=first.coordinator_epoch,
                 )
             )
         return found

@@ -174,3 +174,18 @@ def test_an_open_transaction_is_named_with_its_producer_and_can_be_ended(fresh: 
     abort(fresh, found)
     assert open_transactions(fresh, admin, [key], patience=0.0) == []
     assert open_transactions(fresh, admin, [(TOPIC, 1)], patience=0.0) == []
+
+
+def test_an_open_transaction_of_a_producer_that_has_committed_before_can_be_ended(fresh: Settings) -> None:
+    key, producer = (TOPIC, 0), clients.producer(fresh, **{"transactional.id": "somebody-elses"})
+    producer.init_transactions()
+    for commits in (True, False):
+        producer.begin_transaction()
+        producer.produce(TOPIC, b"1", partition=0)
+        producer.flush()
+        if commits:
+            producer.commit_transaction()
+    admin = quiet_admin(fresh)
+    (found,) = open_transactions(fresh, admin, [key], patience=0.0)
+    abort(fresh, found)
+    assert open_transactions(fresh, admin, [key], patience=0.0) == []
