@@ -1,7 +1,8 @@
 """How fast the scorers score with champions, against the bare runtime on the same records (`make bench-scoring`).
 
 The bare runtime produces one record of the same kind for each one it reads, and computes nothing. Runs alternate; all
-are measured by the offsets that they commit. The champions are trained here, on generated rows.
+are measured by the offsets that they commit. The champions are trained here, on generated rows. `benchmarks.kernels`
+measures the kernels alone, on real texts.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
+from benchmarks import kernels
 from benchmarks.measuring import servers
 from benchmarks.processing import watched
 from contracts.data_science import CustomerSentiment, SocialPost
@@ -265,8 +267,9 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--runs", type=int, default=3)
     chosen = parser.parse_args()
+    found: dict[str, object] = {"kernels": kernels.compare()}
     with servers(Settings(), "kafka") as settings:
-        print(json.dumps(compare(settings, chosen.records, chosen.runs)))
+        print(json.dumps(found | compare(settings, chosen.records, chosen.runs)))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,12 @@
 """The interface of the kernels: the computations of scoring for a batch, and their inputs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernels.words import Split, split
-
 Numbers = NDArray[np.float64]
-POLARITIES = ("negative", "neutral", "positive", "compound")
-"""VADER's scores of a text."""
 
 
 class Language(NamedTuple):
@@ -22,30 +16,15 @@ class Language(NamedTuple):
     probability: float
 
 
-@dataclass(frozen=True, eq=False)
-class Texts:
-    """The texts of a batch, and their words, which are split once for all kernels."""
-
-    texts: Sequence[str]
-
-    @cached_property
-    def words(self) -> Split:
-        return split(self.texts)
-
-
 class Kernels(Protocol):
     """The computations of scoring for a whole batch."""
-
-    def polarities(self, batch: Texts) -> Numbers:
-        """VADER: one row for each text, in the columns of `POLARITIES`."""
-        ...
 
     def languages(self, texts: Sequence[str]) -> list[Language]:
         """py3langid: the language of each text."""
         ...
 
-    def weights(self, vectorizer: Any, batch: Texts) -> Any:
-        """A fitted `TfidfVectorizer`: a sparse row for each text."""
+    def weights(self, vectorizer: Any, texts: Sequence[str]) -> Any:
+        """A fitted `TfidfVectorizer` of characters within words (`char_wb`): a sparse row for each text."""
         ...
 
     def auc(self, labels: NDArray[np.int64], probabilities: Numbers) -> float:

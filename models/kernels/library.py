@@ -8,22 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from models.kernels.interface import POLARITIES, Language, Numbers, Texts
-from models.kernels.vader import LinearAnalyzer
+from models.kernels.interface import Language, Numbers
 
 
 class Library:
-    """vaderSentiment (in linear time), py3langid and scikit-learn."""
-
-    def polarities(self, batch: Texts) -> Numbers:
-        rows = [list(self._analyzer.polarity_scores(text).values()) for text in batch.texts]
-        return np.asarray(rows, dtype=np.float64).reshape(-1, len(POLARITIES))
+    """py3langid and scikit-learn."""
 
     def languages(self, texts: Sequence[str]) -> list[Language]:
         return [Language(str(name), float(probability)) for name, probability in map(self._identifier.classify, texts)]
 
-    def weights(self, vectorizer: Any, batch: Texts) -> Any:
-        return vectorizer.transform(batch.texts)
+    def weights(self, vectorizer: Any, texts: Sequence[str]) -> Any:
+        return vectorizer.transform(texts)
 
     def auc(self, labels: NDArray[np.int64], probabilities: Numbers) -> float:
         from sklearn.metrics import roc_auc_score
@@ -35,10 +30,6 @@ class Library:
 
     def predicted(self, regressor: Any, matrix: Numbers) -> Numbers:
         return regressor.predict(matrix)
-
-    @cached_property
-    def _analyzer(self) -> LinearAnalyzer:
-        return LinearAnalyzer()
 
     @cached_property
     def _identifier(self) -> LanguageIdentifier:

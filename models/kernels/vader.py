@@ -1,17 +1,35 @@
-"""vaderSentiment's own analyzer in time proportional to the text: the same scores to the last digit.
+"""VADER's scores of texts: vaderSentiment's own analyzer in time proportional to the text, the same to the last digit.
 
 The original copies all words of a text for each word of the lexicon, and looks each valence up from the text's start.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
+from models.kernels.interface import Numbers
+
+POLARITIES = ("negative", "neutral", "positive", "compound")
 _BEFORE, _AFTER = 3, 2
 """This many words around a word affect its valence."""
 _SCALE_BEFORE_BUT, _SCALE_AFTER_BUT = 0.5, 1.5
+
+
+def polarities(texts: Sequence[str]) -> Numbers:
+    """One row for each text, in the columns of `POLARITIES`."""
+    score = _analyzer().polarity_scores
+    rows = [list(score(text).values()) for text in texts]
+    return np.asarray(rows, dtype=np.float64).reshape(-1, len(POLARITIES))
+
+
+@cache
+def _analyzer() -> "LinearAnalyzer":
+    return LinearAnalyzer()
 
 
 class LinearAnalyzer(SentimentIntensityAnalyzer):

@@ -1,11 +1,7 @@
-"""The words of texts, and a cache of values computed per word: most words of a stream recur."""
+"""A cache of values computed per word: most words of a stream recur."""
 
-from collections.abc import Callable, Sequence
-from itertools import chain, count
-from typing import NamedTuple, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
+from typing import TypeVar
 
 MOST_WORDS, LONGEST_WORD = 50_000, 40
 """Bounds of the cache, which is cleared when it is full: words of a stream are unbounded in number and length."""
@@ -27,29 +23,3 @@ class Words(dict[str, T]):
                 self.clear()
             self[word] = value
         return value
-
-
-class Split(NamedTuple):
-    """The words of texts in sequence: `words[place[i]]` is the i-th word, in text `text_of[i]`.
-
-    `words` has each word once; `texts` is the number of texts.
-    """
-
-    words: list[str]
-    place: NDArray[np.int64]
-    text_of: NDArray[np.int64]
-    texts: int
-
-
-def split(texts: Sequence[str]) -> Split:
-    """Split each text like `str.split`."""
-    return placed([text.split() for text in texts])
-
-
-def placed(parts: Sequence[Sequence[str]]) -> Split:
-    """The `Split` of texts that are already split into words."""
-    every = list(chain.from_iterable(parts))
-    places = dict(zip(dict.fromkeys(every), count(), strict=False))
-    place = np.fromiter(map(places.__getitem__, every), dtype=np.int64, count=len(every))
-    text_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return Split(list(places), place, text_of, len(parts))

@@ -17,7 +17,6 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from models.calibration import temperature, tempered
-from models.kernels.interface import Texts
 from models.learner import Probabilities
 from models.metrics import macro_recall
 from models.scoring import kernels
@@ -75,8 +74,8 @@ def fit(own: Labeled, other: Labeled, seed: int) -> Part:
     return part | {"weight": best, "temperature": temperature(own.labels, unseen[best])}
 
 
-def predict(part: Part, batch: Texts, lexicon: Scores) -> Probabilities:
-    return tempered(_raw(part, batch, lexicon), part["temperature"])
+def predict(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
+    return tempered(_raw(part, texts, lexicon), part["temperature"])
 
 
 def _unseen(own: Labeled, other: Labeled, weight: float, seed: int) -> Probabilities:
@@ -85,7 +84,7 @@ def _unseen(own: Labeled, other: Labeled, weight: float, seed: int) -> Probabili
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     for fitting, left_out in folds.split(own.labels, own.labels):
         held = own.take(left_out)
-        predicted[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), Texts(held.texts), held.lexicon)
+        predicted[left_out] = _raw(_fit(own.take(fitting), other, weight, seed), held.texts, held.lexicon)
     return predicted
 
 
@@ -96,7 +95,7 @@ def _fit(own: Labeled, other: Labeled, weight: float, seed: int) -> Part:
     if len(own) < PLENTY:
         part["characters"] = _counting(CHARACTERS, own.texts)
     regression = LogisticRegression(**REGRESSION)
-    features = _features(part, Texts(rows.texts), rows.lexicon)
+    features = _features(part, rows.texts, rows.lexicon)
     return part | {"regression": regression.fit(features, rows.labels, sample_weight=counts)}
 
 
@@ -107,12 +106,14 @@ def _counting(settings: dict[str, Any], texts: Sequence[str]) -> TfidfVectorizer
     return vectorizer
 
 
-def _raw(part: Part, batch: Texts, lexicon: Scores) -> Probabilities:
-    return part["regression"].predict_proba(_features(part, batch, lexicon))
+def _raw(part: Part, texts: Sequence[str], lexicon: Scores) -> Probabilities:
+    return part["regression"].predict_proba(_features(part, texts, lexicon))
 
 
-def _features(part: Part, batch: Texts, lexicon: Scores) -> Any:
-    counted = [kernels().weights(part[name], batch) for name in ("words", "characters") if name in part]
+def _features(part: Part, texts: Sequence[str], lexicon: Scores) -> Any:
+    counted = [part["words"].transform(texts)]
+    if "characters" in part:
+        counted.append(kernels().weights(part["characters"], texts))
     return sparse.hstack([*counted, sparse.csr_matrix(part["lexicon"].transform(lexicon))], format="csr")
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from contracts.data_science import Label
 from models.artifact import Fitted, Measure, Name, Rejected, Span
-from models.kernels.interface import Texts
 from models.learner import Probabilities, Split
 from models.sentiment import domain, lexicon
 from models.sentiment.domain import Labeled
@@ -76,16 +75,14 @@ class SentimentLearner:
         self, fitted: Fitted, texts: Sequence[str], subjects: Sequence[str], values: lexicon.Scores | None = None
     ) -> Probabilities:
         """Like `predict`, for texts that are cleaned; `values` are the lexicon's scores, if they are known."""
-        batch = Texts(texts)
         if values is None:
-            values = lexicon.scores(batch)
+            values = lexicon.scores(texts)
         predicted = np.empty((len(texts), len(self.classes)))
         for name in DOMAINS:
             rows = [row for row, subject in enumerate(subjects) if subject == name]
             if rows:
                 part = fitted.get(name) or next(iter(fitted.values()))
-                own = batch if len(rows) == len(texts) else Texts([texts[row] for row in rows])
-                predicted[rows] = domain.predict(part, own, values[rows])
+                predicted[rows] = domain.predict(part, [texts[row] for row in rows], values[rows])
         return predicted
 
     def labels(self, table: pl.DataFrame) -> NDArray[np.int64]:
@@ -126,13 +123,13 @@ def prepared(table: pl.DataFrame) -> pl.DataFrame:
         pl.Series("_hash", [hashlib.sha256(text.encode()).hexdigest() for text in kept[READ]], dtype=pl.String)
     ).sort("authored_at", "_hash", "subject_id")
     kept = kept.unique(READ, keep="first", maintain_order=True).drop("_hash")
-    values = lexicon.scores(Texts(kept[READ].to_list()))
+    values = lexicon.scores(kept[READ].to_list())
     return kept.with_columns(pl.Series(_LEXICON, values.tolist(), dtype=pl.List(pl.Float64)))
 
 
 def _lexicon(table: pl.DataFrame, texts: list[str]) -> lexicon.Scores:
     if _LEXICON not in table.columns:
-        return lexicon.scores(Texts(texts))
+        return lexicon.scores(texts)
     return np.asarray(table[_LEXICON].to_list(), dtype=np.float64).reshape(table.height, len(lexicon.COLUMNS))
 
 

@@ -1,10 +1,11 @@
 """VADER's scores of a text, as features of the trained model and as its baseline."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernels.interface import POLARITIES, Texts
-from models.scoring import kernels
+from models.kernels.vader import POLARITIES, polarities
 from models.sentiment.vader import NEUTRAL_BELOW, probabilities
 
 COLUMNS = (*POLARITIES, "strength", "is_negative", "is_positive")
@@ -13,9 +14,9 @@ _COMPOUND = COLUMNS.index("compound")
 Scores = NDArray[np.float64]
 
 
-def scores(batch: Texts) -> Scores:
+def scores(texts: Sequence[str]) -> Scores:
     """One row for each text, in the columns of `COLUMNS`. `strength` is the absolute compound score."""
-    four = kernels().polarities(batch)
+    four = polarities(texts)
     compound = four[:, _COMPOUND]
     signs = [(compound < -NEUTRAL_BELOW).astype(np.float64), (compound > NEUTRAL_BELOW).astype(np.float64)]
     return np.column_stack([four, np.abs(compound), *signs])

@@ -8,8 +8,7 @@ from math import exp
 from typing import Literal, NamedTuple
 
 from contracts.data_science import Label
-from models.kernels.interface import POLARITIES, Texts
-from models.scoring import kernels
+from models.kernels.vader import POLARITIES, polarities
 
 NEUTRAL_BELOW = 0.05
 """VADER's authors call a text neutral when its compound score is between -0.05 and 0.05."""
@@ -46,7 +45,7 @@ class Vader:
     version = "vader"
 
     def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:  # noqa: ARG002
-        return [probabilities(compound) for compound in kernels().polarities(Texts(texts))[:, _COMPOUND].tolist()]
+        return [probabilities(compound) for compound in polarities(texts)[:, _COMPOUND].tolist()]
 
 
 def probabilities(compound: float) -> Scores:

@@ -1,8 +1,8 @@
 """Vectorized kernels of scoring, which replace library code for speed.
 
 Each module has a property test with the library as its reference (`tests/unit/models/test_vectorized.py`). A module
-stays only while it takes less than half of the library's processor time in the batches of `make bench-scoring`
-(docs/decisions/0030).
+stays only while it takes less than half of the library's processor time on real texts or rows, as `make bench-scoring`
+measures (docs/decisions/0030).
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from models.kernels.interface import Language, Numbers, Texts
+from models.kernels.interface import Language, Numbers
 
 if TYPE_CHECKING:
     from models.vectorized.language import Identifier
-    from models.vectorized.polarity import Analyzer
 
 # The modules are imported in the methods: a process that scores customers needs none of the text libraries.
 
@@ -25,16 +24,13 @@ if TYPE_CHECKING:
 class Vectorized:
     """Computes the same as `models.kernels.library.Library`, for whole batches."""
 
-    def polarities(self, batch: Texts) -> Numbers:
-        return self._analyzer.polarities(batch)
-
     def languages(self, texts: Sequence[str]) -> list[Language]:
         return self._identifier.languages(texts)
 
-    def weights(self, vectorizer: Any, batch: Texts) -> Any:
+    def weights(self, vectorizer: Any, texts: Sequence[str]) -> Any:
         from models.vectorized.counting import counter
 
-        return counter(vectorizer).transform(batch.words)
+        return counter(vectorizer).transform(texts)
 
     def auc(self, labels: NDArray[np.int64], probabilities: Numbers) -> float:
         from models.vectorized.auc import auc
@@ -50,12 +46,6 @@ class Vectorized:
         from models.vectorized.trees import trees
 
         return np.exp(trees(regressor).raw(matrix))
-
-    @cached_property
-    def _analyzer(self) -> "Analyzer":
-        from models.vectorized.polarity import Analyzer
-
-        return Analyzer()
 
     @cached_property
     def _identifier(self) -> "Identifier":

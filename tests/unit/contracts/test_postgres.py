@@ -14,7 +14,7 @@ OTHER_ANSWERS = {
     "contracts/postgres.py",
     "headrace/stack/databases.py",  # creates what is missing, or names the password that is wrong
     "headrace/stack/postgres.py",  # asks whether it answers
-    "streaming/landing/writer.py",  # gives up the connection, and the batch
+    "streaming/landing/writer.py",  # closes the connection, and drops the batch
     "warehouse/lake/connection.py",  # asks whether it answers
     "warehouse/lake/lock.py",  # the lock is released with the connection
 }

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.kernels.interface import Texts
-from models.kernels.library import LIBRARY
+from models.kernels.vader import polarities
 from models.sentiment.text import read, read_all
 from models.sentiment.vader import Vader
 from tests.unit.doubling import assert_linear
@@ -31,7 +30,7 @@ def test_a_text_is_cleaned_identified_and_scored_in_time_linear_in_its_length(un
         scorer.score([read(text, None).text])
 
     assert_linear(scored, lambda parts: unit * parts, 3_000)
-    assert_linear(lambda text: LIBRARY.polarities(Texts([text])), lambda parts: unit * parts, 3_000)
+    assert_linear(lambda text: polarities([text]), lambda parts: unit * parts, 3_000)
 
 
 @pytest.mark.parametrize("text", ["&#" + "9" * 5_000 + ";", "&#" + "0" * 5_000 + "65;", "&#x" + "f" * 5_000 + ";"])

@@ -9,8 +9,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SPECIAL_CASES, SentimentIntensityAnalyzer
 
-from models.kernels.interface import Kernels, Texts
+from models.kernels.interface import Kernels
 from models.kernels.library import LIBRARY
+from models.kernels.vader import polarities
 from models.kernels.words import LONGEST_WORD, MOST_WORDS, Words
 from models.scoring import kernels
 from models.sentiment import domain
@@ -75,8 +76,7 @@ def sentences() -> list[str]:
 
 def _assert_polarities_are_vaders(texts: list[str]) -> None:
     expected = [list(THEIRS.polarity_scores(text).values()) for text in texts]
-    assert VECTORIZED.polarities(Texts(texts)).tolist() == expected
-    assert LIBRARY.polarities(Texts(texts)).tolist() == expected
+    assert polarities(texts).tolist() == expected
 
 
 def test_the_polarity_of_real_sentences_is_vaders(sentences: list[str]) -> None:
@@ -94,22 +94,20 @@ def test_the_polarity_of_any_text_is_vaders(texts: list[str]) -> None:
     _assert_polarities_are_vaders(texts)
 
 
-@pytest.mark.parametrize("settings", [domain.WORDS, domain.CHARACTERS], ids=["words", "characters"])
-def test_counts_are_the_vectorizers_to_the_last_bit(sentences: list[str], settings: dict[str, object]) -> None:
-    vectorizer = TfidfVectorizer(**settings).fit(sentences[::2])  # pyright: ignore[reportArgumentType]
+def test_counts_are_the_vectorizers_to_the_last_bit(sentences: list[str]) -> None:
+    vectorizer = TfidfVectorizer(**domain.CHARACTERS).fit(sentences[::2])
     odd = ["", "!?", "a", "Ünïcode\u00a0ﬁne ΑΣ ΣΑΣ", "don't don't", "\u0301x y", "zzzzqq"]
     texts = [*sentences[:600], *odd]
-    weights = VECTORIZED.weights(vectorizer, Texts(texts))
-    assert (weights != LIBRARY.weights(vectorizer, Texts(texts))).nnz == 0
-    assert (VECTORIZED.weights(vectorizer, Texts([texts[7]])) != weights[7]).nnz == 0
+    weights = VECTORIZED.weights(vectorizer, texts)
+    assert (weights != LIBRARY.weights(vectorizer, texts)).nnz == 0
+    assert (VECTORIZED.weights(vectorizer, [texts[7]]) != weights[7]).nnz == 0
 
 
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_counts_of_any_text_are_the_vectorizers(texts: list[str]) -> None:
-    for settings in (domain.WORDS, domain.CHARACTERS):
-        vectorizer = TfidfVectorizer(**settings).set_params(min_df=1).fit(["a b", "Aa bb?", *texts])  # pyright: ignore[reportArgumentType]
-        batch = Texts(["b a", *texts])
-        assert (VECTORIZED.weights(vectorizer, batch) != LIBRARY.weights(vectorizer, batch)).nnz == 0
+    vectorizer = TfidfVectorizer(**domain.CHARACTERS).set_params(min_df=1).fit(["a b", "Aa bb?", *texts])  # pyright: ignore[reportArgumentType]
+    batch = ["b a", *texts]
+    assert (VECTORIZED.weights(vectorizer, batch) != LIBRARY.weights(vectorizer, batch)).nnz == 0
 
 
 def _assert_languages_are_py3langids(texts: list[str]) -> None:
