@@ -20,12 +20,13 @@ from streaming.landing.contents import Comparison, Log, comparisons, logs_of
 from streaming.landing.truncations import Truncation, truncations_of
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
+from streaming.runtime.careful.stalls import STALL_SECONDS
 from streaming.runtime.topics import offset_bounds, topic_ids
 
 SCAN_RECORDS = 10_000
 SCAN_SECONDS = 0.2
 """Short, since fetched records are held in memory: a few may have 100 MB each."""
-STALL_SECONDS = 30
+SILENT_SECONDS = 30
 
 
 def audit_topics(
@@ -148,21 +149,26 @@ def scan(
     consumer = clients.one_off_consumer(settings, f"headrace-audit-{uuid4().hex}")
     try:
         consumer.assign([TopicPartition(*key, bounds[key][0]) for key in waiting])
-        idle = 0.0
+        idle = looked = 0.0
+        passed = {key: bounds[key][0] for key in waiting}
         while waiting:
             messages = clients.queued(consumer, SCAN_RECORDS, SCAN_SECONDS)
-            idle = 0.0 if messages else idle + SCAN_SECONDS
-            if idle > STALL_SECONDS:
+            idle, looked = (0.0, 0.0) if messages else (idle + SCAN_SECONDS, looked)
+            if idle > SILENT_SECONDS:
                 raise Transient(
-                    f"Kafka sent nothing for {STALL_SECONDS} s while {len(waiting)} partitions were scanned."
+                    f"Kafka sent nothing for {SILENT_SECONDS} s while {len(waiting)} partitions were scanned."
                 )
-            for key, offset in _gather(messages, found, waiting, contents or {}).items():
+            unreadable = _gather(messages, found, waiting, contents or {})
+            if idle > looked + STALL_SECONDS:
+                unreadable, looked = {key: _next(found[key]) for key in waiting}, idle
+            for key, offset in unreadable.items():
                 with CarefulReader(settings) as reader:
-                    stretch = reader.next_batch(*key, max(offset, bounds[key][0]))
+                    stretch = reader.next_batch(*key, max(offset, passed[key]))
                 if stretch is not None:
                     _take(key, stretch.messages, found, contents or {})
                     if stretch.unreadable is not None:
                         found[key].append(np.array([stretch.unreadable.first], dtype=np.int64))
+                    passed[key] = stretch.next
                     consumer.seek(TopicPartition(*key, stretch.next))
             _end_reached(consumer, bounds, waiting)
     finally:
@@ -193,6 +199,11 @@ def _gather(
     for key, taken in records.items():
         _take(key, taken, found, contents)
     return unreadable
+
+
+def _next(chunks: list[Offsets]) -> int:
+    """The offset after the last one found."""
+    return next((int(chunk[-1]) + 1 for chunk in reversed(chunks) if len(chunk)), 0)
 
 
 def _take(

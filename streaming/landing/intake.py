@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import Transient
@@ -23,6 +23,7 @@ from streaming.landing.states import Flow, FlowState, Partitions
 from streaming.landing.writer import Writer
 from streaming.runtime import clients, metrics
 from streaming.runtime.careful.reader import UNREADABLE, Unreadable
+from streaming.runtime.careful.stalls import Stalls
 
 SUBMIT_SECONDS = 1.0
 """How long the main thread waits for the writer before it pauses its partitions and continues polling."""
@@ -37,6 +38,7 @@ class Intake(ABC):
     _consumer: Consumer
     _writer: Writer
     _passing: Passing
+    _stalls: Stalls
     _buffers: dict[str, Buffer]
     _pending: deque[Batch]
     _partitions: Partitions
@@ -96,6 +98,9 @@ class Intake(ABC):
         for message in messages:
             error = message.error()
             if error is None:
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                self._stalls.at_end((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0))
                 continue
             self._fatal.noticed(error)
             self._fatal.check()

@@ -34,6 +34,7 @@ from streaming.landing.writer import Landed, Refused, Writer
 from streaming.runtime import clients, logs, metrics
 from streaming.runtime.careful.headers import OddHeaders
 from streaming.runtime.careful.memory import MemoryGuard
+from streaming.runtime.careful.stalls import Stalls
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.topics import offset_bounds, topic_ids
 
@@ -74,6 +75,7 @@ class Lander(Intake):
                 # Records are flushed every two seconds, so fetches can wait for larger batches.
                 "fetch.min.bytes": 64_000,
                 "fetch.wait.max.ms": 250,
+                "enable.partition.eof": True,
                 "error_cb": self._fatal.noticed,
             },
         )
@@ -91,6 +93,7 @@ class Lander(Intake):
         self._pending: deque[Batch] = deque()
         self._partitions = Partitions()
         self._flow = Flow(clock)
+        self._stalls = Stalls(clock)
         self._heartbeat_at = 0.0
         self._stopping = False
 
@@ -130,6 +133,8 @@ class Lander(Intake):
         failpoint("landing.consumed")
         self._take(messages)
         self._settle(messages)
+        if self._flow.state is FlowState.RUNNING and self._stalls.is_due:
+            self._pass_unreadable(self._stalls.look(self._consumer, self._partitions.reading))
         # 2. Flush by rows, bytes or wall-clock age, whichever is first.
         self._flush_due()
         self._heartbeat_when_due()

@@ -14,6 +14,7 @@ from contracts.settings import Settings
 from contracts.topics import TOPICS, TopicAndPartition
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch, Unreadable
+from streaming.runtime.careful.stalls import STALL_SECONDS
 
 READ_SECONDS = 30.0
 _FORM = struct.Struct(">QIIII")
@@ -50,6 +51,7 @@ def first_records(
         return _first_carefully(settings, offsets)
     consumer.assign([TopicPartition(*key, offset) for key, offset in offsets.items()])
     deadline = time.monotonic() + READ_SECONDS
+    stalled_at = time.monotonic() + STALL_SECONDS
     while len(found) < len(offsets):
         for message in clients.queued(consumer, 1_000, 0.1):
             key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
@@ -62,6 +64,8 @@ def first_records(
                     found |= _first_carefully(settings, {key: offsets[key]})
             elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
                 raise Transient(f"Records cannot be read again: {error.str()}.")
+        if time.monotonic() > stalled_at:
+            found |= _first_carefully(settings, {key: at for key, at in offsets.items() if key not in found})
         if time.monotonic() > deadline:
             raise Transient("Records were not read again in time.")
     consumer.unassign()

@@ -9,6 +9,7 @@ from contracts.errors import Transient
 from contracts.settings import Settings
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
+from streaming.runtime.careful.stalls import STALL_SECONDS
 
 READ_RECORDS = 1_000
 STALLED_SECONDS = 60.0
@@ -39,28 +40,35 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
         settings, f"{settings.database}-reading", **{"auto.offset.reset": "earliest", "isolation.level": isolation}
     )
     consumer.assign([TopicPartition(topic, partition, start)])
-    reached, deadline = start, time.monotonic() + STALLED_SECONDS
+    reached, stood = start, time.monotonic()
+    stalled_at = stood + STALL_SECONDS
     try:
         while reached < end:
+            before, unreadable = reached, False
             for message in clients.queued(consumer, READ_RECORDS, 0.2):
                 error = message.error()
                 if error is not None and error.code() in UNREADABLE:
-                    # The client does not get past this batch, so it is read carefully or set apart.
-                    stretch = _read_carefully(settings, topic, partition, reached)
-                    if stretch is not None:
-                        yield from (each for each in stretch.messages if (each.offset() or 0) < end)
-                        reached, deadline = stretch.next, time.monotonic() + STALLED_SECONDS
-                        consumer.seek(TopicPartition(topic, partition, reached))
+                    unreadable = True
                     break
                 reached = max(reached, message.offset() or 0)
                 if error is None:
-                    deadline = time.monotonic() + STALLED_SECONDS
                     if reached < end:
                         yield message
                     reached += 1
                 elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():  # noqa: SLF001
                     raise Transient(f"{topic} cannot be read: {error.str()}.")
-            if time.monotonic() > deadline:
+            if unreadable or (reached == before and time.monotonic() > stalled_at):
+                # The client does not get past this batch, so it is read carefully or set apart.
+                stretch = _read_carefully(settings, topic, partition, reached)
+                stalled_at = time.monotonic() + STALL_SECONDS
+                if stretch is not None:
+                    yield from (each for each in stretch.messages if (each.offset() or 0) < end)
+                    reached = stretch.next
+                    consumer.seek(TopicPartition(topic, partition, reached))
+            if reached > before:
+                stood = time.monotonic()
+                stalled_at = stood + STALL_SECONDS
+            elif time.monotonic() > stood + STALLED_SECONDS:
                 raise Transient(f"{topic}-{partition} was not read to its end: no records arrived for a minute.")
     finally:
         consumer.close()

@@ -17,6 +17,7 @@ from streaming.runtime import clients
 from streaming.runtime.careful.reader import Unreadable
 from streaming.runtime.dead_letters import letters
 from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
+from streaming.runtime.reading import committed_records
 from streaming.runtime.topics import offset_bounds
 from tests.corpus import valid_order
 from tests.hostile_records import (
@@ -30,6 +31,8 @@ from tests.hostile_records import (
     Record,
     batch,
     bomb,
+    compressed,
+    encoded,
     odd_records,
 )
 from tests.integration.instance_process import Numbering
@@ -90,6 +93,24 @@ def test_a_batch_that_cannot_be_inflated_is_set_apart_and_passed(fresh: Settings
     with psycopg.connect(fresh.conninfo()) as db:
         ((kept, size),) = db.execute("select batch, bytes from landing.set_apart").fetchall()
     assert len(kept) == size == len(bomb(ZSTD, 300))
+
+
+def test_a_batch_whose_record_is_cut_off_stops_no_reader(fresh: Settings) -> None:
+    # Its length says 24 bytes. The broker accepts this, and librdkafka takes it for an incomplete fetch.
+    cut_off = compressed(ZSTD, b"\x30" + encoded([Record(b"{}")])[1:])
+    with RawProducer(fresh) as producer:
+        producer.send(TOPIC, 0, batch(orders(0, 20)))
+        assert producer.send(TOPIC, 0, batch([], ZSTD, content=cut_off, count=1)) == 20
+        producer.send(TOPIC, 0, batch(orders(20, 20)))
+    with landing(fresh) as lander:
+        result = assert_nothing_lost_or_repeated(fresh, records=40)
+        lander.finish()
+    with instance(fresh) as running:
+        assert wait_until_processed(fresh, Numbering(), timeout=DEADLINE_SECONDS)
+        running.finish()
+    assert result.total("set_apart") == 1
+    assert sum(book.inputs for book in read_ledgers(fresh, Numbering()).values()) == 40
+    assert sum(1 for _ in committed_records(fresh, TOPIC, 0, 41)) == 40
 
 
 def test_what_was_set_apart_of_a_log_that_lost_its_end_is_not_of_the_next_log(fresh: Settings) -> None:

@@ -11,6 +11,7 @@ from contracts.settings import Settings
 from contracts.topics import TopicAndPartition
 from streaming.runtime import clients
 from streaming.runtime.careful.reader import UNREADABLE
+from streaming.runtime.careful.stalls import STALL_SECONDS
 from streaming.runtime.processing import ledger
 from streaming.runtime.processing.changelog import changelog_topic
 from streaming.runtime.processing.ledger import Ledger
@@ -104,12 +105,13 @@ def _nothing_to_read(settings: Settings, key: TopicAndPartition, position: int, 
     consumer = clients.one_off_consumer(settings, "headrace-look")
     consumer.assign([TopicPartition(*key, position)])
     try:
-        message = consumer.poll(READ_SECONDS)
-        error = message.error() if message is not None else None
-        if message is None or error is None:
-            return False
-        if error.code() not in UNREADABLE:
-            return (message.offset() or 0) >= end
+        message = consumer.poll(STALL_SECONDS)
+        if message is not None:
+            error = message.error()
+            if error is None:
+                return False
+            if error.code() not in UNREADABLE:
+                return (message.offset() or 0) >= end
     finally:
         consumer.close()
     return not any(True for _ in committed_records(settings, *key, end, position))

@@ -29,6 +29,7 @@ from streaming.runtime import clients, logs, metrics
 from streaming.runtime.arrival import arrivals
 from streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
 from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
+from streaming.runtime.careful.stalls import Stalls
 from streaming.runtime.failpoints import failpoint
 from streaming.runtime.lookup import content_print
 from streaming.runtime.processing import changelog, ledger, resume
@@ -75,6 +76,7 @@ class Worker:
         self._guard = MemoryGuard(settings.root / "state" / f"{processor.name}-{index}.full", MEMORY_BYTES)
         self._is_careful = False
         self._careful: dict[TopicAndPartition, int] = {}
+        self._stalls = Stalls()
         self._fatal = clients.FatalErrors()
         self._admin = clients.admin(settings)
         self._owned: dict[TopicAndPartition, PartitionState] = {}
@@ -92,6 +94,7 @@ class Worker:
                 "topic.metadata.refresh.interval.ms": 10_000,
                 "fetch.min.bytes": 64_000,
                 "fetch.wait.max.ms": int(GATHER_SECONDS * 1_000 / 2),
+                "enable.partition.eof": True,
                 "error_cb": self._fatal.noticed,
             },
         )
@@ -166,6 +169,10 @@ class Worker:
             self._fatal.check()
         if self._careful:
             return self._gather_carefully(*self._careful.popitem())
+        if self._stalls.is_due:
+            positions = {key: state.position for key, state in self._owned.items()}
+            for key in self._stalls.look(self._consumer, positions):
+                self._pass_unreadable(key)
         count, size, deadline = 0, 0, None
         while count < self._batch_records and size < BATCH_BYTES and not self._stopping and not self._suspicion:
             if deadline is not None and time.monotonic() >= deadline:
@@ -186,10 +193,15 @@ class Worker:
         unreadable: set[TopicAndPartition] = set()
         if any(map(Message.error, messages)):
             for message in messages:
-                if (error := message.error()) is not None:
-                    self._take_error(error)
-                    if error.code() in UNREADABLE:
-                        unreadable.add((str(message.topic()), int(message.partition() or 0)))
+                if (error := message.error()) is None:
+                    continue
+                key = (str(message.topic()), int(message.partition() or 0))
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                    self._stalls.at_end(key, int(message.offset() or 0))
+                    continue
+                self._take_error(error)
+                if error.code() in UNREADABLE:
+                    unreadable.add(key)
             messages = [message for message in messages if message.error() is None]
         size = begin = 0
         # Records come in runs of one partition; per-record work only happens inside `map`.

@@ -10,6 +10,7 @@ from confluent_kafka import Message
 
 from contracts.settings import Settings
 from streaming.runtime.careful.reader import Stretch
+from streaming.runtime.careful.stalls import Stalls
 from streaming.runtime.processing import worker
 from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.partition_state import PartitionState
@@ -41,6 +42,7 @@ class Instance(worker.Worker):
         book, store = Ledger(UUID(int=1), 0, 0), SimpleNamespace(confirm=lambda: None, close=lambda: None)
         self._owned = {KEY: PartitionState(store, book, 0, book)}  # pyright: ignore[reportArgumentType]
         self._careful = {KEY: 100}
+        self._stalls = Stalls()
 
     def gather(self) -> int | None:
         self._gather()
