@@ -186,6 +186,8 @@ class Worker:
                 deadline = time.monotonic() + GATHER_SECONDS
             count += len(messages)
             size += self._take(messages)
+            if all(map(Message.error, messages)):
+                return None  # nothing but the ends of partitions
         return None
 
     def _take(self, messages: list[Message]) -> int:
