@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,7 @@ from streaming.connect.applying import apply, configure
 from streaming.landing.positions import prepare
 from streaming.runtime.clients import admin
 from streaming.runtime.health import broker_answers, connect_answers, wait_for_topics
-from streaming.runtime.topics import create_topics
+from streaming.runtime.topics import create_topics, offset_bounds
 from tests.integration.superuser import as_superuser
 
 Server = Literal["kafka", "postgres", "connect"]
@@ -129,20 +129,31 @@ def drop_database(settings: Settings, database: str) -> None:
 
 
 def recreate_topics(servers: Settings) -> None:
-    """Leave the session's broker with the contracts' topics alone, all new, empty and served."""
+    """Leave the session's broker with the contracts' topics alone, all empty and served, those that had records new."""
     client = admin(servers)
-    _empty_broker(client)
-    _wait_until_logs_are_gone(servers.root / "kafka" / "data")
+    present = {name: len(each.partitions) for name, each in client.list_topics(timeout=10).topics.items()}
+    used = {name for name in present if not name.startswith("__")} - _unused(client, present)
+    _delete(client, used)
+    _wait_until_logs_are_gone(servers.root / "kafka" / "data", used)
     create_topics(client, TOPICS.values())
     wait_for_topics(client, TOPICS)
 
 
-def _empty_broker(client: AdminClient) -> None:
-    """Delete every topic but Kafka's and Connect's own, and wait until they are gone."""
+def _unused(client: AdminClient, present: Mapping[str, int]) -> set[str]:
+    """The contracts' topics that never had a record and have the partitions of their contract."""
+    as_declared = {name for name, topic in TOPICS.items() if present.get(name) == topic.partitions}
+    bounds = offset_bounds(client, [(name, number) for name in as_declared for number in range(present[name])])
+    return {
+        name for name in as_declared if all(bounds.get((name, number)) == (0, 0) for number in range(present[name]))
+    }
+
+
+def _delete(client: AdminClient, names: Collection[str]) -> None:
+    """Delete topics, and wait until they are gone."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    while names := [name for name in client.list_topics(timeout=10).topics if not name.startswith("__")]:
-        assert time.monotonic() < deadline, f"topics do not go away: {names}"
-        for future in client.delete_topics(names, operation_timeout=20).values():
+    while left := [name for name in client.list_topics(timeout=10).topics if name in names]:
+        assert time.monotonic() < deadline, f"topics do not go away: {left}"
+        for future in client.delete_topics(left, operation_timeout=20).values():
             try:
                 future.result()
             except KafkaException as error:
@@ -151,10 +162,10 @@ def _empty_broker(client: AdminClient) -> None:
         time.sleep(0.05)
 
 
-def _wait_until_logs_are_gone(data: Path) -> None:
+def _wait_until_logs_are_gone(data: Path, names: Collection[str]) -> None:
     """A broker reports a deletion before it closes the logs, which could take records of a new topic of that name."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    while open_logs := [each.name for each in data.glob("[!_]*-[0-9]*") if not each.name.endswith("-delete")]:
+    while open_logs := [each.name for each in data.glob("*-[0-9]*") if each.name.rpartition("-")[0] in names]:
         assert time.monotonic() < deadline, f"logs stay open: {open_logs}"
         time.sleep(0.01)
 
