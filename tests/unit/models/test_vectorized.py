@@ -179,7 +179,8 @@ def test_larger_trees_are_rejected() -> None:
     )
 )
 def test_the_area_under_any_roc_curve_is_scikit_learns(rows: list[tuple[int, float]]) -> None:
-    labels, probabilities = np.asarray([label for label, _ in rows]), np.asarray([each for _, each in rows])
+    labels = np.fromiter((label for label, _ in rows), np.int64, len(rows))
+    probabilities = np.fromiter((each for _, each in rows), np.float64, len(rows))
     assert VECTORIZED.auc(labels, probabilities) == pytest.approx(LIBRARY.auc(labels, probabilities), abs=1e-9)
 
 
