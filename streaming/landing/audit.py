@@ -186,11 +186,11 @@ def _gather(
     records: dict[TopicAndPartition, list[Message]] = {}
     unreadable: dict[TopicAndPartition, int] = {}
     for message in messages:
-        key = (str(message.topic()), int(message.partition() or 0))
+        key = clients.place_of(message)
         error = message.error()
         if error is None:
             records.setdefault(key, []).append(message)
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes
+        elif error.code() == clients.END_OF_PARTITION:
             waiting.discard(key)
         elif error.code() in UNREADABLE:
             unreadable[key] = int(message.offset() or 0)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 import psycopg
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import Transient
@@ -99,8 +99,8 @@ class Intake(ABC):
             error = message.error()
             if error is None:
                 continue
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
-                self._stalls.at_end((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0))
+            if error.code() == clients.END_OF_PARTITION:
+                self._stalls.at_end(clients.place_of(message), int(message.offset() or 0))
                 continue
             self._fatal.noticed(error)
             self._fatal.check()
@@ -108,7 +108,7 @@ class Intake(ABC):
             if error.code() in clients.OUT_OF_RANGE:
                 self._reset("offset out of range", error.str())
             elif error.code() in UNREADABLE:
-                unreadable.add((str(message.topic()), int(message.partition() or 0)))
+                unreadable.add(clients.place_of(message))
         return unreadable
 
     # --- what the client cannot read ------------------------------------------------------------------------------

@@ -189,12 +189,20 @@ def raw_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
+END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001  its public name is the same
+"""The client reached the end of committed data; the message's offset is that end."""
+
 OUT_OF_RANGE = (
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
     KafkaError._LOG_TRUNCATION,  # noqa: SLF001
     KafkaError.OFFSET_OUT_OF_RANGE,
 )
 """A consumer's position is not in the log, or the log has changed."""
+
+
+def place_of(message: Message) -> TopicAndPartition:
+    """Where a consumed record or error is from."""
+    return str(message.topic()), int(message.partition() or 0)
 
 
 def ends_consumer(error: KafkaError) -> bool:

@@ -54,10 +54,10 @@ def first_records(
     stalled_at = time.monotonic() + STALL_SECONDS
     while len(found) < len(offsets):
         for message in clients.queued(consumer, 1_000, 0.1):
-            key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
+            key, error = clients.place_of(message), message.error()
             if error is None:
                 found.setdefault(key, message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+            elif error.code() == clients.END_OF_PARTITION:
                 found.setdefault(key, None)
             elif error.code() in UNREADABLE:
                 if key not in found:

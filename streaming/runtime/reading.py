@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from contracts.errors import Transient
 from contracts.settings import Settings
@@ -55,7 +55,7 @@ def _records(settings: Settings, topic: str, partition: int, end: int, start: in
                     if reached < end:
                         yield message
                     reached += 1
-                elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():  # noqa: SLF001
+                elif error.code() != clients.END_OF_PARTITION and not error.retriable():
                     raise Transient(f"{topic} cannot be read: {error.str()}.")
             if unreadable or (reached == before and time.monotonic() > stalled_at):
                 # The client does not get past this batch, so it is read carefully or set apart.

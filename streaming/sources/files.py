@@ -18,6 +18,8 @@ from streaming.sources.unpacking import unpacked
 MAX_LINE_BYTES = MAX_RECORD_BYTES
 FINGERPRINT_BYTES = 4_096
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PARQUET_MAGIC, ZIP_MAGIC = b"PAR1", b"PK\x03\x04"
+"""The first bytes of a Parquet file, and of an Excel workbook."""
 
 
 class Block(Struct, frozen=True, gc=False):
@@ -182,12 +184,28 @@ def numbered_lines(pieces: Iterable[Piece]) -> Iterator[tuple[int, bytes] | Over
             yield from enumerate(piece.lines, piece.number)
 
 
+def unreadable(path: Path, error: OSError) -> Terminal:
+    """The error of a file that cannot be opened or read."""
+    return Terminal(f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file.")
+
+
+def magic_of(path: Path) -> bytes:
+    """The first four bytes of a file.
+
+    Raises:
+        Terminal: it cannot be read.
+    """
+    try:
+        with path.open("rb") as handle:
+            return handle.read(4)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def read_chunks(path: Path) -> Iterator[bytes]:
     """The decompressed bytes of a file."""
     try:
         with path.open("rb") as handle:
             yield from unpacked(handle, path)
     except OSError as error:
-        raise Terminal(
-            f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
-        ) from error
+        raise unreadable(path, error) from error

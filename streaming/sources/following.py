@@ -7,7 +7,7 @@ from threading import Event
 from typing import BinaryIO
 
 from contracts.errors import Terminal
-from streaming.sources.files import LineSplitter, Piece
+from streaming.sources.files import LineSplitter, Piece, unreadable
 from streaming.sources.unpacking import CHUNK_BYTES, packing_of
 from streaming.sources.unpacking import HEAD_BYTES as MAGIC_BYTES
 
@@ -34,9 +34,7 @@ def _open(path: Path, stop: Event) -> BinaryIO | None:
             stop.wait(IDLE_SECONDS)
             continue
         except OSError as error:
-            raise Terminal(
-                f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
-            ) from error
+            raise unreadable(path, error) from error
         if (packing := packing_of(handle.peek(MAGIC_BYTES)[:MAGIC_BYTES])) is not None:
             handle.close()
             raise Terminal(f"{path} is {packing} and cannot be followed.", remedy="Ingest it without `--follow`.")

@@ -20,7 +20,7 @@ from contracts.errors import Terminal
 from contracts.missing import named
 from contracts.types import MONEY_PATTERN, MONEY_SCALE, derived_id
 from streaming.sources.dates import DateOrder, order_of, parse_time
-from streaming.sources.files import read_pieces
+from streaming.sources.files import PARQUET_MAGIC, ZIP_MAGIC, magic_of, read_pieces
 from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from streaming.sources.rows import read_rows
 
@@ -29,7 +29,6 @@ SOURCE = "online-retail"
 CURRENCY = "GBP"
 EXACT_DIGITS = 60
 MAX_EXPONENT, MAX_DIGITS = 20, 60
-PARQUET_MAGIC, ZIP_MAGIC = b"PAR1", b"PK\x03\x04"
 TIME = "InvoiceDate"
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", TIME, "UnitPrice", "CustomerID", "Country")
 RENAMED = {"Invoice": "InvoiceNo", "Price": "UnitPrice", "Customer ID": "CustomerID"}
@@ -107,13 +106,7 @@ def read_lines(path: Path, date_order: DateOrder | None = None) -> Iterator[RawL
     Raises:
         Terminal: another kind of file, other columns, or ambiguous dates.
     """
-    try:
-        with path.open("rb") as handle:
-            magic = handle.read(4)
-    except OSError as error:
-        raise Terminal(
-            f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
-        ) from error
+    magic = magic_of(path)
     if magic == ZIP_MAGIC:
         raise Terminal(f"{path} is an Excel workbook.", remedy="Save the sheet as CSV and ingest that.")
     read, times = (_parquet_lines, _parquet_times) if magic == PARQUET_MAGIC else (_csv_lines, _csv_times)

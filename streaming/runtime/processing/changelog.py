@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from uuid import UUID
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts import clock
@@ -176,7 +176,7 @@ class Restorer:
                     reached = (message.offset() or 0) + 1
                     replayed += 1
                     last = message
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                elif error.code() == clients.END_OF_PARTITION:
                     reached = message.offset() or 0
                 elif not error.retriable():
                     raise Transient(f"The changelog cannot be read: {error.str()}.")

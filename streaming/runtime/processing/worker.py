@@ -197,8 +197,8 @@ class Worker:
             for message in messages:
                 if (error := message.error()) is None:
                     continue
-                key = (str(message.topic()), int(message.partition() or 0))
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                key = clients.place_of(message)
+                if error.code() == clients.END_OF_PARTITION:
                     self._stalls.at_end(key, int(message.offset() or 0))
                     continue
                 self._take_error(error)

@@ -132,7 +132,7 @@ def read(settings: Settings, source: str) -> dict[str, Entry]:
                         found.pop(stream, None)  # deleted, or replaced below
                         if value is not None:
                             found[stream] = msgspec.json.decode(value, type=Entry)
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name is the same
+                elif error.code() == clients.END_OF_PARTITION:
                     reached = message.offset() or 0
                 elif not error.retriable():
                     raise Transient(f"The positions of {source} cannot be read: {error.str()}.")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from contracts.errors import Terminal
-from streaming.sources.files import BYTE_ORDER_MARK
+from streaming.sources.files import BYTE_ORDER_MARK, PARQUET_MAGIC, ZIP_MAGIC, magic_of
 from streaming.sources.mapped.csv_records import read_csv
 from streaming.sources.mapped.excel_records import read_excel
 from streaming.sources.mapped.json_records import read_json_array, read_json_lines
@@ -12,7 +12,7 @@ from streaming.sources.mapped.parquet_records import read_parquet
 from streaming.sources.mapped.records import Table
 from streaming.sources.mapped.text_files import Text
 
-PARQUET_MAGIC, ZIP_MAGIC, OLD_EXCEL_MAGIC = b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+OLD_EXCEL_MAGIC = b"\xd0\xcf\x11\xe0"
 
 
 def open_table(path: Path, keys: FileKeys) -> Table:
@@ -39,13 +39,7 @@ def open_table(path: Path, keys: FileKeys) -> Table:
 
 
 def _binary_format(path: Path) -> FileFormat | None:
-    try:
-        with path.open("rb") as handle:
-            magic = handle.read(4)
-    except OSError as error:
-        raise Terminal(
-            f"{path} cannot be read: {error.strerror}.", remedy="Give the path of a readable file."
-        ) from error
+    magic = magic_of(path)
     if magic == OLD_EXCEL_MAGIC:
         raise Terminal(f"{path} is an old Excel workbook (.xls).", remedy="Save it as .xlsx or CSV.")
     return "parquet" if magic == PARQUET_MAGIC else "excel" if magic == ZIP_MAGIC else None

@@ -25,19 +25,10 @@ from streaming.runtime.processing.ledger import Ledger
 from streaming.runtime.processing.processor import Output, Processor, Record, Result, State
 from tests.corpus import CASES, valid_order
 from tests.integration.samples import order
+from tests.unit.processing.empty_store import EmptyStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 REFUSED = [case for case in CASES if case.refused_as]
-
-
-class Nothing:
-    """An empty store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        return None
-
-    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
-        return {}
 
 
 class Moody:
@@ -73,7 +64,7 @@ class Moody:
 def batch(*values: bytes | None, processor: Processor | None = None) -> PartitionResult:
     offsets = [3 * number + 7 for number in range(len(values))]  # markers and compaction leave holes
     inputs = Inputs(offsets, [b"k"] * len(values), list(values))
-    return process(processor or Moody(), "orders", inputs, Nothing(), NOW)
+    return process(processor or Moody(), "orders", inputs, EmptyStore(), NOW)
 
 
 def asked(what: str) -> bytes:

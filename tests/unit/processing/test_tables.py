@@ -13,18 +13,9 @@ from streaming.runtime.processing.processor import Processor
 from streaming.runtime.processing.store import View
 from streaming.runtime.processing.stream_time import StreamTime
 from streaming.runtime.processing.tables import Table, tables_of
+from tests.unit.processing.empty_store import EmptyStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class Nothing:
-    """An empty store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        return None
-
-    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
-        return {}
 
 
 class Pair(msgspec.Struct, array_like=True):
@@ -41,7 +32,7 @@ PAIRS, RAW = Table("pairs", Pair, "a pair"), Table("raw", bytes, "bytes", timer=
 def test_a_table_holds_what_was_put_last_across_batches_and_beside_others(
     steps: list[tuple[bytes, int | None, bool]],
 ) -> None:
-    view, held = View(Nothing()), dict[bytes, Pair]()
+    view, held = View(EmptyStore()), dict[bytes, Pair]()
     RAW.of(view).put(b"", b"\xff")
     for key, number, is_new_batch in steps:
         view = View(view) if is_new_batch else view
@@ -82,7 +73,7 @@ def test_tables_that_would_share_entries_are_rejected(first: str, second: str) -
 
 
 def test_a_timer_is_due_for_its_entry_once_stream_time_has_passed_it() -> None:
-    view = View(Nothing())
+    view = View(EmptyStore())
     first = StreamTime(view, [START], [RAW])
     assert list(first.advance(START)) == []
     first.set_timer(RAW, b"later")

@@ -18,20 +18,11 @@ from models.behavior.rule import RfmRule
 from streaming.processors.behavior_scorer import BehaviorScorer
 from streaming.runtime.processing.processor import Record, Result
 from streaming.runtime.processing.store import View
+from tests.unit.processing.empty_store import EmptyStore
 from warehouse.tables import table
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Nothing:
-    """An empty store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        return None
-
-    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
-        return {}
 
 
 def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 1, **fields: Any) -> Order:
@@ -51,7 +42,7 @@ def order(order_id: str, days: float = 0.0, price: str = "2.50", version: int = 
 
 
 def scored(*batches: list[Order]) -> tuple[list[CustomerBehavior], list[Result]]:
-    view, results = View(Nothing()), list[Result]()
+    view, results = View(EmptyStore()), list[Result]()
     for batch in batches:
         records = [Record(event, None, offset) for offset, event in enumerate(batch)]
         results.append(BehaviorScorer(RfmRule()).process("orders", records, view, START))
@@ -144,7 +135,7 @@ def test_an_order_dated_more_than_a_day_after_its_arrival_is_in_no_feature() -> 
     arrived_ms = int(START.timestamp() * 1_000)
     orders = [order("1", -9), order("2", 366_000), order("3", 1.0), order("4", 1.0001)]
     records = [Record(each, None, number, arrived_ms) for number, each in enumerate(orders)]
-    result = BehaviorScorer(RfmRule()).process("orders", records, View(Nothing()), START)
+    result = BehaviorScorer(RfmRule()).process("orders", records, View(EmptyStore()), START)
     assert dict(result.drops) == {"from the future": 2}
     assert [output.value.orders for output in result.outputs if isinstance(output.value, CustomerBehavior)] == [1, 2]
 
@@ -182,7 +173,7 @@ class Counting(View):
 
 
 def test_an_order_costs_the_same_however_many_the_customer_has() -> None:
-    view, scorer = Counting(Nothing()), BehaviorScorer(RfmRule())
+    view, scorer = Counting(EmptyStore()), BehaviorScorer(RfmRule())
 
     def read_by(orders: list[Order]) -> int:
         before = view.reads

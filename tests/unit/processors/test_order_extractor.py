@@ -13,18 +13,9 @@ from streaming.processors.carts import MAX_BROWSERS, MAX_CART_LINES, MAX_HITS
 from streaming.processors.order_extractor import IDLE, REMEMBERED, OrderExtractor
 from streaming.runtime.processing.processor import Record, Result
 from streaming.runtime.processing.store import View
+from tests.unit.processing.empty_store import EmptyStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class Nothing:
-    """An empty store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        return None
-
-    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
-        return {}
 
 
 def hit(event: str | None, minutes: float = 0.0, **fields: Any) -> WebLog:
@@ -48,7 +39,7 @@ class Stream:
     """A partition of `web_logs` that the extractor reads."""
 
     def __init__(self) -> None:
-        self.state = View(Nothing())
+        self.state = View(EmptyStore())
         self.results: list[Result] = []
 
     def take(self, *hits: WebLog, arrived: datetime | None = None) -> "Stream":

@@ -12,19 +12,10 @@ from streaming.runtime.processing.processor import Record
 from streaming.runtime.processing.store import View
 from tests.hostile import inputs
 from tests.hostile.chance import Chance
+from tests.unit.processing.empty_store import EmptyStore
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 INPUTS, BATCHES = 2_000, 4
-
-
-class Nothing:
-    """An empty store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        return None
-
-    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
-        return {}
 
 
 def decoded(chance: Chance, topic: str) -> Event | None:
@@ -42,7 +33,7 @@ def test_outputs_of_hostile_inputs_keep_to_their_contract(name: str) -> None:
     contract = TOPICS[processor.output].contract
     assert contract is not None
     for topic in processor.inputs:
-        chance, state, written = Chance(f"{name}-{topic}"), View(Nothing()), 0
+        chance, state, written = Chance(f"{name}-{topic}"), View(EmptyStore()), 0
         for _ in range(BATCHES):
             events = [decoded(chance, topic) for _ in range(INPUTS // BATCHES)]
             records = [

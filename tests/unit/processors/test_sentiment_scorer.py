@@ -18,19 +18,10 @@ from streaming.processors.sentiment_scorer import REMEMBERED, SentimentScorer
 from streaming.runtime.processing.processor import Record, Result
 from streaming.runtime.processing.store import View
 from tests.shared_data import shared
+from tests.unit.processing.empty_store import EmptyStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENGLISH = "The parcel came on time and I am so happy with it, thank you!"
-
-
-class Nothing:
-    """An empty store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        return None
-
-    def entries(self, start: bytes, end: bytes) -> dict[bytes, bytes]:
-        return {}
 
 
 def post(post_id: str, text: str | None = ENGLISH, *, hours: float = 0, author: str = "A") -> SocialPost:
@@ -63,7 +54,7 @@ class Stream:
     """A partition that the scorer reads."""
 
     def __init__(self) -> None:
-        self.state = View(Nothing())
+        self.state = View(EmptyStore())
         self.results: list[Result] = []
 
     def take(self, *events: SocialPost | CustomerFeedback) -> "Stream":

@@ -1,6 +1,9 @@
 """Helpers for the tests of mapped files: a mapping of orders, and what becomes of a file by it."""
 
 from pathlib import Path
+from typing import Any
+
+import openpyxl
 
 from streaming.sources.mapped.events import Mapper
 from streaming.sources.mapped.ingest import open_mapped
@@ -88,3 +91,17 @@ def order_lines(walk: Walk) -> list[tuple[str, list[tuple[str, int, str]], str]]
         (order.order_id, [(line.sku, line.quantity, line.unit_price) for line in order.lines], order.total)
         for order in walk.events
     ]
+
+
+def sheet(path: Path, *rows: list[Any], merged: tuple[str, ...] = (), title: str = "Orders") -> Path:
+    """Save a workbook of one sheet."""
+    book = openpyxl.Workbook()
+    page = book.active
+    assert page is not None
+    page.title = title
+    for row in rows:
+        page.append(row)
+    for cells in merged:
+        page.merge_cells(cells)
+    book.save(path)
+    return path

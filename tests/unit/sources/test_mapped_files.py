@@ -19,7 +19,7 @@ from streaming.sources import reviews
 from streaming.sources.files import read_pieces
 from streaming.sources.outcomes import Accepted
 from tests.shared_data import shared
-from tests.unit.sources.mapped_orders import COLUMNS, FEEDBACK, ORDERS, mapped, order_lines, orders_csv
+from tests.unit.sources.mapped_orders import COLUMNS, FEEDBACK, ORDERS, mapped, order_lines, orders_csv, sheet
 from tests.unit.sources.walking import Walk
 
 REVIEWS = """
@@ -59,19 +59,6 @@ def saved(tmp_path: Path, content: bytes, name: str = "orders.csv") -> Path:
 
 def csv_of(tmp_path: Path, *rows: str, **keys: Any) -> Walk:
     return mapped(saved(tmp_path, orders_csv(*rows)), **keys)
-
-
-def sheet(path: Path, *rows: list[Any], merged: tuple[str, ...] = (), title: str = "Orders") -> Path:
-    book = openpyxl.Workbook()
-    page = book.active
-    assert page is not None
-    page.title = title
-    for row in rows:
-        page.append(row)
-    for cells in merged:
-        page.merge_cells(cells)
-    book.save(path)
-    return path
 
 
 def test_rows_with_the_same_order_number_make_one_order(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
 
 from contracts.topics import TOPICS
@@ -17,7 +16,7 @@ from streaming.sources.mapped.map_writing import Draft
 from streaming.sources.mapped.mapping import FileKeys
 from streaming.sources.mapped.plan import compile_mapping
 from streaming.sources.mapped.preview import preview
-from tests.unit.sources.mapped_orders import COLUMNS, mapped, orders_csv
+from tests.unit.sources.mapped_orders import COLUMNS, mapped, orders_csv, sheet
 
 DAY = datetime(2026, 3, 1)  # noqa: DTZ001  as a workbook has it
 ROW = "1,2026-03-01,C1,EUR,Mug,2,4.50"
@@ -27,7 +26,7 @@ ROW = "1,2026-03-01,C1,EUR,Mug,2,4.50"
 class Awkward:
     """A file, what is asked about it, the answers, and what it then gives: accepted, rejected, ignored."""
 
-    content: bytes | Callable[[Path], None]
+    content: bytes | Callable[[Path], object]
     counts: tuple[int, int, int]
     first: dict[str, Any] = field(default_factory=dict[str, Any])
     answers: list[str] = field(default_factory=list[str])
@@ -41,18 +40,8 @@ class Awkward:
         return sorted(answer.partition("=")[0] for answer in self.answers)
 
 
-def workbook(*rows: list[Any], merged: tuple[str, ...] = ()) -> Callable[[Path], None]:
-    def save(path: Path) -> None:
-        book = openpyxl.Workbook()
-        page = book.active
-        assert page is not None
-        for row in rows:
-            page.append(row)
-        for cells in merged:
-            page.merge_cells(cells)
-        book.save(path)
-
-    return save
+def workbook(*rows: list[Any], merged: tuple[str, ...] = ()) -> Callable[[Path], object]:
+    return lambda path: sheet(path, *rows, merged=merged)
 
 
 def rows_of(*values: str, column: int, start: int = 1) -> bytes:
