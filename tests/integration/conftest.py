@@ -52,7 +52,7 @@ def servers(free_port_base: Callable[[], int]) -> Iterator[Settings]:
 
 @pytest.fixture
 def fresh(servers: Settings, tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[Settings]:
-    """Settings for one test on the session's servers: own home, ports and database, all topics new and empty."""
+    """Settings for one test on the session's servers: own home, ports and database, empty topics as declared."""
     settings = Settings(
         home=tmp_path / "home",
         port_base=free_port_base(),
