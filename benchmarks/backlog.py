@@ -4,7 +4,7 @@ import random
 
 import orjson
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 
 TOPIC = "web_logs"
 RECORD_BYTES = 385
@@ -32,7 +32,7 @@ def record(number: int, chance: random.Random) -> bytes:
 
 def fill(settings: Settings, records: int) -> None:
     """Produce the backlog."""
-    from streaming.runtime.clients import producer
+    from headrace.streaming.runtime.clients import producer
 
     chance = random.Random(1)
     pool = [record(number, chance) for number in range(50_000)]

@@ -1,7 +1,7 @@
 """How long records take from Kafka to the marts at 1,000 events/s, by Dagster's sensor and by the long-running builder.
 
 Runs a whole stack with the simulator as its source (`make bench-warehouse`). The platform itself measures the seconds
-at each publication (`warehouse.publication.freshness`). Results are JSON.
+at each publication (`headrace.warehouse.publication.freshness`). Results are JSON.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contracts.settings import Settings
 from headrace import stack
+from headrace.contracts.settings import Settings
 from headrace.stack.programs import environment
-from warehouse.lake import Lake
+from headrace.warehouse.lake import Lake
 
 QUIET_SECONDS = 40.0
 """No new records for this long means that all are available: longer than a build."""

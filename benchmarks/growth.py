@@ -20,17 +20,17 @@ from tempfile import TemporaryDirectory
 import duckdb
 import psycopg
 
-from contracts.fields import fields_of
-from contracts.landing import landing_path, landing_schema
-from contracts.settings import Settings
-from contracts.topics import TOPICS
 from headrace import stack
+from headrace.contracts.fields import fields_of
+from headrace.contracts.landing import landing_path, landing_schema
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
 from headrace.stack.databases import prepare_databases
-from streaming.landing.positions import prepare
-from warehouse.build import build, load, register
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.lake import Lake
-from warehouse.tables import all_tables
+from headrace.streaming.landing.positions import prepare
+from headrace.warehouse.build import build, load, register
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.tables import all_tables
 
 EVENTS_A_DAY = 50_000
 EVENTS_AN_ORDER = 50

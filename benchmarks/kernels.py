@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.kernels.interface import Kernels
+from headrace.models.kernels.interface import Kernels
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 ROUNDS = 7
@@ -39,11 +39,11 @@ def _compare(raw: Sequence[str], rounds: int) -> dict[str, dict[str, float]]:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from threadpoolctl import threadpool_limits
 
-    from models.kernels.library import Library
-    from models.sentiment.domain import CHARACTERS
-    from models.sentiment.text import read_all
-    from models.vectorized import Vectorized
-    from models.vectorized.counting import counter
+    from headrace.models.kernels.library import Library
+    from headrace.models.sentiment.domain import CHARACTERS
+    from headrace.models.sentiment.text import read_all
+    from headrace.models.vectorized import Vectorized
+    from headrace.models.vectorized.counting import counter
 
     texts = [each.text for each in read_all([(text, "en") for text in raw])]
     found: dict[str, dict[str, list[float]]] = {}

@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from benchmarks.backlog import RECORD_BYTES, TOPIC, fill
 from benchmarks.measuring import in_child, memory_mb, servers
-from contracts.settings import Settings
-from contracts.topics import TOPICS
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
 from headrace.stack.databases import prepare_databases
 
 
@@ -65,7 +65,7 @@ def consume_untouched(settings: Settings, records: int, bare: Bare) -> Run:
     """Bare `consume()`, values untouched."""
     from confluent_kafka import TopicPartition
 
-    from streaming.runtime.clients import consumer
+    from headrace.streaming.runtime.clients import consumer
 
     client = consumer(settings, f"bench-{uuid4().hex}", **bare.settings)
     client.assign([TopicPartition(TOPIC, partition, 0) for partition in range(TOPICS[TOPIC].partitions)])
@@ -83,12 +83,12 @@ def land(settings: Settings, records: int) -> Run:
 
     What is left after it waits for its age, `landing_flush_seconds`, which is no matter of speed.
     """
-    from streaming.runtime import process
+    from headrace.streaming.runtime import process
 
     process.keep_memory()
-    from streaming.landing import positions
-    from streaming.landing.lander import Lander
-    from streaming.runtime import logs, metrics
+    from headrace.streaming.landing import positions
+    from headrace.streaming.landing.lander import Lander
+    from headrace.streaming.runtime import logs, metrics
 
     process.tune()
     logs.configure("warning")
@@ -127,8 +127,8 @@ def _fresh_database(settings: Settings) -> Settings:
 
 def compare(settings: Settings, records: int, runs: int) -> dict[str, object]:
     """Alternate the two and report medians and the ratio."""
-    from streaming.runtime import clients
-    from streaming.runtime.topics import create_topics
+    from headrace.streaming.runtime import clients
+    from headrace.streaming.runtime.topics import create_topics
 
     create_topics(clients.admin(settings), TOPICS.values())
     fill(settings, records)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 
 T = TypeVar("T")
 

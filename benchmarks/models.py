@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from sklearn.model_selection import StratifiedKFold
 
-from contracts.settings import Settings
-from models import artifact, metrics, training
-from models.artifact import Name
-from operations.windows import documents_of, intent_window, sentiment_window
+from headrace.contracts.settings import Settings
+from headrace.models import artifact, metrics, training
+from headrace.models.artifact import Name
+from headrace.operations.windows import documents_of, intent_window, sentiment_window
+from headrace.warehouse import frames
 from tests.shared_data import shared
-from warehouse import frames
 
 WINDOWS, FOLDS, SEED = 7, 5, 1
 BARS = {

@@ -27,10 +27,10 @@ import psutil
 from benchmarks import kafka_streams
 from benchmarks.backlog import RECORD_BYTES, TOPIC, fill
 from benchmarks.measuring import servers
-from contracts.ecommerce import Order, WebLog
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime.processing.processor import Output, Record, Result, State
+from headrace.contracts.ecommerce import Order, WebLog
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 
 OUTPUT = "orders"
 LOOK_SECONDS = 0.02
@@ -78,11 +78,11 @@ class Run:
 
 def process_all(settings: Settings, name: str) -> None:
     """One instance of the processor runtime, as `headrace processor run` runs it, until it is killed."""
-    from streaming.runtime import process
+    from headrace.streaming.runtime import process
 
     process.keep_memory()
-    from streaming.runtime import logs
-    from streaming.runtime.processing.worker import Worker
+    from headrace.streaming.runtime import logs
+    from headrace.streaming.runtime.processing.worker import Worker
 
     logs.configure("warning")
     process.tune()
@@ -107,7 +107,7 @@ def watched(settings: Settings, group: str, records: int, pid: int, topic: str =
     """Records a second that a group commits, of the whole run and of its second half; and its CPU time for a record."""
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
-    from streaming.runtime import clients
+    from headrace.streaming.runtime import clients
 
     admin = clients.admin(settings)
     asked = [
@@ -142,9 +142,9 @@ def _rate(begin: tuple[float, int], end: tuple[float, int]) -> float:
 
 def fresh_output(settings: Settings) -> None:
     """The output topic, new and empty."""
-    from streaming.runtime import clients
-    from streaming.runtime.health import wait_for_topics
-    from streaming.runtime.topics import create_topics, topic_ids
+    from headrace.streaming.runtime import clients
+    from headrace.streaming.runtime.health import wait_for_topics
+    from headrace.streaming.runtime.topics import create_topics, topic_ids
 
     admin = clients.admin(settings)
     admin.delete_topics([OUTPUT])[OUTPUT].result()
@@ -158,7 +158,7 @@ def count_outputs(settings: Settings) -> int:
     """Committed records in the output topic."""
     from confluent_kafka import TopicPartition
 
-    from streaming.runtime import clients
+    from headrace.streaming.runtime import clients
 
     consumer = clients.consumer(settings, f"bench-{uuid4().hex}", **{"enable.partition.eof": True})
     partitions = range(TOPICS[OUTPUT].partitions)
@@ -182,10 +182,10 @@ def measure(settings: Settings, records: int, group: str, running: AbstractConte
 
 def compare(settings: Settings, records: int, runs: int, threads: int) -> dict[str, object]:
     """Alternate the two and report medians and ratios."""
-    from streaming.runtime import clients
-    from streaming.runtime.health import wait_for_topics
-    from streaming.runtime.processing.worker import group_of
-    from streaming.runtime.topics import create_topics
+    from headrace.streaming.runtime import clients
+    from headrace.streaming.runtime.health import wait_for_topics
+    from headrace.streaming.runtime.processing.worker import group_of
+    from headrace.streaming.runtime.topics import create_topics
 
     admin = clients.admin(settings)
     create_topics(admin, TOPICS.values())

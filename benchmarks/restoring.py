@@ -22,10 +22,10 @@ import orjson
 
 from benchmarks.backlog import RECORD_BYTES, TOPIC
 from benchmarks.measuring import memory_mb, servers
-from contracts.ecommerce import WebLog
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime.processing.processor import Record, Result, State
+from headrace.contracts.ecommerce import WebLog
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime.processing.processor import Record, Result, State
 
 VALUE_BYTES = 48
 TOUCHED = 200_000
@@ -62,11 +62,11 @@ def keep(results: Connection, settings: Settings, records: int) -> None:
 
     import psutil
 
-    from streaming.runtime import process
+    from headrace.streaming.runtime import process
 
     process.keep_memory()
-    from streaming.runtime import logs, metrics
-    from streaming.runtime.processing.worker import Worker
+    from headrace.streaming.runtime import logs, metrics
+    from headrace.streaming.runtime.processing.worker import Worker
 
     logs.configure("warning")
     process.tune()
@@ -104,7 +104,7 @@ def run_instance(settings: Settings, records: int) -> InstanceRun:
 
 def send(settings: Settings, visitors: Iterator[int]) -> None:
     """Produce a hit of each of these visitors."""
-    from streaming.runtime.clients import producer
+    from headrace.streaming.runtime.clients import producer
 
     client = producer(settings, **{"queue.buffering.max.messages": 1_000_000})
     event: dict[str, object] = {
@@ -154,10 +154,10 @@ def main() -> None:
     parser.add_argument("--keys", type=int, nargs="+", default=[100_000, 1_000_000])
     chosen = parser.parse_args()
     with servers(Settings(), "kafka") as settings:
-        from streaming.runtime import clients
-        from streaming.runtime.health import wait_for_topics
-        from streaming.runtime.processing.reset import reset as reset_processor
-        from streaming.runtime.topics import create_topics, topic_ids
+        from headrace.streaming.runtime import clients
+        from headrace.streaming.runtime.health import wait_for_topics
+        from headrace.streaming.runtime.processing.reset import reset as reset_processor
+        from headrace.streaming.runtime.topics import create_topics, topic_ids
 
         admin = clients.admin(settings)
         create_topics(admin, TOPICS.values())
@@ -176,7 +176,7 @@ def main() -> None:
 
 def _when_the_group_is_empty(act: Callable[[], None]) -> None:
     """A killed instance stays a group member for ten seconds, and a new broker needs a moment for its groups."""
-    from contracts.errors import Terminal, Transient
+    from headrace.contracts.errors import Terminal, Transient
 
     deadline = time.monotonic() + 30
     while True:

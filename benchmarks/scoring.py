@@ -22,12 +22,12 @@ from uuid import uuid4
 from benchmarks import kernels
 from benchmarks.measuring import servers
 from benchmarks.processing import watched
-from contracts.data_science import CustomerSentiment, SocialPost
-from contracts.ecommerce import CustomerBehavior, Order, OrderLine
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from contracts.types import Event
-from streaming.runtime.processing.processor import Output, Record, Result, State
+from headrace.contracts.data_science import CustomerSentiment, SocialPost
+from headrace.contracts.ecommerce import CustomerBehavior, Order, OrderLine
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.contracts.types import Event
+from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUSTOMERS = 5_000
@@ -125,9 +125,9 @@ def behavior_champion() -> Any:
     import numpy as np
     import polars as pl
 
-    from models import training
-    from models.behavior.scorer import Champion
-    from streaming.processors.behavior_scorer import BehaviorScorer
+    from headrace.models import training
+    from headrace.models.behavior.scorer import Champion
+    from headrace.streaming.processors.behavior_scorer import BehaviorScorer
 
     chance = np.random.default_rng(1)
     orders, gap, recency = chance.integers(2, 12, ROWS), chance.uniform(5, 40, ROWS), chance.exponential(20, ROWS)
@@ -161,9 +161,9 @@ def sentiment_champion() -> Any:
     """The sentiment scorer with a trained model."""
     import polars as pl
 
-    from models.sentiment import learner
-    from models.sentiment.scorer import Champion
-    from streaming.processors.sentiment_scorer import SentimentScorer
+    from headrace.models.sentiment import learner
+    from headrace.models.sentiment.scorer import Champion
+    from headrace.streaming.processors.sentiment_scorer import SentimentScorer
 
     chance = random.Random(2)
     texts = [" ".join(chance.choices(WORDS, k=18)) for _ in range(1_500)]
@@ -196,11 +196,11 @@ def bare_of(topic: str) -> Any:
 
 def work(settings: Settings, processor: Any) -> None:
     """One instance of the processor runtime, as `headrace processor run` runs it, until it is killed."""
-    from streaming.runtime import process
+    from headrace.streaming.runtime import process
 
     process.keep_memory()
-    from streaming.runtime import logs
-    from streaming.runtime.processing.worker import Worker
+    from headrace.streaming.runtime import logs
+    from headrace.streaming.runtime.processing.worker import Worker
 
     logs.configure("warning")
     process.tune()
@@ -221,8 +221,8 @@ def instance(settings: Settings, processor: Any) -> Iterator[int]:
 
 def fill(settings: Settings, topic: str, records: int) -> None:
     """Produce the backlog of a topic."""
-    from contracts.decoding import encode
-    from streaming.runtime.clients import producer
+    from headrace.contracts.decoding import encode
+    from headrace.streaming.runtime.clients import producer
 
     chance, client = random.Random(3), producer(settings, **{"queue.buffering.max.messages": 1_000_000})
     made: Callable[[int], Event] = partial(order if topic == "orders" else post, chance=chance)
@@ -237,10 +237,10 @@ def fill(settings: Settings, topic: str, records: int) -> None:
 
 def compare(settings: Settings, records: int, runs: int) -> dict[str, object]:
     """Alternate the two on each topic, and report medians and their ratio."""
-    from streaming.runtime import clients
-    from streaming.runtime.health import wait_for_topics
-    from streaming.runtime.processing.worker import group_of
-    from streaming.runtime.topics import create_topics
+    from headrace.streaming.runtime import clients
+    from headrace.streaming.runtime.health import wait_for_topics
+    from headrace.streaming.runtime.processing.worker import group_of
+    from headrace.streaming.runtime.topics import create_topics
 
     admin = clients.admin(settings)
     create_topics(admin, TOPICS.values())

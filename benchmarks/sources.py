@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
 
 TOPIC = "web_logs"
 TRANSACTION_RECORDS = 20_000
@@ -38,9 +38,9 @@ def write_log(path: Path, lines: int) -> None:
 
 def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
     """Inputs a second of the source itself, from its first commit to its last."""
-    from streaming.runtime import metrics
-    from streaming.sources.access_log.live import AccessLogs, open_sources
-    from streaming.sources.live.runner import Runner
+    from headrace.streaming.runtime import metrics
+    from headrace.streaming.sources.access_log.live import AccessLogs, open_sources
+    from headrace.streaming.sources.live.runner import Runner
 
     stop = threading.Event()
     given = settings.model_copy(update={"access_log_paths": str(log)})
@@ -70,13 +70,13 @@ def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
 
 def ready_made(settings: Settings, log: Path) -> float:
     """Records a second of the same producer, in transactions as large, with keys and values made before."""
-    from streaming.runtime.transactions import Transactions
-    from streaming.sources.access_log.lines import LineParser
-    from streaming.sources.delivery import encoded
-    from streaming.sources.files import read_pieces
-    from streaming.sources.live.runner import LINGER_MS
-    from streaming.sources.outcomes import Encoded
-    from streaming.sources.pseudonyms import load_key, pseudonymizer
+    from headrace.streaming.runtime.transactions import Transactions
+    from headrace.streaming.sources.access_log.lines import LineParser
+    from headrace.streaming.sources.delivery import encoded
+    from headrace.streaming.sources.files import read_pieces
+    from headrace.streaming.sources.live.runner import LINGER_MS
+    from headrace.streaming.sources.outcomes import Encoded
+    from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 
     parsed = LineParser(pseudonymizer(load_key(settings))).outcomes(read_pieces(log))
     records = [(each.key, each.value) for each in map(encoded, parsed) if isinstance(each, Encoded)]
@@ -127,7 +127,7 @@ def serve(settings: Settings, seconds: float, *, with_kafka: bool) -> dict[str, 
     token.write_text(TOKEN)
     code = (
         "from threading import Event\nfrom contracts.settings import Settings\n"
-        "from streaming.sources.feedback.server import serve\n"
+        "from headrace.streaming.sources.feedback.server import serve\n"
         f"serve(Settings(), Event(), with_kafka={with_kafka})"
     )
     given = {
@@ -158,8 +158,8 @@ def serve(settings: Settings, seconds: float, *, with_kafka: bool) -> dict[str, 
 
 def compare(settings: Settings, lines: int, runs: int, seconds: float) -> dict[str, Any]:
     """Alternate the two of each pair and report medians and ratios."""
-    from streaming.runtime import clients, logs, process
-    from streaming.runtime.topics import create_topics
+    from headrace.streaming.runtime import clients, logs, process
+    from headrace.streaming.runtime.topics import create_topics
 
     logs.configure("error")
     create_topics(clients.admin(settings), TOPICS.values())

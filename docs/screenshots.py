@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from contracts.settings import HOST, Settings
-from guard.doors import link
+from headrace.contracts.settings import HOST, Settings
+from headrace.guard.doors import link
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 1600, 1000

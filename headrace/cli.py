@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from contracts.errors import HeadraceError
-from contracts.exit_codes import ExitCode
+from headrace.contracts.errors import HeadraceError
+from headrace.contracts.exit_codes import ExitCode
 from headrace.terminal import printable
 
 COMMANDS = (
@@ -82,9 +82,9 @@ def _settings_sentence(error: ValueError) -> str:
 
     if not isinstance(error, ValidationError) or error.title != "Settings":
         raise error
-    from contracts.setting_names import key, variable
-    from contracts.setting_sources import DOTENV, FILE, origins
-    from contracts.settings import Settings
+    from headrace.contracts.setting_names import key, variable
+    from headrace.contracts.setting_sources import DOTENV, FILE, origins
+    from headrace.contracts.settings import Settings
 
     found = origins(Settings)
     wrong: list[str] = []

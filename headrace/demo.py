@@ -7,25 +7,25 @@ from datetime import timedelta
 
 import psycopg
 
-from contracts import clock
-from contracts.delivery import SERVING
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import EVENT_TOPICS
 from headrace import stack
+from headrace.contracts import clock
+from headrace.contracts.delivery import SERVING
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import EVENT_TOPICS
+from headrace.operations.reconciliation.compare import Reconciliation
+from headrace.operations.reconciliation.stack import reconcile_when_settled
+from headrace.orchestration.run import build
+from headrace.streaming.connect.delivered import wait_until_delivered
+from headrace.streaming.landing.progress import committed_ends, wait_until_landed
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.runtime.processing.progress import wait_until_processed
+from headrace.streaming.sources.simulator.run import Plan, simulate
 from headrace.terminal import Progress, uninterrupted
-from operations.reconciliation.compare import Reconciliation
-from operations.reconciliation.stack import reconcile_when_settled
-from orchestration.run import build
-from streaming.connect.delivered import wait_until_delivered
-from streaming.landing.progress import committed_ends, wait_until_landed
-from streaming.processors.registry import PROCESSORS
-from streaming.runtime.processing.progress import wait_until_processed
-from streaming.sources.simulator.run import Plan, simulate
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.lake import Lake
-from warehouse.query import as_text, ask
-from warehouse.tables import all_tables
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.query import as_text, ask
+from headrace.warehouse.tables import all_tables
 
 DAYS = 30
 SEED = 1

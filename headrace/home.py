@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
 
 def is_home(root: Path) -> bool:
     """Whether the folder is the home of a stack."""
-    from contracts.setting_sources import LOCK
+    from headrace.contracts.setting_sources import LOCK
 
     return os.path.isfile(root / LOCK)  # noqa: PTH113  False also for a folder that may not be entered
 
@@ -24,8 +24,8 @@ def existing(settings: "Settings") -> "Settings":
     Raises:
         Terminal: there is no stack.
     """
-    from contracts.errors import Terminal
-    from contracts.setting_sources import DEFAULT, find_project, origins
+    from headrace.contracts.errors import Terminal
+    from headrace.contracts.setting_sources import DEFAULT, find_project, origins
 
     if is_home(settings.root) or settings.kafka_bootstrap is not None or settings.postgres_conninfo is not None:
         return settings

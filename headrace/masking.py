@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from contracts.setting_types import Secret
-from contracts.settings import Settings
+from headrace.contracts.setting_types import Secret
+from headrace.contracts.settings import Settings
 
 MASK = "********"
 _LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")

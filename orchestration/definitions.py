@@ -1,4 +1,4 @@
-"""What Dagster loads: the definitions in `orchestration.defs`, bound to the settings and resources of one stack."""
+"""What Dagster loads: the definitions in `headrace.orchestration.defs`, bound to one stack's settings and resources."""
 
 import warnings
 from datetime import timedelta
@@ -6,10 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from contracts.settings import Settings
-from orchestration import defs as definitions
-from orchestration.defs.resources import build_resources
-from orchestration.keys import is_built
+from headrace.contracts.settings import Settings
+from headrace.orchestration import defs as definitions
+from headrace.orchestration.defs.resources import build_resources
+from headrace.orchestration.keys import is_built
 
 
 def build_defs(settings: Settings, resources: dict[str, Any] | None = None) -> dg.Definitions:

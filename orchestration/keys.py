@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from contracts.landing import QUARANTINE_SUFFIX
-from warehouse.ingest.raw import raw_tables
+from headrace.contracts.landing import QUARANTINE_SUFFIX
+from headrace.warehouse.ingest.raw import raw_tables
 
 BUILD_JOB = "build"
 _QUARANTINE = QUARANTINE_SUFFIX.replace(".", "_")

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from contracts.settings import HOST, Settings
-from models.artifact import Measure, Trained
-from orchestration.keys import source_key
-from warehouse.build import BuildResult
-from warehouse.publication.publish import PublishResult
-from warehouse.sql_server.plots import PLOTS
+from headrace.contracts.settings import HOST, Settings
+from headrace.models.artifact import Measure, Trained
+from headrace.orchestration.keys import source_key
+from headrace.warehouse.build import BuildResult
+from headrace.warehouse.publication.publish import PublishResult
+from headrace.warehouse.sql_server.plots import PLOTS
 
 if TYPE_CHECKING:
-    from models.comparison import Verdict
-    from models.drift import Drift
-    from models.frames import Frame
-    from models.registry.store import Version
+    from headrace.models.comparison import Verdict
+    from headrace.models.drift import Drift
+    from headrace.models.frames import Frame
+    from headrace.models.registry.store import Version
 
 
 def build_metadata(result: BuildResult) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def version_metadata(version: "Version", trained: Trained) -> dict[str, Any]:
 
 def evaluation_metadata(trained: Trained, frame: "Frame") -> dict[str, Any]:
     """What Dagster shows of an evaluation: figures compared with the baselines', and the plots as images."""
-    from models import plots, training
-    from models.importance import importance
+    from headrace.models import plots, training
+    from headrace.models.importance import importance
 
     card = trained.card
     window = training.split(frame).evaluation
@@ -137,7 +137,7 @@ def verdict_metadata(version: "Version", verdict: "Verdict") -> dict[str, Any]:
 
 def drift_metadata(found: "list[Drift]") -> dict[str, Any]:
     """What Dagster shows of drift: a line for each column, and an image."""
-    from models import plots
+    from headrace.models import plots
 
     if not found:
         return {"columns": 0}
@@ -154,6 +154,6 @@ def drift_metadata(found: "list[Drift]") -> dict[str, Any]:
 
 
 def _picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:
-    from models import plots
+    from headrace.models import plots
 
     return dg.MetadataValue.md(plots.as_markdown(png, name.replace("_", " ")))

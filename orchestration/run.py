@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import dagster as dg
 
-from contracts import clock
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from orchestration.definitions import build_defs
-from orchestration.instance.config import opened
-from orchestration.instance.processes import fail_abandoned_runs, process_tag
-from orchestration.keys import BUILD_JOB, FILE_KEY, table_name
+from headrace.contracts import clock
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.orchestration.definitions import build_defs
+from headrace.orchestration.instance.config import opened
+from headrace.orchestration.instance.processes import fail_abandoned_runs, process_tag
+from headrace.orchestration.keys import BUILD_JOB, FILE_KEY, table_name
 
 ROW_COUNT = "dagster/row_count"
 

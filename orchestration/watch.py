@@ -1,7 +1,8 @@
 """`headrace build --watch`: one process that builds after each landing commit and reports to Dagster.
 
-`warehouse.build_cycle` runs a round. Each table is reported as a materialization at most once a minute, with the rows
-of all rounds since the last report: events stay in Dagster's log, and a busy table changes several times a minute.
+`headrace.warehouse.build_cycle` runs a round. Each table is reported as a materialization at most once a minute, with
+the rows of all rounds since the last report: events stay in Dagster's log, and a busy table changes several times a
+minute.
 """
 
 import time
@@ -13,18 +14,18 @@ import dagster as dg
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from orchestration.defs.checks.warehouse import check_evaluation
-from orchestration.instance.config import opened
-from orchestration.keys import FILE_KEY, table_key
-from orchestration.metadata import build_metadata, file_metadata, plot_metadata
-from streaming.landing.positions import last_commit_id
-from warehouse.build import BuildResult
-from warehouse.build_cycle import BuildCycle, build_cycle
-from warehouse.lake import Lake
-from warehouse.lake.lock import watching
-from warehouse.publication.publish import PublishResult
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.orchestration.defs.checks.warehouse import check_evaluation
+from headrace.orchestration.instance.config import opened
+from headrace.orchestration.keys import FILE_KEY, table_key
+from headrace.orchestration.metadata import build_metadata, file_metadata, plot_metadata
+from headrace.streaming.landing.positions import last_commit_id
+from headrace.warehouse.build import BuildResult
+from headrace.warehouse.build_cycle import BuildCycle, build_cycle
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.lake.lock import watching
+from headrace.warehouse.publication.publish import PublishResult
 
 POLL_SECONDS = 0.5
 REPORT_EVERY_SECONDS = 60.0

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 
 
 class FakeReader:

@@ -11,8 +11,8 @@ import hypothesis
 import pytest
 import structlog
 
-from contracts.setting_names import CONFIG_VARIABLE
-from contracts.settings import HOST, PORTS
+from headrace.contracts.setting_names import CONFIG_VARIABLE
+from headrace.contracts.settings import HOST, PORTS
 
 # Tests run side by side on few cores, where the waiting threads of OpenMP keep the working ones from the processor.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from contracts.nesting import MAX_DEPTH
+from headrace.contracts.nesting import MAX_DEPTH
 
 VALID: dict[str, object] = {
     "event_id": "order-1",

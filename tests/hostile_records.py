@@ -14,7 +14,7 @@ import pyarrow as pa
 from kafka.protocol.producer import ProduceRequest
 from kafka.record.util import calc_crc32c
 
-from streaming.runtime.careful.broker import RawConnection
+from headrace.streaming.runtime.careful.broker import RawConnection
 from tests.corpus import CASES, valid_order
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)

@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterator
 
-from contracts.nesting import MAX_DEPTH
+from headrace.contracts.nesting import MAX_DEPTH
 
 _TEXTS = (
     *(b'"a"', b'""', b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b'"\xef\xbb\xbf"', b'"\x00"'),

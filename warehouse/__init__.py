@@ -1,7 +1,7 @@
 """The warehouse: DuckLake tables built incrementally from the landed files, their checks, publication and queries.
 
-Nothing here imports Kafka or Dagster. Builds (from Dagster, a command or a test) call `warehouse.build`; notebooks and
-scripts that only query call `warehouse.connect`.
+Nothing here imports Kafka or Dagster. Builds (from Dagster, a command or a test) call `headrace.warehouse.build`;
+notebooks and scripts that only query call `warehouse.connect`.
 """
 
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ def connect(at: str | None = None) -> "duckdb.DuckDBPyConnection":
         Transient: PostgreSQL is unavailable: the stack is not running.
         Terminal: nothing has been built yet, or no snapshot of that time is kept.
     """
-    from contracts.settings import Settings
-    from warehouse.lake import Lake
+    from headrace.contracts.settings import Settings
+    from headrace.warehouse.lake import Lake
 
     lake = Lake.open(Settings(), read_only=True, at=at)
     lake.postgres().close()

@@ -10,23 +10,23 @@ from functools import partial
 
 import duckdb
 
-from contracts.errors import HeadraceError, Terminal, Transient
-from contracts.landing import landing_schema
-from contracts.topics import TOPICS
-from warehouse.catalog import lineage as lineages
-from warehouse.catalog.lineage import Column
-from warehouse.incremental import checks as table_checks
-from warehouse.incremental import engine, failing_groups
-from warehouse.incremental.checks import CheckResult, key_check, last_results
-from warehouse.incremental.facts import has_work
-from warehouse.ingest import connect_staging, raw
-from warehouse.ingest.raw import described
-from warehouse.lake import Lake, first_line
-from warehouse.lake.target import Changes
-from warehouse.publication import failures
-from warehouse.tables import Table, all_tables
-from warehouse.tables import table as table_named
-from warehouse.time_travel import holds
+from headrace.contracts.errors import HeadraceError, Terminal, Transient
+from headrace.contracts.landing import landing_schema
+from headrace.contracts.topics import TOPICS
+from headrace.warehouse.catalog import lineage as lineages
+from headrace.warehouse.catalog.lineage import Column
+from headrace.warehouse.incremental import checks as table_checks
+from headrace.warehouse.incremental import engine, failing_groups
+from headrace.warehouse.incremental.checks import CheckResult, key_check, last_results
+from headrace.warehouse.incremental.facts import has_work
+from headrace.warehouse.ingest import connect_staging, raw
+from headrace.warehouse.ingest.raw import described
+from headrace.warehouse.lake import Lake, first_line
+from headrace.warehouse.lake.target import Changes
+from headrace.warehouse.publication import failures
+from headrace.warehouse.tables import Table, all_tables
+from headrace.warehouse.tables import table as table_named
+from headrace.warehouse.time_travel import holds
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class BuildResult:
 
     `columns` are names, types and descriptions, `lineage` is what each of them is computed from; `checks` are the
     latest results of the table's own checks. A `held` table was not built, because it was rolled back
-    (`warehouse.time_travel.holds`).
+    (`headrace.warehouse.time_travel.holds`).
     """
 
     table: str
@@ -55,7 +55,7 @@ class BuildResult:
 def register(lake: Lake, topic_name: str) -> BuildResult:
     """Register the files of a topic that landed since the last call in its raw table and its quarantine.
 
-    The counts are those of the raw table. Raises the errors of `warehouse.ingest.raw.register`.
+    The counts are those of the raw table. Raises the errors of `headrace.warehouse.ingest.raw.register`.
     """
     with _noted(lake, raw.raw_table(topic_name).qualified):
         (result,) = register_together(lake, [topic_name])
@@ -84,7 +84,8 @@ def _registered(lake: Lake, topic_name: str, inserted: int) -> BuildResult:
 
 
 def load(lake: Lake, table_name: str) -> BuildResult:
-    """Load the rows that Connect delivered since the last call into a table of `warehouse.ingest.connect_staging`.
+    """Load the rows that Connect delivered since the last call into a table of
+    `headrace.warehouse.ingest.connect_staging`.
 
     Raises:
         Transient: PostgreSQL is unavailable.

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from contracts.errors import HeadraceError, Transient
-from warehouse.build import BuildResult, Outcome, build_level, load, next_level, register_level
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.ingest.raw import raw_table, raw_tables
-from warehouse.lake import Lake
-from warehouse.publication.publish import PublishResult, publish
-from warehouse.tables import Table, all_tables
+from headrace.contracts.errors import HeadraceError, Transient
+from headrace.warehouse.build import BuildResult, Outcome, build_level, load, next_level, register_level
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.ingest.raw import raw_table, raw_tables
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.publication.publish import PublishResult, publish
+from headrace.warehouse.tables import Table, all_tables
 
 
 @dataclass

@@ -6,10 +6,10 @@ with all others whose inputs are up to date, and their outcomes are kept until t
 
 from collections.abc import Collection, Iterable
 
-from contracts.errors import HeadraceError
-from warehouse.build import BuildResult, Outcome, build, build_level, load, next_level, register_level
-from warehouse.ingest.raw import raw_table, raw_tables
-from warehouse.lake import Lake
+from headrace.contracts.errors import HeadraceError
+from headrace.warehouse.build import BuildResult, Outcome, build, build_level, load, next_level, register_level
+from headrace.warehouse.ingest.raw import raw_table, raw_tables
+from headrace.warehouse.lake import Lake
 
 
 class BuildPrefetch:
@@ -27,7 +27,7 @@ class BuildPrefetch:
         """Failed tables: built again when they are requested again, and not together with others before."""
 
     def register(self, topic: str) -> BuildResult:
-        """Same as `warehouse.build.register`."""
+        """Same as `headrace.warehouse.build.register`."""
         name = raw_table(topic).qualified
         if name not in self._outcomes:
             topics = self._topics if topic in self._topics else [topic]
@@ -36,13 +36,13 @@ class BuildPrefetch:
         return self._outcome_of(name)
 
     def load(self, name: str) -> BuildResult:
-        """Same as `warehouse.build.load`."""
+        """Same as `headrace.warehouse.build.load`."""
         result = load(self._lake, name)
         self._waiting -= {name}
         return result
 
     def build(self, name: str, *, full: bool) -> BuildResult:
-        """Same as `warehouse.build.build`. A full build takes long, so each one has its own transaction."""
+        """Same as `headrace.warehouse.build.build`. A full build takes long, so each one has its own transaction."""
         if full:
             return build(self._lake, name, full=True)
         if name not in self._outcomes:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
-from warehouse.statements import DIALECT, parsed
-from warehouse.unique_keys import (
+from headrace.warehouse.statements import DIALECT, parsed
+from headrace.warehouse.unique_keys import (
     Column,
     Keys,
     Part,

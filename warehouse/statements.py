@@ -2,7 +2,7 @@
 
 A statement is never rendered from its tree, since sqlglot may not know every construct of DuckDB's. The tree only gives
 the positions of table names, which are replaced in the text; literals, comments and everything else stay the same.
-Queries of users are checked by DuckDB's own parser instead (`warehouse.query.read_only`).
+Queries of users are checked by DuckDB's own parser instead (`headrace.warehouse.query.read_only`).
 """
 
 from collections.abc import Mapping

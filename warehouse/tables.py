@@ -1,6 +1,6 @@
 """The tables of `core` and `marts`, read from their files: `sql/<schema>/<name>.sql`, one SELECT each.
 
-A file is a template (`warehouse.templates`). It begins with a header, one entry a line; a line that begins
+A file is a template (`headrace.warehouse.templates`). It begins with a header, one entry a line; a line that begins
 with `--     ` continues the one before it:
 
     -- grain: what one row is
@@ -37,9 +37,9 @@ The key must be set: in a table that has a quarantine, a row without it goes the
 
 The same rows must give the same result, in any order and at any time they are read: a full build and an incremental
 one must agree, and events that are ingested again must change nothing. docs/explanation/warehouse.md has the rule.
-`parse` rejects what the text alone shows, `all_tables` orders that leave ties (`warehouse.determinism`).
+`parse` rejects what the text alone shows, `all_tables` orders that leave ties (`headrace.warehouse.determinism`).
 
-To add a table, add a file. `warehouse.incremental.engine` builds the tables from these headers.
+To add a table, add a file. `headrace.warehouse.incremental.engine` builds the tables from these headers.
 """
 
 import difflib
@@ -54,12 +54,12 @@ from typing import Literal, cast, get_args
 
 from jinja2 import TemplateError
 
-from contracts.errors import HeadraceError
-from contracts.topics import Domain
-from warehouse.determinism import instability, tie
-from warehouse.statements import InvalidStatement, items, tables_read
-from warehouse.templates import SQL_FOLDER, rendered
-from warehouse.unique_keys import Keys
+from headrace.contracts.errors import HeadraceError
+from headrace.contracts.topics import Domain
+from headrace.warehouse.determinism import instability, tie
+from headrace.warehouse.statements import InvalidStatement, items, tables_read
+from headrace.warehouse.templates import SQL_FOLDER, rendered
+from headrace.warehouse.unique_keys import Keys
 
 TableDomain = Domain | Literal["operations"]
 DOMAINS = (*get_args(Domain), "operations")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
 
-from contracts import topics
-from contracts.fields import fields_of
+from headrace.contracts import topics
+from headrace.contracts.fields import fields_of
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 _MACROS = "macros.jinja"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from warehouse.statements import DIALECT
+from headrace.warehouse.statements import DIALECT
 
 Keys = tuple[frozenset[str], ...]
 """Sets of columns, each of which identifies a row."""

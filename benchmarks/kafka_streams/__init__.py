@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 from headrace.stack.files import write_file
 from headrace.stack.kafka.java import find_java
-from streaming.runtime.clients import java_connection
+from headrace.streaming.runtime.clients import java_connection
 
 HERE = Path(__file__).parent
 JARS = Path(sys.prefix, "share", "headrace", "kafka-streams-peer")

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.exit_codes import ExitCode
+from headrace.contracts.exit_codes import ExitCode
 from headrace.home import existing
 
 if TYPE_CHECKING:
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -28,12 +28,12 @@ def build(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until records sent before have landed.")] = 60.0,
 ) -> None:
     """Wait for the landers to catch up, then run every asset once. The run shows in the Dagster UI like any other."""
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
     settings = existing(Settings())  # before the imports, which take seconds
+    from headrace.orchestration.run import build as run_build
     from headrace.stack import postgres_for_call
-    from orchestration.run import build as run_build
-    from streaming.runtime import logs
+    from headrace.streaming.runtime import logs
 
     logs.configure(settings.log_level, console=sys.stderr.isatty())
     if watch:
@@ -56,8 +56,8 @@ def _watch(settings: "Settings", tables: list[str] | None, full: bool) -> None:
     import signal
     from threading import Event
 
+    from headrace.orchestration.watch import watch
     from headrace.stack import postgres_for_call
-    from orchestration.watch import watch
 
     if tables or full:
         raise typer.BadParameter("--watch builds all tables incrementally: it takes no tables and no --full.")
@@ -73,8 +73,8 @@ def _watch(settings: "Settings", tables: list[str] | None, full: bool) -> None:
 
 def _wait_for_landing(settings: "Settings", seconds: float) -> None:
     """Wait until records sent before the build have landed. After the timeout, print a message and continue."""
-    from streaming.landing.progress import committed_ends, wait_until_landed
-    from streaming.runtime.health import broker_answers
+    from headrace.streaming.landing.progress import committed_ends, wait_until_landed
+    from headrace.streaming.runtime.health import broker_answers
 
     if not seconds:
         return
@@ -91,8 +91,8 @@ def _wait_for_landing(settings: "Settings", seconds: float) -> None:
 
 def _wait_for_delivery(settings: "Settings", seconds: float) -> None:
     """Wait until Connect has delivered its records, too."""
-    from streaming.connect.delivered import wait_until_delivered
-    from streaming.runtime.health import connect_answers
+    from headrace.streaming.connect.delivered import wait_until_delivered
+    from headrace.streaming.runtime.health import connect_answers
 
     if not connect_answers(settings):
         typer.echo("Connect is not running: building what it has delivered.", err=True)

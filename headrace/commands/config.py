@@ -21,9 +21,9 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
     The origin is the environment, `.env`, `headrace.toml` or the default. Secrets are masked.
     """
-    from contracts.setting_names import key, variable
-    from contracts.setting_sources import find_project, origins
-    from contracts.settings import Settings
+    from headrace.contracts.setting_names import key, variable
+    from headrace.contracts.setting_sources import find_project, origins
+    from headrace.contracts.settings import Settings
     from headrace.masking import shown
 
     settings, found, project = Settings(), origins(Settings), find_project()

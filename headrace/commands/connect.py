@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.exit_codes import ExitCode
+from headrace.contracts.exit_codes import ExitCode
 from headrace.home import existing
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
-    from streaming.connect.status import ConnectorStatus
+    from headrace.streaming.connect.status import ConnectorStatus
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -30,8 +30,8 @@ def apply(as_json: Json = False) -> None:
     """Create, update and remove connectors as declared. The stack's watcher does the same."""
     from dataclasses import asdict
 
-    from contracts.settings import Settings
-    from streaming.connect.applying import apply as apply_declared
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.connect.applying import apply as apply_declared
 
     changes = apply_declared(existing(Settings()))
     if as_json:
@@ -45,8 +45,8 @@ def status(as_json: Json = False) -> None:
     """Show every connector with its tasks and lag. Exit 1 unless all of them run."""
     from dataclasses import asdict
 
-    from contracts.settings import Settings
-    from streaming.connect.status import connector_statuses
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.connect.status import connector_statuses
 
     found = connector_statuses(existing(Settings()))
     if as_json:
@@ -64,9 +64,9 @@ def _row(status: "ConnectorStatus") -> tuple[str, ...]:
 
 def watch() -> None:
     """Keep the connectors as declared, and restart failed ones. `headrace up` runs it under the supervisor."""
-    from contracts.settings import Settings
-    from streaming.connect.watching import Watcher
-    from streaming.runtime import logs, metrics
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.connect.watching import Watcher
+    from headrace.streaming.runtime import logs, metrics
 
     settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())

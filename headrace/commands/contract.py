@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts.exit_codes import ExitCode
+from headrace.contracts.exit_codes import ExitCode
 from headrace.terminal import cell, print_table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -35,7 +35,7 @@ def export(
     form: Annotated[Form, typer.Option("--format", help="Format.")] = Form.JSONSCHEMA,
 ) -> None:
     """Print the contract of a topic as JSON Schema, ODCS (YAML) or Avro."""
-    from contracts.export import export as exported
+    from headrace.contracts.export import export as exported
 
     document = exported(_topic(topic), form.value)
     if form is Form.ODCS:
@@ -57,7 +57,7 @@ def diff(
     """
     from dataclasses import asdict
 
-    from contracts.compatibility import compare
+    from headrace.contracts.compatibility import compare
 
     changes = compare(_schema(old), _schema(new))
     breaking = any(change.breaking for change in changes)
@@ -72,8 +72,8 @@ def diff(
 
 
 def _topic(name: str) -> Any:
-    from contracts.errors import Terminal
-    from contracts.topics import EVENT_TOPICS
+    from headrace.contracts.errors import Terminal
+    from headrace.contracts.topics import EVENT_TOPICS
 
     for topic in EVENT_TOPICS:
         if topic.name == name:
@@ -84,8 +84,8 @@ def _topic(name: str) -> Any:
 
 
 def _schema(given: str) -> dict[str, Any]:
-    from contracts.errors import Terminal
-    from contracts.export import json_schema
+    from headrace.contracts.errors import Terminal
+    from headrace.contracts.export import json_schema
 
     path = Path(given)
     if not path.is_file():

@@ -12,8 +12,8 @@ from headrace.home import existing
 from headrace.terminal import cell, print_table, printable
 
 if TYPE_CHECKING:
-    from contracts.settings import KafkaUser, Settings
-    from streaming.runtime.dead_letters.letters import Criteria, Letter
+    from headrace.contracts.settings import KafkaUser, Settings
+    from headrace.streaming.runtime.dead_letters.letters import Criteria, Letter
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TopicName = Annotated[str, typer.Argument(help="A topic, such as `orders`; `orders.dlq` means the same.")]
@@ -46,8 +46,8 @@ def list_letters(
     as_json: Json = False,
 ) -> None:
     """Count the dead letters of every topic, or list those of one. Only `dlq show` shows payloads."""
-    from contracts.topics import EVENT_TOPICS
-    from streaming.runtime.dead_letters.letters import topic_of
+    from headrace.contracts.topics import EVENT_TOPICS
+    from headrace.streaming.runtime.dead_letters.letters import topic_of
 
     wanted = _criteria(reason, stage, since, until)
     settings = _settings()
@@ -64,7 +64,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one dead letter with its payload and headers."""
-    from streaming.runtime.dead_letters.letters import read_one, topic_of
+    from headrace.streaming.runtime.dead_letters.letters import read_one, topic_of
 
     letter = read_one(_settings(), topic_of(topic), offset)
     if raw:
@@ -99,8 +99,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Send dead letters into their topic again. Each is sent at most once, and only if the contract accepts it now."""
-    from streaming.runtime.dead_letters import replay as replaying
-    from streaming.runtime.dead_letters.letters import topic_of
+    from headrace.streaming.runtime.dead_letters import replay as replaying
+    from headrace.streaming.runtime.dead_letters.letters import topic_of
 
     wanted = _criteria(reason, stage, since, until, offset)
     result = replaying.replay(_settings("replay"), topic_of(topic), wanted, dry_run=dry_run)
@@ -116,8 +116,8 @@ def replay(
 
 def _settings(kafka_user: "KafkaUser" = "reader") -> "Settings":
     """The settings, after checking that a broker answers: clients would otherwise retry without end."""
-    from contracts.settings import Settings
-    from streaming.runtime.health import require_broker
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.runtime.health import require_broker
 
     settings = existing(Settings(kafka_user=kafka_user))
     require_broker(settings)
@@ -131,7 +131,7 @@ def _criteria(
     until: datetime | None,
     offsets: list[int] | None = None,
 ) -> "Criteria":
-    from streaming.runtime.dead_letters.letters import Criteria
+    from headrace.streaming.runtime.dead_letters.letters import Criteria
 
     return Criteria(reason, stage, _utc(since), _utc(until), frozenset(offsets) if offsets else None)
 
@@ -141,9 +141,9 @@ def _utc(time: datetime | None) -> datetime | None:
 
 
 def _overview(settings: "Settings", topic: str, wanted: "Criteria") -> dict[str, Any]:
-    from streaming.runtime import clients
-    from streaming.runtime.dead_letters.letters import bounds, read
-    from streaming.runtime.dead_letters.replay import noted_offsets
+    from headrace.streaming.runtime import clients
+    from headrace.streaming.runtime.dead_letters.letters import bounds, read
+    from headrace.streaming.runtime.dead_letters.replay import noted_offsets
 
     admin = clients.admin(settings)
     topic_id, start, end = bounds(admin, topic)
@@ -176,9 +176,9 @@ def _print_overviews(overviews: list[dict[str, Any]], *, as_json: bool) -> None:
 def _print_letters(settings: "Settings", topic: str, wanted: "Criteria", *, limit: int, as_json: bool) -> None:
     from collections import deque
 
-    from streaming.runtime import clients
-    from streaming.runtime.dead_letters.letters import bounds, read
-    from streaming.runtime.dead_letters.replay import noted_offsets
+    from headrace.streaming.runtime import clients
+    from headrace.streaming.runtime.dead_letters.letters import bounds, read
+    from headrace.streaming.runtime.dead_letters.replay import noted_offsets
 
     admin = clients.admin(settings)
     topic_id, start, end = bounds(admin, topic)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from contracts.exit_codes import ExitCode
+from headrace.contracts.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
     from headrace.demo import Outcome, Sample
-    from operations.reconciliation.compare import Reconciliation
+    from headrace.operations.reconciliation.compare import Reconciliation
 
 
 def register(app: typer.Typer) -> None:
@@ -27,10 +27,10 @@ def demo() -> None:
     Starts the stack, sends simulated events of both use cases, lands them, builds the warehouse and compares the
     counts. Exit 0 only if they agree. On a terminal, the stack then keeps running until Ctrl-C.
     """
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
     from headrace.demo import demo_stack, run
+    from headrace.streaming.runtime import logs
     from headrace.terminal import progress, terminable
-    from streaming.runtime import logs
 
     settings = Settings()
     logs.configure(settings.log_level, console=sys.stderr.isatty())
@@ -56,7 +56,7 @@ def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from guard.doors import link
+    from headrace.guard.doors import link
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for sample in outcome.samples:

@@ -19,12 +19,12 @@ def register(app: typer.Typer) -> None:
 
 def docs(folder: Annotated[Path, typer.Argument(help="Folder of the documentation.")] = Path("docs")) -> None:
     """Write the reference pages that are generated from the code."""
-    from contracts.postgres_reference import postgres_page
-    from contracts.reference import exit_codes_page, settings_page, topics_page
     from headrace.cli import build_app
-    from streaming.processors.reference import processors_page
-    from streaming.sources.mapped.reference import mappings_page
-    from warehouse.catalog.reference import tables_page
+    from headrace.contracts.postgres_reference import postgres_page
+    from headrace.contracts.reference import exit_codes_page, settings_page, topics_page
+    from headrace.streaming.processors.reference import processors_page
+    from headrace.streaming.sources.mapped.reference import mappings_page
+    from headrace.warehouse.catalog.reference import tables_page
 
     pages = {
         "commands": commands_page(build_app()),

@@ -12,7 +12,7 @@ from headrace.home import existing
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
-    from warehouse.lake import Lake
+    from headrace.warehouse.lake import Lake
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -29,9 +29,9 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def _opened(read_only: bool = True) -> "Iterator[Lake]":
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
     from headrace.stack import postgres_for_call
-    from warehouse.lake import Lake
+    from headrace.warehouse.lake import Lake
 
     settings = existing(Settings())
     with postgres_for_call(settings), Lake.open(settings, read_only=read_only) as lake:
@@ -44,7 +44,7 @@ def snapshots(
     as_json: Json = False,
 ) -> None:
     """List the snapshots that can be queried and restored."""
-    from warehouse.time_travel.history import snapshots as read
+    from headrace.warehouse.time_travel.history import snapshots as read
 
     with _opened() as lake:
         found = read(lake, limit, table)
@@ -63,9 +63,9 @@ def diff(
 ) -> None:
     """Show which tables differ between two snapshots. Prints numbers of rows, or the rows of one table."""
     from headrace.commands.warehouse import print_table as print_rows
-    from warehouse.lake.snapshots import snapshot_at
-    from warehouse.time_travel.history import diff as compare
-    from warehouse.time_travel.history import differing_rows
+    from headrace.warehouse.lake.snapshots import snapshot_at
+    from headrace.warehouse.time_travel.history import diff as compare
+    from headrace.warehouse.time_travel.history import differing_rows
 
     with _opened() as lake:
         first = snapshot_at(lake.postgres(), start)
@@ -93,9 +93,9 @@ def rollback(
     tables: Annotated[list[str] | None, typer.Argument(help="Tables to restore; all built tables by default.")] = None,
 ) -> None:
     """Restore built tables to an earlier snapshot. The restored rows are a new snapshot; `raw` is not changed."""
-    from warehouse.lake.snapshots import snapshot_at
-    from warehouse.publication.publish import publish
-    from warehouse.time_travel.rollback import rollback as undo
+    from headrace.warehouse.lake.snapshots import snapshot_at
+    from headrace.warehouse.publication.publish import publish
+    from headrace.warehouse.time_travel.rollback import rollback as undo
 
     with _opened(read_only=False) as lake:
         done = undo(lake, snapshot_at(lake.postgres(), to), tables or None)
@@ -112,7 +112,7 @@ def unhold(
     tables: Annotated[list[str] | None, typer.Argument(help="Tables to release; all by default.")] = None,
 ) -> None:
     """End the holds that a rollback placed. The next build builds these tables again."""
-    from warehouse.time_travel.holds import release as end_holds
+    from headrace.warehouse.time_travel.holds import release as end_holds
 
     with _opened(read_only=False) as lake:
         released = end_holds(lake, tables or None)
@@ -121,7 +121,7 @@ def unhold(
 
 def maintain(as_json: Json = False) -> None:
     """Merge small files and expire old snapshots. Dagster does it every hour."""
-    from warehouse.maintenance.maintain import maintain as run
+    from headrace.warehouse.maintenance.maintain import maintain as run
 
     with _opened(read_only=False) as lake:
         done = run(lake)

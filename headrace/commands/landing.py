@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.exit_codes import ExitCode
+from headrace.contracts.exit_codes import ExitCode
 from headrace.home import existing
 from headrace.terminal import print_table, printable
 
 if TYPE_CHECKING:
-    from contracts.reconciliation import StagedAccount
-    from operations.reconciliation.compare import DeliveryResult, PartitionResult, ProcessorResult, Reconciliation
-    from streaming.landing.apart import SetApart
+    from headrace.contracts.reconciliation import StagedAccount
+    from headrace.operations.reconciliation.compare import (
+        DeliveryResult,
+        PartitionResult,
+        ProcessorResult,
+        Reconciliation,
+    )
+    from headrace.streaming.landing.apart import SetApart
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -36,13 +41,13 @@ def run(
     index: Annotated[int, typer.Option(min=0, help="Stable number of this lander in its group.")] = 0,
 ) -> None:
     """Run one lander until it is stopped. `headrace up` runs it."""
-    from streaming.runtime import process
+    from headrace.streaming.runtime import process
 
     process.keep_memory()
-    from contracts.settings import Settings
-    from streaming.landing import positions
-    from streaming.landing.lander import Lander
-    from streaming.runtime import logs, metrics
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.landing import positions
+    from headrace.streaming.landing.lander import Lander
+    from headrace.streaming.runtime import logs, metrics
 
     settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
@@ -59,9 +64,9 @@ def status(as_json: Json = False) -> None:
     """Show how far each topic has landed. Also lists stopped partitions and unreadable records."""
     from dataclasses import asdict
 
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
     from headrace.stack import postgres_for_call
-    from streaming.landing import apart, positions
+    from headrace.streaming.landing import apart, positions
 
     settings = existing(Settings())
     with postgres_for_call(settings):
@@ -105,12 +110,12 @@ def _unreadable_row(each: "SetApart") -> tuple[str, ...]:
 
 def accept_gap(topic: Annotated[str, typer.Argument(help="Topic with stopped partitions.")]) -> None:
     """Skip records that can never be landed. Landing resumes after them; `headrace verify` counts them as skipped."""
-    from contracts.errors import Terminal
-    from contracts.settings import Settings
-    from streaming.landing import positions
-    from streaming.runtime import clients
-    from streaming.runtime.health import require_broker
-    from streaming.runtime.topics import offset_bounds, topic_ids
+    from headrace.contracts.errors import Terminal
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.landing import positions
+    from headrace.streaming.runtime import clients
+    from headrace.streaming.runtime.health import require_broker
+    from headrace.streaming.runtime.topics import offset_bounds, topic_ids
 
     settings = existing(Settings())
     require_broker(settings)
@@ -137,10 +142,10 @@ def abort_transaction(
 
     Use it if the program of the transaction will not return; `headrace status` and `headrace verify` list it.
     """
-    from contracts.errors import Terminal
-    from contracts.settings import Settings
-    from streaming.runtime import open_transactions
-    from streaming.runtime.health import quiet_admin, require_broker
+    from headrace.contracts.errors import Terminal
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.runtime import open_transactions
+    from headrace.streaming.runtime.health import quiet_admin, require_broker
 
     settings = existing(Settings())
     require_broker(settings)
@@ -156,10 +161,10 @@ def abort_transaction(
 
 def repair() -> None:
     """Write missing or damaged landed files again from Kafka."""
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
+    from headrace.operations.repair import repair as repaired
     from headrace.stack import postgres_for_call
-    from operations.repair import repair as repaired
-    from streaming.runtime import logs
+    from headrace.streaming.runtime import logs
 
     settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
@@ -180,12 +185,12 @@ def verify(
 
     Compares every topic with the landed files and the warehouse. Exit 0 only if all of them agree.
     """
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
     settings = existing(Settings(kafka_user="reader"))  # before the imports, which take seconds
+    from headrace.operations.reconciliation.stack import reconcile_when_settled
     from headrace.stack import postgres_for_call
-    from operations.reconciliation.stack import reconcile_when_settled
-    from streaming.runtime import logs
+    from headrace.streaming.runtime import logs
 
     def report(result: "Reconciliation") -> None:
         pending, waiting = result.total("pending"), result.total("unregistered")

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from warehouse.catalog.lineage import Node
+    from headrace.warehouse.catalog.lineage import Node
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def lineage(
     from rich.console import Console
     from rich.tree import Tree
 
-    from warehouse.catalog.lineage import trace
+    from headrace.warehouse.catalog.lineage import trace
 
     nodes = trace(name, downstream=downstream)
     if as_json:

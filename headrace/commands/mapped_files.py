@@ -9,20 +9,20 @@ from threading import Event as Flag
 import msgspec
 import typer
 
-from contracts.decoding import encode
-from contracts.errors import Terminal
-from contracts.settings import Settings
+from headrace.contracts.decoding import encode
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
 from headrace.home import existing
+from headrace.streaming.sources.ingest import Options
+from headrace.streaming.sources.mapped.guessing import guess
+from headrace.streaming.sources.mapped.ingest import ingest_file
+from headrace.streaming.sources.mapped.map_files import answered, decode, load
+from headrace.streaming.sources.mapped.map_writing import Draft
+from headrace.streaming.sources.mapped.mapping import Mapping
+from headrace.streaming.sources.mapped.plan import compile_mapping, known_topic, topic_of
+from headrace.streaming.sources.mapped.preview import Preview, preview
+from headrace.streaming.sources.outcomes import Counts
 from headrace.terminal import printable
-from streaming.sources.ingest import Options
-from streaming.sources.mapped.guessing import guess
-from streaming.sources.mapped.ingest import ingest_file
-from streaming.sources.mapped.map_files import answered, decode, load
-from streaming.sources.mapped.map_writing import Draft
-from streaming.sources.mapped.mapping import Mapping
-from streaming.sources.mapped.plan import compile_mapping, known_topic, topic_of
-from streaming.sources.mapped.preview import Preview, preview
-from streaming.sources.outcomes import Counts
 
 RAW_SHOWN = 200
 _NO_MAPPING = Terminal(

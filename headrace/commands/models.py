@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.exit_codes import ExitCode
 from headrace.commands.training import evaluate
+from headrace.contracts.exit_codes import ExitCode
 from headrace.home import existing
 from headrace.terminal import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from models.artifact import Card, Measure
-    from models.registry.store import Registry, Version
+    from headrace.models.artifact import Card, Measure
+    from headrace.models.registry.store import Registry, Version
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[str, typer.Argument(help="Name of the model, such as `behavior`.")]
@@ -43,7 +43,7 @@ def list_versions(
     as_json: Json = False,
 ) -> None:
     """List the versions with the decision about each. The latest comes first."""
-    from models.artifact import NAMES
+    from headrace.models.artifact import NAMES
 
     with _registry() as registry:
         found = [version for name in ([model] if model else NAMES) for version in registry.versions(name)]
@@ -59,7 +59,7 @@ def list_versions(
 
 def show(model: Model, version: Number = None, as_json: Json = False) -> None:
     """Show one version of a model. Its data, parameters, metrics beside the baselines, and the decision."""
-    from models.registry import champions
+    from headrace.models.registry import champions
 
     with _registry() as registry:
         shown = _chosen(registry, model, version)
@@ -89,8 +89,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Promote a version if it beats the champion. It must be better by more than chance; exit 1 if it is not."""
-    from models import frames
-    from models.registry import promotion
+    from headrace.models import frames
+    from headrace.models.registry import promotion
 
     with _registry() as registry:
         wanted = registry.version(model, version)
@@ -109,7 +109,7 @@ def promote(
 
 def rollback(model: Model, reason: Reason = "by the command line", as_json: Json = False) -> None:
     """Make the former champion the champion again. Scorers load it within half a minute."""
-    from models.registry import promotion
+    from headrace.models.registry import promotion
 
     with _registry() as registry:
         restored = promotion.rollback(registry, model, reason)
@@ -118,7 +118,7 @@ def rollback(model: Model, reason: Reason = "by the command line", as_json: Json
 
 def reproduce(model: Model, version: Number = None, as_json: Json = False) -> None:
     """Train a version again from its stored frame. Exit 1 unless every prediction is the same to the last bit."""
-    from models import frames, training
+    from headrace.models import frames, training
 
     with _registry() as registry:
         wanted = _chosen(registry, model, version)
@@ -132,9 +132,9 @@ def reproduce(model: Model, version: Number = None, as_json: Json = False) -> No
 @contextmanager
 def _registry() -> "Iterator[Registry]":
     """The registry during a command, whether the stack is running or not."""
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
+    from headrace.models.registry.store import Registry
     from headrace.stack import postgres_for_call
-    from models.registry.store import Registry
 
     settings = existing(Settings())
     with postgres_for_call(settings):
@@ -142,7 +142,7 @@ def _registry() -> "Iterator[Registry]":
 
 
 def _chosen(registry: "Registry", model: str, number: int | None) -> "Version":
-    from contracts.errors import Terminal
+    from headrace.contracts.errors import Terminal
 
     if number is not None:
         return registry.version(model, number)
@@ -172,7 +172,7 @@ def _version(version: "Version") -> dict[str, Any]:
 
 
 def _plain(card: "Card") -> dict[str, Any]:
-    from models import artifact
+    from headrace.models import artifact
 
     return json.loads(artifact.encode(card))
 

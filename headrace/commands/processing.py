@@ -9,8 +9,8 @@ import typer
 from headrace.home import existing
 
 if TYPE_CHECKING:
-    from contracts.settings import Settings
-    from streaming.runtime.processing.processor import Processor
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.runtime.processing.processor import Processor
 
 Name = Annotated[str, typer.Argument(help="Name of the processor, such as `order-extractor`.")]
 
@@ -28,13 +28,13 @@ def run(
     instance: Annotated[int, typer.Option(min=0, help="Stable number of this instance in the processor's group.")] = 0,
 ) -> None:
     """Run one instance of a processor until it is stopped. `headrace up` runs them all."""
-    from streaming.runtime import process as tuning
+    from headrace.streaming.runtime import process as tuning
 
     tuning.keep_memory()
-    from streaming.processors.registry import PROCESSORS, SCORERS
-    from streaming.runtime import metrics
-    from streaming.runtime.champions import Follower
-    from streaming.runtime.processing.worker import Worker
+    from headrace.streaming.processors.registry import PROCESSORS, SCORERS
+    from headrace.streaming.runtime import metrics
+    from headrace.streaming.runtime.champions import Follower
+    from headrace.streaming.runtime.processing.worker import Worker
 
     settings, processor = _configured(name)
     metrics.serve(
@@ -51,7 +51,7 @@ def run(
 
 def reset(name: Name) -> None:
     """Delete the state and positions of a stopped processor. It starts from the beginning of its inputs."""
-    from streaming.runtime.processing.reset import reset as run
+    from headrace.streaming.runtime.processing.reset import reset as run
 
     settings, processor = _configured(name)
     run(settings, processor)
@@ -59,10 +59,10 @@ def reset(name: Name) -> None:
 
 
 def _configured(name: str) -> "tuple[Settings, Processor]":
-    from contracts.errors import Terminal
-    from contracts.settings import Settings
-    from streaming.processors.registry import PROCESSORS
-    from streaming.runtime import logs
+    from headrace.contracts.errors import Terminal
+    from headrace.contracts.settings import Settings
+    from headrace.streaming.processors.registry import PROCESSORS
+    from headrace.streaming.runtime import logs
 
     settings = existing(Settings())
     if name not in PROCESSORS:

@@ -7,7 +7,7 @@ import typer
 from headrace.home import existing
 
 if TYPE_CHECKING:
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def reset(
     """Delete all data of the stack, or a live source's positions."""
     if everything == (source is not None):
         raise typer.BadParameter("choose one of them", param_hint="--source NAME, --all")
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
     settings = existing(Settings())
     if source is None:
@@ -48,11 +48,11 @@ def _everything(settings: "Settings", *, yes: bool) -> None:
 
 
 def _source(settings: "Settings", name: str, *, yes: bool) -> None:
-    from contracts.errors import Terminal
     from headrace import stack
-    from streaming.runtime.health import require_broker
-    from streaming.sources.live.forgetting import forget
-    from streaming.sources.live.registry import FEEDBACK, require_name
+    from headrace.contracts.errors import Terminal
+    from headrace.streaming.runtime.health import require_broker
+    from headrace.streaming.sources.live.forgetting import forget
+    from headrace.streaming.sources.live.registry import FEEDBACK, require_name
 
     require_name(name)
     if name == FEEDBACK:

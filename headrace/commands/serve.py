@@ -21,9 +21,9 @@ def serve(
 
     Includes a query page; answers are JSON, CSV or Arrow. `headrace up` runs it.
     """
-    from contracts.settings import HOST, Settings
-    from guard.doors import SQL_TOKEN, link
-    from guard.tokens import stored_token
+    from headrace.contracts.settings import HOST, Settings
+    from headrace.guard.doors import SQL_TOKEN, link
+    from headrace.guard.tokens import stored_token
 
     settings = existing(Settings())
     if url:
@@ -31,8 +31,8 @@ def serve(
         return
     import uvicorn
 
-    from guard.connections import bounded
-    from warehouse.sql_server.app import build_app
+    from headrace.guard.connections import bounded
+    from headrace.warehouse.sql_server.app import build_app
 
     app = build_app(settings, stored_token(settings.secrets / SQL_TOKEN))
     port = settings.port("sql")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.exit_codes import ExitCode
-from contracts.settings import Settings
+from headrace.contracts.exit_codes import ExitCode
+from headrace.contracts.settings import Settings
 from headrace.home import existing
 
 if TYPE_CHECKING:
-    from streaming.sources.outcomes import Counts
+    from headrace.streaming.sources.outcomes import Counts
 
 SHOP_DATABASE = "shop-db"
 PROGRESS_SECONDS = 1.0
@@ -44,8 +44,8 @@ def source(
     ] = False,
 ) -> None:
     """Run a live source until it is stopped. `headrace up` runs those in HEADRACE_SOURCES."""
-    from streaming.runtime import logs, metrics
-    from streaming.sources.live.registry import FEEDBACK, configured, open_source
+    from headrace.streaming.runtime import logs, metrics
+    from headrace.streaming.sources.live.registry import FEEDBACK, configured, open_source
 
     settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
@@ -54,13 +54,13 @@ def source(
         return
     names = configured(settings)
     if name == FEEDBACK:
-        from streaming.sources.feedback.server import serve
+        from headrace.streaming.sources.feedback.server import serve
 
         metrics.serve(settings, _metrics_port(settings, name, names))
         serve(settings, _stop_on_signals())
         return
-    from streaming.runtime import process as tuning
-    from streaming.sources.live.runner import Runner
+    from headrace.streaming.runtime import process as tuning
+    from headrace.streaming.sources.live.runner import Runner
 
     runner = Runner(settings, open_source(settings, name), _stop_on_signals())
     metrics.serve(settings, _metrics_port(settings, name, names))
@@ -75,8 +75,8 @@ def _metrics_port(settings: Settings, name: str, names: list[str]) -> int:
 
 
 def _show_positions(settings: Settings, name: str) -> None:
-    from streaming.sources.live import positions
-    from streaming.sources.live.registry import FEEDBACK
+    from headrace.streaming.sources.live import positions
+    from headrace.streaming.sources.live.registry import FEEDBACK
 
     if name == FEEDBACK:
         typer.echo("feedback receives what is sent to it, and has no position: its metrics count its inputs.", err=True)
@@ -131,9 +131,9 @@ def ingest(
 ) -> None:
     """Publish the events of a file, and count them."""
     from headrace.commands.mapped_files import MappedFile
-    from streaming.sources.delivery import CountedError
-    from streaming.sources.ingest import Options
-    from streaming.sources.ingest import ingest as run
+    from headrace.streaming.sources.delivery import CountedError
+    from headrace.streaming.sources.ingest import Options
+    from headrace.streaming.sources.ingest import ingest as run
 
     options = Options(
         follow=follow or None,
@@ -178,9 +178,9 @@ def ingest(
 
 def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, stop: Flag) -> "Counts":
     """Ingest into a database, from which change data capture publishes to the topics."""
-    from contracts.errors import Terminal
-    from streaming.connect.filling import fill
-    from streaming.sources.ingest import outcomes_of
+    from headrace.contracts.errors import Terminal
+    from headrace.streaming.connect.filling import fill
+    from headrace.streaming.sources.ingest import outcomes_of
 
     if into != SHOP_DATABASE:
         raise typer.BadParameter(f"choose {SHOP_DATABASE}", param_hint="--into")
@@ -213,8 +213,8 @@ def simulate(
 
     Sends events live until Ctrl-C, or a batch of history with --days.
     """
-    from streaming.sources.simulator.run import Plan
-    from streaming.sources.simulator.run import simulate as run
+    from headrace.streaming.sources.simulator.run import Plan
+    from headrace.streaming.sources.simulator.run import simulate as run
 
     stop = _stop_on_signals()
     plan = Plan(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.exit_codes import ExitCode
+from headrace.contracts.exit_codes import ExitCode
 from headrace.home import existing
 from headrace.terminal import print_table, printable, progress, terminable, uninterrupted
 
 if TYPE_CHECKING:
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _WATCH_SECONDS = 0.5
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def setup() -> None:
     """Fetch missing jars of Kafka and Connect with Maven."""
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
     from headrace.stack.kafka.jars import BUNDLES, compile_own, fetch, plugins_present
     from headrace.stack.kafka.java import find_java
 
@@ -51,7 +51,7 @@ def doctor(as_json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
     from headrace.stack import running
     from headrace.stack.doctor import examine
 
@@ -74,8 +74,8 @@ def up(
 
     It runs Kafka, PostgreSQL, the landers, the processors and Dagster, and restarts programs that fail.
     """
-    from contracts.settings import Settings
     from headrace import stack
+    from headrace.contracts.settings import Settings
 
     settings = Settings()
     with terminable():
@@ -95,8 +95,8 @@ def up(
 
 def down() -> None:
     """Stop the stack. Also stops programs that a killed supervisor left running."""
-    from contracts.settings import Settings
     from headrace import stack
+    from headrace.contracts.settings import Settings
 
     settings = Settings()
     with progress() as report:
@@ -111,8 +111,8 @@ def status(as_json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from contracts.settings import Settings
     from headrace import stack
+    from headrace.contracts.settings import Settings
     from headrace.stack.supervision import log_file
     from headrace.stack.troubles import troubles
 
@@ -146,8 +146,8 @@ def login() -> None:
 
     A link works for one hour. The session that it opens lasts 30 days.
     """
-    from contracts.settings import Settings
-    from guard.doors import links
+    from headrace.contracts.settings import Settings
+    from headrace.guard.doors import links
 
     opening = links(existing(Settings()))
     typer.echo(f"Dagster  {opening['dagster']}")
@@ -155,9 +155,9 @@ def login() -> None:
 
 
 def _print_addresses(settings: "Settings", heading: str) -> None:
-    from guard.doors import links
+    from headrace.guard.doors import links
     from headrace.masking import without_password
-    from streaming.sources.live.registry import FEEDBACK, configured
+    from headrace.streaming.sources.live.registry import FEEDBACK, configured
 
     typer.echo(heading)
     opening = links(settings)
@@ -173,8 +173,8 @@ def _print_addresses(settings: "Settings", heading: str) -> None:
 
 def _watch(settings: "Settings") -> None:
     """Wait until the stack is stopped by another process, and raise then."""
-    from contracts.errors import Terminal
     from headrace import stack
+    from headrace.contracts.errors import Terminal
 
     while stack.running(settings):
         time.sleep(_WATCH_SECONDS)

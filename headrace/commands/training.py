@@ -14,8 +14,8 @@ from headrace.terminal import print_table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from contracts.settings import Settings
-    from operations.training import Training
+    from headrace.contracts.settings import Settings
+    from headrace.operations.training import Training
 
 
 class Trainable(StrEnum):
@@ -48,7 +48,7 @@ def train(
     Trains on the current warehouse, or on a file of sessions. Evaluates on the latest window, which the model has not
     seen.
     """
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
     from headrace.stack import postgres_for_call
 
     _only_for(shoppers, "--shoppers", model, Trainable.INTENT)
@@ -81,11 +81,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Evaluate the champion on a file that it has not seen. Includes the baselines."""
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
+    from headrace.models import evaluation
+    from headrace.models.artifact import named
+    from headrace.operations import windows
     from headrace.stack import postgres_for_call
-    from models import evaluation
-    from models.artifact import named
-    from operations import windows
 
     _only_for(cutoff, "--cutoff", model, Trainable.BEHAVIOR)
     _only_for(to, "--to", model, Trainable.SENTIMENT)
@@ -109,8 +109,8 @@ def evaluate(
 
 
 def _train(settings: "Settings", model: Trainable, shoppers: Path | None) -> "Training":
-    from operations import training
-    from warehouse.lake import Lake
+    from headrace.operations import training
+    from headrace.warehouse.lake import Lake
 
     if shoppers is not None:
         return training.train_on_sessions(settings, shoppers)

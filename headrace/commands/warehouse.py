@@ -1,4 +1,4 @@
-"""`headrace sql`: query the warehouse, once or at a prompt. `warehouse.query` formats the values."""
+"""`headrace sql`: query the warehouse, once or at a prompt. `headrace.warehouse.query` formats the values."""
 
 import csv
 import itertools
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 import typer
 
-from contracts.errors import HeadraceError
-from contracts.settings import Settings
+from headrace.contracts.errors import HeadraceError
+from headrace.contracts.settings import Settings
 from headrace.home import existing
 from headrace.terminal import Printable, printable
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import WordCompleter
 
-    from warehouse.lake import Lake
+    from headrace.warehouse.lake import Lake
 
 TABLE_ROWS = 1_000
 """Maximum rows of a printed table, which is laid out in memory. The other formats have no limit."""
@@ -60,7 +60,7 @@ def sql(
 ) -> None:
     """Query the warehouse, whether the stack is running or not. Read-only; decimals and times (UTC) are exact."""
     from headrace.stack import postgres_for_call
-    from warehouse.lake import Lake
+    from headrace.warehouse.lake import Lake
 
     settings = existing(Settings())
     if statement is None and not sys.stdin.isatty():
@@ -120,7 +120,7 @@ def _answer_or_complain(lake: "Lake", statement: str, form: Format) -> None:
 
 
 def _answer(lake: "Lake", statement: str, form: Format, *, spreadsheet: bool = False) -> None:
-    from warehouse.query import ask
+    from headrace.warehouse.query import ask
 
     columns, types, rows = ask(lake, statement)
     out = Printable(sys.stdout)
@@ -165,7 +165,7 @@ def print_table(columns: tuple[str, ...], types: tuple[str, ...], rows: Iterator
 
 def print_csv(columns: tuple[str, ...], rows: Iterator[Row], out: Out, *, spreadsheet: bool = False) -> None:
     """RFC 4180 with a header; a missing value is an empty field."""
-    from warehouse.query import as_cell, as_text
+    from headrace.warehouse.query import as_cell, as_text
 
     shown = as_cell if spreadsheet else as_text
     writer = csv.writer(cast(Any, out), lineterminator="\n")
@@ -175,7 +175,7 @@ def print_csv(columns: tuple[str, ...], rows: Iterator[Row], out: Out, *, spread
 
 def print_json(columns: tuple[str, ...], rows: Iterator[Row], out: Out) -> None:
     """Print one array of objects, one object per line."""
-    from warehouse.query import as_json
+    from headrace.warehouse.query import as_json
 
     names = distinct(columns)
     out.write("[")
@@ -198,7 +198,7 @@ def distinct(columns: tuple[str, ...]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    from warehouse.query import as_text
+    from headrace.warehouse.query import as_text
 
     text = as_text(value)
     printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -12,7 +12,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from contracts.errors import Terminal
+from headrace.contracts.errors import Terminal
 
 ACCOUNT = "headrace"
 COPIES = Path("/var/lib/headrace")

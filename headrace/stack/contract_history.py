@@ -13,11 +13,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from contracts.compatibility import Change, compare
-from contracts.errors import Terminal
-from contracts.export import json_schema
-from contracts.settings import Settings
-from contracts.topics import EVENT_TOPICS, Topic
+from headrace.contracts.compatibility import Change, compare
+from headrace.contracts.errors import Terminal
+from headrace.contracts.export import json_schema
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import EVENT_TOPICS, Topic
 from headrace.stack.files import write_file
 
 FOLDER = "contracts"

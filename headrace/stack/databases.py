@@ -12,8 +12,8 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from contracts.errors import Terminal
-from contracts.postgres_roles import (
+from headrace.contracts.errors import Terminal
+from headrace.contracts.postgres_roles import (
     ADMIN,
     NAMES,
     ROLES,
@@ -25,8 +25,8 @@ from contracts.postgres_roles import (
     owner_of,
     schemas_of,
 )
-from contracts.rights import grant
-from contracts.settings import HOST, Settings
+from headrace.contracts.rights import grant
+from headrace.contracts.settings import HOST, Settings
 from headrace.stack.files import secret, write_file
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -114,7 +114,7 @@ def prepare_databases(settings: Settings) -> None:
 
 
 def _databases(settings: Settings) -> Mapping[Database, str]:
-    from orchestration.instance.config import DATABASE as DAGSTER_DATABASE
+    from headrace.orchestration.instance.config import DATABASE as DAGSTER_DATABASE
 
     shop: dict[Database, str] = {"shop": settings.shop_database} if settings.connect else {}
     return {"stack": settings.database, "dagster": DAGSTER_DATABASE, **shop}

@@ -12,17 +12,17 @@ from typing import Literal
 
 import psutil
 
-from contracts.errors import Terminal
-from contracts.settings import HOST, Settings
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import HOST, Settings
 from headrace.stack.account import ACCOUNT
 from headrace.stack.kafka.jars import DEBEZIUM_VERSION, JARS, KAFKA, KAFKA_VERSION, PLUGINS, plugins_present
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import binaries, server_answers, wal_level
 from headrace.stack.programs import built_in_parts
-from streaming.processors.registry import PROCESSORS
-from streaming.runtime.health import broker_answers, connect_answers
-from streaming.sources.live import registry
-from streaming.sources.live.registry import FEEDBACK
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.runtime.health import broker_answers, connect_answers
+from headrace.streaming.sources.live import registry
+from headrace.streaming.sources.live.registry import FEEDBACK
 
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK_BYTES = 2_000_000_000

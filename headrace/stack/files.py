@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from contracts.errors import Terminal
-from guard.tokens import stored_token
+from headrace.contracts.errors import Terminal
+from headrace.guard.tokens import stored_token
 from headrace.home import is_home
 
 PRIVATE = 0o600

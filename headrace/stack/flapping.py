@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from contracts import clock
-from contracts.settings import Settings
+from headrace.contracts import clock
+from headrace.contracts.settings import Settings
 from headrace.stack.supervision import log_file
 
 WINDOW = timedelta(minutes=5)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from contracts.errors import Terminal
-from contracts.setting_sources import LOCK
-from contracts.settings import HOST, Settings
-from contracts.topics import TOPICS
-from guard.doors import DAGSTER_TOKEN, authorization
+from headrace.contracts.errors import Terminal
+from headrace.contracts.setting_sources import LOCK
+from headrace.contracts.settings import HOST, Settings
+from headrace.contracts.topics import TOPICS
+from headrace.guard.doors import DAGSTER_TOKEN, authorization
 from headrace.home import is_home
 from headrace.stack import clearing, contract_history, doctor, postgres
 from headrace.stack.databases import prepare_databases
@@ -25,8 +25,8 @@ from headrace.stack.kafka.users import passwords
 from headrace.stack.neighbours import require_alone
 from headrace.stack.programs import Program, built_in_parts, programs
 from headrace.stack.supervision import Supervisor, log_file, stop_leftovers
+from headrace.streaming.runtime.health import broker_answers, connect_answers, quiet_admin, wait_for_topics
 from headrace.terminal import Progress, silent, uninterrupted
-from streaming.runtime.health import broker_answers, connect_answers, quiet_admin, wait_for_topics
 
 START_SECONDS = 120.0
 MAX_RESTARTS = 3
@@ -279,14 +279,14 @@ class _Start:
         return _serves(self._wanted["dagster-webserver"], "/server_info", headers)
 
     def _prepare_postgres(self) -> None:
-        from streaming.landing.positions import prepare
+        from headrace.streaming.landing.positions import prepare
 
         prepare_databases(self._settings)
         prepare(self._settings.conninfo())
 
     def _prepare_topics(self) -> None:
-        from streaming.runtime.access import grant
-        from streaming.runtime.topics import create_topics, has_records
+        from headrace.streaming.runtime.access import grant
+        from headrace.streaming.runtime.topics import create_topics, has_records
 
         client = quiet_admin(self._settings)
         if self._settings.kafka_bootstrap is None:
@@ -298,7 +298,7 @@ class _Start:
         contract_history.keep(self._settings)
 
     def _prepare_dagster(self) -> None:
-        from orchestration.instance.config import write_instance_config
+        from headrace.orchestration.instance.config import write_instance_config
 
         write_instance_config(self._settings)
 

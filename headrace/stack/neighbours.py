@@ -2,10 +2,10 @@
 
 import time
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.processors.registry import PROCESSORS
-from streaming.runtime.health import group_members
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.runtime.health import group_members
 
 EXPIRY_SECONDS = 12.0
 """After this time the members of a killed stack have left its groups: their session timeout is ten seconds."""

@@ -11,9 +11,9 @@ from typing import LiteralString
 import psutil
 import psycopg
 
-from contracts.errors import Terminal
-from contracts.postgres_roles import ADMIN
-from contracts.settings import HOST, Settings
+from headrace.contracts.errors import Terminal
+from headrace.contracts.postgres_roles import ADMIN
+from headrace.contracts.settings import HOST, Settings
 from headrace.stack import account
 from headrace.stack.databases import password, write_passwords
 from headrace.stack.files import PRIVATE, PRIVATE_UMASK, write_file

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 from headrace.stack.flapping import flapping, last_words
 from headrace.stack.memory import memory_bytes
 from headrace.stack.programs import Program, programs

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from contracts.setting_names import SUPERVISED_VARIABLE
-from contracts.settings import HOST, KafkaUser, Settings
+from headrace.contracts.setting_names import SUPERVISED_VARIABLE
+from headrace.contracts.settings import HOST, KafkaUser, Settings
+from headrace.orchestration.instance import config as dagster
 from headrace.stack.kafka.broker import broker_command
 from headrace.stack.kafka.connect import worker_command
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import server_command
-from orchestration.instance import config as dagster
-from streaming.processors.registry import PROCESSORS
-from streaming.sources.live.registry import configured
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.sources.live.registry import configured
 
 Part = Literal["kafka", "postgres", "connect", "landers", "processors", "sources", "connectors", "dagster", "sql"]
 PARTS: tuple[Part, ...] = (

@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import psutil
 
-from contracts.errors import Terminal, Transient
-from contracts.setting_names import SUPERVISED_VARIABLE
-from contracts.settings import Settings
-from guard.sockets import is_own, make_private, socket_path
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.setting_names import SUPERVISED_VARIABLE
+from headrace.contracts.settings import Settings
+from headrace.guard.sockets import is_own, make_private, socket_path
 from headrace.stack.files import PRIVATE, PRIVATE_UMASK, make_folder, write_file
 from headrace.stack.programs import Program, Tier, environment, source_program
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import TOPICS
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
 
 _SECONDS = 2.0
 
@@ -33,7 +33,7 @@ def troubles(settings: Settings) -> list[Trouble]:
 
 
 def _landing(settings: Settings) -> Iterator[Trouble]:
-    from streaming.landing.positions import topic_states
+    from headrace.streaming.landing.positions import topic_states
 
     for state in topic_states(settings.conninfo()):
         if state.truncated_offsets:
@@ -48,8 +48,8 @@ def _landing(settings: Settings) -> Iterator[Trouble]:
 
 
 def _transactions(settings: Settings) -> Iterator[Trouble]:
-    from streaming.runtime.health import broker_answers, quiet_admin
-    from streaming.runtime.open_transactions import open_transactions
+    from headrace.streaming.runtime.health import broker_answers, quiet_admin
+    from headrace.streaming.runtime.open_transactions import open_transactions
 
     if not broker_answers(settings, _SECONDS):
         return

@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from operations.training import SOURCES
-from orchestration.defs.checks.models import MODEL_CHECKS
-from orchestration.defs.checks.warehouse import audit_rows, verify_topics
-from orchestration.defs.ops import clear_run_history, maintain_warehouse
-from orchestration.instance.processes import UNFINISHED
-from orchestration.keys import BUILD_JOB, MODELS, model_key
+from headrace.operations.training import SOURCES
+from headrace.orchestration.defs.checks.models import MODEL_CHECKS
+from headrace.orchestration.defs.checks.warehouse import audit_rows, verify_topics
+from headrace.orchestration.defs.ops import clear_run_history, maintain_warehouse
+from headrace.orchestration.instance.processes import UNFINISHED
+from headrace.orchestration.keys import BUILD_JOB, MODELS, model_key
 
 VERIFY_JOB = "verify"
 AUDIT_JOB = "audit"

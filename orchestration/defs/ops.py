@@ -1,15 +1,15 @@
-"""Maintenance ops: of the lake, by `warehouse.maintenance.maintain`, and of Dagster's own run history."""
+"""Maintenance ops: of the lake, by `headrace.warehouse.maintenance.maintain`, and of Dagster's own run history."""
 
 from datetime import datetime, timedelta
 
 import dagster as dg
 
-from contracts import clock
-from contracts.settings import Settings
-from orchestration.defs.retries import retried
-from orchestration.instance.config import WAREHOUSE_POOL
-from warehouse.lake import Lake
-from warehouse.maintenance.maintain import Storage, maintain
+from headrace.contracts import clock
+from headrace.contracts.settings import Settings
+from headrace.orchestration.defs.retries import retried
+from headrace.orchestration.instance.config import WAREHOUSE_POOL
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.maintenance.maintain import Storage, maintain
 
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 RUNS_AT_A_TIME = 200

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import dagster as dg
 import structlog
 
-from contracts.errors import HeadraceError
-from contracts.settings import Settings
-from orchestration.keys import FILE_KEY
-from orchestration.metadata import file_metadata
-from warehouse.lake import Lake
-from warehouse.publication.publish import PublishResult, publish
+from headrace.contracts.errors import HeadraceError
+from headrace.contracts.settings import Settings
+from headrace.orchestration.keys import FILE_KEY
+from headrace.orchestration.metadata import file_metadata
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.publication.publish import PublishResult, publish
 
 log = structlog.get_logger(part="publication")
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import dagster as dg
 
-from contracts.settings import Settings
-from orchestration.defs.publication import publication_of_run
-from orchestration.instance.processes import process_tag
-from orchestration.keys import BUILD_JOB, table_name
-from warehouse.build_prefetch import BuildPrefetch
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.ingest.raw import raw_tables
-from warehouse.lake import Lake
-from warehouse.tables import all_tables
+from headrace.contracts.settings import Settings
+from headrace.orchestration.defs.publication import publication_of_run
+from headrace.orchestration.instance.processes import process_tag
+from headrace.orchestration.keys import BUILD_JOB, table_name
+from headrace.warehouse.build_prefetch import BuildPrefetch
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.ingest.raw import raw_tables
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.tables import all_tables
 
 
 class BuildOptions(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]

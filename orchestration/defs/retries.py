@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from contracts.errors import Transient
+from headrace.contracts.errors import Transient
 
 MAX_RETRIES = 3
 WAIT_SECONDS = 5

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from models.artifact import Name
-from orchestration.defs.assets.models import NEW_DATA_ONLY
-from orchestration.defs.jobs import (
+from headrace.models.artifact import Name
+from headrace.orchestration.defs.assets.models import NEW_DATA_ONLY
+from headrace.orchestration.defs.jobs import (
     AUDIT,
     BUILD,
     CHECK_MODELS,

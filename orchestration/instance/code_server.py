@@ -5,9 +5,9 @@ The process that is forked does nothing but import: its libraries' idle threads 
 The first run waits for the imports, later ones do not.
 """
 
-from orchestration.instance.internals import serve_code
+from headrace.orchestration.instance.internals import serve_code
 
-PRELOADED = ["orchestration.definitions", "dagster_postgres"]
+PRELOADED = ["headrace.orchestration.definitions", "dagster_postgres"]
 
 if __name__ == "__main__":
     serve_code(PRELOADED)

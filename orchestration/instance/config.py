@@ -1,7 +1,7 @@
 """Dagster's own installation within a stack: its home folder, its storage, and the processes that serve it.
 
-How a stack runs Dagster belongs here; what Dagster runs is in `orchestration.definitions`. Nothing in this module
-imports Dagster except the functions that open the instance, so that the command line starts quickly.
+How a stack runs Dagster belongs here; what Dagster runs is in `headrace.orchestration.definitions`. Nothing in this
+module imports Dagster except the functions that open the instance, so that the command line starts quickly.
 """
 
 import os
@@ -16,8 +16,8 @@ from urllib.parse import quote, urlencode
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from contracts.settings import HOST, Settings
-from guard.sockets import make_private, socket_path
+from headrace.contracts.settings import HOST, Settings
+from headrace.guard.sockets import make_private, socket_path
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DATABASE = "dagster"
 """Dagster's database, on the same PostgreSQL server as everything else."""
 LOCATION = "headrace"
-MODULE = "orchestration.definitions"
+MODULE = "headrace.orchestration.definitions"
 WAREHOUSE_POOL = "warehouse"
 """The pool of everything that writes to the warehouse; the instance runs one run of it at a time."""
 MODELS_POOL = "models"
@@ -76,7 +76,7 @@ def instance_config(settings: Settings) -> dict[str, Any]:
     return {
         "storage": {
             "custom": {
-                "module": "orchestration.instance.internals",
+                "module": "headrace.orchestration.instance.internals",
                 "class": "PooledStorage",
                 "config": {"postgres_url": storage_url(settings)},
             }
@@ -137,7 +137,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def code_server_command(settings: Settings) -> list[str]:
     """The code server: holds the definitions, evaluates sensors, and starts a process for each run."""
     return [
-        *_python("orchestration.instance.code_server"),
+        *_python("headrace.orchestration.instance.code_server"),
         *("api", "grpc", "--socket", str(code_socket(settings))),
         *("--module-name", MODULE, "--location-name", LOCATION),
         *("--max-workers", str(CODE_SERVER_THREADS), "--log-level", "warning", "--use-python-environment-entry-point"),
@@ -146,7 +146,8 @@ def code_server_command(settings: Settings) -> list[str]:
 
 def webserver_command(settings: Settings) -> list[str]:
     """The web UI, behind the stack's door."""
-    return [*_python("orchestration.instance.webserver"), "--host", HOST, "--port", str(settings.port("dagster"))]
+    server = _python("headrace.orchestration.instance.webserver")
+    return [*server, "--host", HOST, "--port", str(settings.port("dagster"))]
 
 
 def daemon_command(settings: Settings) -> list[str]:

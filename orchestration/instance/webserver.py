@@ -4,12 +4,12 @@ from argparse import ArgumentParser
 
 import uvicorn
 
-from contracts.settings import Settings
-from guard.asgi import Guard
-from guard.connections import bounded
-from guard.doors import dagster_door
-from orchestration.instance.config import workspace_file
-from orchestration.instance.internals import web_application
+from headrace.contracts.settings import Settings
+from headrace.guard.asgi import Guard
+from headrace.guard.connections import bounded
+from headrace.guard.doors import dagster_door
+from headrace.orchestration.instance.config import workspace_file
+from headrace.orchestration.instance.internals import web_application
 
 
 def main() -> None:

@@ -7,16 +7,16 @@ from typing import Literal
 import psycopg
 import stamina
 
-from contracts.delivery import DELIVERIES, table_sql
-from contracts.errors import Terminal, Transient
-from contracts.postgres import postgres_needed
-from contracts.rights import grant, rights_needed
-from contracts.settings import Settings
-from streaming.connect import shop
-from streaming.connect.connectors import PREFIX, SLOTS, Config, declared, slot_name
-from streaming.connect.worker import Worker, worker_of
-from streaming.runtime.health import quiet_admin
-from streaming.runtime.topics import topic_ids
+from headrace.contracts.delivery import DELIVERIES, table_sql
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.rights import grant, rights_needed
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect import shop
+from headrace.streaming.connect.connectors import PREFIX, SLOTS, Config, declared, slot_name
+from headrace.streaming.connect.worker import Worker, worker_of
+from headrace.streaming.runtime.health import quiet_admin
+from headrace.streaming.runtime.topics import topic_ids
 
 Action = Literal["create", "update", "remove", "keep"]
 ATTEMPTS = 60

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict
 
-from contracts.delivery import (
+from headrace.contracts.delivery import (
     CONNECTOR_PREFIX,
     DELIVERIES,
     OFFSET,
@@ -19,11 +19,11 @@ from contracts.delivery import (
     Delivery,
     connect_schema,
 )
-from contracts.postgres_roles import RoleName
-from contracts.settings import HOST, Settings
-from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
-from contracts.types import MAX_ID_LENGTH
-from streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PUBLICATION
+from headrace.contracts.postgres_roles import RoleName
+from headrace.contracts.settings import HOST, Settings
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.contracts.types import MAX_ID_LENGTH
+from headrace.streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PUBLICATION
 
 Config = dict[str, str]
 

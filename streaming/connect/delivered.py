@@ -8,20 +8,20 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message
 
-from contracts.decoding import InvalidRecord, decode
-from contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery
-from contracts.errors import Transient
-from contracts.postgres import postgres_needed
-from contracts.reconciliation import DeliveryAccount, Place
-from contracts.settings import Settings
-from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
-from streaming.connect.connectors import consumer_group, sink_name
-from streaming.landing import apart
-from streaming.runtime.careful.headers import headers_of
-from streaming.runtime.dead_letters import letters
-from streaming.runtime.health import quiet_admin
-from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, partition_counts, topic_ids
+from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery
+from headrace.contracts.errors import Transient
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.reconciliation import DeliveryAccount, Place
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.streaming.connect.connectors import consumer_group, sink_name
+from headrace.streaming.landing import apart
+from headrace.streaming.runtime.careful.headers import headers_of
+from headrace.streaming.runtime.dead_letters import letters
+from headrace.streaming.runtime.health import quiet_admin
+from headrace.streaming.runtime.reading import committed_records
+from headrace.streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, partition_counts, topic_ids
 
 POLL_SECONDS = 0.3
 _CONTEXT_BYTES = 50_000

@@ -8,16 +8,16 @@ from threading import Event as Flag
 
 import psycopg
 
-from contracts.decoding import decode
-from contracts.ecommerce import Customer, Order
-from contracts.errors import Terminal
-from contracts.postgres import postgres_needed
-from contracts.settings import Settings
-from streaming.connect import shop
-from streaming.runtime.publishing import Publisher
-from streaming.sources.delivery import Edge, require_recognized
-from streaming.sources.online_retail import CUSTOMERS
-from streaming.sources.outcomes import Counts, Deliverable
+from headrace.contracts.decoding import decode
+from headrace.contracts.ecommerce import Customer, Order
+from headrace.contracts.errors import Terminal
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect import shop
+from headrace.streaming.runtime.publishing import Publisher
+from headrace.streaming.sources.delivery import Edge, require_recognized
+from headrace.streaming.sources.online_retail import CUSTOMERS
+from headrace.streaming.sources.outcomes import Counts, Deliverable
 
 COMMIT_EVERY = 500
 _CUSTOMER = """

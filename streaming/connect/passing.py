@@ -11,17 +11,17 @@ import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contracts.delivery import Delivery
-from contracts.errors import Transient
-from contracts.postgres import postgres_needed
-from contracts.settings import Settings
-from streaming.connect.connectors import consumer_group, sink_name
-from streaming.connect.delivered import committed_offsets
-from streaming.landing import apart
-from streaming.runtime import logs, metrics
-from streaming.runtime.careful.reader import CarefulReader, Unreadable
-from streaming.runtime.health import quiet_admin
-from streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, topic_ids
+from headrace.contracts.delivery import Delivery
+from headrace.contracts.errors import Transient
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect.connectors import consumer_group, sink_name
+from headrace.streaming.connect.delivered import committed_offsets
+from headrace.streaming.landing import apart
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.runtime.careful.reader import CarefulReader, Unreadable
+from headrace.streaming.runtime.health import quiet_admin
+from headrace.streaming.runtime.topics import TIMEOUT_SECONDS, offset_bounds, topic_ids
 
 LIMIT_BYTES = 4 << 20
 """Largest content of a batch, inflated: processors send batches of 1 MB, and a worker has 320 MB for several copies."""

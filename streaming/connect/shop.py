@@ -5,13 +5,13 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-from contracts.ecommerce import Customer
-from contracts.errors import Terminal
-from contracts.fields import fields_of
-from contracts.postgres import postgres_needed
-from contracts.postgres_roles import RoleName
-from contracts.rights import grant, rights_needed
-from contracts.settings import Settings
+from headrace.contracts.ecommerce import Customer
+from headrace.contracts.errors import Terminal
+from headrace.contracts.fields import fields_of
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.postgres_roles import RoleName
+from headrace.contracts.rights import grant, rights_needed
+from headrace.contracts.settings import Settings
 
 PUBLICATION = "headrace"
 ORDERS_TABLE = "order_outbox"
@@ -51,7 +51,7 @@ def prepare(settings: Settings) -> None:
     """
     with rights_needed(), connect(settings) as db:
         db.execute("select pg_advisory_xact_lock(hashtext('headrace shop'))")
-        db.execute(files("streaming.connect").joinpath("shop.sql").read_bytes())
+        db.execute(files("headrace.streaming.connect").joinpath("shop.sql").read_bytes())
         if not db.execute("select 1 from pg_publication where pubname = %s", (PUBLICATION,)).fetchone():
             tables = sql.SQL(", ").join(map(sql.Identifier, TABLES))
             db.execute(sql.SQL("create publication {} for table {}").format(sql.Identifier(PUBLICATION), tables))

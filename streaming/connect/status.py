@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts.delivery import DELIVERIES
-from contracts.postgres import postgres_needed
-from contracts.settings import Settings
-from streaming.connect import shop
-from streaming.connect.connectors import PREFIX, SLOTS, sink_name, slot_name
-from streaming.connect.delivered import undelivered
-from streaming.connect.worker import ConnectorState, worker_of
+from headrace.contracts.delivery import DELIVERIES
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect import shop
+from headrace.streaming.connect.connectors import PREFIX, SLOTS, sink_name, slot_name
+from headrace.streaming.connect.delivered import undelivered
+from headrace.streaming.connect.worker import ConnectorState, worker_of
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from threading import Event as Flag
 
 from prometheus_client import Counter, Gauge
 
-from contracts.delivery import DELIVERIES
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.connect.applying import Change, apply, configure, wanted_connectors
-from streaming.connect.connectors import PREFIX, sink_name
-from streaming.connect.passing import pass_unreadable
-from streaming.connect.worker import ConnectorState, Worker, worker_of
-from streaming.runtime.logs import logger
+from headrace.contracts.delivery import DELIVERIES
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect.applying import Change, apply, configure, wanted_connectors
+from headrace.streaming.connect.connectors import PREFIX, sink_name
+from headrace.streaming.connect.passing import pass_unreadable
+from headrace.streaming.connect.worker import ConnectorState, Worker, worker_of
+from headrace.streaming.runtime.logs import logger
 
 LOOK_SECONDS = 2.0
 DECLARED_SECONDS = 60.0

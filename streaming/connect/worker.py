@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
 
 TIMEOUT_SECONDS = 60.0
 _CONFLICT = 409

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import psycopg
 
-from streaming.landing.positions import Log, Overtaken, TopicChanged, connection
-from streaming.runtime.careful.reader import Unreadable
-from streaming.runtime.failpoints import failpoint
+from headrace.streaming.landing.positions import Log, Overtaken, TopicChanged, connection
+from headrace.streaming.runtime.careful.reader import Unreadable
+from headrace.streaming.runtime.failpoints import failpoint
 
 MAX_KEPT_BYTES = 1_100_000
 """Batches up to this size are stored with their row; event topics accept no larger ones."""

@@ -10,18 +10,18 @@ import polars as pl
 import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from contracts.errors import Terminal, Transient
-from contracts.landing import LandedFile
-from contracts.reconciliation import CommittedRange, Offsets, PartitionAccount, no_offsets
-from contracts.settings import Settings
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.landing import apart, positions
-from streaming.landing.contents import Comparison, Log, comparisons, logs_of
-from streaming.landing.truncations import Truncation, truncations_of
-from streaming.runtime import clients
-from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
-from streaming.runtime.careful.stalls import STALL_SECONDS
-from streaming.runtime.topics import offset_bounds, topic_ids
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.landing import LandedFile
+from headrace.contracts.reconciliation import CommittedRange, Offsets, PartitionAccount, no_offsets
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.landing import apart, positions
+from headrace.streaming.landing.contents import Comparison, Log, comparisons, logs_of
+from headrace.streaming.landing.truncations import Truncation, truncations_of
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.reader import UNREADABLE, CarefulReader
+from headrace.streaming.runtime.careful.stalls import STALL_SECONDS
+from headrace.streaming.runtime.topics import offset_bounds, topic_ids
 
 SCAN_RECORDS = 10_000
 SCAN_SECONDS = 0.2

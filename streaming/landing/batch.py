@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 from confluent_kafka import Message
 
-from contracts.landing import PartitionRange
-from contracts.topics import Topic
-from streaming.landing import fingerprints
-from streaming.landing.byte_column import ByteColumn
-from streaming.landing.columnar import Offender, Survey, decode_batch, survey
-from streaming.runtime.arrival import arrivals
-from streaming.runtime.careful.headers import UNREAD, Headers, headers_of
+from headrace.contracts.landing import PartitionRange
+from headrace.contracts.topics import Topic
+from headrace.streaming.landing import fingerprints
+from headrace.streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.columnar import Offender, Survey, decode_batch, survey
+from headrace.streaming.runtime.arrival import arrivals
+from headrace.streaming.runtime.careful.headers import UNREAD, Headers, headers_of
 
 _MILLISECONDS = itemgetter(1)
 
@@ -197,7 +197,7 @@ class Batch:
     firsts: dict[int, int]
     nexts: dict[int, int]
     arrivals: np.ndarray | None = None
-    """When the records arrived, if that differs from their timestamps (`streaming.runtime.arrival`)."""
+    """When the records arrived, if that differs from their timestamps (`headrace.streaming.runtime.arrival`)."""
 
     def at(self, places: np.ndarray) -> "Batch":
         """A subset of the records, with all ranges."""

@@ -16,12 +16,12 @@ import polars as pl
 import pyarrow as pa
 from polars.exceptions import PolarsError
 
-from contracts.decoding import InvalidRecord, decode, encode
-from contracts.fields import Field, Kind, fields_of
-from contracts.missing import BLANKS, MISSING
-from contracts.topics import MAX_RECORD_BYTES
-from contracts.types import INT64_MAX, INT64_MIN, MONEY_SCALE, Event, money_pattern
-from streaming.landing.byte_column import ByteColumn
+from headrace.contracts.decoding import InvalidRecord, decode, encode
+from headrace.contracts.fields import Field, Kind, fields_of
+from headrace.contracts.missing import BLANKS, MISSING
+from headrace.contracts.topics import MAX_RECORD_BYTES
+from headrace.contracts.types import INT64_MAX, INT64_MIN, MONEY_SCALE, Event, money_pattern
+from headrace.streaming.landing.byte_column import ByteColumn
 
 _TIME_REGEX = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 _LANDING_TYPES: dict[Kind, Any] = {
@@ -276,7 +276,7 @@ def _landing_column(declared: Field, present: bool) -> pl.Expr:
 
 
 def _is_missing(column: pl.Expr) -> pl.Expr:
-    """As `contracts.missing.is_missing`."""
+    """As `headrace.contracts.missing.is_missing`."""
     return column.str.strip_chars(BLANKS).str.to_lowercase().is_in(sorted(MISSING))
 
 

@@ -11,11 +11,11 @@ from uuid import UUID
 import numpy as np
 from confluent_kafka import Message
 
-from contracts.reconciliation import CommittedRange
-from contracts.topics import TOPICS, Topic, TopicAndPartition
-from streaming.landing import fingerprints, positions
-from streaming.landing.fingerprints import Fingerprint
-from streaming.landing.truncations import Truncation
+from headrace.contracts.reconciliation import CommittedRange
+from headrace.contracts.topics import TOPICS, Topic, TopicAndPartition
+from headrace.streaming.landing import fingerprints, positions
+from headrace.streaming.landing.fingerprints import Fingerprint
+from headrace.streaming.landing.truncations import Truncation
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.landing import LandedFile
-from streaming.runtime.failpoints import failpoint
+from headrace.contracts.landing import LandedFile
+from headrace.streaming.runtime.failpoints import failpoint
 
 TEMPORARY_SUFFIX = ".tmp"
 _SEARCHED_COLUMNS = ["event_time", "_partition", "_offset", "_landed_at"]

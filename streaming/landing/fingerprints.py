@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Message
 
-from contracts.topics import Topic
-from streaming.landing.byte_column import ByteColumn
+from headrace.contracts.topics import Topic
+from headrace.streaming.landing.byte_column import ByteColumn
 
 MIN_RUN = 8
 """Average run length of one partition's records from which their bytes are read in place."""
@@ -33,7 +33,7 @@ class RangePrint:
 
 
 class Records(Protocol):
-    """The columns that `of_batch` reads, as in `streaming.landing.batch.Batch`."""
+    """The columns that `of_batch` reads, as in `headrace.streaming.landing.batch.Batch`."""
 
     @property
     def firsts(self) -> dict[int, int]: ...

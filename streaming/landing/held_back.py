@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from confluent_kafka.admin import AdminClient
 
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.runtime import logs, metrics
-from streaming.runtime.open_transactions import open_transactions
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.runtime.open_transactions import open_transactions
 
 LOOK_SECONDS = 30.0
 

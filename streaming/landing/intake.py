@@ -13,17 +13,17 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from structlog.typing import FilteringBoundLogger
 
-from contracts.errors import Transient
-from contracts.postgres import postgres_needed
-from contracts.topics import TopicAndPartition
-from streaming.landing import positions
-from streaming.landing.batch import Batch, Buffer
-from streaming.landing.passing import Passing, one_record
-from streaming.landing.states import Flow, FlowState, Partitions
-from streaming.landing.writer import Writer
-from streaming.runtime import clients, metrics
-from streaming.runtime.careful.reader import UNREADABLE, Unreadable
-from streaming.runtime.careful.stalls import Stalls
+from headrace.contracts.errors import Transient
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.landing import positions
+from headrace.streaming.landing.batch import Batch, Buffer
+from headrace.streaming.landing.passing import Passing, one_record
+from headrace.streaming.landing.states import Flow, FlowState, Partitions
+from headrace.streaming.landing.writer import Writer
+from headrace.streaming.runtime import clients, metrics
+from headrace.streaming.runtime.careful.reader import UNREADABLE, Unreadable
+from headrace.streaming.runtime.careful.stalls import Stalls
 
 SUBMIT_SECONDS = 1.0
 """How long the main thread waits for the writer before it pauses its partitions and continues polling."""

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PanicException
 
-from streaming.landing.batch import Batch, Rows, Tables, quarantined, record_columns, to_rows, with_ranges
-from streaming.landing.byte_column import ByteColumn
-from streaming.landing.columnar import Offender
-from streaming.runtime import logs
+from headrace.streaming.landing.batch import Batch, Rows, Tables, quarantined, record_columns, to_rows, with_ranges
+from headrace.streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.columnar import Offender
+from headrace.streaming.runtime import logs
 
 CATEGORY = "not decodable"
 

@@ -19,24 +19,24 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from contracts.errors import Transient
-from contracts.postgres import postgres_needed
-from contracts.settings import Settings
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.landing import positions
-from streaming.landing.batch import Batch, Buffer
-from streaming.landing.held_back import HeldBack
-from streaming.landing.intake import DRAIN_SECONDS, SUBMIT_SECONDS, Intake, partitions_of
-from streaming.landing.passing import Passing
-from streaming.landing.resume import resume_points
-from streaming.landing.states import Flow, FlowState, Partitions, ResumePoints
-from streaming.landing.writer import Landed, Refused, Writer
-from streaming.runtime import clients, logs, metrics
-from streaming.runtime.careful.headers import OddHeaders
-from streaming.runtime.careful.memory import MemoryGuard
-from streaming.runtime.careful.stalls import Stalls
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.topics import offset_bounds, topic_ids
+from headrace.contracts.errors import Transient
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.landing import positions
+from headrace.streaming.landing.batch import Batch, Buffer
+from headrace.streaming.landing.held_back import HeldBack
+from headrace.streaming.landing.intake import DRAIN_SECONDS, SUBMIT_SECONDS, Intake, partitions_of
+from headrace.streaming.landing.passing import Passing
+from headrace.streaming.landing.resume import resume_points
+from headrace.streaming.landing.states import Flow, FlowState, Partitions, ResumePoints
+from headrace.streaming.landing.writer import Landed, Refused, Writer
+from headrace.streaming.runtime import clients, logs, metrics
+from headrace.streaming.runtime.careful.headers import OddHeaders
+from headrace.streaming.runtime.careful.memory import MemoryGuard
+from headrace.streaming.runtime.careful.stalls import Stalls
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.topics import offset_bounds, topic_ids
 
 CONSUME_RECORDS = 4_000
 """The objects of this many records per call fit the CPU cache until they are packed. With 1,000, throughput is 5%

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import psycopg
 from confluent_kafka import Consumer, Message
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.landing import fingerprints, positions
-from streaming.runtime import lookup
-from streaming.runtime.reading import committed_records
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.landing import fingerprints, positions
+from headrace.streaming.runtime import lookup
+from headrace.streaming.runtime.reading import committed_records
 
 _CHUNK_RECORDS = 10_000
 

@@ -10,14 +10,14 @@ import psycopg
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.landing import apart
-from streaming.landing.positions import TopicChanged
-from streaming.runtime import logs, metrics
-from streaming.runtime.careful.memory import CAREFUL_BYTES
-from streaming.runtime.careful.reader import CarefulReader, Stretch, Unreadable
-from streaming.runtime.topics import topic_ids
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.landing import apart
+from headrace.streaming.landing.positions import TopicChanged
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.runtime.careful.memory import CAREFUL_BYTES
+from headrace.streaming.runtime.careful.reader import CarefulReader, Stretch, Unreadable
+from headrace.streaming.runtime.topics import topic_ids
 
 
 class Passing:

@@ -1,4 +1,4 @@
-"""The landing positions in PostgreSQL (`contracts/landing.sql`), with commits, stopped partitions and gaps.
+"""The landing positions in PostgreSQL (`headrace/contracts/landing.sql`), with commits, stopped partitions and gaps.
 
 All access of the lander to these tables is here; `commit` documents the order of a commit.
 """
@@ -14,11 +14,11 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from contracts.landing import LandedFile, LandingCommit, PartitionRange
-from contracts.postgres import postgres_needed
-from contracts.reconciliation import CommittedRange
-from contracts.rights import grant, rights_needed
-from streaming.runtime.failpoints import failpoint
+from headrace.contracts.landing import LandedFile, LandingCommit, PartitionRange
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.reconciliation import CommittedRange
+from headrace.contracts.rights import grant, rights_needed
+from headrace.streaming.runtime.failpoints import failpoint
 
 CONNECT_TIMEOUT_SECONDS = 3
 STATEMENT_TIMEOUT = "20s"
@@ -111,7 +111,7 @@ def prepare(conninfo: str) -> None:
     """Create the tables if they do not exist yet, with the privileges of the roles that use them."""
     with rights_needed(), connection(conninfo) as db, db.transaction():
         db.execute("select pg_advisory_xact_lock(hashtext('landing accounts'))")
-        db.execute(files("contracts").joinpath("landing.sql").read_bytes())
+        db.execute(files("headrace.contracts").joinpath("landing.sql").read_bytes())
         grant(db, "landing")
 
 

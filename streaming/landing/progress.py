@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterable
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.landing import positions
-from streaming.landing.audit import scan
-from streaming.runtime import clients
-from streaming.runtime.topics import offset_bounds, topic_ids
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.landing import positions
+from headrace.streaming.landing.audit import scan
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.topics import offset_bounds, topic_ids
 
 POLL_SECONDS = 0.2
 

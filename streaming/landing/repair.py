@@ -17,18 +17,18 @@ from uuid import UUID
 import polars as pl
 import psycopg
 
-from contracts.errors import Terminal
-from contracts.landing import FILE_TIME_FORMAT, LandedFile
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing import files, positions
-from streaming.landing.batch import Buffer, Tables
-from streaming.landing.isolation import tables_of
-from streaming.runtime import clients
-from streaming.runtime.careful.headers import OddHeaders
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import offset_bounds, topic_ids
+from headrace.contracts.errors import Terminal
+from headrace.contracts.landing import FILE_TIME_FORMAT, LandedFile
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.landing import files, positions
+from headrace.streaming.landing.batch import Buffer, Tables
+from headrace.streaming.landing.isolation import tables_of
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.headers import OddHeaders
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.reading import committed_records
+from headrace.streaming.runtime.topics import offset_bounds, topic_ids
 
 _BACKUP = "Restore it from a backup."
 

@@ -10,14 +10,14 @@ from uuid import UUID
 import psycopg
 from confluent_kafka.admin import AdminClient
 
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.landing import positions
-from streaming.landing.lost_ends import lost_ends
-from streaming.landing.states import ResumePoints
-from streaming.landing.truncations import Truncation, truncate
-from streaming.runtime import logs, metrics
-from streaming.runtime.topics import leader_epochs, offset_bounds, topic_ids
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.landing import positions
+from headrace.streaming.landing.lost_ends import lost_ends
+from headrace.streaming.landing.states import ResumePoints
+from headrace.streaming.landing.truncations import Truncation, truncate
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.runtime.topics import leader_epochs, offset_bounds, topic_ids
 
 
 def resume_points(

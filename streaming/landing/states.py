@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
 
-from contracts.errors import Terminal
-from contracts.topics import TopicAndPartition
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import TopicAndPartition
 
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
 """How long a recovery waits, by the number of failures since the last commit."""

@@ -7,8 +7,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from contracts.landing import log_id
-from streaming.landing import positions
+from headrace.contracts.landing import log_id
+from headrace.streaming.landing import positions
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ import polars as pl
 import psycopg
 from confluent_kafka.admin import AdminClient
 
-from contracts.errors import Transient
-from contracts.landing import LandedFile, LandingCommit, landing_path, quarantine_name
-from streaming.landing import files, positions
-from streaming.landing.batch import Batch, Tables
-from streaming.landing.isolation import tables_of
-from streaming.runtime import logs, metrics
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.topics import topic_ids
+from headrace.contracts.errors import Transient
+from headrace.contracts.landing import LandedFile, LandingCommit, landing_path, quarantine_name
+from headrace.streaming.landing import files, positions
+from headrace.streaming.landing.batch import Batch, Tables
+from headrace.streaming.landing.isolation import tables_of
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.topics import topic_ids
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""`orders` to `customer_behavior`: each customer's features (`contracts.features`) and score after every order.
+"""`orders` to `customer_behavior`: each customer's features (`headrace.contracts.features`) and score after every
+order.
 
 Conflicting orders are resolved as in `core.orders`: the order database takes precedence over the log, a signed purchase
 over an unverified one, and then the later arrival; duplicate events change nothing. Unverified orders, those dated a
@@ -10,14 +11,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, cast
 
-from contracts.ecommerce import CustomerBehavior, Order
-from contracts.features import CustomerFeatures, amount_of, spend_of
-from contracts.types import derived_id
-from models.behavior.rule import Score
-from models.behavior.scorer import Scorer, current
-from streaming.processors.customer_orders import CustomerOrders, CustomerTables, Document, Totals
-from streaming.runtime.processing.processor import Output, Record, Result, State
-from streaming.runtime.processing.tables import Table
+from headrace.contracts.ecommerce import CustomerBehavior, Order
+from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
+from headrace.contracts.types import derived_id
+from headrace.models.behavior.rule import Score
+from headrace.models.behavior.scorer import Scorer, current
+from headrace.streaming.processors.customer_orders import CustomerOrders, CustomerTables, Document, Totals
+from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
+from headrace.streaming.runtime.processing.tables import Table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

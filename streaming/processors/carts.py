@@ -18,7 +18,7 @@ from itertools import chain
 
 import msgspec
 
-from streaming.runtime.processing.tables import Entries
+from headrace.streaming.runtime.processing.tables import Entries
 
 INLINE_LINES, INLINE_CHARACTERS = 12, 24
 """The record of a session has fewer lines than this, and none with a longer product code."""

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from contracts.ecommerce import Order
-from contracts.features import CURRENCY, DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
-from contracts.types import INT64_MAX, INT64_MIN
-from streaming.processors.order_days import OrderDays
-from streaming.runtime.processing.tables import Entries
+from headrace.contracts.ecommerce import Order
+from headrace.contracts.features import CURRENCY, DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
+from headrace.contracts.types import INT64_MAX, INT64_MIN
+from headrace.streaming.processors.order_days import OrderDays
+from headrace.streaming.runtime.processing.tables import Entries
 
 _END = b"\0"
 _HASH_BYTES = 16

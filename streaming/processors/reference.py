@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from streaming.processors.registry import PROCESSORS
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.tables import tables_of
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.tables import tables_of
 
 _INTRODUCTION = """Generated from the classes in `streaming/processors/` by `make docs`; edit these, not this page.
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from models.behavior import scorer as behavior
-from models.registry.current_scorer import CurrentScorer
-from models.sentiment import scorer as sentiment
-from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.processors.order_extractor import OrderExtractor
-from streaming.processors.sentiment_scorer import SentimentScorer
-from streaming.runtime.processing.processor import Processor
+from headrace.models.behavior import scorer as behavior
+from headrace.models.registry.current_scorer import CurrentScorer
+from headrace.models.sentiment import scorer as sentiment
+from headrace.streaming.processors.behavior_scorer import BehaviorScorer
+from headrace.streaming.processors.order_extractor import OrderExtractor
+from headrace.streaming.processors.sentiment_scorer import SentimentScorer
+from headrace.streaming.runtime.processing.processor import Processor
 
 PROCESSORS: dict[str, Callable[[], Processor]] = {
     each.name: each for each in (OrderExtractor, BehaviorScorer, SentimentScorer)

@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, Message
 
-from contracts.decoding import InvalidRecord, decode
-from contracts.ecommerce import CustomerBehavior
-from contracts.features import CustomerFeatures, amount_of, spend_of
-from contracts.settings import Settings
-from contracts.types import derived_id
-from models.behavior.rule import Score
-from models.behavior.scorer import Scorer
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.publishing import encode_event
-from streaming.runtime.reading import written_records
-from streaming.runtime.transactions import Transactions
+from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
+from headrace.contracts.settings import Settings
+from headrace.contracts.types import derived_id
+from headrace.models.behavior.rule import Score
+from headrace.models.behavior.scorer import Scorer
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.publishing import encode_event
+from headrace.streaming.runtime.reading import written_records
+from headrace.streaming.runtime.transactions import Transactions
 
 TOPIC = "customer_behavior"
 SOURCE = "rescoring"

@@ -1,8 +1,8 @@
 """`social_media` and `customer_feedback` to `customer_sentiment`: the sentiment of each post and feedback.
 
-A text is cleaned and its language detected (`models.sentiment.text`); then the current scorer scores it. Text that the
-scorer cannot read is published with the reason instead of probabilities. A score's key is its subject, so an edit or a
-deletion replaces it. Deletions are published even if the post was never seen.
+A text is cleaned and its language detected (`headrace.models.sentiment.text`); then the current scorer scores it. Text
+that the scorer cannot read is published with the reason instead of probabilities. A score's key is its subject, so an
+edit or a deletion replaces it. Deletions are published even if the post was never seen.
 
 For `REMEMBERED` of stream time, reposts of the same text by its author are dropped, and a post that arrives after its
 deletion stays deleted. Only the id of a deleted post is kept.
@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import ClassVar, NamedTuple
 
-from contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
-from contracts.types import Event, derived_id
-from models.sentiment.scorer import Scorer, current
-from models.sentiment.text import Readable, read_all
-from models.sentiment.vader import Scores, Subject
-from streaming.runtime.processing.processor import Output, Record, Result, State
-from streaming.runtime.processing.stream_time import StreamTime
-from streaming.runtime.processing.tables import Table
+from headrace.contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
+from headrace.contracts.types import Event, derived_id
+from headrace.models.sentiment.scorer import Scorer, current
+from headrace.models.sentiment.text import Readable, read_all
+from headrace.models.sentiment.vader import Scores, Subject
+from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
+from headrace.streaming.runtime.processing.stream_time import StreamTime
+from headrace.streaming.runtime.processing.tables import Table
 
 REMEMBERED = timedelta(days=7)
 _HASH_BYTES = 16

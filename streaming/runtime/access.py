@@ -23,10 +23,10 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from contracts.delivery import DELIVERIES
-from contracts.errors import Transient
-from contracts.settings import KafkaUser, Settings
-from contracts.topics import EVENT_TOPICS, TOPICS
+from headrace.contracts.delivery import DELIVERIES
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import KafkaUser, Settings
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS
 
 MECHANISM = "SCRAM-SHA-512"
 USERS: tuple[KafkaUser, ...] = ("lander", "processor", "source", "connect", "dagster", "replay", "reader")
@@ -102,7 +102,7 @@ def _topics(user: KafkaUser, names: Iterable[str], *operations: AclOperation) ->
 
 
 def _processors(database: str) -> Iterator[Rule]:
-    from streaming.processors.registry import PROCESSORS
+    from headrace.streaming.processors.registry import PROCESSORS
 
     processors = [make() for make in PROCESSORS.values()]
     taken = {name for processor in processors for name in processor.inputs}

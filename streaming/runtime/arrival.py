@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
-from contracts import clock
+from headrace.contracts import clock
 
 _TYPE, _MILLISECONDS = itemgetter(0), itemgetter(1)
 _BY_BROKER = {TIMESTAMP_LOG_APPEND_TIME}

@@ -6,10 +6,10 @@ Failures are logged and counted, and the current scorer stays in use: the stream
 import threading
 from typing import Any
 
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from models.registry.current_scorer import CurrentScorer
-from streaming.runtime import logs, metrics
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.models.registry.current_scorer import CurrentScorer
+from headrace.streaming.runtime import logs, metrics
 
 POLL_SECONDS = 5.0
 """A promotion must reach the stream within 30 s, including loading the model."""

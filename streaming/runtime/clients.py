@@ -10,9 +10,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import MAX_DEAD_LETTER_BYTES, TopicAndPartition
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TopicAndPartition
 
 _RECONNECT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 2_000}
 

@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter
 
-from contracts.setting_names import FAILPOINTS_VARIABLE as VARIABLE
+from headrace.contracts.setting_names import FAILPOINTS_VARIABLE as VARIABLE
 
 _passed: Counter[str] = Counter()
 

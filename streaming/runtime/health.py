@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import Topic
-from streaming.runtime import clients
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import Topic
+from headrace.streaming.runtime import clients
 
 _LOG_NOTHING = 0
 _NO_LEADER = -1
@@ -56,7 +56,7 @@ def group_members(settings: Settings, groups: Iterable[str]) -> set[str]:
 
 def connect_answers(settings: Settings) -> bool:
     """Whether the Connect worker is available."""
-    from streaming.connect.worker import worker_of
+    from headrace.streaming.connect.worker import worker_of
 
     with worker_of(settings) as worker:
         return worker.answers()

@@ -9,12 +9,12 @@ from zlib import crc32
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.runtime import clients
-from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch, Unreadable
-from streaming.runtime.careful.stalls import STALL_SECONDS
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch, Unreadable
+from headrace.streaming.runtime.careful.stalls import STALL_SECONDS
 
 READ_SECONDS = 30.0
 _FORM = struct.Struct(">QIIII")

@@ -2,10 +2,10 @@
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
-from contracts.errors import Terminal
-from contracts.settings import HOST, Settings
-from guard import wsgi
-from guard.doors import metrics_door
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import HOST, Settings
+from headrace.guard import wsgi
+from headrace.guard.doors import metrics_door
 
 RECORDS_IN = Counter("headrace_lander_records_in", "Records consumed.", ["topic"])
 BYTES_IN = Counter("headrace_lander_bytes_in", "Bytes of record values consumed.", ["topic"])

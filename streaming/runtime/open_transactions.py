@@ -10,13 +10,13 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
-from contracts import clock
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.runtime import clients
-from streaming.runtime.topics import offset_bounds, uncommitted_ends
-from streaming.runtime.transactions import OVERDUE_SECONDS
+from headrace.contracts import clock
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.topics import offset_bounds, uncommitted_ends
+from headrace.streaming.runtime.transactions import OVERDUE_SECONDS
 
 PATIENCE_SECONDS = 2.0
 """Younger transactions of other clients will most likely end soon."""

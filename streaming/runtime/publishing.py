@@ -10,14 +10,14 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from contracts import dead_letters
-from contracts.decoding import InvalidRecord, are_valid, decode, encode
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
-from contracts.types import Event
-from streaming.runtime.clients import producer
-from streaming.runtime.health import require_broker
+from headrace.contracts import dead_letters
+from headrace.contracts.decoding import InvalidRecord, are_valid, decode, encode
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
+from headrace.contracts.types import Event
+from headrace.streaming.runtime.clients import producer
+from headrace.streaming.runtime.health import require_broker
 
 MAX_KEY_BYTES = 16_384
 """Together with the largest value, this stays below the topics' `max.message.bytes`."""

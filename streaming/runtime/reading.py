@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from confluent_kafka import Message, TopicPartition
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.runtime import clients
-from streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
-from streaming.runtime.careful.stalls import STALL_SECONDS
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch
+from headrace.streaming.runtime.careful.stalls import STALL_SECONDS
 
 READ_RECORDS = 1_000
 STALLED_SECONDS = 60.0

@@ -17,8 +17,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from contracts.errors import Terminal, Transient
-from contracts.topics import Topic
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.topics import Topic
 
 TIMEOUT_SECONDS = 20.0
 

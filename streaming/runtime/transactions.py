@@ -13,10 +13,10 @@ from functools import cached_property
 import stamina
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from streaming.runtime import clients, logs
-from streaming.runtime.watchdog import Watchdog
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients, logs
+from headrace.streaming.runtime.watchdog import Watchdog
 
 ANY_PARTITION = -1
 """The partition depends on the key."""

@@ -5,8 +5,8 @@ import threading
 import time
 from types import TracebackType
 
-from contracts.exit_codes import ExitCode
-from streaming.runtime import logs
+from headrace.contracts.exit_codes import ExitCode
+from headrace.streaming.runtime import logs
 
 _LOOK_SECONDS = 0.5
 

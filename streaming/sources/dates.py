@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from contracts.errors import Terminal
-from streaming.sources.times import parse_utc
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.times import parse_utc
 
 DateOrder = Literal["mdy", "dmy", "ymd"]
 """The order of month, day and year, by the names of PostgreSQL's DateStyle."""

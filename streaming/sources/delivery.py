@@ -4,10 +4,19 @@ import time
 from collections.abc import Callable, Iterable
 from threading import Event as Flag
 
-from contracts.decoding import InvalidRecord, encode
-from contracts.errors import Terminal
-from streaming.runtime.publishing import DeadLetter, Publisher, Sink, check_size, encode_event
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Counts, Deliverable, Encoded, Ignored, Rejected, Sendable
+from headrace.contracts.decoding import InvalidRecord, encode
+from headrace.contracts.errors import Terminal
+from headrace.streaming.runtime.publishing import DeadLetter, Publisher, Sink, check_size, encode_event
+from headrace.streaming.sources.outcomes import (
+    EMPTY_LINE,
+    Accepted,
+    Counts,
+    Deliverable,
+    Encoded,
+    Ignored,
+    Rejected,
+    Sendable,
+)
 
 SHORTEST_WAIT_SECONDS = 0.01
 PROGRESS_EVERY = 1_000

@@ -11,9 +11,9 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from contracts.errors import Terminal
-from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
-from streaming.sources.unpacking import unpacked
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+from headrace.streaming.sources.unpacking import unpacked
 
 MAX_LINE_BYTES = MAX_RECORD_BYTES
 FINGERPRINT_BYTES = 4_096

@@ -6,10 +6,10 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO
 
-from contracts.errors import Terminal
-from streaming.sources.files import LineSplitter, Piece, unreadable
-from streaming.sources.unpacking import CHUNK_BYTES, packing_of
-from streaming.sources.unpacking import HEAD_BYTES as MAGIC_BYTES
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import LineSplitter, Piece, unreadable
+from headrace.streaming.sources.unpacking import CHUNK_BYTES, packing_of
+from headrace.streaming.sources.unpacking import HEAD_BYTES as MAGIC_BYTES
 
 IDLE_SECONDS = 0.2
 HEAD_BYTES = 256

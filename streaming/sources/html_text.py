@@ -8,7 +8,7 @@ build a tree, such as lxml's, search all open elements at a closing tag that mat
 
 import re
 
-from contracts.texts import unescape
+from headrace.contracts.texts import unescape
 
 _NOT_TEXT = frozenset({"script", "style"})
 _BLOCKS = frozenset({"div", "li", "blockquote", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6"})

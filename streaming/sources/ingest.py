@@ -7,18 +7,18 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Literal
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.runtime.publishing import Publisher
-from streaming.sources import jetstream, labelled, mastodon, online_retail, reviews, weather
-from streaming.sources.access_log.opening import check_format, maker
-from streaming.sources.dates import DateOrder
-from streaming.sources.delivery import Progress, deliver, require_recognized
-from streaming.sources.files import Piece, read_chunks, read_pieces, without_byte_order_mark
-from streaming.sources.following import follow_pieces
-from streaming.sources.outcomes import Counts, Deliverable, Outcome
-from streaming.sources.pseudonyms import load_key, pseudonymizer
-from streaming.sources.times import UNDATED
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.publishing import Publisher
+from headrace.streaming.sources import jetstream, labelled, mastodon, online_retail, reviews, weather
+from headrace.streaming.sources.access_log.opening import check_format, maker
+from headrace.streaming.sources.dates import DateOrder
+from headrace.streaming.sources.delivery import Progress, deliver, require_recognized
+from headrace.streaming.sources.files import Piece, read_chunks, read_pieces, without_byte_order_mark
+from headrace.streaming.sources.following import follow_pieces
+from headrace.streaming.sources.outcomes import Counts, Deliverable, Outcome
+from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
+from headrace.streaming.sources.times import UNDATED
 
 TEXTS, LABELS = "train_text.txt", "train_labels.txt"
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from contracts.data_science import SocialPost
-from contracts.types import derived_id
-from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.personal import scrubber
-from streaming.sources.pseudonyms import Pseudonymize
-from streaming.sources.times import parse_utc
+from headrace.contracts.data_science import SocialPost
+from headrace.contracts.types import derived_id
+from headrace.streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.personal import scrubber
+from headrace.streaming.sources.pseudonyms import Pseudonymize
+from headrace.streaming.sources.times import parse_utc
 
 TOPIC = "social_media"
 SOURCE = "jetstream"

@@ -12,11 +12,11 @@ from hashlib import sha256
 from itertools import zip_longest
 from typing import Literal
 
-from contracts.data_science import CustomerFeedback, Label, SocialPost
-from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.rows import decode_text
-from streaming.sources.times import UNDATED
+from headrace.contracts.data_science import CustomerFeedback, Label, SocialPost
+from headrace.streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.rows import decode_text
+from headrace.streaming.sources.times import UNDATED
 
 SOURCE = "labelled"
 Destination = Literal["social_media", "customer_feedback"]

@@ -12,16 +12,16 @@ from itertools import chain
 
 import msgspec
 
-from contracts.data_science import SocialPost
-from contracts.errors import Terminal
-from contracts.topics import MAX_DEAD_LETTER_BYTES
-from contracts.types import derived_id
-from streaming.sources.files import BYTE_ORDER_MARK, MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
-from streaming.sources.html_text import html_to_text
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.personal import scrubber
-from streaming.sources.pseudonyms import Pseudonymize
-from streaming.sources.times import UNDATED, parse_utc
+from headrace.contracts.data_science import SocialPost
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.types import derived_id
+from headrace.streaming.sources.files import BYTE_ORDER_MARK, MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
+from headrace.streaming.sources.html_text import html_to_text
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.personal import scrubber
+from headrace.streaming.sources.pseudonyms import Pseudonymize
+from headrace.streaming.sources.times import UNDATED, parse_utc
 
 TOPIC = "social_media"
 SOURCE = "mastodon"

@@ -15,14 +15,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.ecommerce import Customer, Order, OrderLine
-from contracts.errors import Terminal
-from contracts.missing import named
-from contracts.types import MONEY_PATTERN, MONEY_SCALE, derived_id
-from streaming.sources.dates import DateOrder, order_of, parse_time
-from streaming.sources.files import PARQUET_MAGIC, ZIP_MAGIC, magic_of, read_pieces
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.rows import read_rows
+from headrace.contracts.ecommerce import Customer, Order, OrderLine
+from headrace.contracts.errors import Terminal
+from headrace.contracts.missing import named
+from headrace.contracts.types import MONEY_PATTERN, MONEY_SCALE, derived_id
+from headrace.streaming.sources.dates import DateOrder, order_of, parse_time
+from headrace.streaming.sources.files import PARQUET_MAGIC, ZIP_MAGIC, magic_of, read_pieces
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.rows import read_rows
 
 ORDERS, CUSTOMERS = "orders", "customers"
 SOURCE = "online-retail"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from contracts.types import Event
+from headrace.contracts.types import Event
 
 EMPTY_LINE = "empty line"
 """The reason for ignoring an empty line."""

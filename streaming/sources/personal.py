@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from streaming.sources.addresses import address_of
-from streaming.sources.pseudonyms import Pseudonymize
+from headrace.streaming.sources.addresses import address_of
+from headrace.streaming.sources.pseudonyms import Pseudonymize
 
 Scrub = Callable[[str], str]
 

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from guard.tokens import stored_text
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.guard.tokens import stored_text
 
 KEY_FILE = "pseudonym_key"
 FINGERPRINT_FILE = "pseudonym_key.fingerprint"

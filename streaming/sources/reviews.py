@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 
-from contracts.data_science import CustomerFeedback
-from contracts.errors import Terminal
-from streaming.sources.files import Piece
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.rows import Row, read_rows
-from streaming.sources.times import UNDATED
+from headrace.contracts.data_science import CustomerFeedback
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import Piece
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.rows import Row, read_rows
+from headrace.streaming.sources.times import UNDATED
 
 TOPIC = "customer_feedback"
 SOURCE = "reviews"

@@ -6,8 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
-from contracts.errors import Terminal
-from streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines, without_byte_order_mark
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import (
+    MAX_LINE_BYTES,
+    OversizedLine,
+    Piece,
+    numbered_lines,
+    without_byte_order_mark,
+)
 
 MOST_READINGS = 8
 """How often a line is read as a later line of an invalid row, such as one with a quote that never ends."""

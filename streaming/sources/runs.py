@@ -1,7 +1,7 @@
 """Outcomes in runs, for sources that are parsed in other processes, so that fewer objects are created and transferred.
 
 Creating an object for each outcome takes longer than sending its record (`make bench-sources`). Sources that are parsed
-in the sending process yield plain outcomes (`streaming.sources.outcomes`).
+in the sending process yield plain outcomes (`headrace.streaming.sources.outcomes`).
 """
 
 from abc import abstractmethod
@@ -11,7 +11,7 @@ from typing import overload
 
 from msgspec import Struct
 
-from streaming.sources.outcomes import Deliverable, Encoded, Ignored, Rejected, Sendable
+from headrace.streaming.sources.outcomes import Deliverable, Encoded, Ignored, Rejected, Sendable
 
 
 class EncodedRun(Struct, frozen=True, gc=False, tag=True, array_like=True):

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
-from contracts.errors import Terminal
+from headrace.contracts.errors import Terminal
 
 CHUNK_BYTES = 262_144
 HEAD_BYTES = 8

@@ -11,13 +11,13 @@ from functools import partial
 
 from msgspec import Struct
 
-from contracts.data_science import WeatherObservation
-from contracts.errors import Terminal
-from contracts.types import derived_id
-from streaming.sources.files import Piece
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.rows import Row, read_rows
-from streaming.sources.times import parse_utc
+from headrace.contracts.data_science import WeatherObservation
+from headrace.contracts.errors import Terminal
+from headrace.contracts.types import derived_id
+from headrace.streaming.sources.files import Piece
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.rows import Row, read_rows
+from headrace.streaming.sources.times import parse_utc
 
 TOPIC = "weather_data"
 SOURCE = "weather"

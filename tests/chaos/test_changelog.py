@@ -4,11 +4,11 @@ import time
 
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from contracts.decoding import encode
-from contracts.settings import Settings
-from streaming.processors.sentiment_scorer import SentimentScorer
-from streaming.runtime import clients
-from streaming.runtime.processing import changelog
+from headrace.contracts.decoding import encode
+from headrace.contracts.settings import Settings
+from headrace.streaming.processors.sentiment_scorer import SentimentScorer
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing import changelog
 from tests.integration.instance_process import PINNED
 from tests.integration.processor_instances import instance, read_all, wait_for_inputs
 from tests.integration.samples import at, post

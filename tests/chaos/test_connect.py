@@ -8,14 +8,14 @@ import random
 import time
 from typing import get_args
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from operations.reconciliation.stack import reconcile_stack
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.warehouse.build import load
+from headrace.warehouse.lake import Lake
 from tests.integration.conftest import Server, ServerControl
 from tests.integration.landers import landed_and_registered, landing
 from tests.integration.test_connect import Feed, watching
-from warehouse.build import load
-from warehouse.lake import Lake
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))

@@ -7,7 +7,7 @@ import os
 import random
 import time
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 from tests.integration.conftest import ServerControl
 from tests.integration.landers import LanderProcess, assert_nothing_lost_or_repeated, landing, trickle
 

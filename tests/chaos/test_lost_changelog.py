@@ -2,8 +2,8 @@
 
 import shutil
 
-from contracts.settings import Settings
-from streaming.runtime.processing.changelog import changelog_topic
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.processing.changelog import changelog_topic
 from tests.integration.conftest import ServerControl
 from tests.integration.power_cuts import power_cut
 from tests.integration.processor_instances import instance, state

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import islice
 
-from contracts.delivery import DELIVERIES
-from contracts.settings import Settings
-from streaming.connect.delivered import undelivered
-from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.processors.order_extractor import OrderExtractor
-from streaming.processors.sentiment_scorer import SentimentScorer
-from streaming.runtime import clients
-from streaming.runtime.processing import changelog
-from streaming.runtime.processing.progress import wait_until_processed
+from headrace.contracts.delivery import DELIVERIES
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect.delivered import undelivered
+from headrace.streaming.processors.behavior_scorer import BehaviorScorer
+from headrace.streaming.processors.order_extractor import OrderExtractor
+from headrace.streaming.processors.sentiment_scorer import SentimentScorer
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing import changelog
+from headrace.streaming.runtime.processing.progress import wait_until_processed
 from tests.integration.conftest import ServerControl
 from tests.integration.instance_process import PINNED
 from tests.integration.landers import LanderProcess, landed_and_registered

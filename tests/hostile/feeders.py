@@ -14,15 +14,15 @@ from typing import Any
 import psycopg
 from confluent_kafka import KafkaError, Message
 
-from contracts.settings import HOST, Settings
-from contracts.topics import TOPICS as CONTRACTS
+from headrace.contracts.settings import HOST, Settings
+from headrace.contracts.topics import TOPICS as CONTRACTS
 from headrace.stack.files import secret
-from streaming.connect import shop
-from streaming.runtime.clients import producer
-from streaming.sources.delivery import CountedError
-from streaming.sources.feedback.server import token_of
-from streaming.sources.ingest import Options, ingest
-from streaming.sources.outcomes import Counts
+from headrace.streaming.connect import shop
+from headrace.streaming.runtime.clients import producer
+from headrace.streaming.sources.delivery import CountedError
+from headrace.streaming.sources.feedback.server import token_of
+from headrace.streaming.sources.ingest import Options, ingest
+from headrace.streaming.sources.outcomes import Counts
 from tests.hostile import inputs
 from tests.hostile.chance import Chance
 from tests.hostile_records import (

@@ -20,11 +20,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from contracts.exit_codes import ExitCode
-from contracts.settings import Settings
+from headrace.contracts.exit_codes import ExitCode
+from headrace.contracts.settings import Settings
+from headrace.orchestration.instance import config as dagster
 from headrace.stack.programs import environment
-from orchestration.instance import config as dagster
-from streaming.sources.live import positions
+from headrace.streaming.sources.live import positions
+from headrace.warehouse.lake import Lake
 from tests.hostile.feeders import (
     AccessLog,
     Batches,
@@ -36,7 +37,6 @@ from tests.hostile.feeders import (
     Shop,
     Transactions,
 )
-from warehouse.lake import Lake
 
 MINUTES = float(os.environ.get("HOSTILE_MINUTES", "20"))
 SEED = os.environ.get("HOSTILE_SEED") or secrets.token_hex(4)

@@ -2,9 +2,9 @@
 
 import json
 
-from contracts.decoding import encode
-from contracts.ecommerce import CustomerBehavior
-from contracts.nesting import MAX_DEPTH
+from headrace.contracts.decoding import encode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.nesting import MAX_DEPTH
 from tests.integration.samples import at
 
 BEHAVIOR = CustomerBehavior(

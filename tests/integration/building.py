@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contracts.settings import Settings
-from warehouse.build import BuildResult, build, load, register
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.ingest.raw import raw_table, raw_tables
-from warehouse.lake import Lake
-from warehouse.tables import Table, all_tables
+from headrace.contracts.settings import Settings
+from headrace.warehouse.build import BuildResult, build, load, register
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.ingest.raw import raw_table, raw_tables
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.tables import Table, all_tables
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from contracts.settings import Settings
-from models import frames, training
-from models.frames import Frame
-from models.registry.store import Registry, Version
+from headrace.contracts.settings import Settings
+from headrace.models import frames, training
+from headrace.models.frames import Frame
+from headrace.models.registry.store import Registry, Version
 
 CUSTOMERS = 400
 CUTOFFS = 4

@@ -18,18 +18,18 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
-from contracts.settings import HOST, Settings
-from contracts.topics import TOPICS
 from headrace import stack
+from headrace.contracts.settings import HOST, Settings
+from headrace.contracts.topics import TOPICS
+from headrace.orchestration.instance import config as dagster
 from headrace.stack.databases import prepare_databases
 from headrace.stack.postgres import server_answers
 from headrace.stack.supervision import Supervisor
-from orchestration.instance import config as dagster
-from streaming.connect.applying import apply, configure
-from streaming.landing.positions import prepare
-from streaming.runtime.clients import admin
-from streaming.runtime.health import broker_answers, connect_answers, wait_for_topics
-from streaming.runtime.topics import create_topics, offset_bounds
+from headrace.streaming.connect.applying import apply, configure
+from headrace.streaming.landing.positions import prepare
+from headrace.streaming.runtime.clients import admin
+from headrace.streaming.runtime.health import broker_answers, connect_answers, wait_for_topics
+from headrace.streaming.runtime.topics import create_topics, offset_bounds
 from tests.integration.superuser import as_superuser
 
 Server = Literal["kafka", "postgres", "connect"]

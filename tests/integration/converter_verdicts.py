@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from contracts.delivery import connect_schema
-from contracts.settings import Settings
-from contracts.types import Event
+from headrace.contracts.delivery import connect_schema
+from headrace.contracts.settings import Settings
+from headrace.contracts.types import Event
 from headrace.stack.kafka.jars import COMPILER, JARS, OWN_PARTS
 from headrace.stack.kafka.java import find_java
 

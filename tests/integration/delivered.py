@@ -6,10 +6,10 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from contracts.data_science import CustomerSentiment
-from contracts.delivery import OFFSET, PARTITION, TOPIC_ID, Delivery, table_sql
-from contracts.settings import Settings
-from contracts.types import Event
+from headrace.contracts.data_science import CustomerSentiment
+from headrace.contracts.delivery import OFFSET, PARTITION, TOPIC_ID, Delivery, table_sql
+from headrace.contracts.settings import Settings
+from headrace.contracts.types import Event
 from tests.integration.samples import at
 
 TOPIC = UUID("0193bfa4-0000-7000-8000-000000000001")

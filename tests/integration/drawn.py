@@ -6,9 +6,9 @@ from typing import Any, Literal
 import msgspec
 from hypothesis import strategies as st
 
-from contracts.data_science import CustomerSentiment, Label
-from contracts.ecommerce import CustomerBehavior
-from contracts.types import Event
+from headrace.contracts.data_science import CustomerSentiment, Label
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.types import Event
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
 
 TIMES = st.builds(at, days=st.integers(0, 70), minutes=st.integers(0, 40))

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
-from contracts.fields import Field, fields_of
-from contracts.topics import EVENT_TOPICS
-from contracts.types import Event
+from headrace.contracts.fields import Field, fields_of
+from headrace.contracts.topics import EVENT_TOPICS
+from headrace.contracts.types import Event
 
 TIMES = (
     datetime(1000, 1, 1, tzinfo=UTC),

@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from contracts.ecommerce import CustomerBehavior, Order
-from contracts.errors import HeadraceError
-from contracts.settings import Settings
-from models.behavior.rule import RfmRule
-from models.sentiment.text import read
-from models.sentiment.vader import Vader
-from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.processors.order_extractor import OrderExtractor
-from streaming.processors.sentiment_scorer import SentimentScorer
-from streaming.runtime import failpoints, logs
-from streaming.runtime.processing.processor import Output, Processor, Record, Result, State
-from streaming.runtime.processing.worker import Worker
+from headrace.contracts.ecommerce import CustomerBehavior, Order
+from headrace.contracts.errors import HeadraceError
+from headrace.contracts.settings import Settings
+from headrace.models.behavior.rule import RfmRule
+from headrace.models.sentiment.text import read
+from headrace.models.sentiment.vader import Vader
+from headrace.streaming.processors.behavior_scorer import BehaviorScorer
+from headrace.streaming.processors.order_extractor import OrderExtractor
+from headrace.streaming.processors.sentiment_scorer import SentimentScorer
+from headrace.streaming.runtime import failpoints, logs
+from headrace.streaming.runtime.processing.processor import Output, Processor, Record, Result, State
+from headrace.streaming.runtime.processing.worker import Worker
 
 FIXED = datetime(2026, 3, 1, tzinfo=UTC)
 POISON = "poison"

@@ -12,11 +12,11 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.fields import fields_of
-from contracts.landing import QUARANTINE_SCHEMA, RAW_SCHEMA, landing_path, landing_schema, quarantine_name
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from contracts.types import Event
+from headrace.contracts.fields import fields_of
+from headrace.contracts.landing import QUARANTINE_SCHEMA, RAW_SCHEMA, landing_path, landing_schema, quarantine_name
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.contracts.types import Event
 
 _COMMIT = """
 insert into landing.commits (topic, topic_id, partition, first_offset, next_offset, rows, quarantined,

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import orjson
 
-from contracts.settings import Settings
-from contracts.topics import EVENT_TOPICS
-from operations.reconciliation.compare import Reconciliation
-from operations.reconciliation.stack import reconcile_stack
-from streaming.landing import positions
-from streaming.landing.progress import committed_ends, wait_until_landed
-from streaming.runtime import clients
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import EVENT_TOPICS
+from headrace.operations.reconciliation.compare import Reconciliation
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.streaming.landing import positions
+from headrace.streaming.landing.progress import committed_ends, wait_until_landed
+from headrace.streaming.runtime import clients
+from headrace.warehouse.build import register
+from headrace.warehouse.lake import Lake
 from tests.corpus import CASES, valid_order
-from warehouse.build import register
-from warehouse.lake import Lake
 
 TOPIC = "orders"
 DEADLINE_SECONDS = 60.0

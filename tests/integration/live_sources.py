@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.sources.live import positions
-from streaming.sources.live.positions import Entry
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.sources.live import positions
+from headrace.streaming.sources.live.positions import Entry
 from tests.integration.landers import environment
 from tests.integration.processor_instances import read_all
 

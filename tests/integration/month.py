@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
+from headrace.warehouse.build import build, register
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.maintenance.maintain import Maintenance, maintain
 from tests.integration.landed import Landing
 from tests.integration.samples import at, order
-from warehouse.build import build, register
-from warehouse.lake import Lake
-from warehouse.maintenance.maintain import Maintenance, maintain
 
 TABLES = ("core.orders", "marts.sales_daily")
 """One that grows, and one of which every batch changes a row."""

@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 from tests.integration.conftest import ServerControl
 
 _HEADER = struct.Struct(">qi")

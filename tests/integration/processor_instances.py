@@ -13,15 +13,15 @@ from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime import clients
-from streaming.runtime.processing.changelog import changelog_topic
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.progress import read_ledgers
-from streaming.runtime.processing.store import LEDGER_KEY
-from streaming.runtime.topics import offset_bounds, uncommitted_end
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing.changelog import changelog_topic
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.progress import read_ledgers
+from headrace.streaming.runtime.processing.store import LEDGER_KEY
+from headrace.streaming.runtime.topics import offset_bounds, uncommitted_end
 from tests.integration import instance_process
 from tests.integration.instance_process import Numbering
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.data_science import CustomerFeedback, SocialPost, WeatherObservation
-from contracts.ecommerce import Customer, Order, OrderLine, WebLog
+from headrace.contracts.data_science import CustomerFeedback, SocialPost, WeatherObservation
+from headrace.contracts.ecommerce import Customer, Order, OrderLine, WebLog
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

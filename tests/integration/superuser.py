@@ -4,8 +4,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from contracts.postgres_roles import ADMIN
-from contracts.settings import Settings
+from headrace.contracts.postgres_roles import ADMIN
+from headrace.contracts.settings import Settings
 
 
 def as_superuser(settings: Settings, database: str = "postgres") -> str:

@@ -8,16 +8,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from contracts.decoding import decode, encode
-from contracts.ecommerce import CustomerBehavior
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from models import frames, training
-from models.registry import champions, files, promotion
-from models.registry.store import Registry
-from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.runtime import clients
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.models import frames, training
+from headrace.models.registry import champions, files, promotion
+from headrace.models.registry.store import Registry
+from headrace.streaming.processors.behavior_scorer import BehaviorScorer
+from headrace.streaming.runtime import clients
 from tests.integration.challengers import registered
 from tests.integration.landers import environment
 from tests.integration.processor_instances import read_all

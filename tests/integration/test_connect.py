@@ -12,24 +12,26 @@ from typing import Any
 import msgspec
 import psycopg
 
-from contracts.decoding import InvalidRecord, decode, encode
-from contracts.delivery import DELIVERIES, SERVING, STAGING
-from contracts.ecommerce import Customer, CustomerBehavior, Order
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from contracts.types import Event
-from operations.reconciliation.compare import DeliveryResult, reconcile
-from operations.reconciliation.stack import reconcile_stack
-from streaming.connect import shop
-from streaming.connect.applying import apply, configure
-from streaming.connect.connectors import CUSTOMERS_SOURCE, ORDERS_SOURCE, sink_name
-from streaming.connect.delivered import delivery_accounts, rejected, undelivered, wait_until_delivered
-from streaming.connect.filling import fill
-from streaming.connect.status import connector_statuses
-from streaming.connect.watching import Watcher
-from streaming.runtime import clients
-from streaming.runtime.dead_letters import letters
-from streaming.sources.ingest import Options, outcomes_of
+from headrace.contracts.decoding import InvalidRecord, decode, encode
+from headrace.contracts.delivery import DELIVERIES, SERVING, STAGING
+from headrace.contracts.ecommerce import Customer, CustomerBehavior, Order
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.contracts.types import Event
+from headrace.operations.reconciliation.compare import DeliveryResult, reconcile
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.streaming.connect import shop
+from headrace.streaming.connect.applying import apply, configure
+from headrace.streaming.connect.connectors import CUSTOMERS_SOURCE, ORDERS_SOURCE, sink_name
+from headrace.streaming.connect.delivered import delivery_accounts, rejected, undelivered, wait_until_delivered
+from headrace.streaming.connect.filling import fill
+from headrace.streaming.connect.status import connector_statuses
+from headrace.streaming.connect.watching import Watcher
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.dead_letters import letters
+from headrace.streaming.sources.ingest import Options, outcomes_of
+from headrace.warehouse.build import build, load
+from headrace.warehouse.lake import Lake
 from tests.hostile_records import ZSTD, Headers, RawProducer, Record, batch, bomb
 from tests.integration.behavior_values import BEHAVIOR, VALUES
 from tests.integration.conftest import ServerControl
@@ -38,8 +40,6 @@ from tests.integration.landers import landed_and_registered, landing
 from tests.integration.processor_instances import read_all
 from tests.integration.samples import at
 from tests.integration.superuser import as_superuser
-from warehouse.build import build, load
-from warehouse.lake import Lake
 
 DEADLINE_SECONDS = 90.0
 FINE = at() + timedelta(microseconds=123456)

@@ -3,8 +3,8 @@
 import dagster as dg
 import psycopg
 
-from contracts.settings import Settings
-from orchestration.instance import config as dagster
+from headrace.contracts.settings import Settings
+from headrace.orchestration.instance import config as dagster
 from tests.integration.superuser import as_superuser
 
 KEY = dg.AssetKey("table")

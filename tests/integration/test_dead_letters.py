@@ -6,9 +6,9 @@ import subprocess
 import sys
 from typing import Any
 
-from contracts import dead_letters as headers
-from contracts.settings import Settings
-from streaming.runtime import clients
+from headrace.contracts import dead_letters as headers
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients
 from tests.corpus import valid_order
 from tests.integration.instance_process import Numbering
 from tests.integration.landers import environment

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.decoding import InvalidRecord, decode, encode
-from contracts.ecommerce import CustomerBehavior
-from contracts.fields import fields_of
-from contracts.types import MONEY_SCALE, SUM_DIGITS
-from streaming.landing.byte_column import ByteColumn
-from streaming.landing.columnar import decode_batch
+from headrace.contracts.decoding import InvalidRecord, decode, encode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.fields import fields_of
+from headrace.contracts.types import MONEY_SCALE, SUM_DIGITS
+from headrace.streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.columnar import decode_batch
 from tests.integration.behavior_values import BEHAVIOR, VALUES
 from tests.integration.converter_verdicts import Converter, converter
 from tests.odd_json import odd_objects

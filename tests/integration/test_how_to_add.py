@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
+from headrace.warehouse.lake import Lake
 from tests.integration.landed import Landing
 from tests.integration.samples import at, order
 from tests.pages import Command, Shell
-from warehouse.lake import Lake
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "how-to"

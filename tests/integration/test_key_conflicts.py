@@ -5,17 +5,17 @@ from typing import Any
 
 import msgspec
 
-from contracts.settings import Settings
-from contracts.types import Event
+from headrace.contracts.settings import Settings
+from headrace.contracts.types import Event
+from headrace.warehouse.build import BuildResult, build
+from headrace.warehouse.incremental.key_conflicts import LATER_EVENT
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.quality.audit import audit_table
+from headrace.warehouse.query import run
+from headrace.warehouse.tables import table
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, order
-from warehouse.build import BuildResult, build
-from warehouse.incremental.key_conflicts import LATER_EVENT
-from warehouse.lake import Lake
-from warehouse.quality.audit import audit_table
-from warehouse.query import run
-from warehouse.tables import table
 
 ARRIVAL = at(days=200)
 INVALID = "quantities are within bounds"

@@ -9,14 +9,15 @@ from pathlib import Path
 import orjson
 import psycopg
 
-from contracts.decoding import decode
-from contracts.ecommerce import Order
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing import positions
-from streaming.runtime import clients
-from streaming.runtime.health import wait_for_topics
-from streaming.runtime.topics import create_topics, topic_ids
+from headrace.contracts.decoding import decode
+from headrace.contracts.ecommerce import Order
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.landing import positions
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.health import wait_for_topics
+from headrace.streaming.runtime.topics import create_topics, topic_ids
+from headrace.warehouse.lake import Lake
 from tests.corpus import CASES, valid_order
 from tests.integration.conftest import ServerControl
 from tests.integration.landers import (
@@ -31,7 +32,6 @@ from tests.integration.landers import (
     wait_for_first_commit,
 )
 from tests.integration.superuser import as_superuser
-from warehouse.lake import Lake
 
 FAILPOINTS = {
     "1, consumed": "landing.consumed=kill@40",
@@ -96,7 +96,7 @@ def test_dead_letters_land_as_raw_bytes_with_their_headers(fresh: Settings) -> N
     producer.flush()
     with landing(fresh) as lander:
         wait_for_first_commit(fresh, lander)
-    from warehouse.build import register
+    from headrace.warehouse.build import register
 
     with Lake.open(fresh) as lake:
         register(lake, "orders.dlq")
@@ -278,7 +278,7 @@ def test_records_expired_before_landing_stop_a_partition_until_the_gap_is_accept
 
 
 def accounts_ends(settings: Settings) -> dict[int, int]:
-    from streaming.landing.progress import committed_ends
+    from headrace.streaming.landing.progress import committed_ends
 
     return {partition: end for (topic, partition), end in committed_ends(settings).items() if topic == TOPIC}
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from operations.reconciliation.stack import reconcile_stack
-from operations.repair import repair
-from streaming.landing.progress import committed_ends, wait_until_landed
-from streaming.runtime import clients
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.operations.repair import repair
+from headrace.streaming.landing.progress import committed_ends, wait_until_landed
+from headrace.streaming.runtime import clients
+from headrace.warehouse.build import register
+from headrace.warehouse.lake import Lake
 from tests.integration.landers import TOPIC, environment, landed_and_registered, landing, mixed, produce
-from warehouse.build import register
-from warehouse.lake import Lake
 
 RECORDS = 1_200
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import httpx
 import orjson
 
-from contracts.settings import Settings
-from streaming.runtime.publishing import Publisher
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.files import LineSplitter
-from streaming.sources.live import positions
-from streaming.sources.live.forgetting import forget
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.publishing import Publisher
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.files import LineSplitter
+from headrace.streaming.sources.live import positions
+from headrace.streaming.sources.live.forgetting import forget
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.integration.conftest import ServerControl
 from tests.integration.live_sources import (
     entries,

@@ -4,24 +4,24 @@ import time
 
 import pytest
 
-from contracts.decoding import decode, encode
-from contracts.ecommerce import CustomerBehavior
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from operations.reconciliation.compare import Reconciliation
-from operations.reconciliation.stack import reconcile_stack
-from streaming.landing import positions
-from streaming.landing.progress import committed_ends, wait_until_landed
-from streaming.landing.truncations import truncations_of
-from streaming.runtime import clients
-from streaming.runtime.processing.ledger import TRUNCATED, Ledger
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.operations.reconciliation.compare import Reconciliation
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.streaming.landing import positions
+from headrace.streaming.landing.progress import committed_ends, wait_until_landed
+from headrace.streaming.landing.truncations import truncations_of
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing.ledger import TRUNCATED, Ledger
+from headrace.warehouse.lake import Lake
 from tests.corpus import valid_order
 from tests.integration.conftest import ServerControl
 from tests.integration.landers import DEADLINE_SECONDS, TOPIC, landed_and_registered, landing
 from tests.integration.power_cuts import power_cut
 from tests.integration.processor_instances import Instance, instance, ledgers, read_all, state, wait_for_settled
 from tests.integration.samples import order
-from warehouse.lake import Lake
 
 LANDED, LEFT, SENT_AFTER = 1_000, 500, 1_500
 

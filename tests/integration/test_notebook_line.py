@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.publication.publish import publish
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import order
-from warehouse.lake import Lake
-from warehouse.publication.publish import publish
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "sql.md"
 

@@ -8,21 +8,21 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from operations.reconciliation.stack import reconcile_stack
-from operations.repair import repair
-from streaming.runtime import clients
-from streaming.runtime.health import quiet_admin
-from streaming.runtime.open_transactions import abort, open_transactions
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.operations.repair import repair
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.health import quiet_admin
+from headrace.streaming.runtime.open_transactions import abort, open_transactions
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.lake.missing_files import find, taken_out
+from headrace.warehouse.maintenance.maintain import maintain
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.landers import TOPIC, landed_and_registered, landing, mixed, produce
 from tests.integration.samples import order
 from tests.integration.superuser import as_superuser
-from warehouse.lake import Lake
-from warehouse.lake.missing_files import find, taken_out
-from warehouse.maintenance.maintain import maintain
 
 
 def orders(first: int, count: int) -> list[object]:

@@ -6,25 +6,25 @@ import dagster as dg
 import duckdb
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from orchestration.definitions import build_defs
-from orchestration.defs.jobs import VERIFY_JOB
-from orchestration.instance.config import opened
-from orchestration.keys import FILE_KEY, table_key, topic_key
-from orchestration.run import build
-from streaming.runtime.clients import producer
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.orchestration.definitions import build_defs
+from headrace.orchestration.defs.jobs import VERIFY_JOB
+from headrace.orchestration.instance.config import opened
+from headrace.orchestration.keys import FILE_KEY, table_key, topic_key
+from headrace.orchestration.run import build
+from headrace.streaming.runtime.clients import producer
+from headrace.warehouse.incremental import engine
+from headrace.warehouse.incremental.checks import checks_of
+from headrace.warehouse.incremental.engine import Built, bring_up_to_date
+from headrace.warehouse.ingest import raw
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.ingest.raw import raw_tables
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.tables import Table, all_tables
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, order, post
-from warehouse.incremental import engine
-from warehouse.incremental.checks import checks_of
-from warehouse.incremental.engine import Built, bring_up_to_date
-from warehouse.ingest import raw
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.ingest.raw import raw_tables
-from warehouse.lake import Lake
-from warehouse.tables import Table, all_tables
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import dagster as dg
 import psutil
 import pytest
 
-from contracts.settings import Settings
-from orchestration.instance import config as dagster
-from orchestration.instance.processes import PROCESS_TAG
-from orchestration.keys import table_key, topic_key
-from streaming.landing.positions import adopt, connection
+from headrace.contracts.settings import Settings
+from headrace.orchestration.instance import config as dagster
+from headrace.orchestration.instance.processes import PROCESS_TAG
+from headrace.orchestration.keys import table_key, topic_key
+from headrace.streaming.landing.positions import adopt, connection
 from tests.integration.landed import Landing
 from tests.integration.samples import order
 

@@ -8,21 +8,21 @@ import time
 
 import duckdb
 
-from contracts.decoding import decode, encode
-from contracts.ecommerce import CustomerBehavior
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing.progress import committed_ends, wait_until_landed
-from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.processors.order_extractor import OrderExtractor
-from streaming.runtime import clients
-from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.landing.progress import committed_ends, wait_until_landed
+from headrace.streaming.processors.behavior_scorer import BehaviorScorer
+from headrace.streaming.processors.order_extractor import OrderExtractor
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing.progress import read_ledgers, wait_until_processed
+from headrace.warehouse.lake import Lake
 from tests.integration.building import build_from
 from tests.integration.landers import environment, landing
 from tests.integration.processor_instances import read_all
 from tests.integration.samples import at, order
 from tests.shared_data import shared
-from warehouse.lake import Lake
 
 INVOICES = 11_415
 ALL_INVOICES = 16_459

@@ -10,10 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
 
-from contracts import dead_letters
-from contracts.decoding import decode
-from contracts.ecommerce import Order
-from contracts.settings import Settings
+from headrace.contracts import dead_letters
+from headrace.contracts.decoding import decode
+from headrace.contracts.ecommerce import Order
+from headrace.contracts.settings import Settings
 from tests.integration.landers import environment
 from tests.integration.test_sources import HEADRACE, headers, read_back
 from tests.pages import Shell

@@ -15,18 +15,18 @@ import psycopg
 import psycopg2.extras
 import pytest
 
-from contracts.delivery import DELIVERIES, STAGING, table_sql
-from contracts.errors import Terminal
-from contracts.postgres_reference import script
-from contracts.postgres_roles import ADMIN, NAMES, RoleName
-from contracts.settings import HOST, Settings
+from headrace.contracts.delivery import DELIVERIES, STAGING, table_sql
+from headrace.contracts.errors import Terminal
+from headrace.contracts.postgres_reference import script
+from headrace.contracts.postgres_roles import ADMIN, NAMES, RoleName
+from headrace.contracts.settings import HOST, Settings
 from headrace.stack import account, postgres
 from headrace.stack.databases import admin_conninfo, prepare_databases
 from headrace.stack.files import write_file
 from headrace.stack.postgres import prepare_server, server_answers, server_command
-from streaming.connect import shop
-from streaming.connect.applying import prepare as prepare_deliveries
-from streaming.landing.positions import prepare as prepare_accounts
+from headrace.streaming.connect import shop
+from headrace.streaming.connect.applying import prepare as prepare_deliveries
+from headrace.streaming.landing.positions import prepare as prepare_accounts
 
 FORMER_PASSWORD = "of-before"
 FORMER_REGISTRY = """
@@ -102,7 +102,7 @@ def make_former_home(settings: Settings) -> None:
             for name in ("headrace", "dagster", "shop"):
                 db.execute(f"create database {name}".encode())
         with former(settings, "headrace") as db:
-            db.execute(files("contracts").joinpath("landing.sql").read_bytes())
+            db.execute(files("headrace.contracts").joinpath("landing.sql").read_bytes())
             db.execute("insert into landing.topics (topic, topic_id) values ('orders', gen_random_uuid())")
             db.execute(table_sql(STAGING).encode())
             db.execute(FORMER_REGISTRY)
@@ -110,7 +110,7 @@ def make_former_home(settings: Settings) -> None:
         with former(settings, "dagster") as db:
             db.execute("create table runs (id serial primary key)")
         with former(settings, "shop") as db:
-            db.execute(files("streaming.connect").joinpath("shop.sql").read_bytes())
+            db.execute(files("headrace.streaming.connect").joinpath("shop.sql").read_bytes())
             db.execute("create publication headrace for table customers, order_outbox, heartbeat")
             db.execute("insert into customers (customer_id) values ('A')")
 

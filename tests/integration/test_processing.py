@@ -12,15 +12,15 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.decoding import decode, encode
-from contracts.ecommerce import CustomerBehavior
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime import clients
-from streaming.runtime.health import wait_for_topics
-from streaming.runtime.processing import changelog
-from streaming.runtime.processing.store import Checkpoint, Store
-from streaming.runtime.topics import create_topics, topic_ids
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.health import wait_for_topics
+from headrace.streaming.runtime.processing import changelog
+from headrace.streaming.runtime.processing.store import Checkpoint, Store
+from headrace.streaming.runtime.topics import create_topics, topic_ids
 from tests.corpus import CASES
 from tests.integration.conftest import ServerControl
 from tests.integration.instance_process import PINNED, POISON, Numbering

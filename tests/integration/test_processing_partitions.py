@@ -5,11 +5,11 @@ import time
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime import clients
-from streaming.runtime.processing import changelog, resume
-from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing import changelog, resume
+from headrace.streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
 from tests.integration.instance_process import Numbering
 from tests.integration.processor_instances import instance, wait_for_inputs
 from tests.integration.test_processing import feed

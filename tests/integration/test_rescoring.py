@@ -5,23 +5,23 @@ import sys
 
 import msgspec
 
-from contracts.decoding import decode, encode
-from contracts.ecommerce import CustomerBehavior
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from operations.rescoring import rescore
-from streaming.processors.rescoring import SOURCE, TOPIC
-from streaming.runtime import clients
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.operations.rescoring import rescore
+from headrace.streaming.processors.rescoring import SOURCE, TOPIC
+from headrace.streaming.runtime import clients
+from headrace.warehouse.lake import Lake
 from tests.integration.behavior_values import BEHAVIOR
 from tests.integration.building import ROOT, build_from
 from tests.integration.landed import Landing
 from tests.integration.landers import environment
 from tests.integration.processor_instances import read_all, wait_for_settled
 from tests.integration.samples import at, order
-from warehouse.lake import Lake
 
 _KILLED = "from contracts.settings import Settings; from operations.rescoring import rescore; \
-from warehouse.lake import Lake; settings = Settings(); rescore(settings, Lake.open(settings))"
+from headrace.warehouse.lake import Lake; settings = Settings(); rescore(settings, Lake.open(settings))"
 
 
 def _scores(settings: Settings) -> list[tuple[bytes | None, CustomerBehavior]]:

@@ -3,14 +3,14 @@
 import subprocess
 import sys
 
-from contracts.data_science import CustomerSentiment
-from contracts.decoding import decode, encode
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from operations.reconciliation.stack import reconcile_stack
-from streaming.processors.sentiment_scorer import SentimentScorer
-from streaming.runtime import clients
-from streaming.runtime.processing.progress import wait_until_processed
+from headrace.contracts.data_science import CustomerSentiment
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.streaming.processors.sentiment_scorer import SentimentScorer
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing.progress import wait_until_processed
 from tests.integration.landers import environment
 from tests.integration.processor_instances import read_all
 from tests.integration.samples import feedback, post

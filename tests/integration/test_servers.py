@@ -7,11 +7,11 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime.clients import admin, producer
-from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import create_topics, topic_ids
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime.clients import admin, producer
+from headrace.streaming.runtime.reading import committed_records
+from headrace.streaming.runtime.topics import create_topics, topic_ids
 from tests.integration.conftest import ServerControl, recreate_topics
 
 

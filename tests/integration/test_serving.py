@@ -15,8 +15,8 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from contracts.settings import Settings
-from warehouse.sql_server.app import build_app
+from headrace.contracts.settings import Settings
+from headrace.warehouse.sql_server.app import build_app
 
 TOKEN = "t" * 43
 TOO_LARGE = "select * from range(100000000) order by random()"

@@ -15,17 +15,17 @@ from time import monotonic, sleep
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from contracts import dead_letters
-from contracts.data_science import SocialPost
-from contracts.decoding import decode
-from contracts.ecommerce import Order, WebLog
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
-from streaming.runtime.clients import admin, consumer
-from streaming.sources.delivery import IncompleteInput, UnrecognizedInput
-from streaming.sources.ingest import Options, ingest
-from streaming.sources.simulator.run import Plan, simulate
+from headrace.contracts import dead_letters
+from headrace.contracts.data_science import SocialPost
+from headrace.contracts.decoding import decode
+from headrace.contracts.ecommerce import Order, WebLog
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.streaming.runtime.clients import admin, consumer
+from headrace.streaming.sources.delivery import IncompleteInput, UnrecognizedInput
+from headrace.streaming.sources.ingest import Options, ingest
+from headrace.streaming.sources.simulator.run import Plan, simulate
 from tests.integration.landers import environment
 from tests.shared_data import shared
 

@@ -17,16 +17,16 @@ import psutil
 import psycopg
 import pytest
 
-from contracts.errors import Terminal
-from contracts.setting_names import SUPERVISED_VARIABLE
-from contracts.settings import HOST, Settings
-from contracts.topics import TOPICS
 from headrace import stack
+from headrace.contracts.errors import Terminal
+from headrace.contracts.setting_names import SUPERVISED_VARIABLE
+from headrace.contracts.settings import HOST, Settings
+from headrace.contracts.topics import TOPICS
 from headrace.stack.postgres import server_answers
 from headrace.stack.supervision import Supervisor
-from streaming.processors.registry import PROCESSORS
-from streaming.runtime.clients import admin
-from streaming.runtime.topics import topic_ids
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.runtime.clients import admin
+from headrace.streaming.runtime.topics import topic_ids
 
 SERVERS = {"kafka", "postgres"}
 

@@ -11,12 +11,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from contracts.ecommerce import Order
-from contracts.settings import Settings
 from headrace.commands import models, training
-from models.artifact import Rejected
-from streaming.sources.online_retail import COLUMNS, outcomes, read_lines
-from streaming.sources.outcomes import Accepted
+from headrace.contracts.ecommerce import Order
+from headrace.contracts.settings import Settings
+from headrace.models.artifact import Rejected
+from headrace.streaming.sources.online_retail import COLUMNS, outcomes, read_lines
+from headrace.streaming.sources.outcomes import Accepted
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 

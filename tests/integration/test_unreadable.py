@@ -9,16 +9,17 @@ from uuid import uuid4
 import psycopg
 from confluent_kafka import TopicPartition
 
-from contracts.exit_codes import ExitCode
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.landing import apart, positions
-from streaming.runtime import clients
-from streaming.runtime.careful.reader import Unreadable
-from streaming.runtime.dead_letters import letters
-from streaming.runtime.processing.progress import read_ledgers, wait_until_processed
-from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import offset_bounds
+from headrace.contracts.exit_codes import ExitCode
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.landing import apart, positions
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.reader import Unreadable
+from headrace.streaming.runtime.dead_letters import letters
+from headrace.streaming.runtime.processing.progress import read_ledgers, wait_until_processed
+from headrace.streaming.runtime.reading import committed_records
+from headrace.streaming.runtime.topics import offset_bounds
+from headrace.warehouse.lake import Lake
 from tests.corpus import valid_order
 from tests.hostile_records import (
     GZIP,
@@ -45,7 +46,6 @@ from tests.integration.landers import (
     produce,
 )
 from tests.integration.processor_instances import DEADLINE_SECONDS, instance
-from warehouse.lake import Lake
 
 
 def read_carefully_next(settings: Settings, program: str) -> None:
@@ -285,7 +285,7 @@ def test_a_command_that_reads_many_bombs_at_once_takes_no_more_than_a_gigabyte(f
     end = 40 + bombs
     program = (
         "from benchmarks.measuring import memory_mb\nfrom contracts.settings import Settings\n"
-        "from streaming.landing.audit import scan\nfrom streaming.runtime.reading import committed_records\n"
+        "from headrace.streaming.landing.audit import scan\nfrom streaming.runtime.reading import committed_records\n"
         f"held = scan(Settings(), {{('{TOPIC}', 0): (0, {end})}})['{TOPIC}', 0]\n"
         f"read = sum(1 for _ in committed_records(Settings(), '{TOPIC}', 0, {end}))\n"
         "print(len(held), read, memory_mb())"

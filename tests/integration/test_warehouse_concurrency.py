@@ -13,19 +13,19 @@ import duckdb
 import psycopg
 import pytest
 
-from contracts.errors import Transient
-from contracts.settings import Settings
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.warehouse.build import build, register
+from headrace.warehouse.incremental.checks import unique_key
+from headrace.warehouse.lake import METADATA_SCHEMA, Lake
+from headrace.warehouse.lake.connection import INDEX
+from headrace.warehouse.publication.publish import publish
+from headrace.warehouse.query import run
+from headrace.warehouse.tables import table
 from tests.integration.building import build_from, start_building, tables_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
 from tests.integration.superuser import as_superuser
-from warehouse.build import build, register
-from warehouse.incremental.checks import unique_key
-from warehouse.lake import METADATA_SCHEMA, Lake
-from warehouse.lake.connection import INDEX
-from warehouse.publication.publish import publish
-from warehouse.query import run
-from warehouse.tables import table
 
 TOPICS = ("orders", "web_logs")
 ORDERS_PER_FLUSH = 200
@@ -201,7 +201,7 @@ def test_the_published_file_is_one_snapshot_and_readers_of_the_old_one_continue(
 
 
 def test_a_query_before_the_first_build_is_an_error_that_names_the_command(fresh: Settings) -> None:
-    from contracts.errors import Terminal
+    from headrace.contracts.errors import Terminal
 
     with pytest.raises(Terminal, match="headrace build"):
         run(fresh, "select 1")
@@ -210,7 +210,7 @@ def test_a_query_before_the_first_build_is_an_error_that_names_the_command(fresh
 def test_few_new_rows_are_built_on_one_thread_and_whole_tables_on_all(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.lake.connection.THREADS", 2)
+    monkeypatch.setattr("headrace.warehouse.lake.connection.THREADS", 2)
     landing = Landing(fresh)
     land(landing, 0)
     with Lake.open(fresh) as lake:
@@ -223,7 +223,7 @@ def test_few_new_rows_are_built_on_one_thread_and_whole_tables_on_all(
         with lake.all_threads():
             assert threads() == 2
         assert threads() == 1
-        monkeypatch.setattr("warehouse.lake.connection.MANY_ROWS", ORDERS_PER_FLUSH)
+        monkeypatch.setattr("headrace.warehouse.lake.connection.MANY_ROWS", ORDERS_PER_FLUSH)
         land(landing, 1)
         register(lake, "orders")
         assert threads() == 2

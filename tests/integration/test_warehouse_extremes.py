@@ -6,21 +6,21 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from contracts.delivery import STAGING
-from contracts.ecommerce import OrderLine
-from contracts.settings import Settings
-from contracts.topics import EVENT_TOPICS
-from contracts.types import MAX_QUANTITY
+from headrace.contracts.delivery import STAGING
+from headrace.contracts.ecommerce import OrderLine
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import EVENT_TOPICS
+from headrace.contracts.types import MAX_QUANTITY
+from headrace.warehouse.build_cycle import BuildCycle, build_cycle
+from headrace.warehouse.incremental.merge import replace_rows
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.lake.target import Changes, Target
+from headrace.warehouse.tables import all_tables
 from tests.integration import extremes
 from tests.integration.building import build_all
 from tests.integration.delivered import deliver, prepare
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
-from warehouse.build_cycle import BuildCycle, build_cycle
-from warehouse.incremental.merge import replace_rows
-from warehouse.lake import Lake
-from warehouse.lake.target import Changes, Target
-from warehouse.tables import all_tables
 
 LARGEST = "99999999999999.9999"
 

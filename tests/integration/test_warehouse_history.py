@@ -9,22 +9,22 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
 from headrace.commands import history
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.warehouse import build as builds
+from headrace.warehouse import tables
+from headrace.warehouse.build import build
+from headrace.warehouse.incremental.checks import unique_key
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.query import run
+from headrace.warehouse.tables import Table, parse
+from headrace.warehouse.time_travel.history import diff, differing_rows, snapshots
+from headrace.warehouse.time_travel.holds import release
+from headrace.warehouse.time_travel.rollback import Rollback, rollback
 from tests.integration.building import build_from, tables_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, hit, order
-from warehouse import build as builds
-from warehouse import tables
-from warehouse.build import build
-from warehouse.incremental.checks import unique_key
-from warehouse.lake import Lake
-from warehouse.query import run
-from warehouse.tables import Table, parse
-from warehouse.time_travel.history import diff, differing_rows, snapshots
-from warehouse.time_travel.holds import release
-from warehouse.time_travel.rollback import Rollback, rollback
 
 TOPICS = ("orders", "web_logs")
 REVENUE = "select sum(revenue) from marts.sales_daily"
@@ -69,7 +69,7 @@ def altered(monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str) -> T
     for module in (tables, builds):
         monkeypatch.setattr(module, "table_named" if module is builds else "table",
                             lambda wanted: {each.qualified: each for each in everything}[wanted])  # fmt: skip
-    monkeypatch.setattr("warehouse.time_travel.rollback.all_tables", lambda: everything)
+    monkeypatch.setattr("headrace.warehouse.time_travel.rollback.all_tables", lambda: everything)
     return edited
 
 

@@ -14,27 +14,27 @@ import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
-from contracts.delivery import STAGING
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.types import Event
+from headrace.contracts.delivery import STAGING
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.types import Event
+from headrace.warehouse.build import BuildResult, build, register, register_together
+from headrace.warehouse.build_cycle import BuildCycle, build_cycle, levels
+from headrace.warehouse.incremental import engine
+from headrace.warehouse.incremental.affected_groups import AFFECTED, find
+from headrace.warehouse.incremental.checks import reference_checks
+from headrace.warehouse.incremental.engine import Built, bring_up_to_date
+from headrace.warehouse.incremental.facts import facts_of
+from headrace.warehouse.incremental.plan import make_plan
+from headrace.warehouse.lake import Lake, change_cache
+from headrace.warehouse.quality.audit import audit_table, audit_topic
+from headrace.warehouse.query import run
+from headrace.warehouse.tables import Table, all_tables, parse, table
 from tests.integration.building import build_all, build_from, tables_from
 from tests.integration.delivered import deliver, prepare
 from tests.integration.drawn import BATCH, EVERY_TABLE
 from tests.integration.landed import Landing
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
-from warehouse.build import BuildResult, build, register, register_together
-from warehouse.build_cycle import BuildCycle, build_cycle, levels
-from warehouse.incremental import engine
-from warehouse.incremental.affected_groups import AFFECTED, find
-from warehouse.incremental.checks import reference_checks
-from warehouse.incremental.engine import Built, bring_up_to_date
-from warehouse.incremental.facts import facts_of
-from warehouse.incremental.plan import make_plan
-from warehouse.lake import Lake, change_cache
-from warehouse.quality.audit import audit_table, audit_topic
-from warehouse.query import run
-from warehouse.tables import Table, all_tables, parse, table
 
 ARRIVAL = at(days=100)
 Changes = tuple[int, int, int]
@@ -572,8 +572,8 @@ def test_visits_go_by_session_id_else_by_half_an_hour_without_a_request(fresh: S
 def test_a_changed_file_rebuilds_its_table_and_those_that_read_it(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from warehouse import build as build_module
-    from warehouse.tables import SQL_FOLDER
+    from headrace.warehouse import build as build_module
+    from headrace.warehouse.tables import SQL_FOLDER
 
     landing = Landing(fresh)
     landing.land("customer_feedback", [feedback("f1", rating=4), feedback("f2", rating=1)])

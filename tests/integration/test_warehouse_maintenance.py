@@ -6,17 +6,17 @@ from decimal import Decimal
 
 import psycopg
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
+from headrace.warehouse.build import build, register
+from headrace.warehouse.ingest.raw import registered_accounts
+from headrace.warehouse.lake import Lake, watermarks
+from headrace.warehouse.maintenance import orphaned_files
+from headrace.warehouse.maintenance.maintain import maintain, storage
+from headrace.warehouse.query import run
 from tests.integration.building import build_from, tables_from
 from tests.integration.landed import Landing
 from tests.integration.month import simulate
 from tests.integration.samples import at, order
-from warehouse.build import build, register
-from warehouse.ingest.raw import registered_accounts
-from warehouse.lake import Lake, watermarks
-from warehouse.maintenance import orphaned_files
-from warehouse.maintenance.maintain import maintain, storage
-from warehouse.query import run
 
 DAYS, BATCHES_A_DAY = 30, 2
 

@@ -7,14 +7,14 @@ from decimal import Decimal
 import numpy as np
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from contracts.delivery import STAGING
-from contracts.ecommerce import CustomerBehavior
-from contracts.settings import Settings
+from headrace.contracts.delivery import STAGING
+from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.contracts.settings import Settings
+from headrace.warehouse.query import run
 from tests.integration.building import build_from
 from tests.integration.delivered import deliver, prepare, sentiment
 from tests.integration.landed import Landing
 from tests.integration.samples import at, feedback, order
-from warehouse.query import run
 
 
 def score(customer: str, probability: float, *, time: datetime, scored: datetime | None = None) -> CustomerBehavior:

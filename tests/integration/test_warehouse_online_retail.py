@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from contracts.settings import Settings
-from contracts.types import Event
-from streaming.sources.online_retail import outcomes, read_lines
-from streaming.sources.outcomes import Accepted
+from headrace.contracts.settings import Settings
+from headrace.contracts.types import Event
+from headrace.streaming.sources.online_retail import outcomes, read_lines
+from headrace.streaming.sources.outcomes import Accepted
+from headrace.warehouse.query import run
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.shared_data import shared
-from warehouse.query import run
 
 BOOK = "online-retail/online_retail_to_2011-08.parquet"
 Frame = Any

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.warehouse.build_prefetch import BuildPrefetch
+from headrace.warehouse.incremental import engine
+from headrace.warehouse.incremental.engine import Built, bring_up_to_date
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.tables import Table
 from tests.integration.building import build_all
 from tests.integration.landed import Landing
 from tests.integration.samples import order, post
-from warehouse.build_prefetch import BuildPrefetch
-from warehouse.incremental import engine
-from warehouse.incremental.engine import Built, bring_up_to_date
-from warehouse.lake import Lake
-from warehouse.tables import Table
 
 
 def test_a_run_has_built_ahead_what_it_will_ask_for(fresh: Settings) -> None:

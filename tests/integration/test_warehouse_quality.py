@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.types import Event
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.types import Event
+from headrace.warehouse import build as build_module
+from headrace.warehouse.build import build, register
+from headrace.warehouse.incremental.engine import Blocked
+from headrace.warehouse.incremental.key_conflicts import LATER_EVENT
+from headrace.warehouse.lake import METADATA, Lake
+from headrace.warehouse.publication.failures import ages
+from headrace.warehouse.quality.audit import audit_table, audit_topic
+from headrace.warehouse.query import run
+from headrace.warehouse.tables import SQL_FOLDER, Table, parse, table
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import START, at, customer, hit, order, weather
-from warehouse import build as build_module
-from warehouse.build import build, register
-from warehouse.incremental.engine import Blocked
-from warehouse.incremental.key_conflicts import LATER_EVENT
-from warehouse.lake import METADATA, Lake
-from warehouse.publication.failures import ages
-from warehouse.quality.audit import audit_table, audit_topic
-from warehouse.query import run
-from warehouse.tables import SQL_FOLDER, Table, parse, table
 
 
 def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:

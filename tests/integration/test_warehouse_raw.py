@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from contracts.settings import Settings
-from operations.repair import repair
+from headrace.contracts.settings import Settings
+from headrace.operations.repair import repair
+from headrace.warehouse.build import register
+from headrace.warehouse.ingest import raw, unregistered_files
+from headrace.warehouse.lake import Lake, change_cache
 from tests.integration.landed import Landing
 from tests.integration.samples import order
-from warehouse.build import register
-from warehouse.ingest import raw, unregistered_files
-from warehouse.lake import Lake, change_cache
 
 
 def test_landed_files_are_registered_once_where_they_lie(fresh: Settings) -> None:

@@ -6,9 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
 from headrace.commands import warehouse
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
 from tests.integration.samples import at, order

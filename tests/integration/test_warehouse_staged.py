@@ -8,21 +8,21 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from contracts.dead_letters import CONNECT_CONNECTOR, CONNECT_OFFSET, CONNECT_PARTITION
-from contracts.delivery import STAGING
-from contracts.settings import Settings
-from contracts.topics import DEAD_LETTER_SUFFIX
-from streaming.landing.apart import insert as insert_set_apart
-from streaming.runtime.careful.reader import Unreadable
+from headrace.contracts.dead_letters import CONNECT_CONNECTOR, CONNECT_OFFSET, CONNECT_PARTITION
+from headrace.contracts.delivery import STAGING
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import DEAD_LETTER_SUFFIX
+from headrace.streaming.landing.apart import insert as insert_set_apart
+from headrace.streaming.runtime.careful.reader import Unreadable
+from headrace.warehouse.build import load, register
+from headrace.warehouse.incremental.checks import unique_key
+from headrace.warehouse.ingest.connect_staging import SENTIMENT, staged_accounts
+from headrace.warehouse.ingest.rejections import landed_rejections
+from headrace.warehouse.lake import Lake
 from tests.integration.building import start_building
 from tests.integration.delivered import deliver, prepare, sentiment
 from tests.integration.landed import Landing
 from tests.integration.samples import at
-from warehouse.build import load, register
-from warehouse.incremental.checks import unique_key
-from warehouse.ingest.connect_staging import SENTIMENT, staged_accounts
-from warehouse.ingest.rejections import landed_rejections
-from warehouse.lake import Lake
 
 TABLE = "core.sentiment"
 ALL = f"select list((event_id, label, _partition, _offset) order by event_id) from {TABLE}"

@@ -13,16 +13,16 @@ import pytest
 from dagster import AssetCheckEvaluation, AssetMaterialization, DagsterInstance
 from sqlalchemy.exc import OperationalError
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from orchestration.instance import config as dagster
-from orchestration.keys import FILE_KEY, table_key
-from orchestration.watch import watch
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.orchestration.instance import config as dagster
+from headrace.orchestration.keys import FILE_KEY, table_key
+from headrace.orchestration.watch import watch
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.lake.lock import is_watched
 from tests.integration.conftest import ServerControl
 from tests.integration.landed import Landing
 from tests.integration.samples import order
-from warehouse.lake import Lake
-from warehouse.lake.lock import is_watched
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 150.0

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from contracts.decoding import InvalidRecord, decode, encode
-from contracts.settings import Settings
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.runtime import clients
-from streaming.runtime.dead_letters.letters import letter_of
-from streaming.runtime.processing.batch import Inputs, PartitionResult, process
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.processor import Processor
+from headrace.contracts.decoding import InvalidRecord, decode, encode
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.dead_letters.letters import letter_of
+from headrace.streaming.runtime.processing.batch import Inputs, PartitionResult, process
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.processor import Processor
 from tests.integration.instance_process import FIXED
 from tests.integration.processor_instances import Row, ledgers, read_all, state, wait_for_settled
 

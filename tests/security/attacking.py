@@ -9,9 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from contracts.settings import HOST, Settings
-from guard.doors import DAGSTER_TOKEN, METRICS_TOKEN, SQL_TOKEN, authorization
 from headrace import stack
+from headrace.contracts.settings import HOST, Settings
+from headrace.guard.doors import DAGSTER_TOKEN, METRICS_TOKEN, SQL_TOKEN, authorization
 from headrace.stack.programs import programs
 from tests.ui.conftest import ARGUMENTS, CHROMIUM
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from contracts.settings import Settings
-from streaming.connect.worker import worker_of
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect.worker import worker_of
 from tests.security.other_account import as_nobody
 
 SINK = "io.debezium.connector.jdbc.JdbcSinkConnector"

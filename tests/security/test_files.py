@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from contracts.settings import Settings
-from orchestration.instance.config import code_socket
+from headrace.contracts.settings import Settings
+from headrace.orchestration.instance.config import code_socket
 from tests.security.other_account import as_nobody
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

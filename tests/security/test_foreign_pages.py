@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from contracts.settings import HOST, Settings
-from guard.doors import link
+from headrace.contracts.settings import HOST, Settings
+from headrace.guard.doors import link
 from tests.security.attacking import REBOUND, guarded_ports
 from tests.security.test_http_ports import MUTATION, assets
 

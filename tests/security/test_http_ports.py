@@ -13,10 +13,10 @@ import websockets.sync.client
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from contracts.setting_names import SUPERVISED_VARIABLE
-from contracts.settings import HOST, PORTS, Settings
-from guard.doors import DAGSTER_TOKEN, SQL_TOKEN, authorization
-from orchestration.instance.config import opened
+from headrace.contracts.setting_names import SUPERVISED_VARIABLE
+from headrace.contracts.settings import HOST, PORTS, Settings
+from headrace.guard.doors import DAGSTER_TOKEN, SQL_TOKEN, authorization
+from headrace.orchestration.instance.config import opened
 from tests.security.attacking import REBOUND, ask, guarded_ports
 
 ROOT = Path(__file__).parents[2]

@@ -6,10 +6,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contracts.settings import KafkaUser, Settings
-from streaming.landing import lost_ends
-from streaming.runtime import clients
-from streaming.runtime.topics import offset_bounds
+from headrace.contracts.settings import KafkaUser, Settings
+from headrace.streaming.landing import lost_ends
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.topics import offset_bounds
 from tests.security.other_account import as_nobody, python_as_nobody
 
 WITHOUT_LOGIN: dict[str, dict[str, str]] = {

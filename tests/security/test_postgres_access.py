@@ -10,11 +10,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from contracts.postgres_roles import ADMIN, NAMES, ROLES, Database, may_connect, owned_schemas, owner_of
-from contracts.settings import HOST, Settings
-from models.registry.champions import SCHEMA
-from orchestration.instance import config as dagster
-from streaming.connect.connectors import SINK_ROLE
+from headrace.contracts.postgres_roles import ADMIN, NAMES, ROLES, Database, may_connect, owned_schemas, owner_of
+from headrace.contracts.settings import HOST, Settings
+from headrace.models.registry.champions import SCHEMA
+from headrace.orchestration.instance import config as dagster
+from headrace.streaming.connect.connectors import SINK_ROLE
 from tests.integration.superuser import as_superuser
 from tests.security.other_account import as_nobody, python_as_nobody
 from tests.security.test_connect_access import login, validated
@@ -74,7 +74,7 @@ def test_no_role_has_rights_on_the_server_or_is_a_member_of_another(servers: Set
 
 
 def test_each_role_has_on_each_table_what_its_row_says(connected: Settings) -> None:
-    from models.registry.store import Registry
+    from headrace.models.registry.store import Registry
 
     Registry.open(connected)
     seen: set[tuple[str, str]] = set()

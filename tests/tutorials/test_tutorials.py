@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.settings import Settings
 from headrace import stack
+from headrace.contracts.settings import Settings
 from tests.pages import Shell
 
 PAGES = Path(__file__).parents[2] / "docs" / "tutorials"

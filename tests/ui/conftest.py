@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from contracts.decoding import encode
-from contracts.settings import HOST, Settings
-from guard.doors import link
 from headrace import stack
-from streaming.runtime.clients import producer
+from headrace.contracts.decoding import encode
+from headrace.contracts.settings import HOST, Settings
+from headrace.guard.doors import link
+from headrace.streaming.runtime.clients import producer
 from tests.integration.samples import customer, feedback, order, post
 
 expect.set_options(timeout=60_000)  # a busy machine draws slowly

@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from contracts.settings import Settings
-from orchestration.defs.sensors.landing import OBSERVE_EVERY_SECONDS
-from orchestration.instance.config import opened
-from orchestration.keys import BUILD_JOB, table_key, topic_key
+from headrace.contracts.settings import Settings
+from headrace.orchestration.defs.sensors.landing import OBSERVE_EVERY_SECONDS
+from headrace.orchestration.instance.config import opened
+from headrace.orchestration.keys import BUILD_JOB, table_key, topic_key
 from tests.ui.conftest import logged_in
 
 SLOW_MS = 60_000

@@ -16,14 +16,14 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from contracts.data_science import CustomerFeedback
-from contracts.decoding import decode
-from contracts.errors import Transient
-from contracts.settings import HOST, Settings
-from streaming.sources.feedback.app import Service
-from streaming.sources.feedback.intake import Intake
-from streaming.sources.feedback.seen import Seen
-from streaming.sources.feedback.submissions import customer_token
+from headrace.contracts.data_science import CustomerFeedback
+from headrace.contracts.decoding import decode
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import HOST, Settings
+from headrace.streaming.sources.feedback.app import Service
+from headrace.streaming.sources.feedback.intake import Intake
+from headrace.streaming.sources.feedback.seen import Seen
+from headrace.streaming.sources.feedback.submissions import customer_token
 
 START_SECONDS = 30.0
 PHONE = {"width": 360, "height": 740}

@@ -11,12 +11,12 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from contracts.settings import HOST, Settings
-from guard.doors import link
-from orchestration.keys import table_key
+from headrace.contracts.settings import HOST, Settings
+from headrace.guard.doors import link
+from headrace.orchestration.keys import table_key
+from headrace.warehouse.sql_server.examples import examples
 from tests.ui.conftest import logged_in
 from tests.ui.test_dagster_ui import BY_HAND_JOB, SLOW_MS, wait_for_build, wait_for_run
-from warehouse.sql_server.examples import examples
 
 
 @pytest.fixture

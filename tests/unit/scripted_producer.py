@@ -5,7 +5,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streaming.runtime.transactions import ANY_PARTITION
+from headrace.streaming.runtime.transactions import ANY_PARTITION
 
 
 class Sent:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from contracts.settings import Settings
-from streaming.landing import lost_ends
-from streaming.runtime import clients, lookup
-from streaming.runtime.access import rules
+from headrace.contracts.settings import Settings
+from headrace.streaming.landing import lost_ends
+from headrace.streaming.runtime import clients, lookup
+from headrace.streaming.runtime.access import rules
 
 
 def test_the_lander_may_use_the_groups_by_which_it_reads_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.runtime import lookup
-from streaming.runtime.careful.reader import Stretch, Unreadable
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.runtime import lookup
+from headrace.streaming.runtime.careful.reader import Stretch, Unreadable
 from tests.careful_readers import FakeReader
 
 KEY: TopicAndPartition = ("orders", 0)

@@ -3,10 +3,10 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.runtime import clients
-from streaming.runtime.transactions import ANY_PARTITION, Transactions
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.transactions import ANY_PARTITION, Transactions
 from tests.unit.scripted_producer import Scripted
 
 

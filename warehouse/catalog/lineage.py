@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from contracts.errors import Terminal
-from warehouse.catalog.reference import column_types
-from warehouse.lake import Lake, quoted
-from warehouse.statements import column_origins
-from warehouse.tables import Table, all_tables
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.catalog.reference import column_types
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.statements import column_origins
+from headrace.warehouse.tables import Table, all_tables
 
 Column = tuple[str, str]
 """A table's name with schema, and the name of its column."""

@@ -4,10 +4,10 @@ from functools import cache
 
 import duckdb
 
-from warehouse.ingest.connect_staging import STAGED_TABLES, types_of
-from warehouse.ingest.raw import declared_schemas
-from warehouse.lake.watermarks import FRESHNESS_COLUMNS
-from warehouse.tables import DOMAINS, Table, all_tables
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES, types_of
+from headrace.warehouse.ingest.raw import declared_schemas
+from headrace.warehouse.lake.watermarks import FRESHNESS_COLUMNS
+from headrace.warehouse.tables import DOMAINS, Table, all_tables
 
 _TITLES = {"ecommerce": "E-commerce", "data_science": "Data science", "operations": "Operations"}
 _INTRODUCTION = """Made from `warehouse/sql/` by `make docs`; edit the files, not this page. The same descriptions are

@@ -15,11 +15,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from contracts.errors import Terminal
-from contracts.features import MONEY_UNITS, CustomerFeatures
-from warehouse.lake import Lake, quoted
-from warehouse.statements import reading, with_cte
-from warehouse.tables import table
+from headrace.contracts.errors import Terminal
+from headrace.contracts.features import MONEY_UNITS, CustomerFeatures
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.statements import reading, with_cte
+from headrace.warehouse.tables import table
 
 FOLDER = Path(__file__).parent
 LABEL = timedelta(days=30)

@@ -4,11 +4,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from warehouse.incremental.plan import Input, Plan
-from warehouse.lake import CATALOG, Lake, change_cache, quoted
-from warehouse.lake.target import ORDERED
-from warehouse.statements import truncated_column
-from warehouse.tables import Grouping, Table
+from headrace.warehouse.incremental.plan import Input, Plan
+from headrace.warehouse.lake import CATALOG, Lake, change_cache, quoted
+from headrace.warehouse.lake.target import ORDERED
+from headrace.warehouse.statements import truncated_column
+from headrace.warehouse.tables import Grouping, Table
 
 AFFECTED = "affected_groups"
 """The temporary table of the groups to compute, a column `_group_N` for each column of the table's scope. Only `put`

@@ -3,7 +3,7 @@
 A table's own checks are part of its build and cover the rows just computed, so their cost is proportional to the change
 set. A blocking check that fails rolls the build back. Foreign keys are checked once both tables are built. The last
 results are stored in `meta.checks`; a table that did not change is not checked again. The checks over all rows are in
-`warehouse.quality.audit`.
+`headrace.warehouse.quality.audit`.
 """
 
 # ruff: noqa: S608  the only names put into SQL are those of the tables declared in this package
@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from warehouse.incremental.affected_groups import time_ranges
-from warehouse.incremental.anomaly_check import WEEKS, judge
-from warehouse.incremental.compute import RESULT
-from warehouse.lake import Lake, quoted
-from warehouse.tables import REASONS, Reference, Table
+from headrace.warehouse.incremental.affected_groups import time_ranges
+from headrace.warehouse.incremental.anomaly_check import WEEKS, judge
+from headrace.warehouse.incremental.compute import RESULT
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.tables import REASONS, Reference, Table
 
 _CREATE = """
 create table meta.checks (

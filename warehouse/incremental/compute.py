@@ -4,12 +4,12 @@
 
 from collections.abc import Mapping
 
-from contracts.errors import Terminal
-from warehouse.incremental.affected_groups import has_spans, only_affected, rows_of_affected
-from warehouse.lake import Lake, quoted
-from warehouse.lake.target import names_of, same_identity
-from warehouse.statements import reading
-from warehouse.tables import REASONS, Table
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.incremental.affected_groups import has_spans, only_affected, rows_of_affected
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.lake.target import names_of, same_identity
+from headrace.warehouse.statements import reading
+from headrace.warehouse.tables import REASONS, Table
 
 RESULT = "result"
 """The temporary table of the computed rows, with the columns of the table. Only this module writes it."""

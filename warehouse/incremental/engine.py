@@ -1,8 +1,8 @@
 """Updates tables from the changes of their inputs since the last build, in one transaction.
 
-Each build executes a plan (`warehouse.incremental.plan`). All kinds of builds write only rows that differ, so a build
-without changes writes nothing. A full build treats all rows as changed. Rows that fail a row check are written in the
-same way, to the table's quarantine. Nothing here depends on a particular table.
+Each build executes a plan (`headrace.warehouse.incremental.plan`). All kinds of builds write only rows that differ, so
+a build without changes writes nothing. A full build treats all rows as changed. Rows that fail a row check are written
+in the same way, to the table's quarantine. Nothing here depends on a particular table.
 """
 
 # ruff: noqa: S608  names and expressions come from the tables' own files
@@ -10,19 +10,19 @@ same way, to the table's quarantine. Nothing here depends on a particular table.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from contracts.errors import Terminal
-from warehouse.incremental import affected_groups, failing_groups, key_conflicts
-from warehouse.incremental.affected_groups import AFFECTED, all_groups, rows_of_affected, time_ranges
-from warehouse.incremental.checks import CheckResult, evaluate, keep
-from warehouse.incremental.compute import REJECTED, RESULT, compute, exclude, over, over_affected
-from warehouse.incremental.facts import facts_of
-from warehouse.incremental.key_conflicts import DISPLACED
-from warehouse.incremental.merge import ADDED, GONE, insert_rows, replace_rows
-from warehouse.incremental.plan import Plan, make_plan
-from warehouse.lake import Lake, change_cache, quoted, watermarks
-from warehouse.lake.partitions import adopt
-from warehouse.lake.target import NOTHING, Changes, Target, names_of
-from warehouse.tables import REASONS, Grouping, Table
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.incremental import affected_groups, failing_groups, key_conflicts
+from headrace.warehouse.incremental.affected_groups import AFFECTED, all_groups, rows_of_affected, time_ranges
+from headrace.warehouse.incremental.checks import CheckResult, evaluate, keep
+from headrace.warehouse.incremental.compute import REJECTED, RESULT, compute, exclude, over, over_affected
+from headrace.warehouse.incremental.facts import facts_of
+from headrace.warehouse.incremental.key_conflicts import DISPLACED
+from headrace.warehouse.incremental.merge import ADDED, GONE, insert_rows, replace_rows
+from headrace.warehouse.incremental.plan import Plan, make_plan
+from headrace.warehouse.lake import Lake, change_cache, quoted, watermarks
+from headrace.warehouse.lake.partitions import adopt
+from headrace.warehouse.lake.target import NOTHING, Changes, Target, names_of
+from headrace.warehouse.tables import REASONS, Grouping, Table
 
 KNOWN = "known"
 """The temporary table of an append table's existing events around the times of the new ones."""

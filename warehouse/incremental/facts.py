@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from contracts.errors import Terminal
-from warehouse.incremental.plan import READ_AHEAD, Facts, is_as_built, is_described
-from warehouse.lake import Lake, watermarks
-from warehouse.tables import Table
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.incremental.plan import READ_AHEAD, Facts, is_as_built, is_described
+from headrace.warehouse.lake import Lake, watermarks
+from headrace.warehouse.tables import Table
 
 
 def facts_of(lake: Lake, table: Table) -> Facts:

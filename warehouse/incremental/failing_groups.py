@@ -11,14 +11,14 @@ build finds the same groups.
 import duckdb
 import structlog
 
-from warehouse.incremental import affected_groups
-from warehouse.incremental.affected_groups import AFFECTED, all_groups, group_columns
-from warehouse.incremental.compute import compute, over, over_affected
-from warehouse.incremental.facts import facts_of
-from warehouse.incremental.plan import Plan, make_plan
-from warehouse.lake import Lake, change_cache, first_line, quoted
-from warehouse.lake.target import same_identity
-from warehouse.tables import RECORD, Table
+from headrace.warehouse.incremental import affected_groups
+from headrace.warehouse.incremental.affected_groups import AFFECTED, all_groups, group_columns
+from headrace.warehouse.incremental.compute import compute, over, over_affected
+from headrace.warehouse.incremental.facts import facts_of
+from headrace.warehouse.incremental.plan import Plan, make_plan
+from headrace.warehouse.lake import Lake, change_cache, first_line, quoted
+from headrace.warehouse.lake.target import same_identity
+from headrace.warehouse.tables import RECORD, Table
 
 DATA_ERRORS = (duckdb.DataError, duckdb.InvalidInputException)
 MOST = 100

@@ -6,10 +6,10 @@ and full builds agree. A build searches around the times of its events; the audi
 
 # ruff: noqa: S608  names come from the tables' own files
 
-from warehouse.incremental.compute import RESULT, reject
-from warehouse.lake import Lake, quoted
-from warehouse.lake.target import Target, names_of, same_identity
-from warehouse.tables import ARRIVAL, REASONS, Table
+from headrace.warehouse.incremental.compute import RESULT, reject
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.lake.target import Target, names_of, same_identity
+from headrace.warehouse.tables import ARRIVAL, REASONS, Table
 
 LATER_EVENT = "an earlier event has this key"
 """The reason in quarantine."""

@@ -2,9 +2,9 @@
 
 # ruff: noqa: S608  names come from the tables' own files
 
-from warehouse.incremental.affected_groups import time_ranges
-from warehouse.lake import Lake
-from warehouse.lake.target import Changes, Target, names_of, same_identity
+from headrace.warehouse.incremental.affected_groups import time_ranges
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.lake.target import Changes, Target, names_of, same_identity
 
 BEFORE, ADDED, GONE = "before", "added", "gone"
 """Temporary tables: the rows to replace; the computed rows not among them; and those that are not computed again."""

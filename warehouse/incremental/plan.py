@@ -1,15 +1,15 @@
 """The plan of a table's build, made from facts by one pure function before anything is computed.
 
-Nothing here reads or writes the lake. `warehouse.incremental.engine` executes the plan.
+Nothing here reads or writes the lake. `headrace.warehouse.incremental.engine` executes the plan.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from warehouse.lake.target import Target
-from warehouse.lake.watermarks import Watermark
-from warehouse.tables import REASONS, Table
+from headrace.warehouse.lake.target import Target
+from headrace.warehouse.lake.watermarks import Watermark
+from headrace.warehouse.tables import REASONS, Table
 
 Kind = Literal["full", "append", "groups", "nothing"]
 """All rows; the new rows of the input; the groups that a change affects; or no rows at all."""
@@ -49,7 +49,7 @@ class Plan:
     `changed` are the inputs whose changes are read, which affect the groups to compute. `targets` are the table and,
     where it has one, its quarantine. The table is created, or its descriptions are written again, before its rows are.
     `redefined`: its file is not the one that it was built by. A plan that `leaves_out_failing` computes nothing of what
-    `warehouse.incremental.failing_groups` found.
+    `headrace.warehouse.incremental.failing_groups` found.
     """
 
     table: Table

@@ -16,7 +16,7 @@ import duckdb
 import psycopg
 import pyarrow as pa
 
-from contracts.delivery import (
+from headrace.contracts.delivery import (
     EARLIEST,
     LATEST,
     OFFSET,
@@ -27,13 +27,13 @@ from contracts.delivery import (
     TOPIC_ID,
     Delivery,
 )
-from contracts.fields import fields_of
-from contracts.postgres import postgres_needed
-from contracts.reconciliation import Place, StagedAccount
-from contracts.topics import TOPICS
-from warehouse.lake import Lake, quoted, watermarks
-from warehouse.lake.target import Target
-from warehouse.tables import Table
+from headrace.contracts.fields import fields_of
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.reconciliation import Place, StagedAccount
+from headrace.contracts.topics import TOPICS
+from headrace.warehouse.lake import Lake, quoted, watermarks
+from headrace.warehouse.lake.target import Target
+from headrace.warehouse.tables import Table
 
 _ATTACHED = "staged"
 DELIVERED, NEW_EVENTS = "delivered", "new_events"

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from contracts.landing import LandedFile
-from contracts.postgres import postgres_needed
+from headrace.contracts.landing import LandedFile
+from headrace.contracts.postgres import postgres_needed
 
 _COMMITS = """
 select commit.log_id::text, commit.partition, commit.next_offset,

@@ -15,12 +15,12 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
-from contracts.landing import QUARANTINE_SCHEMA, LandedFile, landing_schema, quarantine_name
-from contracts.reconciliation import RegisteredAccount
-from contracts.topics import TOPICS, Domain, Topic
-from warehouse.ingest import unregistered_files
-from warehouse.ingest.landed_files import Landed, files_named, landed_since
-from warehouse.lake import CATALOG, Lake, change_cache, missing_files, quoted, watermarks
+from headrace.contracts.landing import QUARANTINE_SCHEMA, LandedFile, landing_schema, quarantine_name
+from headrace.contracts.reconciliation import RegisteredAccount
+from headrace.contracts.topics import TOPICS, Domain, Topic
+from headrace.warehouse.ingest import unregistered_files
+from headrace.warehouse.ingest.landed_files import Landed, files_named, landed_since
+from headrace.warehouse.lake import CATALOG, Lake, change_cache, missing_files, quoted, watermarks
 
 SCHEMA = "raw"
 

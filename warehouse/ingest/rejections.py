@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from contracts import dead_letters as headers
-from contracts.delivery import Delivery
-from contracts.reconciliation import Place
-from contracts.topics import DEAD_LETTER_SUFFIX
-from warehouse.lake import Lake, quoted
+from headrace.contracts import dead_letters as headers
+from headrace.contracts.delivery import Delivery
+from headrace.contracts.reconciliation import Place
+from headrace.contracts.topics import DEAD_LETTER_SUFFIX
+from headrace.warehouse.lake import Lake, quoted
 
 
 def landed_rejections(lake: Lake, delivery: Delivery) -> dict[Place, datetime]:

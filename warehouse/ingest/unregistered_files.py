@@ -1,15 +1,15 @@
 """Landed files that could not be registered, because they are missing or not as committed: `meta.damaged_files`.
 
 A file is listed in the transaction that moves the watermark past it. It is removed in the transaction that registers
-it, after `headrace landing repair` has rewritten it (`warehouse.ingest.raw`).
+it, after `headrace landing repair` has rewritten it (`headrace.warehouse.ingest.raw`).
 """
 
 # ruff: noqa: S608  paths and names are quoted
 
 import structlog
 
-from contracts.landing import LandedFile
-from warehouse.lake import Lake, quoted
+from headrace.contracts.landing import LandedFile
+from headrace.warehouse.lake import Lake, quoted
 
 _TABLE = "meta.damaged_files"
 

@@ -3,7 +3,7 @@
 Nothing here depends on the content of a table. Other packages import `Lake` and the names below from here.
 """
 
-from warehouse.lake.connection import CATALOG, METADATA, METADATA_SCHEMA, Lake
-from warehouse.lake.text import first_line, quoted
+from headrace.warehouse.lake.connection import CATALOG, METADATA, METADATA_SCHEMA, Lake
+from headrace.warehouse.lake.text import first_line, quoted
 
 __all__ = ["CATALOG", "METADATA", "METADATA_SCHEMA", "Lake", "first_line", "quoted"]

@@ -5,7 +5,7 @@ times as long as reusing them. The cache is used only if it holds all changes si
 lake is queried.
 """
 
-from warehouse.lake.connection import CATALOG, Lake
+from headrace.warehouse.lake.connection import CATALOG, Lake
 
 MOST_ROWS = 100_000
 """More changes than these are not cached: they would take memory, and querying the lake is then relatively cheap."""

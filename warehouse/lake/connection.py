@@ -14,14 +14,14 @@ import duckdb
 import psycopg
 import stamina
 
-from contracts.errors import Terminal, Transient
-from contracts.postgres import postgres_needed
-from contracts.settings import Settings
-from warehouse.lake import extensions, missing_files, relocation
-from warehouse.lake.errors import FilesMissing, may_say_damaged_file, says_lost_server, says_missing_file
-from warehouse.lake.lock import BuilderLock
-from warehouse.lake.snapshots import snapshot_at
-from warehouse.lake.text import first_line, quoted
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.settings import Settings
+from headrace.warehouse.lake import extensions, missing_files, relocation
+from headrace.warehouse.lake.errors import FilesMissing, may_say_damaged_file, says_lost_server, says_missing_file
+from headrace.warehouse.lake.lock import BuilderLock
+from headrace.warehouse.lake.snapshots import snapshot_at
+from headrace.warehouse.lake.text import first_line, quoted
 
 CATALOG = "lake"
 METADATA_SCHEMA = "ducklake"
@@ -70,7 +70,7 @@ class Lake:
         self._in_transaction = False
         self._snapshot: int | None = None
         self.kept_changes: dict[str, tuple[int, int, bool]] = {}
-        """The entries of `warehouse.lake.change_cache`, by table."""
+        """The entries of `headrace.warehouse.lake.change_cache`, by table."""
         self.is_fenced = False
         """Whether the open transaction has called `fence`."""
         self.is_prepared = False

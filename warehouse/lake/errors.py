@@ -2,7 +2,7 @@
 
 import duckdb
 
-from contracts.errors import Transient
+from headrace.contracts.errors import Transient
 
 _SIGNS_OF_A_LOST_SERVER = (
     "connection to server",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from contracts.errors import Terminal
+from headrace.contracts.errors import Terminal
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
 

@@ -2,7 +2,7 @@
 
 DuckLake has no unique keys and allows concurrent inserts, so writers take turns. The lock is an advisory lock in
 PostgreSQL and ends with the connection that holds it, so it cannot outlive its process. A writer that lost it without
-noticing is fenced by the watermarks (`warehouse.lake.watermarks`).
+noticing is fenced by the watermarks (`headrace.warehouse.lake.watermarks`).
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 import structlog
 
-from contracts.postgres import postgres_needed
+from headrace.contracts.postgres import postgres_needed
 
 LOCK_ID = 0x6865_6164_7261_6365
 """The bytes of `headrace`; advisory locks are numbers."""

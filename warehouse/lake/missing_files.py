@@ -18,9 +18,9 @@ import structlog
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from contracts.delivery import DELIVERIES
-from contracts.errors import Terminal
-from warehouse.lake.text import quoted
+from headrace.contracts.delivery import DELIVERIES
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.lake.text import quoted
 
 META = "ducklake"
 _CREATE = """

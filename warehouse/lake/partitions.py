@@ -2,8 +2,8 @@
 
 # ruff: noqa: S608  names come from the tables' own files, versions are numbers
 
-from warehouse.lake.connection import METADATA, Lake
-from warehouse.lake.text import quoted
+from headrace.warehouse.lake.connection import METADATA, Lake
+from headrace.warehouse.lake.text import quoted
 
 THEN = "{of}.begin_snapshot <= {{to}} and coalesce({of}.end_snapshot > {{to}}, true)"
 TABLE = f"""

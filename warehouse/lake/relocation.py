@@ -6,8 +6,8 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
 
 _WITH_PATHS = (
     "ducklake_schema",

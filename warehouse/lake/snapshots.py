@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from contracts.errors import Terminal
+from headrace.contracts.errors import Terminal
 
 _REMEDY = "`headrace warehouse snapshots` lists what there is."
 

@@ -5,7 +5,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from warehouse.lake.connection import Lake
+from headrace.warehouse.lake.connection import Lake
 
 SCATTERED = "scattered"
 """The temporary table of rows that are inserted in parts, numbered by `_part`."""

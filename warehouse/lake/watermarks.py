@@ -9,8 +9,8 @@ two concurrent writers the later one always fails to commit.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from warehouse.lake.connection import Lake
-from warehouse.lake.text import quoted
+from headrace.warehouse.lake.connection import Lake
+from headrace.warehouse.lake.text import quoted
 
 FRESHNESS = "meta.freshness"
 FRESHNESS_COLUMNS = "topic varchar, available_hour timestamptz, seconds integer, records bigint"

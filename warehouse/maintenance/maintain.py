@@ -14,11 +14,11 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from contracts import clock
-from contracts.errors import Terminal
-from contracts.postgres import postgres_needed
-from warehouse.lake import CATALOG, METADATA, METADATA_SCHEMA, Lake, quoted, watermarks
-from warehouse.maintenance import orphaned_files
+from headrace.contracts import clock
+from headrace.contracts.errors import Terminal
+from headrace.contracts.postgres import postgres_needed
+from headrace.warehouse.lake import CATALOG, METADATA, METADATA_SCHEMA, Lake, quoted, watermarks
+from headrace.warehouse.maintenance import orphaned_files
 
 ALL_SNAPSHOTS_FOR = timedelta(hours=24)
 """How long every snapshot is kept; after that the last one of each hour, for `warehouse_history_days`."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 
-from contracts.postgres import postgres_needed
-from warehouse.lake import METADATA_SCHEMA, Lake
+from headrace.contracts.postgres import postgres_needed
+from headrace.warehouse.lake import METADATA_SCHEMA, Lake
 
 GRACE = "1 hour"
 _SEEN = """

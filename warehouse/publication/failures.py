@@ -1,7 +1,7 @@
 """Tables whose last build failed, since when, and why: stored in the lake until a build succeeds.
 
 Their rows are those of the last successful build, while other tables are current. Readers need to know this age, so
-`warehouse.publication.publish` writes it into the published file.
+`headrace.warehouse.publication.publish` writes it into the published file.
 """
 
 # ruff: noqa: S608  names are those of the tables' own files, reasons are quoted
@@ -12,10 +12,10 @@ from datetime import datetime
 
 import duckdb
 
-from warehouse.incremental.failing_groups import GROUPS
-from warehouse.lake import Lake, quoted
-from warehouse.tables import Table
-from warehouse.time_travel import holds
+from headrace.warehouse.incremental.failing_groups import GROUPS
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.tables import Table
+from headrace.warehouse.time_travel import holds
 
 TABLE = "meta.failures"
 NOTED = "noted"

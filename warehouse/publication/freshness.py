@@ -6,8 +6,8 @@ builds, so quantiles of hours and days are exact to the second (to two digits ab
 
 # ruff: noqa: S608  names of the topics' tables, and numbers
 
-from warehouse.ingest.raw import SCHEMA, raw_tables
-from warehouse.lake import Lake, change_cache, quoted, watermarks
+from headrace.warehouse.ingest.raw import SCHEMA, raw_tables
+from headrace.warehouse.lake import Lake, change_cache, quoted, watermarks
 
 TABLE = "meta.freshness"
 WAITS = "waits"

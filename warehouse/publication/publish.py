@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from contracts.settings import Settings
-from warehouse.lake import CATALOG, Lake, quoted, watermarks
-from warehouse.publication import failures, freshness
-from warehouse.publication.failures import Age
-from warehouse.tables import Table, all_tables
+from headrace.contracts.settings import Settings
+from headrace.warehouse.lake import CATALOG, Lake, quoted, watermarks
+from headrace.warehouse.publication import failures, freshness
+from headrace.warehouse.publication.failures import Age
+from headrace.warehouse.tables import Table, all_tables
 
 
 @dataclass(frozen=True)

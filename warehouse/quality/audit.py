@@ -9,15 +9,15 @@ ignored by all tables, and reported here.
 
 from dataclasses import dataclass
 
-from contracts.landing import RECORD_FIELDS
-from contracts.topics import TOPICS
-from warehouse.incremental import key_conflicts
-from warehouse.incremental.checks import Check, CheckResult, unique_key
-from warehouse.incremental.key_conflicts import DISPLACED
-from warehouse.ingest.raw import raw_table
-from warehouse.lake import Lake, quoted
-from warehouse.lake.target import Target, names_of
-from warehouse.tables import REASONS, Table
+from headrace.contracts.landing import RECORD_FIELDS
+from headrace.contracts.topics import TOPICS
+from headrace.warehouse.incremental import key_conflicts
+from headrace.warehouse.incremental.checks import Check, CheckResult, unique_key
+from headrace.warehouse.incremental.key_conflicts import DISPLACED
+from headrace.warehouse.ingest.raw import raw_table
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.lake.target import Target, names_of
+from headrace.warehouse.tables import REASONS, Table
 
 NO_CONFLICTS = Check(
     "no_conflicting_duplicate_ids", "No event id has two events that differ in time or payload.", is_warning=True

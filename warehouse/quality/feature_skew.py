@@ -8,9 +8,9 @@ that arrived after the score were not known to it: customers with such documents
 
 from dataclasses import dataclass
 
-from contracts.errors import Terminal
-from warehouse.frames import features_sql
-from warehouse.lake import Lake
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.frames import features_sql
+from headrace.warehouse.lake import Lake
 
 SCORES = 500
 FEATURES = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.query.read_only import is_explain
+from headrace.warehouse.query.read_only import is_explain
 
 _ZONED = frozenset({"timestamp with time zone"})
 _TIMES = frozenset({"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"})
@@ -34,7 +34,7 @@ class Question:
     _shown: tuple[Shown, ...]
 
     def rows(self, fetched: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """The fetched rows, with times as `warehouse.query` prints them."""
+        """The fetched rows, with times as `headrace.warehouse.query` prints them."""
         if all(shown is _as_it_is for shown in self._shown):
             yield from fetched
             return

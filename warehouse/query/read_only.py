@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import duckdb
 
-from contracts.errors import Terminal
+from headrace.contracts.errors import Terminal
 
 # Words only, so that no comment or quote can begin here and end within the explained statement.
 _EXPLAINS = re.compile(r"explain\b\s*(?:analyze\b|\([\w\s,]*\)(?=\s*[\w(]))?", re.IGNORECASE)

@@ -11,11 +11,11 @@ from typing import Any
 
 import duckdb
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from warehouse.lake import Lake
-from warehouse.query.exact_values import IN_PYTHON, question
-from warehouse.query.read_only import only_reading
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.query.exact_values import IN_PYTHON, question
+from headrace.warehouse.query.read_only import only_reading
 
 BATCH_ROWS = 2_048
 PYTHON_VALUES: frozenset[str] = frozenset()

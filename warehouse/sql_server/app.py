@@ -27,16 +27,16 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from guard.asgi import Guard
-from guard.doors import sql_door
-from warehouse.sql_server import sandbox
-from warehouse.sql_server.examples import examples
-from warehouse.sql_server.plots import PLOTS, drawn
-from warehouse.sql_server.view import View
-from warehouse.sql_server.worker import Form, Header, Kind, Question
-from warehouse.sql_server.workers import Busy, Died, Limits, TooSlow, Workers
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.guard.asgi import Guard
+from headrace.guard.doors import sql_door
+from headrace.warehouse.sql_server import sandbox
+from headrace.warehouse.sql_server.examples import examples
+from headrace.warehouse.sql_server.plots import PLOTS, drawn
+from headrace.warehouse.sql_server.view import View
+from headrace.warehouse.sql_server.worker import Form, Header, Kind, Question
+from headrace.warehouse.sql_server.workers import Busy, Died, Limits, TooSlow, Workers
 
 FORMS: dict[str, str] = {
     "json": "application/json",
@@ -46,7 +46,7 @@ FORMS: dict[str, str] = {
 MAX_SQL_BYTES = 100_000
 MAX_ANSWER_BYTES = 64_000_000
 STATUS: dict[Kind, int] = {"denied": 403, "invalid": 400, "memory": 413, "size": 413}
-PAGE = Path(str(files("warehouse.sql_server").joinpath("page")))
+PAGE = Path(str(files("headrace.warehouse.sql_server").joinpath("page")))
 # The viewer sets inline styles; its WebAssembly is in data URLs, its modules and workers are blobs.
 CONTENT_SECURITY = (
     "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "

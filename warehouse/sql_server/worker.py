@@ -21,9 +21,9 @@ from typing import IO, Any, Literal, cast
 import duckdb
 import msgspec
 
-from contracts.errors import Terminal
-from warehouse.query import as_cell, as_json, as_text, exact_values, reading
-from warehouse.sql_server.sandbox import confine
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.query import as_cell, as_json, as_text, exact_values, reading
+from headrace.warehouse.sql_server.sandbox import confine
 
 Form = Literal["json", "csv", "arrow"]
 Kind = Literal["denied", "invalid", "memory", "size"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from warehouse.sql_server.worker import LENGTH_BYTES, READY, Header, Question
+from headrace.warehouse.sql_server.worker import LENGTH_BYTES, READY, Header, Question
 
 IDLE_SECONDS = 60.0
 """How long an idle process is kept."""
@@ -99,7 +99,8 @@ class Workers:
             await self._end(process)
         # The worker does not inherit the environment, which has the stack's secrets and settings.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "warehouse.sql_server.worker", str(self.limits.memory_mb), str(self._folder)),
+            *(sys.executable, "-m", "headrace.warehouse.sql_server.worker"),
+            *(str(self.limits.memory_mb), str(self._folder)),
             stdin=PIPE,
             stdout=PIPE,
             env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ},

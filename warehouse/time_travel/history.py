@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts.errors import Terminal
-from warehouse.lake import CATALOG, METADATA, Lake, quoted
-from warehouse.tables import all_tables
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.lake import CATALOG, METADATA, Lake, quoted
+from headrace.warehouse.tables import all_tables
 
 BEFORE, AFTER = "only_before", "only_after"
 """Temporary tables: the rows of a table that are at the first snapshot only, and those at the second only."""

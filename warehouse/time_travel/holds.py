@@ -8,8 +8,8 @@ file: it ends when the file changes, or by `release`.
 
 from collections.abc import Iterable, Sequence
 
-from warehouse.lake import Lake, quoted
-from warehouse.tables import Table
+from headrace.warehouse.lake import Lake, quoted
+from headrace.warehouse.tables import Table
 
 TABLE = "meta.holds"
 

@@ -10,14 +10,14 @@ build after a rollback reads what the restored tables have not read yet. See doc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contracts.errors import Terminal
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.lake import METADATA, Lake, quoted, watermarks
-from warehouse.lake.partitions import TABLE, THEN, partition_of
-from warehouse.lake.target import Target
-from warehouse.tables import Table, all_tables
-from warehouse.time_travel import holds
-from warehouse.time_travel.history import as_of, columns_at, tables_at
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.lake import METADATA, Lake, quoted, watermarks
+from headrace.warehouse.lake.partitions import TABLE, THEN, partition_of
+from headrace.warehouse.lake.target import Target
+from headrace.warehouse.tables import Table, all_tables
+from headrace.warehouse.time_travel import holds
+from headrace.warehouse.time_travel.history import as_of, columns_at, tables_at
 
 RESTORED, UNDONE = "rows_to_restore", "rows_to_undo"
 """Temporary tables: the rows that a table had and has no more, and those that it has and had not."""

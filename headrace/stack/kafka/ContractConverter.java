@@ -30,7 +30,7 @@ import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.storage.Converter;
 
 /**
- * Converts records to rows, as strictly as the contracts' own decoder (`contracts/decoding.py`): what it rejects
+ * Converts records to rows, as strictly as the contracts' own decoder (`headrace/contracts/decoding.py`): what it rejects
  * is rejected here, with a reason, and becomes a dead letter. Kafka's JsonConverter would read a text as 0.0, and accept
  * a NUL, for which PostgreSQL rejects the whole batch and the task fails. `tests/integration/test_decoders_agree.py`
  * compares both decoders.
@@ -38,12 +38,12 @@ import org.apache.kafka.connect.storage.Converter;
  * A record is read token by token: of a repeated key the last value counts, and a number in an unknown field may have
  * any length. Jackson's tree model would parse every number, in time quadratic in its digits.
  *
- * `schema.content` is the result of `contracts.delivery.connect_schema`. Keys are plain text and become the one field
+ * `schema.content` is the result of `headrace.contracts.delivery.connect_schema`. Keys are plain text and become the one field
  * named by `field`, as the sink requires. For sinks only.
  */
 public final class ContractConverter implements Converter {
     private static final int MAX_BYTES = 1_000_000;
-    /** Same as `contracts.nesting.MAX_DEPTH`. */
+    /** Same as `headrace.contracts.nesting.MAX_DEPTH`. */
     private static final int MAX_DEPTH = 32;
     private static final JsonFactory JSON = JsonFactory.builder()
             .streamReadConstraints(StreamReadConstraints.builder()

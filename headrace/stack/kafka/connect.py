@@ -5,16 +5,16 @@ from pathlib import Path
 
 import psycopg
 
-from contracts.postgres import postgres_needed
-from contracts.postgres_roles import RoleName
-from contracts.settings import HOST, Settings
+from headrace.contracts.postgres import postgres_needed
+from headrace.contracts.postgres_roles import RoleName
+from headrace.contracts.settings import HOST, Settings
 from headrace.stack.files import secret, write_file
 from headrace.stack.kafka.broker import QUIET_LOG
 from headrace.stack.kafka.jars import CONNECT_LOGIN, JARS, PLUGINS
 from headrace.stack.kafka.java import Java
-from streaming.connect.connectors import CAPTURE_ROLE, SINK_ROLE
-from streaming.runtime.access import CONNECT_GROUP, CONNECT_TOPICS
-from streaming.runtime.clients import java_connection
+from headrace.streaming.connect.connectors import CAPTURE_ROLE, SINK_ROLE
+from headrace.streaming.runtime.access import CONNECT_GROUP, CONNECT_TOPICS
+from headrace.streaming.runtime.clients import java_connection
 
 _CLIENTS = ("", "producer.", "consumer.", "admin.")
 """Prefixes of the settings of the worker's own clients, and of those of its connectors."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from contracts.errors import Terminal
+from headrace.contracts.errors import Terminal
 from headrace.stack.kafka.java import Java
 
 KAFKA_VERSION = "4.3.1"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
 
 OLDEST = 17
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')

@@ -1,8 +1,8 @@
 """The users of the stack's own Kafka: their passwords and client settings files."""
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 from headrace.stack.files import secret, write_file
-from streaming.runtime.access import ADMIN, MECHANISM, USERS
+from headrace.streaming.runtime.access import ADMIN, MECHANISM, USERS
 
 BROKER, CONTROLLER = "broker", "controller"
 """The broker's own users, as a client of its own listener and of the controller's."""

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from contracts import clock
-from contracts.settings import Settings
-from contracts.topics import Domain
-from models.artifact import Name, Rejected
-from operations.rescoring import rescore
-from operations.training import SOURCES, enrol, make_frame
-from orchestration.instance.config import MODELS_POOL
-from orchestration.keys import model_key, table_key
-from orchestration.metadata import evaluation_metadata, frame_metadata, verdict_metadata, version_metadata
-from warehouse.lake import Lake
+from headrace.contracts import clock
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import Domain
+from headrace.models.artifact import Name, Rejected
+from headrace.operations.rescoring import rescore
+from headrace.operations.training import SOURCES, enrol, make_frame
+from headrace.orchestration.instance.config import MODELS_POOL
+from headrace.orchestration.keys import model_key, table_key
+from headrace.orchestration.metadata import evaluation_metadata, frame_metadata, verdict_metadata, version_metadata
+from headrace.warehouse.lake import Lake
 
 if TYPE_CHECKING:
-    from models.registry.store import Registry
+    from headrace.models.registry.store import Registry
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2009-01-01", end_offset=1)
 """A day's frame holds what was known at the end of that day; the end of today is now."""
@@ -76,8 +76,8 @@ def _model(name: Name) -> dg.AssetsDefinition:
     def trained(
         context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
     ) -> Yielded:
-        from models import training
-        from models.registry.store import Registry
+        from headrace.models import training
+        from headrace.models.registry.store import Registry
 
         made = make_frame(settings, lake, name, end_of(context.partition_key))
         yield dg.MaterializeResult(asset_key=frame, metadata=frame_metadata(made))

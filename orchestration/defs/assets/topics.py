@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from contracts.fields import fields_of
-from contracts.topics import DAY_MS, DEAD_LETTER_SUFFIX, TOPICS, Topic
-from orchestration.keys import topic_key
-from streaming.landing.positions import TopicState
+from headrace.contracts.fields import fields_of
+from headrace.contracts.topics import DAY_MS, DEAD_LETTER_SUFFIX, TOPICS, Topic
+from headrace.orchestration.keys import topic_key
+from headrace.streaming.landing.positions import TopicState
 
 LAYER = "topics"
 

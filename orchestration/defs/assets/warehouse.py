@@ -1,7 +1,7 @@
 """The warehouse as assets: raw tables, what Connect delivers, core, marts, and the published file.
 
-Each asset is a few lines around a public function of `warehouse`; `orchestration.metadata` composes what Dagster shows
-of a build.
+Each asset is a few lines around a public function of `warehouse`; `headrace.orchestration.metadata` composes what
+Dagster shows of a build.
 """
 
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from typing import Any
 
 import dagster as dg
 
-from contracts.settings import Settings
-from orchestration.defs.checks.warehouse import check_result, own_check_specs
-from orchestration.defs.publication import Publication
-from orchestration.defs.resources import BuildOptions
-from orchestration.defs.retries import retried
-from orchestration.instance.config import WAREHOUSE_POOL
-from orchestration.keys import FILE_KEY, source_keys, table_key, topic_key
-from orchestration.metadata import build_metadata, file_metadata, plot_metadata
-from warehouse.build import BuildResult
-from warehouse.build_prefetch import BuildPrefetch
-from warehouse.incremental.engine import Blocked
-from warehouse.ingest.connect_staging import STAGED_TABLES, StagedTable
-from warehouse.ingest.raw import RawTable, raw_tables
-from warehouse.tables import Table, all_tables
+from headrace.contracts.settings import Settings
+from headrace.orchestration.defs.checks.warehouse import check_result, own_check_specs
+from headrace.orchestration.defs.publication import Publication
+from headrace.orchestration.defs.resources import BuildOptions
+from headrace.orchestration.defs.retries import retried
+from headrace.orchestration.instance.config import WAREHOUSE_POOL
+from headrace.orchestration.keys import FILE_KEY, source_keys, table_key, topic_key
+from headrace.orchestration.metadata import build_metadata, file_metadata, plot_metadata
+from headrace.warehouse.build import BuildResult
+from headrace.warehouse.build_prefetch import BuildPrefetch
+from headrace.warehouse.incremental.engine import Blocked
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES, StagedTable
+from headrace.warehouse.ingest.raw import RawTable, raw_tables
+from headrace.warehouse.tables import Table, all_tables
 
 
 def warehouse_assets() -> list[dg.AssetsDefinition]:

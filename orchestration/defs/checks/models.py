@@ -5,13 +5,13 @@ They read a lot of data, so they have a job of their own. A sensor reads their r
 
 import dagster as dg
 
-from contracts.settings import Settings
-from models.artifact import Name
-from operations.training import SOURCES, drift_of
-from orchestration.keys import model_key
-from orchestration.metadata import drift_metadata
-from warehouse.lake import Lake
-from warehouse.quality.feature_skew import skew
+from headrace.contracts.settings import Settings
+from headrace.models.artifact import Name
+from headrace.operations.training import SOURCES, drift_of
+from headrace.orchestration.keys import model_key
+from headrace.orchestration.metadata import drift_metadata
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.quality.feature_skew import skew
 
 DRIFT_CHECK = "scores_have_not_moved"
 SKEW_CHECK = "stream_serves_what_was_trained_on"

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from contracts.settings import Settings
-from contracts.topics import EVENT_TOPICS, TOPICS
-from operations.reconciliation.compare import Reconciliation
-from operations.reconciliation.stack import reconcile_stack
-from orchestration.keys import table_key, topic_key
-from warehouse.incremental.checks import Check, CheckResult, checks_of, reference_check_of, reference_checks
-from warehouse.ingest.raw import raw_table
-from warehouse.lake import Lake
-from warehouse.quality.audit import ALL_KEYS, NO_CONFLICTS, audit_table, audit_topic
-from warehouse.tables import Table, all_tables, comes_apart
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS
+from headrace.operations.reconciliation.compare import Reconciliation
+from headrace.operations.reconciliation.stack import reconcile_stack
+from headrace.orchestration.keys import table_key, topic_key
+from headrace.warehouse.incremental.checks import Check, CheckResult, checks_of, reference_check_of, reference_checks
+from headrace.warehouse.ingest.raw import raw_table
+from headrace.warehouse.lake import Lake
+from headrace.warehouse.quality.audit import ALL_KEYS, NO_CONFLICTS, audit_table, audit_topic
+from headrace.warehouse.tables import Table, all_tables, comes_apart
 
 VERIFY_CHECK = "verify"
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN

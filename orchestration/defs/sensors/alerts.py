@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import httpx
 
-from contracts.settings import HOST, Settings
+from headrace.contracts.settings import HOST, Settings
 
 TIMEOUT_SECONDS = 5.0
 MAX_ERROR = 500

@@ -2,13 +2,13 @@
 
 import dagster as dg
 
-from contracts import clock
-from models.artifact import Name
-from operations.training import SOURCES
-from orchestration.defs.checks.models import DRIFT_CHECK
-from orchestration.defs.jobs import TRAIN
-from orchestration.instance.internals import failed_at
-from orchestration.keys import model_key
+from headrace.contracts import clock
+from headrace.models.artifact import Name
+from headrace.operations.training import SOURCES
+from headrace.orchestration.defs.checks.models import DRIFT_CHECK
+from headrace.orchestration.defs.jobs import TRAIN
+from headrace.orchestration.instance.internals import failed_at
+from headrace.orchestration.keys import model_key
 
 DRIFT_TICK_SECONDS = 60
 

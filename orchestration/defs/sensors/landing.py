@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import dagster as dg
 import msgspec
 
-from contracts import clock
-from contracts.settings import Settings
-from orchestration.defs.assets.topics import observation
-from orchestration.defs.jobs import BUILD, build_in_hand
-from orchestration.instance.processes import fail_abandoned_runs
-from streaming.landing.positions import TopicState, last_commit_id, topic_states
-from warehouse.ingest.connect_staging import last_stored_at
-from warehouse.lake.lock import is_watched
+from headrace.contracts import clock
+from headrace.contracts.settings import Settings
+from headrace.orchestration.defs.assets.topics import observation
+from headrace.orchestration.defs.jobs import BUILD, build_in_hand
+from headrace.orchestration.instance.processes import fail_abandoned_runs
+from headrace.streaming.landing.positions import TopicState, last_commit_id, topic_states
+from headrace.warehouse.ingest.connect_staging import last_stored_at
+from headrace.warehouse.lake.lock import is_watched
 
 TICK_SECONDS = 5
 OBSERVE_EVERY_SECONDS = 60

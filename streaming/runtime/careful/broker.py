@@ -10,9 +10,9 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.consumer import FetchRequest
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.runtime import clients
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients
 
 TIMEOUT_MS = 20_000
 _WAIT_MS = 100

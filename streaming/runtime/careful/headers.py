@@ -10,9 +10,9 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.runtime.careful.reader import CarefulReader, Stretch
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.careful.reader import CarefulReader, Stretch
 
 Headers = list[tuple[str, bytes | None]]
 

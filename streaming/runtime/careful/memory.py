@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from contracts.exit_codes import ExitCode
-from streaming.runtime import logs
+from headrace.contracts.exit_codes import ExitCode
+from headrace.streaming.runtime import logs
 
 LOOK_SECONDS = 0.05
 CAREFUL_BYTES = 48 << 20

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message
 
-from contracts.settings import Settings
-from streaming.runtime.careful import batches
-from streaming.runtime.careful.batches import Batch, Damaged, RawRecord
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.careful import batches
+from headrace.streaming.runtime.careful.batches import Batch, Damaged, RawRecord
 
 FETCH_BYTES = 1 << 20
 ONE_BATCH = 1
@@ -62,7 +62,7 @@ class CarefulReader:
     def __init__(self, settings: Settings, *, check_crc: bool = False, limit: int = batches.MAX_INFLATED_BYTES) -> None:
         """`check_crc`: as Java's consumers do, unlike librdkafka. `limit`: largest decompressed size of a batch."""
         # Imported lazily, since rarely needed: kafka-python takes a second and 20 MB.
-        from streaming.runtime.careful.broker import RawBroker
+        from headrace.streaming.runtime.careful.broker import RawBroker
 
         self._broker = RawBroker(settings)
         self._check_crc = check_crc

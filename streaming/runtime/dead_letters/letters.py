@@ -8,13 +8,13 @@ from uuid import UUID
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
-from contracts import dead_letters as headers
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import DEAD_LETTER_SUFFIX, DEAD_LETTER_TOPICS, TOPICS
-from streaming.runtime import clients
-from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import offset_bounds, topic_ids
+from headrace.contracts import dead_letters as headers
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import DEAD_LETTER_SUFFIX, DEAD_LETTER_TOPICS, TOPICS
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.reading import committed_records
+from headrace.streaming.runtime.topics import offset_bounds, topic_ids
 
 PARTITION = 0
 """A dead-letter topic has one partition, so topic and offset identify a letter."""

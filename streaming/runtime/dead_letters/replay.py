@@ -20,20 +20,20 @@ import orjson
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from contracts import dead_letters as headers
-from contracts.decoding import InvalidRecord, decode
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import DAY_MS, TOPICS, Topic
-from contracts.types import Event
-from streaming.runtime import clients
-from streaming.runtime.dead_letters.letters import Criteria, Letter, bounds, read
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.health import wait_for_topics
-from streaming.runtime.publishing import check_size
-from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import create_topics, topic_ids, uncommitted_end
-from streaming.runtime.transactions import Transactions
+from headrace.contracts import dead_letters as headers
+from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import DAY_MS, TOPICS, Topic
+from headrace.contracts.types import Event
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.dead_letters.letters import Criteria, Letter, bounds, read
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.health import wait_for_topics
+from headrace.streaming.runtime.publishing import check_size
+from headrace.streaming.runtime.reading import committed_records
+from headrace.streaming.runtime.topics import create_topics, topic_ids, uncommitted_end
+from headrace.streaming.runtime.transactions import Transactions
 
 NOTES = Topic("headrace.replays", "ecommerce", "id of the dead-letter topic / offset", None, 1, 60 * DAY_MS)
 """Retained longer than dead letters, which are retained for 30 days."""

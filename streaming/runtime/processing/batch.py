@@ -13,15 +13,15 @@ from datetime import datetime
 from itertools import compress
 from typing import NamedTuple, cast
 
-from contracts import dead_letters
-from contracts.decoding import InvalidRecord, strict_decoder
-from contracts.errors import Terminal, Transient
-from contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
-from contracts.types import Event
-from streaming.runtime import logs
-from streaming.runtime.processing.processor import Output, Processor, Record, Result
-from streaming.runtime.processing.store import RESERVED, Base, View
-from streaming.runtime.publishing import MAX_KEY_BYTES, check_size, encode_event, encode_events
+from headrace.contracts import dead_letters
+from headrace.contracts.decoding import InvalidRecord, strict_decoder
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.contracts.types import Event
+from headrace.streaming.runtime import logs
+from headrace.streaming.runtime.processing.processor import Output, Processor, Record, Result
+from headrace.streaming.runtime.processing.store import RESERVED, Base, View
+from headrace.streaming.runtime.publishing import MAX_KEY_BYTES, check_size, encode_event, encode_events
 
 TOMBSTONE = "tombstone"
 CHUNK_RECORDS = 1_000

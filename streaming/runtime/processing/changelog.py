@@ -15,16 +15,22 @@ from uuid import UUID
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contracts import clock
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import ARRIVAL_TIMES, TOPICS, Topic
-from streaming.runtime import clients, logs
-from streaming.runtime.lookup import content_print, first_records
-from streaming.runtime.open_transactions import abort, open_transactions
-from streaming.runtime.processing.store import Checkpoint, Store, is_usable
-from streaming.runtime.topics import TIMEOUT_SECONDS, create_topics, partition_counts, topic_ids, uncommitted_end
-from streaming.runtime.transactions import OVERDUE_SECONDS
+from headrace.contracts import clock
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import ARRIVAL_TIMES, TOPICS, Topic
+from headrace.streaming.runtime import clients, logs
+from headrace.streaming.runtime.lookup import content_print, first_records
+from headrace.streaming.runtime.open_transactions import abort, open_transactions
+from headrace.streaming.runtime.processing.store import Checkpoint, Store, is_usable
+from headrace.streaming.runtime.topics import (
+    TIMEOUT_SECONDS,
+    create_topics,
+    partition_counts,
+    topic_ids,
+    uncommitted_end,
+)
+from headrace.streaming.runtime.transactions import OVERDUE_SECONDS
 
 DELETE_RETENTION = timedelta(days=7)
 RESTORE_RECORDS = 10_000

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.runtime import logs, lookup, metrics
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.topics import offset_bounds
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.runtime import logs, lookup, metrics
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.topics import offset_bounds
 
 
 def lost_inputs(

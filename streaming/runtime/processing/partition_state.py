@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 
-from streaming.runtime import logs, metrics
-from streaming.runtime.careful.reader import Stretch
-from streaming.runtime.lookup import record_print
-from streaming.runtime.processing.batch import PartitionResult
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.store import Store
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.runtime.careful.reader import Stretch
+from headrace.streaming.runtime.lookup import record_print
+from headrace.streaming.runtime.processing.batch import PartitionResult
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.store import Store
 
 
 @dataclass

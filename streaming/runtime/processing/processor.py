@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Protocol
 
-from contracts.types import Event
+from headrace.contracts.types import Event
 
 
 class Record(NamedTuple):
@@ -25,7 +25,7 @@ class Record(NamedTuple):
 class State(Protocol):
     """The state of one input partition. Reads see this batch's writes; an aborted batch leaves no changes.
 
-    Processors use it through their tables (`streaming.runtime.processing.tables`).
+    Processors use it through their tables (`headrace.streaming.runtime.processing.tables`).
     """
 
     def get(self, key: bytes) -> bytes | None: ...

@@ -5,20 +5,20 @@ from collections.abc import Iterable
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from contracts.errors import Transient
-from contracts.reconciliation import ProcessorAccount
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.runtime import clients
-from streaming.runtime.careful.reader import UNREADABLE
-from streaming.runtime.careful.stalls import STALL_SECONDS
-from streaming.runtime.processing import ledger
-from streaming.runtime.processing.changelog import changelog_topic
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.store import LEDGER_KEY
-from streaming.runtime.reading import committed_records
-from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
+from headrace.contracts.errors import Transient
+from headrace.contracts.reconciliation import ProcessorAccount
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.reader import UNREADABLE
+from headrace.streaming.runtime.careful.stalls import STALL_SECONDS
+from headrace.streaming.runtime.processing import ledger
+from headrace.streaming.runtime.processing.changelog import changelog_topic
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.store import LEDGER_KEY
+from headrace.streaming.runtime.reading import committed_records
+from headrace.streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
 
 POLL_SECONDS = 0.3
 READ_RECORDS = 10_000

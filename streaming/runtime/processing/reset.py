@@ -10,13 +10,13 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from streaming.runtime import clients
-from streaming.runtime.processing.changelog import changelog_topic
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.worker import group_of
-from streaming.runtime.topics import TIMEOUT_SECONDS
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing.changelog import changelog_topic
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.worker import group_of
+from headrace.streaming.runtime.topics import TIMEOUT_SECONDS
 
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 

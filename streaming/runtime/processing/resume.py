@@ -12,15 +12,15 @@ from uuid import UUID
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contracts.errors import Terminal, Transient
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.runtime import logs
-from streaming.runtime.processing import changelog, ledger
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.store import LEDGER_KEY, Store
-from streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
-from streaming.runtime.transactions import CALL_SECONDS
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.runtime import logs
+from headrace.streaming.runtime.processing import changelog, ledger
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.store import LEDGER_KEY, Store
+from headrace.streaming.runtime.topics import offset_bounds, partition_counts, topic_ids
+from headrace.streaming.runtime.transactions import CALL_SECONDS
 
 ADDED_LATER = "partition added later"
 """Ledger note for partitions beyond those in the contract: keys moved to them, but their state did not."""

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
-from contracts import clock
+from headrace.contracts import clock
 
 RESERVED = b"\0"
 """First byte of keys that are reserved for the runtime; processors must not use it."""

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import msgspec
 
-from streaming.runtime.processing.processor import State
-from streaming.runtime.processing.tables import STREAM_TIME, TIMERS, Table
+from headrace.streaming.runtime.processing.processor import State
+from headrace.streaming.runtime.processing.tables import STREAM_TIME, TIMERS, Table
 
 LEAD = timedelta(minutes=10)
 """More than clock differences between servers, and less than any timer."""

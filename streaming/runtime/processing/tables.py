@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from streaming.runtime.processing.processor import Processor, State
+from headrace.streaming.runtime.processing.processor import Processor, State
 
 TIMERS, STREAM_TIME = b"t", b"w"
 """The letters of stream time's own entries."""

@@ -6,16 +6,22 @@ from typing import NamedTuple, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.processing.batch import Headers, PartitionResult, letter_headers, letter_key, letter_value
-from streaming.runtime.processing.changelog import changelog_topic
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.store import LEDGER_KEY
-from streaming.runtime.transactions import Transactions
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.processing.batch import (
+    Headers,
+    PartitionResult,
+    letter_headers,
+    letter_key,
+    letter_value,
+)
+from headrace.streaming.runtime.processing.changelog import changelog_topic
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.store import LEDGER_KEY
+from headrace.streaming.runtime.transactions import Transactions
 
 HEADER_SECONDS = 3.0
 """Limit for reading headers again during a transaction; otherwise the batch could exceed the transaction timeout."""

@@ -21,27 +21,27 @@ from pathlib import Path
 import stamina
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from contracts import clock
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from contracts.topics import TopicAndPartition
-from streaming.runtime import clients, logs, metrics
-from streaming.runtime.arrival import arrivals
-from streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
-from streaming.runtime.careful.reader import UNREADABLE, CarefulReader
-from streaming.runtime.careful.stalls import Stalls
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.lookup import content_print
-from streaming.runtime.processing import changelog, ledger, resume
-from streaming.runtime.processing.batch import Inputs, process
-from streaming.runtime.processing.inputs import held
-from streaming.runtime.processing.partition_state import PartitionState, ledger_after, take_stretch
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
-from streaming.runtime.processing.tables import tables_of
-from streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
-from streaming.runtime.topics import ask_topic_ids, leader_epochs, offset_bounds
-from streaming.runtime.transactions import CALL_SECONDS, RESTART
+from headrace.contracts import clock
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.runtime import clients, logs, metrics
+from headrace.streaming.runtime.arrival import arrivals
+from headrace.streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
+from headrace.streaming.runtime.careful.reader import UNREADABLE, CarefulReader
+from headrace.streaming.runtime.careful.stalls import Stalls
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.lookup import content_print
+from headrace.streaming.runtime.processing import changelog, ledger, resume
+from headrace.streaming.runtime.processing.batch import Inputs, process
+from headrace.streaming.runtime.processing.inputs import held
+from headrace.streaming.runtime.processing.partition_state import PartitionState, ledger_after, take_stretch
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.store import LEDGER_KEY, Checkpoint, Store
+from headrace.streaming.runtime.processing.tables import tables_of
+from headrace.streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
+from headrace.streaming.runtime.topics import ask_topic_ids, leader_epochs, offset_bounds
+from headrace.streaming.runtime.transactions import CALL_SECONDS, RESTART
 
 BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
 """Maximum size of a transaction. It is smaller if fewer records arrive within `GATHER_SECONDS`."""

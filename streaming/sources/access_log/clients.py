@@ -7,7 +7,7 @@ first of a list of proxies. All are normalized to one form, since a visitor is i
 import re
 from functools import lru_cache
 
-from streaming.sources.addresses import address_of
+from headrace.streaming.sources.addresses import address_of
 
 CACHED = 100_000
 MAX_LIST_LENGTH = 2_048

@@ -7,8 +7,8 @@ formats allow (escaped quotes, spaces in names, malformed requests). Splitting b
 import re
 from datetime import datetime
 
-from streaming.sources.access_log.clients import client_of, forwarded_for, keeps_to_itself
-from streaming.sources.addresses import address_of
+from headrace.streaming.sources.access_log.clients import client_of, forwarded_for, keeps_to_itself
+from headrace.streaming.sources.addresses import address_of
 
 Stamp = str | datetime
 """A time as it stands in the log, in Common Log Format; or in UTC, if the format has other times."""

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from contracts.errors import Terminal
-from streaming.sources.access_log.copied import as_copied
-from streaming.sources.access_log.fields import LineFields, Stamp, match_general, match_plain, unescape
-from streaming.sources.access_log.named import CLIENTS, PATHS, STRFTIME, TIMES, named_fields, scalars
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.access_log.copied import as_copied
+from headrace.streaming.sources.access_log.fields import LineFields, Stamp, match_general, match_plain, unescape
+from headrace.streaming.sources.access_log.named import CLIENTS, PATHS, STRFTIME, TIMES, named_fields, scalars
 
 Match = Callable[[str], LineFields | None]
 """The fields of a line without NULs, or None if it is not in the format."""

@@ -12,22 +12,22 @@ from zlib import crc32
 
 from msgspec import structs
 
-from contracts.decoding import FIRST_YEAR, LAST_YEAR, encode
-from contracts.ecommerce import WebLog
-from contracts.types import MAX_ID_LENGTH
-from streaming.sources.access_log.agents import Device, classify
-from streaming.sources.access_log.fields import LineFields, match_general, match_plain
-from streaming.sources.access_log.formats import Match
-from streaming.sources.access_log.named import match_json
-from streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
-from streaming.sources.access_log.prefixes import MOST as MOST_PREFIXES
-from streaming.sources.access_log.prefixes import without_prefix
-from streaming.sources.access_log.signature import is_signed
-from streaming.sources.access_log.wire import LONGEST, VisitorJson, block_writer
-from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Deliverable, Ignored, Outcome, Rejected
-from streaming.sources.personal import query_scrubber, scrubber, unchanged
-from streaming.sources.pseudonyms import Pseudonymize
+from headrace.contracts.decoding import FIRST_YEAR, LAST_YEAR, encode
+from headrace.contracts.ecommerce import WebLog
+from headrace.contracts.types import MAX_ID_LENGTH
+from headrace.streaming.sources.access_log.agents import Device, classify
+from headrace.streaming.sources.access_log.fields import LineFields, match_general, match_plain
+from headrace.streaming.sources.access_log.formats import Match
+from headrace.streaming.sources.access_log.named import match_json
+from headrace.streaming.sources.access_log.pixel import PIXEL_PATH, InvalidHit, parse_hit
+from headrace.streaming.sources.access_log.prefixes import MOST as MOST_PREFIXES
+from headrace.streaming.sources.access_log.prefixes import without_prefix
+from headrace.streaming.sources.access_log.signature import is_signed
+from headrace.streaming.sources.access_log.wire import LONGEST, VisitorJson, block_writer
+from headrace.streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Deliverable, Ignored, Outcome, Rejected
+from headrace.streaming.sources.personal import query_scrubber, scrubber, unchanged
+from headrace.streaming.sources.pseudonyms import Pseudonymize
 
 TOPIC = "web_logs"
 SOURCE = "access-log"

@@ -14,17 +14,17 @@ from typing import Any, BinaryIO, ClassVar
 
 import msgspec
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.runtime import logs as log_lines
-from streaming.sources.access_log.lines import SOURCE, TOPIC, LineParser
-from streaming.sources.access_log.logs import Compressed, Content, Likeness, Log, Plain, digest, heads_of
-from streaming.sources.access_log.opening import check_format, maker
-from streaming.sources.access_log.signature import load_pixel_key
-from streaming.sources.access_log.workers import Workers
-from streaming.sources.files import LineSplitter, OversizedLine, Piece
-from streaming.sources.live.source import Batch
-from streaming.sources.unpacking import CHUNK_BYTES, HEAD_BYTES, UTF_16, packing_of
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import logs as log_lines
+from headrace.streaming.sources.access_log.lines import SOURCE, TOPIC, LineParser
+from headrace.streaming.sources.access_log.logs import Compressed, Content, Likeness, Log, Plain, digest, heads_of
+from headrace.streaming.sources.access_log.opening import check_format, maker
+from headrace.streaming.sources.access_log.signature import load_pixel_key
+from headrace.streaming.sources.access_log.workers import Workers
+from headrace.streaming.sources.files import LineSplitter, OversizedLine, Piece
+from headrace.streaming.sources.live.source import Batch
+from headrace.streaming.sources.unpacking import CHUNK_BYTES, HEAD_BYTES, UTF_16, packing_of
 
 SCAN_SECONDS = 0.5
 IDLE_SECONDS = 0.1

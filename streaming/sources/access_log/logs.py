@@ -12,9 +12,9 @@ from typing import BinaryIO, Literal, Protocol
 
 from msgspec import Struct
 
-from contracts.errors import Terminal
-from streaming.sources.files import fingerprint
-from streaming.sources.unpacking import CHUNK_BYTES, packing_of, unpacked
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import fingerprint
+from headrace.streaming.sources.unpacking import CHUNK_BYTES, packing_of, unpacked
 
 HEAD_BYTES = (256, 1_024, 4_096)
 """Lengths of the beginnings that identify a log, as far as it was read."""

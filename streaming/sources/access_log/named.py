@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
-from streaming.sources.access_log.clients import client_of
-from streaming.sources.access_log.fields import LineFields, Stamp, split_request
-from streaming.sources.times import parse_utc
+from headrace.streaming.sources.access_log.clients import client_of
+from headrace.streaming.sources.access_log.fields import LineFields, Stamp, split_request
+from headrace.streaming.sources.times import parse_utc
 
 Values = Mapping[str, str | None]
 

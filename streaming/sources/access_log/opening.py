@@ -8,14 +8,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.access_log.formats import Match, is_known, of_format
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.signature import load_pixel_key
-from streaming.sources.files import OversizedLine, numbered_lines, read_pieces
-from streaming.sources.outcomes import Outcome, Rejected
-from streaming.sources.pseudonyms import load_key, pseudonymizer
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.access_log.formats import Match, is_known, of_format
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.access_log.signature import load_pixel_key
+from headrace.streaming.sources.files import OversizedLine, numbered_lines, read_pieces
+from headrace.streaming.sources.outcomes import Outcome, Rejected
+from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 
 AUTO = "auto"
 SAMPLED_FILES, SAMPLED_LINES = 10, 100

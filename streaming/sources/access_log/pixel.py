@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from contracts.currencies import CURRENCIES
-from contracts.missing import named
-from contracts.types import MAX_ID_LENGTH, MAX_QUANTITY, MONEY_PATTERN
+from headrace.contracts.currencies import CURRENCIES
+from headrace.contracts.missing import named
+from headrace.contracts.types import MAX_ID_LENGTH, MAX_QUANTITY, MONEY_PATTERN
 
 PIXEL_PATH = "/px"
 MAX_PARAMETERS = 64

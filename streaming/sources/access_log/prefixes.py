@@ -5,8 +5,8 @@ A line with an unknown prefix is rejected, since the first word of the prefix wo
 
 import re
 
-from streaming.sources.access_log.clients import client_of
-from streaming.sources.addresses import address_of
+from headrace.streaming.sources.access_log.clients import client_of
+from headrace.streaming.sources.addresses import address_of
 
 MOST = 4
 """Prefixes before one line, such as those of kubectl, of the container's runtime, and a virtual host."""

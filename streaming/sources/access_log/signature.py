@@ -18,9 +18,9 @@ import hmac
 import stat
 from pathlib import Path
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.access_log.pixel import InvalidHit, parameters
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.access_log.pixel import InvalidHit, parameters
 
 KEY_FILE = "pixel_key"
 LEAST_KEY_BYTES = 16

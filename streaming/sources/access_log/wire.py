@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TypeVar
 from zlib import crc32
 
-from contracts.types import MAX_ID_LENGTH
-from streaming.sources.access_log.clients import client_of
-from streaming.sources.files import Block
-from streaming.sources.outcomes import Deliverable, Encoded, Outcome
+from headrace.contracts.types import MAX_ID_LENGTH
+from headrace.streaming.sources.access_log.clients import client_of
+from headrace.streaming.sources.files import Block
+from headrace.streaming.sources.outcomes import Deliverable, Encoded, Outcome
 
 LONGEST = 2_048
 """Maximum bytes of a plain line: longer ones are rare, and would make the caches large."""

@@ -15,13 +15,13 @@ from functools import cached_property
 
 import msgspec
 
-from contracts.errors import Terminal
-from streaming.runtime import process
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.delivery import encoded
-from streaming.sources.files import Block, Piece
-from streaming.sources.outcomes import Deliverable
-from streaming.sources.runs import InRuns, Part, parts_of
+from headrace.contracts.errors import Terminal
+from headrace.streaming.runtime import process
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.delivery import encoded
+from headrace.streaming.sources.files import Block, Piece
+from headrace.streaming.sources.outcomes import Deliverable
+from headrace.streaming.sources.runs import InRuns, Part, parts_of
 
 LARGE = 500
 """Minimum lines of a read that goes to the workers."""

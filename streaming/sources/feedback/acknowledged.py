@@ -7,9 +7,9 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.runtime import clients, logs
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients, logs
 
 DELIVERY_TIMEOUT_MS = 5_000
 MOST_PENDING = 10_000

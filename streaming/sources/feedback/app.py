@@ -17,15 +17,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from contracts import clock
-from contracts.settings import Settings
-from guard import clients
-from streaming.runtime import logs, metrics
-from streaming.sources.feedback.description import PROBLEM_JSON, Problem, Receipt, openapi
-from streaming.sources.feedback.intake import Intake
-from streaming.sources.feedback.limits import RateLimit
-from streaming.sources.feedback.page import form_page, thanks_page
-from streaming.sources.feedback.submissions import (
+from headrace.contracts import clock
+from headrace.contracts.settings import Settings
+from headrace.guard import clients
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.sources.feedback.description import PROBLEM_JSON, Problem, Receipt, openapi
+from headrace.streaming.sources.feedback.intake import Intake
+from headrace.streaming.sources.feedback.limits import RateLimit
+from headrace.streaming.sources.feedback.page import form_page, thanks_page
+from headrace.streaming.sources.feedback.submissions import (
     MAX_BODY_BYTES,
     MAX_FORM_FIELDS,
     SOURCE,

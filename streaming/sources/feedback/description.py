@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from contracts.nesting import MAX_DEPTH
-from contracts.topics import TOPICS
-from streaming.sources.feedback.submissions import INPUT_TOPICS, MAX_BODY_BYTES, Submission
+from headrace.contracts.nesting import MAX_DEPTH
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.sources.feedback.submissions import INPUT_TOPICS, MAX_BODY_BYTES, Submission
 
 PROBLEM_JSON = "application/problem+json"
 

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from msgspec import structs
 
-from contracts.ecommerce import Customer
-from contracts.errors import Transient
-from streaming.sources.feedback.acknowledged import Sender
-from streaming.sources.feedback.seen import Seen, digest
-from streaming.sources.feedback.submissions import Record, Rejected, content, scrubbed
-from streaming.sources.personal import Scrub, unchanged
+from headrace.contracts.ecommerce import Customer
+from headrace.contracts.errors import Transient
+from headrace.streaming.sources.feedback.acknowledged import Sender
+from headrace.streaming.sources.feedback.seen import Seen, digest
+from headrace.streaming.sources.feedback.submissions import Record, Rejected, content, scrubbed
+from headrace.streaming.sources.personal import Scrub, unchanged
 
 RETRY_AFTER_SECONDS = 5
 

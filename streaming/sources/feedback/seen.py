@@ -14,14 +14,14 @@ from hashlib import blake2b
 from confluent_kafka import KafkaException, TopicPartition
 from msgspec import Struct
 
-from contracts import clock
-from contracts.data_science import CustomerFeedback
-from contracts.decoding import InvalidRecord, decode
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime import clients
-from streaming.sources.feedback.submissions import SOURCE, TOPIC, Record, content
+from headrace.contracts import clock
+from headrace.contracts.data_science import CustomerFeedback
+from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime import clients
+from headrace.streaming.sources.feedback.submissions import SOURCE, TOPIC, Record, content
 
 REMEMBERED = 100_000
 READ_BACK_SECONDS = 3_600

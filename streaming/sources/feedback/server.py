@@ -8,21 +8,21 @@ from threading import Event
 import uvicorn
 import uvloop
 
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from guard import clients
-from guard.asgi import Guard
-from guard.connections import bounded
-from guard.doors import feedback_door
-from guard.tokens import stored_token
-from streaming.runtime import logs
-from streaming.sources.feedback.acknowledged import Acknowledged, Sender, Unsent
-from streaming.sources.feedback.app import Service
-from streaming.sources.feedback.intake import Intake
-from streaming.sources.feedback.seen import Seen, read_back
-from streaming.sources.feedback.submissions import SOURCE
-from streaming.sources.personal import scrubber
-from streaming.sources.pseudonyms import load_key, pseudonymizer
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.guard import clients
+from headrace.guard.asgi import Guard
+from headrace.guard.connections import bounded
+from headrace.guard.doors import feedback_door
+from headrace.guard.tokens import stored_token
+from headrace.streaming.runtime import logs
+from headrace.streaming.sources.feedback.acknowledged import Acknowledged, Sender, Unsent
+from headrace.streaming.sources.feedback.app import Service
+from headrace.streaming.sources.feedback.intake import Intake
+from headrace.streaming.sources.feedback.seen import Seen, read_back
+from headrace.streaming.sources.feedback.submissions import SOURCE
+from headrace.streaming.sources.personal import scrubber
+from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 
 TOKEN_FILE = "feedback_token"  # noqa: S105  the name of a file
 KEEP_ALIVE_SECONDS = 30

@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta, Struct
 
-from contracts.data_science import CustomerFeedback, Rating
-from contracts.decoding import InvalidRecord, decode
-from contracts.nesting import MAX_DEPTH, is_too_deep
-from contracts.topics import MAX_RECORD_BYTES, TOPICS
-from contracts.types import Event, UtcTime
-from streaming.runtime.publishing import check_size, encode_event
-from streaming.sources.personal import Scrub
+from headrace.contracts.data_science import CustomerFeedback, Rating
+from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.nesting import MAX_DEPTH, is_too_deep
+from headrace.contracts.topics import MAX_RECORD_BYTES, TOPICS
+from headrace.contracts.types import Event, UtcTime
+from headrace.streaming.runtime.publishing import check_size, encode_event
+from headrace.streaming.sources.personal import Scrub
 
 SOURCE = "feedback"
 TOPIC = "customer_feedback"

@@ -15,15 +15,15 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
-from contracts.data_science import SocialPost
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from contracts.topics import MAX_RECORD_BYTES
-from streaming.sources.jetstream import POSTS, TOPIC, read_message
-from streaming.sources.live.sessions import Recent, again_and_again
-from streaming.sources.live.source import Batch
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
-from streaming.sources.pseudonyms import Pseudonymize, load_key, pseudonymizer
+from headrace.contracts.data_science import SocialPost
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import MAX_RECORD_BYTES
+from headrace.streaming.sources.jetstream import POSTS, TOPIC, read_message
+from headrace.streaming.sources.live.sessions import Recent, again_and_again
+from headrace.streaming.sources.live.source import Batch
+from headrace.streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.pseudonyms import Pseudonymize, load_key, pseudonymizer
 
 OVERLAP_US = 5_000_000
 BELIEVED_JUMP_US = 3_600_000_000

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import msgspec
 
-from contracts.data_science import WeatherObservation
-from contracts.errors import Transient
-from contracts.types import derived_id
-from streaming.sources.times import parse_utc
-from streaming.sources.weather import HOUR_S, POSSIBLE, SOURCE
+from headrace.contracts.data_science import WeatherObservation
+from headrace.contracts.errors import Transient
+from headrace.contracts.types import derived_id
+from headrace.streaming.sources.times import parse_utc
+from headrace.streaming.sources.weather import HOUR_S, POSSIBLE, SOURCE
 
 Convert = Callable[[Decimal], Decimal]
 Values = dict[str, float | str]

@@ -7,9 +7,9 @@
 The events stay. Those that are read again have the same ids, so the warehouse counts them once.
 """
 
-from contracts.settings import Settings
-from streaming.runtime.transactions import Transactions
-from streaming.sources.live import positions
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.transactions import Transactions
+from headrace.streaming.sources.live import positions
 
 
 def forget(settings: Settings, source: str) -> list[str]:

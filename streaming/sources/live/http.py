@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from contracts import clock
-from contracts.errors import Terminal, Transient
-from streaming.sources.live.sessions import AskedToWait
+from headrace.contracts import clock
+from headrace.contracts.errors import Terminal, Transient
+from headrace.streaming.sources.live.sessions import AskedToWait
 
 MAX_ANSWER_BYTES = 8_000_000
 CONNECT_SECONDS, READ_SECONDS, ANSWER_SECONDS = 10.0, 30.0, 60.0

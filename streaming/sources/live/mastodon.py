@@ -12,17 +12,17 @@ from typing import Any, ClassVar
 import httpx
 import msgspec
 
-from contracts import clock
-from contracts.data_science import SocialPost
-from contracts.errors import Terminal, Transient
-from contracts.settings import Settings
-from streaming.sources.files import LineSplitter, numbered_lines
-from streaming.sources.live.http import body, client, opened
-from streaming.sources.live.sessions import Recent, again_and_again
-from streaming.sources.live.source import Batch
-from streaming.sources.mastodon import TOPIC, Reader, read_messages
-from streaming.sources.outcomes import Accepted, Outcome
-from streaming.sources.pseudonyms import Pseudonymize, load_key, pseudonymizer
+from headrace.contracts import clock
+from headrace.contracts.data_science import SocialPost
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.files import LineSplitter, numbered_lines
+from headrace.streaming.sources.live.http import body, client, opened
+from headrace.streaming.sources.live.sessions import Recent, again_and_again
+from headrace.streaming.sources.live.source import Batch
+from headrace.streaming.sources.mastodon import TOPIC, Reader, read_messages
+from headrace.streaming.sources.outcomes import Accepted, Outcome
+from headrace.streaming.sources.pseudonyms import Pseudonymize, load_key, pseudonymizer
 
 OVERLAP_MS = 60_000
 REMEMBERED = 2_000

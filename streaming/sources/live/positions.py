@@ -11,12 +11,12 @@ import msgspec
 import stamina
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import Topic
-from streaming.runtime import clients
-from streaming.runtime.health import quiet_admin, wait_for_topics
-from streaming.runtime.topics import create_topics, uncommitted_end
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import Topic
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.health import quiet_admin, wait_for_topics
+from headrace.streaming.runtime.topics import create_topics, uncommitted_end
 
 NAME = "headrace.source-positions"
 READ_SECONDS = 60.0

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import cast
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.live.source import Source
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.live.source import Source
 
 Open = Callable[[Settings], Sequence[Source]]
 Check = Callable[[Settings], None]
@@ -17,12 +17,12 @@ Check = Callable[[Settings], None]
 FEEDBACK = "feedback"
 """The one that is pushed to: a server, not a `Source`."""
 _OPENERS = {
-    "access-log": "streaming.sources.access_log.live",
-    "bluesky": "streaming.sources.live.bluesky",
-    "mastodon": "streaming.sources.live.mastodon",
-    "weather": "streaming.sources.live.weather",
+    "access-log": "headrace.streaming.sources.access_log.live",
+    "bluesky": "headrace.streaming.sources.live.bluesky",
+    "mastodon": "headrace.streaming.sources.live.mastodon",
+    "weather": "headrace.streaming.sources.live.weather",
 }
-_CHECKED = {**_OPENERS, FEEDBACK: "streaming.sources.feedback.server"}
+_CHECKED = {**_OPENERS, FEEDBACK: "headrace.streaming.sources.feedback.server"}
 NAMES = (*_OPENERS, FEEDBACK)
 
 

@@ -26,18 +26,18 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.runtime import logs, metrics
-from streaming.runtime.failpoints import failpoint
-from streaming.runtime.publishing import DeadLetter, Publisher, dead_letter_record
-from streaming.runtime.transactions import RESTART, Transactions
-from streaming.sources.delivery import Edge
-from streaming.sources.live import positions
-from streaming.sources.live.positions import Entry
-from streaming.sources.live.source import Batch, Source
-from streaming.sources.outcomes import Counts
-from streaming.sources.runs import EncodedRun, InRuns
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.runtime.failpoints import failpoint
+from headrace.streaming.runtime.publishing import DeadLetter, Publisher, dead_letter_record
+from headrace.streaming.runtime.transactions import RESTART, Transactions
+from headrace.streaming.sources.delivery import Edge
+from headrace.streaming.sources.live import positions
+from headrace.streaming.sources.live.positions import Entry
+from headrace.streaming.sources.live.source import Batch, Source
+from headrace.streaming.sources.outcomes import Counts
+from headrace.streaming.sources.runs import EncodedRun, InRuns
 
 GATHER_SECONDS = 0.1
 GATHER_INPUTS = 20_000

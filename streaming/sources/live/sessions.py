@@ -7,10 +7,10 @@ from hashlib import blake2b
 
 import stamina
 
-from contracts.errors import Transient
-from streaming.runtime import logs, metrics
-from streaming.sources.live.source import Batch
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from headrace.contracts.errors import Transient
+from headrace.streaming.runtime import logs, metrics
+from headrace.streaming.sources.live.source import Batch
+from headrace.streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 60.0
 LONGEST_ASKED_SECONDS = 3_600.0

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
-from streaming.sources.outcomes import Deliverable
+from headrace.streaming.sources.outcomes import Deliverable
 
 
 class Batch(Struct, frozen=True, gc=False):

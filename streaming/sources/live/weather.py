@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 
 import httpx
 
-from contracts import clock
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.live.forecasts import (
+from headrace.contracts import clock
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.live.forecasts import (
     MET_NO,
     OPEN_METEO,
     Hour,
@@ -31,11 +31,11 @@ from streaming.sources.live.forecasts import (
     observation,
     open_meteo_hours,
 )
-from streaming.sources.live.http import body, client, http_date, opened
-from streaming.sources.live.sessions import again_and_again
-from streaming.sources.live.source import Batch
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
-from streaming.sources.weather import TOPIC
+from headrace.streaming.sources.live.http import body, client, http_date, opened
+from headrace.streaming.sources.live.sessions import again_and_again
+from headrace.streaming.sources.live.source import Batch
+from headrace.streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.weather import TOPIC
 
 REMEMBERED_HOURS = 240
 REMEMBERED_REJECTIONS = 1_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from streaming.sources.mapped.values import InvalidValue, has_empty_fraction, is_scientific, text_of
+from headrace.streaming.sources.mapped.values import InvalidValue, has_empty_fraction, is_scientific, text_of
 
 MOST_DISTINCT = 1_000
 """So many values of a column are kept; of more, the first."""

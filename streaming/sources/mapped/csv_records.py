@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from contracts.errors import Terminal
-from streaming.sources.files import Piece
-from streaming.sources.mapped.mapping import FileKeys
-from streaming.sources.mapped.records import Record, Table
-from streaming.sources.mapped.text_files import Text
-from streaming.sources.rows import CellReader
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import Piece
+from headrace.streaming.sources.mapped.mapping import FileKeys
+from headrace.streaming.sources.mapped.records import Record, Table
+from headrace.streaming.sources.mapped.text_files import Text
+from headrace.streaming.sources.rows import CellReader
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_ROWS = 200

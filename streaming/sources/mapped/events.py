@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from contracts.decoding import InvalidRecord, decode
-from contracts.topics import MAX_DEAD_LETTER_BYTES
-from contracts.types import derived_id
-from streaming.sources.mapped.grouping import Group, Seen, groups_of, sorted_by_group
-from streaming.sources.mapped.plan import MISSING, FieldPlan, Plan
-from streaming.sources.mapped.records import Record
-from streaming.sources.mapped.values import InvalidValue, text_of
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
-from streaming.sources.personal import scrubber
-from streaming.sources.pseudonyms import Pseudonymize
+from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.types import derived_id
+from headrace.streaming.sources.mapped.grouping import Group, Seen, groups_of, sorted_by_group
+from headrace.streaming.sources.mapped.plan import MISSING, FieldPlan, Plan
+from headrace.streaming.sources.mapped.records import Record
+from headrace.streaming.sources.mapped.values import InvalidValue, text_of
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.personal import scrubber
+from headrace.streaming.sources.pseudonyms import Pseudonymize
 
 REPEATED_HEADER = "repeated header"
 DIGEST_BYTES = 12

@@ -10,10 +10,10 @@ from zipfile import BadZipFile, ZipFile
 
 import msgspec
 
-from contracts.errors import Terminal
-from streaming.sources.mapped.csv_records import header_names
-from streaming.sources.mapped.mapping import FileKeys
-from streaming.sources.mapped.records import Record, Table
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.mapped.csv_records import header_names
+from headrace.streaming.sources.mapped.mapping import FileKeys
+from headrace.streaming.sources.mapped.records import Record, Table
 
 SHARED_STRINGS = "xl/sharedStrings.xml"
 MAX_SHARED_BYTES = 100_000_000

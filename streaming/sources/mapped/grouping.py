@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from msgspec.msgpack import Ext
 
-from contracts.errors import Terminal
-from contracts.topics import MAX_DEAD_LETTER_BYTES
-from streaming.sources.mapped.records import Record
-from streaming.sources.outcomes import Outcome
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.streaming.sources.mapped.records import Record
+from headrace.streaming.sources.outcomes import Outcome
 
 RECENT = 250_000
 """Keys remembered as Python objects; the others take 8 bytes each."""

@@ -5,18 +5,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import Terminal
-from contracts.fields import Field, fields_of
-from contracts.topics import Topic
-from streaming.sources.mapped.columns import Column, Survey
-from streaming.sources.mapped.map_writing import Draft
-from streaming.sources.mapped.mapping import FileKeys
-from streaming.sources.mapped.names import CURRENCY_SIGNS, TOTAL_WORDS, best_match, normalized
-from streaming.sources.mapped.opening import open_table
-from streaming.sources.mapped.plan import GENERATED_BY_US, PSEUDONYMS, identity_of
-from streaming.sources.mapped.records import Record, Table
-from streaming.sources.mapped.time_guess import abbreviations, time_keys
-from streaming.sources.mapped.values import InvalidValue, text_of
+from headrace.contracts.errors import Terminal
+from headrace.contracts.fields import Field, fields_of
+from headrace.contracts.topics import Topic
+from headrace.streaming.sources.mapped.columns import Column, Survey
+from headrace.streaming.sources.mapped.map_writing import Draft
+from headrace.streaming.sources.mapped.mapping import FileKeys
+from headrace.streaming.sources.mapped.names import CURRENCY_SIGNS, TOTAL_WORDS, best_match, normalized
+from headrace.streaming.sources.mapped.opening import open_table
+from headrace.streaming.sources.mapped.plan import GENERATED_BY_US, PSEUDONYMS, identity_of
+from headrace.streaming.sources.mapped.records import Record, Table
+from headrace.streaming.sources.mapped.time_guess import abbreviations, time_keys
+from headrace.streaming.sources.mapped.values import InvalidValue, text_of
 
 SURVEYED_RECORDS = 20_000
 HEADER_ROWS = 20

@@ -3,18 +3,18 @@
 from pathlib import Path
 from threading import Event as Flag
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import Topic
-from streaming.runtime.publishing import Publisher
-from streaming.sources.delivery import Progress, UnrecognizedInput, deliver, require_recognized
-from streaming.sources.mapped.events import Mapper
-from streaming.sources.mapped.mapping import Mapping
-from streaming.sources.mapped.opening import open_table
-from streaming.sources.mapped.plan import Plan, compile_mapping
-from streaming.sources.mapped.records import Table
-from streaming.sources.outcomes import Counts
-from streaming.sources.pseudonyms import load_key, pseudonymizer
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import Topic
+from headrace.streaming.runtime.publishing import Publisher
+from headrace.streaming.sources.delivery import Progress, UnrecognizedInput, deliver, require_recognized
+from headrace.streaming.sources.mapped.events import Mapper
+from headrace.streaming.sources.mapped.mapping import Mapping
+from headrace.streaming.sources.mapped.opening import open_table
+from headrace.streaming.sources.mapped.plan import Plan, compile_mapping
+from headrace.streaming.sources.mapped.records import Table
+from headrace.streaming.sources.outcomes import Counts
+from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 
 SOURCE = "file"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from contracts.errors import Terminal
-from streaming.sources.files import BYTE_ORDER_MARK, MAX_LINE_BYTES, OversizedLine, numbered_lines
-from streaming.sources.mapped.records import Record, Table
-from streaming.sources.mapped.text_files import Text
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import BYTE_ORDER_MARK, MAX_LINE_BYTES, OversizedLine, numbered_lines
+from headrace.streaming.sources.mapped.records import Record, Table
+from headrace.streaming.sources.mapped.text_files import Text
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _decode_line = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode

@@ -10,13 +10,13 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from contracts.errors import Terminal
-from streaming.sources.mapped.mapping import FieldKeys, FileKeys, Mapping, RowKeys, ValueKeys
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.mapped.mapping import FieldKeys, FileKeys, Mapping, RowKeys, ValueKeys
 
 OPEN = "?"
 """The value of a key that is still a question."""
 MAX_MAPPING_BYTES = 1_000_000
-PACKAGE, READY = "streaming.sources.mapped", "ready"
+PACKAGE, READY = "headrace.streaming.sources.mapped", "ready"
 
 S = TypeVar("S", bound=Struct)
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from streaming.sources.mapped.map_files import open_questions
+from headrace.streaming.sources.mapped.map_files import open_questions
 
 TABLES = ("", "file", "rows", "values", "fields", "lines")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from contracts.types import about
+from headrace.contracts.types import about
 
 MAX_SOURCE_LENGTH = 32
 

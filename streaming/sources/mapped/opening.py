@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from contracts.errors import Terminal
-from streaming.sources.files import BYTE_ORDER_MARK, PARQUET_MAGIC, ZIP_MAGIC, magic_of
-from streaming.sources.mapped.csv_records import read_csv
-from streaming.sources.mapped.excel_records import read_excel
-from streaming.sources.mapped.json_records import read_json_array, read_json_lines
-from streaming.sources.mapped.mapping import FileFormat, FileKeys
-from streaming.sources.mapped.parquet_records import read_parquet
-from streaming.sources.mapped.records import Table
-from streaming.sources.mapped.text_files import Text
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import BYTE_ORDER_MARK, PARQUET_MAGIC, ZIP_MAGIC, magic_of
+from headrace.streaming.sources.mapped.csv_records import read_csv
+from headrace.streaming.sources.mapped.excel_records import read_excel
+from headrace.streaming.sources.mapped.json_records import read_json_array, read_json_lines
+from headrace.streaming.sources.mapped.mapping import FileFormat, FileKeys
+from headrace.streaming.sources.mapped.parquet_records import read_parquet
+from headrace.streaming.sources.mapped.records import Table
+from headrace.streaming.sources.mapped.text_files import Text
 
 OLD_EXCEL_MAGIC = b"\xd0\xcf\x11\xe0"
 

@@ -8,8 +8,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.errors import Terminal
-from streaming.sources.mapped.records import Record, Table
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.mapped.records import Record, Table
 
 BATCH_ROWS = 2_000
 

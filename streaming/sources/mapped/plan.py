@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from contracts.errors import Terminal
-from contracts.fields import Field, fields_of
-from contracts.topics import EVENT_TOPICS, TOPICS, Topic
-from contracts.types import Event
-from streaming.sources.mapped.mapping import FieldKeys, Ignore, Mapping, ValueKeys
-from streaming.sources.mapped.timestamps import EXCEL, NUMERIC, ORDERS, moment_reader, zone_of
-from streaming.sources.mapped.values import Convert, InvalidValue, converter, number_reader, rounded, text_of
+from headrace.contracts.errors import Terminal
+from headrace.contracts.fields import Field, fields_of
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.contracts.types import Event
+from headrace.streaming.sources.mapped.mapping import FieldKeys, Ignore, Mapping, ValueKeys
+from headrace.streaming.sources.mapped.timestamps import EXCEL, NUMERIC, ORDERS, moment_reader, zone_of
+from headrace.streaming.sources.mapped.values import Convert, InvalidValue, converter, number_reader, rounded, text_of
 
 GENERATED_BY_US = ("event_id", "source")
 """Fields that need no mapping: the id is made of the event's content, the source is the mapping's."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from streaming.sources.mapped.events import Mapper
-from streaming.sources.mapped.ingest import open_mapped
-from streaming.sources.mapped.plan import Plan
-from streaming.sources.mapped.records import Record
-from streaming.sources.outcomes import Accepted, Counts, Ignored, Rejected
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.streaming.sources.mapped.events import Mapper
+from headrace.streaming.sources.mapped.ingest import open_mapped
+from headrace.streaming.sources.mapped.plan import Plan
+from headrace.streaming.sources.mapped.records import Record
+from headrace.streaming.sources.outcomes import Accepted, Counts, Ignored, Rejected
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 
 SCANNED_RECORDS = 100_000
 """A preview reads so many; a file may have many more."""

@@ -5,8 +5,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from msgspec import NODEFAULT, Struct, inspect, structs
 
-from streaming.sources.mapped.map_files import ready_names
-from streaming.sources.mapped.mapping import FieldKeys, FileKeys, Ignore, Mapping, RowKeys, ValueKeys
+from headrace.streaming.sources.mapped.map_files import ready_names
+from headrace.streaming.sources.mapped.mapping import FieldKeys, FileKeys, Ignore, Mapping, RowKeys, ValueKeys
 
 _INTRODUCTION = """Generated from `streaming/sources/mapped/mapping.py` by `make docs`; edit the descriptions there.
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from contracts.errors import Terminal
-from streaming.sources.files import LineSplitter, Piece, read_chunks
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.files import LineSplitter, Piece, read_chunks
 
 SAMPLE_BYTES = 1_000
 UTF_8 = "utf-8"

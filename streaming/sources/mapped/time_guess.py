@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import UTC, tzinfo
 from typing import Any
 
-from contracts.errors import Terminal
-from streaming.sources.dates import order_of
-from streaming.sources.mapped.columns import Column
-from streaming.sources.mapped.timestamps import moment_reader
-from streaming.sources.mapped.values import InvalidValue
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.dates import order_of
+from headrace.streaming.sources.mapped.columns import Column
+from headrace.streaming.sources.mapped.timestamps import moment_reader
+from headrace.streaming.sources.mapped.values import InvalidValue
 
 OPEN = "?"
 _DAYS = ("%d. %b %Y", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from contracts.errors import Terminal
-from streaming.sources.dates import DateOrder, parse_time
-from streaming.sources.mapped.values import InvalidValue, text_of
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.dates import DateOrder, parse_time
+from headrace.streaming.sources.mapped.values import InvalidValue, text_of
 
 ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy", "ymd")
 NUMERIC = {"unix": Decimal(1), "unix-ms": Decimal(1000)}

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
-from contracts.currencies import CURRENCIES
-from contracts.fields import Field
-from contracts.types import MONEY_SCALE
-from streaming.sources.mapped.mapping import FieldKeys, IdNumbers, ValueKeys
+from headrace.contracts.currencies import CURRENCIES
+from headrace.contracts.fields import Field
+from headrace.contracts.types import MONEY_SCALE
+from headrace.streaming.sources.mapped.mapping import FieldKeys, IdNumbers, ValueKeys
 
 MAX_NUMBER_LENGTH = 60
 MAX_EXPONENT = 40

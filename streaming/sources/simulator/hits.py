@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from streaming.sources.access_log.pixel import PIXEL_PATH, PixelEvent
+from headrace.streaming.sources.access_log.pixel import PIXEL_PATH, PixelEvent
 
 SHOP = "https://shop.example"
 PIXEL_BYTES = 43

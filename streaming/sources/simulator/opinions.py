@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from streaming.sources.simulator.catalogue import Product
+from headrace.streaming.sources.simulator.catalogue import Product
 
 _OPENINGS = {
     1: ("Very disappointed.", "Would not buy again.", "Terrible.", "Broke within a week."),

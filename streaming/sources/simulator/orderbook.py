@@ -8,11 +8,11 @@ import random
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from streaming.sources.online_retail import CURRENCY, Invoice, InvoiceLine, in_time_order
-from streaming.sources.simulator.hits import Hit
-from streaming.sources.simulator.people import newcomer, stranger
-from streaming.sources.simulator.timeline import Happening, Timeline
-from streaming.sources.simulator.visits import Visit, browse, crawl
+from headrace.streaming.sources.online_retail import CURRENCY, Invoice, InvoiceLine, in_time_order
+from headrace.streaming.sources.simulator.hits import Hit
+from headrace.streaming.sources.simulator.people import newcomer, stranger
+from headrace.streaming.sources.simulator.timeline import Happening, Timeline
+from headrace.streaming.sources.simulator.visits import Visit, browse, crawl
 
 LONGEST_VISIT_S = 3_600.0
 PAGES_AT_MOST = 12

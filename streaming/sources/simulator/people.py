@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from faker import Faker
 
-from streaming.sources.simulator.catalogue import BY_CATEGORY, CATEGORIES, PRODUCTS, Product
+from headrace.streaming.sources.simulator.catalogue import BY_CATEGORY, CATEGORIES, PRODUCTS, Product
 
 COUNTRIES = {"United Kingdom": 62, "Germany": 14, "Spain": 9, "France": 9, "Ireland": 6}
 FIRST_CUSTOMER = 100_000

@@ -15,21 +15,21 @@ from threading import Event as Flag
 
 import msgspec
 
-from contracts import clock
-from contracts.ecommerce import Customer
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.runtime.publishing import Publisher
-from streaming.sources import online_retail
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.dates import DateOrder
-from streaming.sources.delivery import Progress, deliver
-from streaming.sources.outcomes import Accepted, Counts, Outcome
-from streaming.sources.pseudonyms import pseudonymizer
-from streaming.sources.simulator import orderbook
-from streaming.sources.simulator.hits import Hit
-from streaming.sources.simulator.timeline import Happening
-from streaming.sources.simulator.world import DAY_S, HITS_PER_VISIT, SOURCE, Scene, World
+from headrace.contracts import clock
+from headrace.contracts.ecommerce import Customer
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.publishing import Publisher
+from headrace.streaming.sources import online_retail
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.dates import DateOrder
+from headrace.streaming.sources.delivery import Progress, deliver
+from headrace.streaming.sources.outcomes import Accepted, Counts, Outcome
+from headrace.streaming.sources.pseudonyms import pseudonymizer
+from headrace.streaming.sources.simulator import orderbook
+from headrace.streaming.sources.simulator.hits import Hit
+from headrace.streaming.sources.simulator.timeline import Happening
+from headrace.streaming.sources.simulator.world import DAY_S, HITS_PER_VISIT, SOURCE, Scene, World
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 """Default start of a run with a seed, or of a batch: a constant, so that the seed determines the whole run."""

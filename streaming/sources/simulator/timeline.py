@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from contracts.types import Event
-from streaming.sources.simulator.hits import Hit
+from headrace.contracts.types import Event
+from headrace.streaming.sources.simulator.hits import Hit
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from streaming.sources.access_log.pixel import PixelEvent
-from streaming.sources.simulator.catalogue import CATEGORIES, CURRENCY, PRODUCTS, Product
-from streaming.sources.simulator.hits import SHOP, Hit, page, pixel
-from streaming.sources.simulator.people import BOT_AGENTS, Person
+from headrace.streaming.sources.access_log.pixel import PixelEvent
+from headrace.streaming.sources.simulator.catalogue import CATEGORIES, CURRENCY, PRODUCTS, Product
+from headrace.streaming.sources.simulator.hits import SHOP, Hit, page, pixel
+from headrace.streaming.sources.simulator.people import BOT_AGENTS, Person
 
 REFERRERS = ("-", "https://www.google.com/", "https://duckduckgo.com/", "https://news.shop.example/weekly")
 REFERRER_WEIGHTS = (45, 35, 8, 12)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from contracts.data_science import CustomerFeedback, SocialPost
-from contracts.ecommerce import Customer, Order, OrderLine
-from streaming.sources.pseudonyms import Pseudonymize
-from streaming.sources.simulator import opinions
-from streaming.sources.simulator.catalogue import CURRENCY, PRODUCTS, Product
-from streaming.sources.simulator.climate import HOUR_S, STATIONS, Climate
-from streaming.sources.simulator.people import Person, customer, newcomer, pick, stranger
-from streaming.sources.simulator.timeline import Emitted, Happening, Timeline
-from streaming.sources.simulator.visits import browse, crawl
+from headrace.contracts.data_science import CustomerFeedback, SocialPost
+from headrace.contracts.ecommerce import Customer, Order, OrderLine
+from headrace.streaming.sources.pseudonyms import Pseudonymize
+from headrace.streaming.sources.simulator import opinions
+from headrace.streaming.sources.simulator.catalogue import CURRENCY, PRODUCTS, Product
+from headrace.streaming.sources.simulator.climate import HOUR_S, STATIONS, Climate
+from headrace.streaming.sources.simulator.people import Person, customer, newcomer, pick, stranger
+from headrace.streaming.sources.simulator.timeline import Emitted, Happening, Timeline
+from headrace.streaming.sources.simulator.visits import browse, crawl
 
 SOURCE = "simulator"
 DAY_S = 86_400

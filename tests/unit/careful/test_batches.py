@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from kafka.record.default_records import DefaultRecordBatch
 
-from streaming.runtime.careful.batches import MAX_RECORDS, Damaged, RawRecord, check_crc, records, split
+from headrace.streaming.runtime.careful.batches import MAX_RECORDS, Damaged, RawRecord, check_crc, records, split
 from tests.hostile_records import (
     CODECS,
     GZIP,

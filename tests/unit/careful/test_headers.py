@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from contracts.settings import Settings
-from streaming.runtime.careful import headers
-from streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.careful import headers
+from headrace.streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
 from tests.careful_readers import FakeReader
 
 
@@ -34,7 +34,7 @@ def test_odd_headers_are_found_and_nothing_is_asked_for_twice(monkeypatch: pytes
 
 
 def test_one_batch_is_read_for_all_its_odd_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from streaming.runtime.careful.reader import Stretch
+    from headrace.streaming.runtime.careful.reader import Stretch
 
     reads: list[int] = []
 
@@ -54,8 +54,8 @@ def test_one_batch_is_read_for_all_its_odd_headers(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_connection_serves_many_odd_headers_and_a_lost_one_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    from contracts.errors import Transient
-    from streaming.runtime.careful.reader import Stretch
+    from headrace.contracts.errors import Transient
+    from headrace.streaming.runtime.careful.reader import Stretch
 
     now, opened, closed = [100.0], [0], [0]
     failing: set[int] = set()

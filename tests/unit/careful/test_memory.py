@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
-from contracts.exit_codes import ExitCode
-from streaming.runtime.careful.memory import MemoryGuard, resident_bytes
+from headrace.contracts.exit_codes import ExitCode
+from headrace.streaming.runtime.careful.memory import MemoryGuard, resident_bytes
 
 
 def test_a_process_over_its_limit_ends_and_the_next_one_reads_carefully_once(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from contracts.settings import Settings
-from streaming.runtime.careful import broker
-from streaming.runtime.careful.broker import Piece
-from streaming.runtime.careful.reader import CarefulReader, Stretch
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.careful import broker
+from headrace.streaming.runtime.careful.broker import Piece
+from headrace.streaming.runtime.careful.reader import CarefulReader, Stretch
 from tests.hostile_records import ZSTD, Record, batch, bomb
 
 TRANSACTIONAL, CONTROL = 0x10, 0x20

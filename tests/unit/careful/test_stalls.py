@@ -4,8 +4,8 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from contracts.topics import TopicAndPartition
-from streaming.runtime.careful.stalls import STALL_SECONDS, Stalls
+from headrace.contracts.topics import TopicAndPartition
+from headrace.streaming.runtime.careful.stalls import STALL_SECONDS, Stalls
 
 KEY: TopicAndPartition = ("orders", 0)
 

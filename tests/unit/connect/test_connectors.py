@@ -7,15 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from contracts.data_science import CustomerSentiment
-from contracts.delivery import DELIVERIES, SERVING, STAGING, connect_schema, table_sql
-from contracts.ecommerce import Order
-from contracts.fields import fields_of
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.connect.applying import Change, plan
-from streaming.connect.connectors import CUSTOMERS_SOURCE, Config, declared, sink_name, slot_name
-from streaming.connect.watching import LAST_DELAY_SECONDS, STEADY_SECONDS, BackOff
+from headrace.contracts.data_science import CustomerSentiment
+from headrace.contracts.delivery import DELIVERIES, SERVING, STAGING, connect_schema, table_sql
+from headrace.contracts.ecommerce import Order
+from headrace.contracts.fields import fields_of
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.connect.applying import Change, plan
+from headrace.streaming.connect.connectors import CUSTOMERS_SOURCE, Config, declared, sink_name, slot_name
+from headrace.streaming.connect.watching import LAST_DELAY_SECONDS, STEADY_SECONDS, BackOff
 
 IDS = dict.fromkeys(DELIVERIES, UUID(int=7))
 

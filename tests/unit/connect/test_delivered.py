@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from streaming.connect.delivered import latest_of
+from headrace.streaming.connect.delivered import latest_of
 
 TOPIC = UUID(int=1)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from contracts.delivery import DELIVERIES
-from contracts.settings import Settings
-from streaming.connect import passing
+from headrace.contracts.delivery import DELIVERIES
+from headrace.contracts.settings import Settings
+from headrace.streaming.connect import passing
 from tests.careful_readers import FakeReader
 
 

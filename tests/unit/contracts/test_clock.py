@@ -5,10 +5,10 @@ from pathlib import Path
 
 import time_machine
 
-from contracts import clock
+from headrace.contracts import clock
 
 ROOT = Path(__file__).parents[3]
-ROOMS = ("contracts", "guard", "models", "warehouse", "streaming", "operations", "orchestration", "headrace")
+ROOMS = ("headrace", "orchestration", "streaming", "warehouse")
 READS = re.compile(r"\b(datetime\.(now|utcnow|today)|date\.today|time\.(time|time_ns|localtime|gmtime))\(")
 
 

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from contracts.compatibility import compare
-from contracts.errors import Terminal
-from contracts.export import json_schema
-from contracts.topics import EVENT_TOPICS, Topic
-from contracts.types import Event, Money, MoneySum, UtcTime
 from headrace import cli
+from headrace.contracts.compatibility import compare
+from headrace.contracts.errors import Terminal
+from headrace.contracts.export import json_schema
+from headrace.contracts.topics import EVENT_TOPICS, Topic
+from headrace.contracts.types import Event, Money, MoneySum, UtcTime
 
 
 def contract(**fields: Any) -> dict[str, Any]:

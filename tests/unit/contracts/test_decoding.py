@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from contracts.decoding import InvalidRecord, are_valid, decode, encode
-from contracts.ecommerce import Customer, Order
+from headrace.contracts.decoding import InvalidRecord, are_valid, decode, encode
+from headrace.contracts.ecommerce import Customer, Order
 from tests.corpus import CASES, GUESTS, NO_GUESTS, VALID, Case
 
 

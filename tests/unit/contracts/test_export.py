@@ -10,10 +10,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from contracts.export import avro, export, json_schema, odcs
-from contracts.fields import fields_of
-from contracts.topics import EVENT_TOPICS, TOPICS, Topic
 from headrace import cli
+from headrace.contracts.export import avro, export, json_schema, odcs
+from headrace.contracts.fields import fields_of
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
 from tests.corpus import CASES, Case
 
 ODCS_TYPES = {

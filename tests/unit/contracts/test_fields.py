@@ -3,11 +3,11 @@
 import pyarrow as pa
 import pytest
 
-from contracts.ecommerce import Order
-from contracts.fields import fields_of
-from contracts.landing import RECORD_FIELDS, landing_schema
-from contracts.topics import EVENT_TOPICS, TOPICS, Topic
-from contracts.types import MAX_ID_LENGTH, derived_id
+from headrace.contracts.ecommerce import Order
+from headrace.contracts.fields import fields_of
+from headrace.contracts.landing import RECORD_FIELDS, landing_schema
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.contracts.types import MAX_ID_LENGTH, derived_id
 
 
 @pytest.mark.parametrize("topic", EVENT_TOPICS, ids=lambda topic: topic.name)

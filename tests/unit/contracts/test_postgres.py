@@ -5,13 +5,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from contracts.errors import Transient
-from contracts.postgres import postgres_needed
+from headrace.contracts.errors import Transient
+from headrace.contracts.postgres import postgres_needed
 
 ROOT = Path(__file__).parents[3]
-ROOMS = ("contracts", "guard", "models", "warehouse", "streaming", "operations", "orchestration", "headrace")
+ROOMS = ("headrace", "orchestration", "streaming", "warehouse")
 OTHER_ANSWERS = {
-    "contracts/postgres.py",
+    "headrace/contracts/postgres.py",
     "headrace/stack/databases.py",  # creates what is missing, or names the password that is wrong
     "headrace/stack/postgres.py",  # asks whether it answers
     "streaming/landing/writer.py",  # closes the connection, and drops the batch

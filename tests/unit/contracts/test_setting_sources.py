@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contracts.errors import Terminal
-from contracts.setting_names import CONFIG_VARIABLE, key, variable
-from contracts.setting_sources import find_project, origins
-from contracts.settings import Settings
+from headrace.contracts.errors import Terminal
+from headrace.contracts.setting_names import CONFIG_VARIABLE, key, variable
+from headrace.contracts.setting_sources import find_project, origins
+from headrace.contracts.settings import Settings
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 
 
 def test_a_log_level_is_one_that_there_is_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 import pytest
 
-from contracts import dead_letters as headers
-from contracts.errors import Terminal
-from contracts.topics import DEAD_LETTER_TOPICS
+from headrace.contracts import dead_letters as headers
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import DEAD_LETTER_TOPICS
+from headrace.streaming.runtime.dead_letters.letters import Criteria, Letter, letter_of, topic_of
+from headrace.streaming.runtime.dead_letters.replay import NOTES, refusal, replayed_headers
 from headrace.terminal import cell, printable
-from streaming.runtime.dead_letters.letters import Criteria, Letter, letter_of, topic_of
-from streaming.runtime.dead_letters.replay import NOTES, refusal, replayed_headers
 from tests.corpus import CASES, valid_order
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.runtime import clients, health
-from streaming.runtime.dead_letters import replay
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients, health
+from headrace.streaming.runtime.dead_letters import replay
 
 
 class NothingServed:

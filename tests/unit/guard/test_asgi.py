@@ -11,9 +11,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from guard.asgi import SESSION_PATH, Guard
-from guard.rules import Door
-from guard.sessions import Credential
+from headrace.guard.asgi import SESSION_PATH, Guard
+from headrace.guard.rules import Door
+from headrace.guard.sessions import Credential
 
 CREDENTIAL = Credential("headrace_dagster_1", "t" * 43)
 ORIGIN = "http://127.0.0.1:1"

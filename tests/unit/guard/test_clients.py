@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import Terminal
-from guard.clients import client, trusted
+from headrace.contracts.errors import Terminal
+from headrace.guard.clients import client, trusted
 
 PROXIES = trusted(("127.0.0.1", "10.1.0.0/16"))
 

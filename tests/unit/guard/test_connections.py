@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from contracts.settings import HOST
-from guard import connections
+from headrace.contracts.settings import HOST
+from headrace.guard import connections
 
 HALF = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-"
 SLOW = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nx"

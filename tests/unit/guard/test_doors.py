@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.settings import Settings
-from guard.doors import DAGSTER_TOKEN, SQL_TOKEN, authorization, dagster_door, link, metrics_door, sql_door
-from guard.rules import Asked
-from guard.tokens import stored_token
+from headrace.contracts.settings import Settings
+from headrace.guard.doors import DAGSTER_TOKEN, SQL_TOKEN, authorization, dagster_door, link, metrics_door, sql_door
+from headrace.guard.rules import Asked
+from headrace.guard.tokens import stored_token
 
 
 @pytest.mark.parametrize(

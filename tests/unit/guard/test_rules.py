@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from guard.rules import Asked, Door, names
-from guard.sessions import LINK_SECONDS, SESSION_SECONDS, Credential
+from headrace.guard.rules import Asked, Door, names
+from headrace.guard.sessions import LINK_SECONDS, SESSION_SECONDS, Credential
 
 NOW = 1_800_000_000.0
 TOKEN = Credential("headrace_dagster_19090", "t" * 43)

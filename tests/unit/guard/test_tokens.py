@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Terminal
-from guard.tokens import stored_token
+from headrace.contracts.errors import Terminal
+from headrace.guard.tokens import stored_token
 from headrace.stack.files import secret
-from streaming.sources.pseudonyms import load_key
+from headrace.streaming.sources.pseudonyms import load_key
 
 PROCESSES = 8
 
 
 def _ask(barrier: Barrier, folder: Path, found: "multiprocessing.Queue[tuple[str, str, str]]") -> None:
-    from contracts.settings import Settings
+    from headrace.contracts.settings import Settings
 
     barrier.wait()
     key = load_key(Settings(home=folder)).hex()

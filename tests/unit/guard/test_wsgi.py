@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.settings import HOST
-from guard import wsgi
-from guard.rules import Door
+from headrace.contracts.settings import HOST
+from headrace.guard import wsgi
+from headrace.guard.rules import Door
 
 
 def _app(_environ: dict[str, Any], start_response: Any) -> list[bytes]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
 from headrace import cli, stack
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
 from headrace.stack import clearing, doctor
 from headrace.stack.supervision import Supervisor
 

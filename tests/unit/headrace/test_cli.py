@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from contracts.errors import Terminal
-from contracts.exit_codes import MEANINGS, NEGATIVE_RESULTS, ExitCode
-from contracts.settings import Settings
 from headrace import cli
 from headrace.commands.demo import _sample_table  # pyright: ignore[reportPrivateUsage]
 from headrace.commands.stack import _print_addresses  # pyright: ignore[reportPrivateUsage]
+from headrace.contracts.errors import Terminal
+from headrace.contracts.exit_codes import MEANINGS, NEGATIVE_RESULTS, ExitCode
+from headrace.contracts.settings import Settings
 from headrace.demo import Sample
 from headrace.terminal import print_table
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.setting_names import CONFIG_VARIABLE
-from contracts.settings import Settings
 from headrace import cli
+from headrace.contracts.setting_names import CONFIG_VARIABLE
+from headrace.contracts.settings import Settings
 from headrace.masking import MASK, shown
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "configure.md"

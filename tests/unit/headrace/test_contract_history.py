@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import Topic
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import Topic
 from headrace.stack import contract_history
 
 

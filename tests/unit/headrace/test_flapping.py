@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 from headrace.stack.flapping import flapping, last_words
 
 NOW = datetime(2026, 11, 27, 12, 0, 0)  # noqa: DTZ001  the supervisor writes local times

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.errors import Terminal
-from contracts.setting_names import CONFIG_VARIABLE
-from contracts.settings import Settings
 from headrace import cli, stack
+from headrace.contracts.errors import Terminal
+from headrace.contracts.setting_names import CONFIG_VARIABLE
+from headrace.contracts.settings import Settings
 from headrace.home import existing
 from headrace.stack import doctor, lifecycle
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from contracts.errors import Terminal
 from headrace import cli
+from headrace.contracts.errors import Terminal
 from tests.unit.sources.mapped_orders import ORDERS, orders_csv
 
 ROWS = ("1,2026-03-01,C1,EUR,Mug,2,4.50", "2,2026-03-01,C1,EUR,Mug,x,4.50")

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
 from headrace.stack import doctor
 from headrace.stack.files import secret, write_file
 from headrace.stack.kafka.broker import broker_properties, new_cluster_id

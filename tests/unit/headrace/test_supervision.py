@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from contracts.settings import Settings
+from headrace.contracts.settings import Settings
 from headrace.stack.programs import Program
 from headrace.stack.supervision import Supervisor, control_socket
 

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
-from contracts.landing import landing_schema
-from contracts.topics import TOPICS
-from streaming.landing.batch import Batch, Buffer, Tables, to_tables
-from streaming.landing.byte_column import ByteColumn
-from streaming.landing.files import write
+from headrace.contracts.landing import landing_schema
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.landing.batch import Batch, Buffer, Tables, to_tables
+from headrace.streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.files import write
 from tests.corpus import valid_order
 
 LANDED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.byte_column import ByteColumn
 
 ITEMS = st.lists(st.none() | st.binary(max_size=5), max_size=20)
 

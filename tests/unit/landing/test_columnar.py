@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.decoding import InvalidRecord, decode
-from contracts.ecommerce import Customer, CustomerBehavior, Order, WebLog
-from contracts.types import Event
-from streaming.landing.byte_column import ByteColumn
-from streaming.landing.columnar import decode_batch
+from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.ecommerce import Customer, CustomerBehavior, Order, WebLog
+from headrace.contracts.types import Event
+from headrace.streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.columnar import decode_batch
 from tests.corpus import CASES, GUESTS, NO_GUESTS, VALID, Case, valid_order
 
 

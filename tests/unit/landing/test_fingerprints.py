@@ -6,15 +6,15 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from contracts.landing import log_id
-from contracts.topics import TOPICS
-from streaming.landing import fingerprints
-from streaming.landing.batch import Batch
-from streaming.landing.byte_column import ByteColumn
-from streaming.landing.contents import Log, logs_of
-from streaming.landing.fingerprints import Fingerprint
-from streaming.landing.positions import Position
-from streaming.landing.truncations import Truncation
+from headrace.contracts.landing import log_id
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.landing import fingerprints
+from headrace.streaming.landing.batch import Batch
+from headrace.streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.contents import Log, logs_of
+from headrace.streaming.landing.fingerprints import Fingerprint
+from headrace.streaming.landing.positions import Position
+from headrace.streaming.landing.truncations import Truncation
 
 VALUES = [b"a", None, b"", b"four", b"5", b"sixsix", None]
 KEYS = [None, b"k", b"", b"key", None, b"x", b"yy"]

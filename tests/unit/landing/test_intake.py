@@ -7,11 +7,11 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaError, Message
 
-from contracts.topics import TOPICS, TopicAndPartition
-from streaming.landing.batch import Buffer
-from streaming.landing.intake import Intake
-from streaming.landing.states import Flow, Partitions
-from streaming.runtime.careful.reader import Stretch
+from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.streaming.landing.batch import Buffer
+from headrace.streaming.landing.intake import Intake
+from headrace.streaming.landing.states import Flow, Partitions
+from headrace.streaming.runtime.careful.reader import Stretch
 from tests.unit.landing.test_batch import message
 
 

@@ -7,13 +7,13 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from polars.exceptions import PanicException
 
-from contracts.topics import TOPICS
-from contracts.types import Event
-from streaming.landing import batch as batches
-from streaming.landing.batch import Batch, Buffer
-from streaming.landing.byte_column import ByteColumn
-from streaming.landing.columnar import Decoded, Survey, decode_batch
-from streaming.landing.isolation import tables_of
+from headrace.contracts.topics import TOPICS
+from headrace.contracts.types import Event
+from headrace.streaming.landing import batch as batches
+from headrace.streaming.landing.batch import Batch, Buffer
+from headrace.streaming.landing.byte_column import ByteColumn
+from headrace.streaming.landing.columnar import Decoded, Survey, decode_batch
+from headrace.streaming.landing.isolation import tables_of
 from tests.corpus import valid_order
 
 POISON = b'{"poison": 1}'
@@ -62,7 +62,7 @@ def test_a_dead_letter_that_columns_cannot_hold_lands_with_its_bytes(monkeypatch
         return made(batch)
 
     monkeypatch.setattr(batches, "record_columns", raising)
-    monkeypatch.setattr("streaming.landing.isolation.record_columns", raising)
+    monkeypatch.setattr("headrace.streaming.landing.isolation.record_columns", raising)
     tables = tables_of(gathered([b"a", b"b", b"c"], "orders.dlq"))
     assert tables.landed is not None
     assert tables.landed.select("_value", "_key").rows() == [(b"a", b"k"), (b"b", None), (b"c", b"k")]

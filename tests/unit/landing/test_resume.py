@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from contracts.settings import Settings
-from streaming.landing import resume
-from streaming.landing.positions import Position
+from headrace.contracts.settings import Settings
+from headrace.streaming.landing import resume
+from headrace.streaming.landing.positions import Position
 
 TOPIC_ID = UUID(int=1)
 

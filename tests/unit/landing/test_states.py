@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from contracts.errors import Terminal
-from streaming.landing.states import (
+from headrace.contracts.errors import Terminal
+from headrace.streaming.landing.states import (
     BACKOFF_SECONDS,
     FLOW_TRANSITIONS,
     PARTITION_TRANSITIONS,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.calibration import temperature, tempered
-from models.metrics import error_if_calibrated, expected_calibration_error
+from headrace.models.calibration import temperature, tempered
+from headrace.models.metrics import error_if_calibrated, expected_calibration_error
 
 
 def test_overconfident_scores_become_calibrated_without_changing_the_ranking() -> None:

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from models.artifact import Card, FrameRecord, Report, Span
-from models.comparison import MAX_LAG, compare, objection
-from models.training import Outcomes
+from headrace.models.artifact import Card, FrameRecord, Report, Span
+from headrace.models.comparison import MAX_LAG, compare, objection
+from headrace.models.training import Outcomes
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

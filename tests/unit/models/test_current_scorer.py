@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from models.artifact import Fitted
-from models.registry import champions, files
-from models.registry.champions import AliasChange, Champion, former
-from models.registry.current_scorer import CurrentScorer
-from streaming.runtime.champions import Follower
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.models.artifact import Fitted
+from headrace.models.registry import champions, files
+from headrace.models.registry.champions import AliasChange, Champion, former
+from headrace.models.registry.current_scorer import CurrentScorer
+from headrace.streaming.runtime.champions import Follower
 
 
 class Registry:

@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 from numpy.random import Generator
 
-from models import plots
-from models.artifact import Bin, Measure, Report
-from models.drift import MIN_ROWS, drift
-from models.training import Outcomes
+from headrace.models import plots
+from headrace.models.artifact import Bin, Measure, Report
+from headrace.models.drift import MIN_ROWS, drift
+from headrace.models.training import Outcomes
 
 PNG = b"\x89PNG\r\n"
 

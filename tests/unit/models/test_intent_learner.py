@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from contracts.errors import Terminal
-from models import frames, training
-from models.artifact import Rejected
-from models.intent import shoppers
-from models.intent.learner import SHOPPERS, WITHOUT_PAGE_VALUES
-from models.registry import files
+from headrace.contracts.errors import Terminal
+from headrace.models import frames, training
+from headrace.models.artifact import Rejected
+from headrace.models.intent import shoppers
+from headrace.models.intent.learner import SHOPPERS, WITHOUT_PAGE_VALUES
+from headrace.models.registry import files
 
 HEADER = (
     "Administrative,Administrative_Duration,Informational,Informational_Duration,ProductRelated,"

@@ -11,9 +11,9 @@ import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.preprocessing import FunctionTransformer
 
-from contracts.errors import Terminal
-from models.registry import files
-from models.registry.files import InvalidModelFile
+from headrace.contracts.errors import Terminal
+from headrace.models.registry import files
+from headrace.models.registry.files import InvalidModelFile
 
 RANDOM = np.random.default_rng(1)
 ROWS = RANDOM.random((200, 3))

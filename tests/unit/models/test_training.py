@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from contracts.errors import Terminal
-from contracts.features import MONEY_UNITS, CustomerFeatures
-from models import artifact, frames, training
-from models.artifact import Rejected, Trained
-from models.behavior.scorer import Champion
-from models.frames import Frame
-from models.registry import files
+from headrace.contracts.errors import Terminal
+from headrace.contracts.features import MONEY_UNITS, CustomerFeatures
+from headrace.models import artifact, frames, training
+from headrace.models.artifact import Rejected, Trained
+from headrace.models.behavior.scorer import Champion
+from headrace.models.frames import Frame
+from headrace.models.registry import files
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

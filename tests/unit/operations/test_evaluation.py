@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from models import evaluation
-from models.artifact import Rejected
-from operations import windows
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.models import evaluation
+from headrace.models.artifact import Rejected
+from headrace.operations import windows
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 LINES = (

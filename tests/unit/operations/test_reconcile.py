@@ -6,8 +6,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from contracts.reconciliation import CommittedRange, PartitionAccount, RegisteredAccount
-from operations.reconciliation.compare import PartitionResult, reconcile
+from headrace.contracts.reconciliation import CommittedRange, PartitionAccount, RegisteredAccount
+from headrace.operations.reconciliation.compare import PartitionResult, reconcile
 
 TOPIC_ID = uuid4()
 FAULTS = ("lost", "duplicated", "unknown", "chain_breaks", "damaged_files")

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from contracts.reconciliation import DeliveryAccount, Place, StagedAccount
-from operations.reconciliation.compare import DeliveryResult, reconcile
+from headrace.contracts.reconciliation import DeliveryAccount, Place, StagedAccount
+from headrace.operations.reconciliation.compare import DeliveryResult, reconcile
 
 TOPIC, FORMER = UUID(int=1), UUID(int=2)
 

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from contracts.reconciliation import PartitionAccount, ProcessorAccount
-from operations.reconciliation.compare import reconcile
+from headrace.contracts.reconciliation import PartitionAccount, ProcessorAccount
+from headrace.operations.reconciliation.compare import reconcile
 
 TOPIC_ID = uuid4()
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from contracts.settings import Settings
-from orchestration.definitions import build_defs
-from orchestration.keys import table_name
+from headrace.contracts.settings import Settings
+from headrace.orchestration.definitions import build_defs
+from headrace.orchestration.keys import table_name
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
 

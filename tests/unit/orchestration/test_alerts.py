@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from contracts.settings import Settings
-from orchestration.defs.sensors import alerts
+from headrace.contracts.settings import Settings
+from headrace.orchestration.defs.sensors import alerts
 
 
 @pytest.fixture

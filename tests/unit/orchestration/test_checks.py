@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import dagster as dg
 
-from operations.reconciliation.compare import PartitionResult, Reconciliation
-from orchestration.defs.checks.warehouse import verification
+from headrace.operations.reconciliation.compare import PartitionResult, Reconciliation
+from headrace.orchestration.defs.checks.warehouse import verification
 
 WHOLE = PartitionResult(
     topic="orders",

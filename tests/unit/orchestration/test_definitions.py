@@ -4,16 +4,16 @@ import dagster as dg
 import pytest
 from pydantic import ValidationError
 
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from operations.training import SOURCES
-from orchestration.definitions import build_defs
-from orchestration.defs.jobs import TRAIN, VERIFY_JOB
-from orchestration.keys import BUILD_JOB, FILE_KEY, model_key, table_key, topic_key
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.operations.training import SOURCES
+from headrace.orchestration.definitions import build_defs
+from headrace.orchestration.defs.jobs import TRAIN, VERIFY_JOB
+from headrace.orchestration.keys import BUILD_JOB, FILE_KEY, model_key, table_key, topic_key
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.ingest.raw import raw_tables
+from headrace.warehouse.tables import DOMAINS, all_tables
 from tests.unit.orchestration.snapshot import SNAPSHOT, described
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.ingest.raw import raw_tables
-from warehouse.tables import DOMAINS, all_tables
 
 MODEL_PARTS = ("frame", "version", "evaluation", "champion")
 RESCORING = model_key("behavior", "rescoring")

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from sqlalchemy import make_url
 
-from contracts.settings import HOST, Settings
-from orchestration.instance import config as instance
+from headrace.contracts.settings import HOST, Settings
+from headrace.orchestration.instance import config as instance
 
 
 def test_storage_is_the_stacks_postgresql_and_the_password_stays_in_its_file(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_runs_are_forked_from_a_process_without_threads_pools_or_connections() -
         "import os, threading\n"
         "import psutil\n"
         "import multiprocessing, multiprocessing.forkserver\n"
-        "from orchestration.instance.code_server import PRELOADED\n"
+        "from headrace.orchestration.instance.code_server import PRELOADED\n"
         "for name in PRELOADED: __import__(name)\n"
         "me = psutil.Process()\n"
         "names = {open(f'/proc/self/task/{task.id}/comm').read().strip() for task in me.threads()}\n"

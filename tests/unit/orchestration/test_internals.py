@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.instance import config, internals
+from headrace.orchestration.instance import config, internals
 
 ROOM = Path(config.__file__).parents[1]
 MODULES = sorted(ROOM.rglob("*.py"))

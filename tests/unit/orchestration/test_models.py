@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from models.artifact import Measure
-from orchestration.defs.assets.models import end_of
-from orchestration.defs.checks.models import DRIFT_CHECK
-from orchestration.defs.sensors.drift import drift_retrains, drift_was_found
-from orchestration.keys import model_key
-from orchestration.metadata import figures_table
+from headrace.models.artifact import Measure
+from headrace.orchestration.defs.assets.models import end_of
+from headrace.orchestration.defs.checks.models import DRIFT_CHECK
+from headrace.orchestration.defs.sensors.drift import drift_retrains, drift_was_found
+from headrace.orchestration.keys import model_key
+from headrace.orchestration.metadata import figures_table
 
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 
@@ -63,7 +63,7 @@ def test_figures_are_a_table_with_intervals_and_gaps_where_a_baseline_has_none()
 
 
 def test_definitions_and_processors_load_no_library_that_only_models_need() -> None:
-    for module in ("orchestration.definitions", "streaming.processors.registry"):
+    for module in ("headrace.orchestration.definitions", "headrace.streaming.processors.registry"):
         code = f"import sys, {module}; print([m for m in ('sklearn', 'mlflow', 'matplotlib') if m in sys.modules])"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert run.stdout.strip() == "[]", module

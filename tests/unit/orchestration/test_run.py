@@ -8,9 +8,9 @@ import dagster as dg
 import psutil
 import pytest
 
-from orchestration.defs.jobs import build_in_hand
-from orchestration.instance.processes import PROCESS_TAG, fail_abandoned_runs, is_gone, process_tag
-from orchestration.run import summarize
+from headrace.orchestration.defs.jobs import build_in_hand
+from headrace.orchestration.instance.processes import PROCESS_TAG, fail_abandoned_runs, is_gone, process_tag
+from headrace.orchestration.run import summarize
 
 
 def _asset(name: str, deps: list[str], *, rows: int | None = None, passed: bool = True) -> dg.AssetsDefinition:

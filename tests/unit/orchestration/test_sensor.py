@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import dagster as dg
 import msgspec
 
-from orchestration.defs.assets.topics import observation
-from orchestration.defs.sensors.landing import OBSERVE_EVERY_SECONDS, Cursor, decide, read_cursor
-from streaming.landing.positions import TopicState
+from headrace.orchestration.defs.assets.topics import observation
+from headrace.orchestration.defs.sensors.landing import OBSERVE_EVERY_SECONDS, Cursor, decide, read_cursor
+from headrace.streaming.landing.positions import TopicState
 
 
 def _state(landed: int = 10, lag: int | None = 0) -> TopicState:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from orchestration.defs.ops import delete_runs
+from headrace.orchestration.defs.ops import delete_runs
 
 
 def test_dagsters_history_is_kept_bounded() -> None:

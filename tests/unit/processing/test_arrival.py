@@ -5,7 +5,7 @@ import time
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE
 
-from streaming.runtime.arrival import arrivals
+from headrace.streaming.runtime.arrival import arrivals
 
 
 @pytest.mark.parametrize("clients_time", [-1, 0, -(2**63), 2**63 - 1])

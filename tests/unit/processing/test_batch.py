@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from contracts import dead_letters
-from contracts.decoding import encode
-from contracts.ecommerce import Order
-from contracts.errors import Transient
-from contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
-from streaming.runtime.processing.batch import (
+from headrace.contracts import dead_letters
+from headrace.contracts.decoding import encode
+from headrace.contracts.ecommerce import Order
+from headrace.contracts.errors import Transient
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+from headrace.streaming.runtime.processing.batch import (
     Inputs,
     PartitionResult,
     Refused,
@@ -21,8 +21,8 @@ from streaming.runtime.processing.batch import (
     letter_value,
     process,
 )
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.processor import Output, Processor, Record, Result, State
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.processor import Output, Processor, Record, Result, State
 from tests.corpus import CASES, valid_order
 from tests.integration.samples import order
 from tests.unit.processing.empty_store import EmptyStore

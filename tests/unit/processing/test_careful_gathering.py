@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 from confluent_kafka import Message
 
-from contracts.settings import Settings
-from streaming.runtime.careful.reader import Stretch
-from streaming.runtime.careful.stalls import Stalls
-from streaming.runtime.processing import worker
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.partition_state import PartitionState
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.careful.reader import Stretch
+from headrace.streaming.runtime.careful.stalls import Stalls
+from headrace.streaming.runtime.processing import worker
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.partition_state import PartitionState
 from tests.careful_readers import FakeReader
 
 KEY = ("orders", 0)

@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from contracts.errors import Terminal
-from streaming.runtime.clients import FatalErrors
+from headrace.contracts.errors import Terminal
+from headrace.streaming.runtime.clients import FatalErrors
 
 
 @pytest.mark.parametrize(

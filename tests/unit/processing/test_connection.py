@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.runtime.clients import connection, java_connection, python_connection
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime.clients import connection, java_connection, python_connection
 
 OWN = """
 # of our own Kafka

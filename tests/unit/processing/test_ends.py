@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streaming.runtime.topics import uncommitted_end
+from headrace.streaming.runtime.topics import uncommitted_end
 
 
 class Admin:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import Terminal
-from streaming.processors.order_extractor import OrderExtractor
-from streaming.runtime.processing import ledger
-from streaming.runtime.processing.ledger import Ledger
-from streaming.runtime.processing.resume import ADDED_LATER, Found, ledger_of, moved_share
+from headrace.contracts.errors import Terminal
+from headrace.streaming.processors.order_extractor import OrderExtractor
+from headrace.streaming.runtime.processing import ledger
+from headrace.streaming.runtime.processing.ledger import Ledger
+from headrace.streaming.runtime.processing.resume import ADDED_LATER, Found, ledger_of, moved_share
 
 TOPIC_ID = uuid4()
 KEY = ("web_logs", 1)

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.runtime.processing.changelog import DELETE_RETENTION, MAX_POLL_SECONDS, RESTORE_SECONDS, changelog_topic
-from streaming.runtime.processing.store import Checkpoint, Store, View, is_usable
+from headrace.streaming.runtime.processing.changelog import (
+    DELETE_RETENTION,
+    MAX_POLL_SECONDS,
+    RESTORE_SECONDS,
+    changelog_topic,
+)
+from headrace.streaming.runtime.processing.store import Checkpoint, Store, View, is_usable
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 MINE, ANOTHER = UUID(int=1), UUID(int=2)

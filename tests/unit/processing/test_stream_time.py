@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.runtime.processing.stream_time import LEAD, bounded
+from headrace.streaming.runtime.processing.stream_time import LEAD, bounded
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ARRIVED_MS = int(START.timestamp() * 1_000)

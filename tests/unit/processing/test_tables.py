@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.processors.registry import PROCESSORS
-from streaming.runtime.processing.processor import Processor
-from streaming.runtime.processing.store import View
-from streaming.runtime.processing.stream_time import StreamTime
-from streaming.runtime.processing.tables import Table, tables_of
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.runtime.processing.processor import Processor
+from headrace.streaming.runtime.processing.store import View
+from headrace.streaming.runtime.processing.stream_time import StreamTime
+from headrace.streaming.runtime.processing.tables import Table, tables_of
 from tests.unit.processing.empty_store import EmptyStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,16 +7,16 @@ import pytest
 from confluent_kafka import KafkaError, Message
 from structlog.testing import capture_logs
 
-from contracts.errors import Terminal, Transient
-from contracts.exit_codes import ExitCode
-from contracts.settings import Settings
-from streaming.processors.order_extractor import OrderExtractor
-from streaming.runtime import clients
-from streaming.runtime.processing import transaction
-from streaming.runtime.processing.batch import PartitionResult, Refused
-from streaming.runtime.processing.store import LEDGER_KEY
-from streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
-from streaming.runtime.transactions import ANY_PARTITION
+from headrace.contracts.errors import Terminal, Transient
+from headrace.contracts.exit_codes import ExitCode
+from headrace.contracts.settings import Settings
+from headrace.streaming.processors.order_extractor import OrderExtractor
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.processing import transaction
+from headrace.streaming.runtime.processing.batch import PartitionResult, Refused
+from headrace.streaming.runtime.processing.store import LEDGER_KEY
+from headrace.streaming.runtime.processing.transaction import Aborted, Committer, PartitionCommit
+from headrace.streaming.runtime.transactions import ANY_PARTITION
 from tests.unit.scripted_producer import Scripted
 
 
@@ -80,7 +80,8 @@ def test_an_undelivered_record_ends_the_process(monkeypatch: pytest.MonkeyPatch,
 )
 def test_a_transaction_that_does_not_end_ends_the_process(under_it: str, after_it: str, code: int) -> None:
     program = (
-        f"import time; from streaming.runtime.watchdog import Watchdog\nwith Watchdog(0.2): {under_it}\n{after_it}"
+        "import time; from headrace.streaming.runtime.watchdog import Watchdog\n"
+        f"with Watchdog(0.2): {under_it}\n{after_it}"
     )
     run = subprocess.run([sys.executable, "-c", program], timeout=30, check=False, capture_output=True)
     assert run.returncode == code

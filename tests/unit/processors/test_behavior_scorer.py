@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.decoding import decode, encode
-from contracts.ecommerce import CustomerBehavior, Order, OrderLine
-from contracts.features import CustomerFeatures, spend_of
-from contracts.types import MAX_QUANTITY
-from models.behavior.rule import RfmRule
-from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.runtime.processing.processor import Record, Result
-from streaming.runtime.processing.store import View
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.ecommerce import CustomerBehavior, Order, OrderLine
+from headrace.contracts.features import CustomerFeatures, spend_of
+from headrace.contracts.types import MAX_QUANTITY
+from headrace.models.behavior.rule import RfmRule
+from headrace.streaming.processors.behavior_scorer import BehaviorScorer
+from headrace.streaming.runtime.processing.processor import Record, Result
+from headrace.streaming.runtime.processing.store import View
+from headrace.warehouse.tables import table
 from tests.unit.processing.empty_store import EmptyStore
-from warehouse.tables import table
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

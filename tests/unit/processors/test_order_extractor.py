@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.ecommerce import Order, WebLog
-from streaming.processors.carts import MAX_BROWSERS, MAX_CART_LINES, MAX_HITS
-from streaming.processors.order_extractor import IDLE, REMEMBERED, OrderExtractor
-from streaming.runtime.processing.processor import Record, Result
-from streaming.runtime.processing.store import View
+from headrace.contracts.ecommerce import Order, WebLog
+from headrace.streaming.processors.carts import MAX_BROWSERS, MAX_CART_LINES, MAX_HITS
+from headrace.streaming.processors.order_extractor import IDLE, REMEMBERED, OrderExtractor
+from headrace.streaming.runtime.processing.processor import Record, Result
+from headrace.streaming.runtime.processing.store import View
 from tests.unit.processing.empty_store import EmptyStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from contracts.decoding import InvalidRecord, decode, encode
-from contracts.topics import TOPICS
-from contracts.types import Event
-from streaming.processors.registry import PROCESSORS
-from streaming.runtime.processing.processor import Record
-from streaming.runtime.processing.store import View
+from headrace.contracts.decoding import InvalidRecord, decode, encode
+from headrace.contracts.topics import TOPICS
+from headrace.contracts.types import Event
+from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.runtime.processing.processor import Record
+from headrace.streaming.runtime.processing.store import View
 from tests.hostile import inputs
 from tests.hostile.chance import Chance
 from tests.unit.processing.empty_store import EmptyStore

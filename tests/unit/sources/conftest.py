@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streaming.sources.live import sessions
+from headrace.streaming.sources.live import sessions
 from tests.unit.sources.reading import Reading
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import openpyxl
 
-from streaming.sources.mapped.events import Mapper
-from streaming.sources.mapped.ingest import open_mapped
-from streaming.sources.mapped.map_files import decode, parse
-from streaming.sources.mapped.mapping import Mapping
-from streaming.sources.mapped.plan import compile_mapping, topic_of
-from streaming.sources.outcomes import Accepted, Ignored, Rejected
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.streaming.sources.mapped.events import Mapper
+from headrace.streaming.sources.mapped.ingest import open_mapped
+from headrace.streaming.sources.mapped.map_files import decode, parse
+from headrace.streaming.sources.mapped.mapping import Mapping
+from headrace.streaming.sources.mapped.plan import compile_mapping, topic_of
+from headrace.streaming.sources.outcomes import Accepted, Ignored, Rejected
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.unit.sources.walking import Walk
 
 COLUMNS = ["Order", "Date", "Customer", "Currency", "Item", "Qty", "Price"]

@@ -5,8 +5,8 @@ import time
 from ctypes import c_ulong, py_object, pythonapi
 from typing import Any, ClassVar
 
-from streaming.sources.live.source import Batch, Source
-from streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
+from headrace.streaming.sources.live.source import Batch, Source
+from headrace.streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected
 from tests.unit.sources.walking import readable
 
 DEADLINE_SECONDS = 20.0

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.decoding import encode
-from streaming.sources.access_log.agents import classify
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.wire import Remembered
-from streaming.sources.files import Block, Piece, read_pieces
-from streaming.sources.outcomes import Accepted, Encoded
-from streaming.sources.personal import may_be_personal
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.decoding import encode
+from headrace.streaming.sources.access_log.agents import classify
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.access_log.wire import Remembered
+from headrace.streaming.sources.files import Block, Piece, read_pieces
+from headrace.streaming.sources.outcomes import Accepted, Encoded
+from headrace.streaming.sources.personal import may_be_personal
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, readable, walk, walk_file
 

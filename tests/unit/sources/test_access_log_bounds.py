@@ -6,15 +6,15 @@ from itertools import product
 
 import pytest
 
-from streaming.sources.access_log.agents import MAX_AGENT_LENGTH, classify
-from streaming.sources.access_log.clients import client_of, forwarded_for
-from streaming.sources.access_log.formats import of_format
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.pixel import InvalidHit, parse_hit
-from streaming.sources.access_log.prefixes import without_prefix
-from streaming.sources.files import Block
-from streaming.sources.personal import query_scrubber, scrubber
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.streaming.sources.access_log.agents import MAX_AGENT_LENGTH, classify
+from headrace.streaming.sources.access_log.clients import client_of, forwarded_for
+from headrace.streaming.sources.access_log.formats import of_format
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.access_log.pixel import InvalidHit, parse_hit
+from headrace.streaming.sources.access_log.prefixes import without_prefix
+from headrace.streaming.sources.files import Block
+from headrace.streaming.sources.personal import query_scrubber, scrubber
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 
 PSEUDONYMIZE = pseudonymizer(b"key")
 PARSER = LineParser(PSEUDONYMIZE)

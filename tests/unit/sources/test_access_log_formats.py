@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.access_log.formats import is_known, of_format
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.live import open_sources
-from streaming.sources.access_log.opening import maker
-from streaming.sources.files import read_pieces
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.access_log.formats import is_known, of_format
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.access_log.live import open_sources
+from headrace.streaming.sources.access_log.opening import maker
+from headrace.streaming.sources.files import read_pieces
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, walk, walk_file
 

@@ -17,13 +17,13 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from contracts.ecommerce import WebLog
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.access_log.formats import of_format
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.live import AccessLogs, open_sources
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.ecommerce import WebLog
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.access_log.formats import of_format
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.access_log.live import AccessLogs, open_sources
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.reading import Reading
 from tests.unit.sources.walking import pieces, walk

@@ -12,13 +12,13 @@ from functools import partial
 import psutil
 import pytest
 
-from contracts.errors import Terminal
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.workers import LARGE, Workers
-from streaming.sources.delivery import encoded
-from streaming.sources.files import Block, read_pieces
-from streaming.sources.outcomes import Rejected
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.access_log.workers import LARGE, Workers
+from headrace.streaming.sources.delivery import encoded
+from headrace.streaming.sources.files import Block, read_pieces
+from headrace.streaming.sources.outcomes import Rejected
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import pieces
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import Terminal
-from streaming.sources import online_retail, reviews, weather
-from streaming.sources.dates import DateOrder
-from streaming.sources.ingest import Options
-from streaming.sources.rows import read_rows
-from streaming.sources.times import UNDATED
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources import online_retail, reviews, weather
+from headrace.streaming.sources.dates import DateOrder
+from headrace.streaming.sources.ingest import Options
+from headrace.streaming.sources.rows import read_rows
+from headrace.streaming.sources.times import UNDATED
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, walk, walk_file
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.data_science import CustomerFeedback, SocialPost
-from contracts.decoding import decode
-from contracts.errors import Terminal
-from contracts.topics import MAX_RECORD_BYTES
 from headrace.commands.sources import FILE, SOURCE_NAMES
-from streaming.runtime.publishing import MAX_KEY_BYTES, DeadLetter, Publisher
-from streaming.sources.delivery import IncompleteInput, Pace, UnrecognizedInput, deliver, require_recognized
-from streaming.sources.ingest import SOURCES
-from streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
+from headrace.contracts.data_science import CustomerFeedback, SocialPost
+from headrace.contracts.decoding import decode
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import MAX_RECORD_BYTES
+from headrace.streaming.runtime.publishing import MAX_KEY_BYTES, DeadLetter, Publisher
+from headrace.streaming.sources.delivery import IncompleteInput, Pace, UnrecognizedInput, deliver, require_recognized
+from headrace.streaming.sources.ingest import SOURCES
+from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 
 
 class Recorder:

@@ -17,20 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from contracts.data_science import CustomerFeedback
-from contracts.decoding import decode, encode
-from contracts.errors import Transient
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.sources.feedback.app import Service
-from streaming.sources.feedback.description import openapi
-from streaming.sources.feedback.intake import Intake
-from streaming.sources.feedback.limits import RateLimit
-from streaming.sources.feedback.seen import Seen
-from streaming.sources.feedback.server import token_of
-from streaming.sources.feedback.submissions import INPUT_TOPICS, Record, customer_token, feedback
-from streaming.sources.personal import scrubber
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.data_science import CustomerFeedback
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.sources.feedback.app import Service
+from headrace.streaming.sources.feedback.description import openapi
+from headrace.streaming.sources.feedback.intake import Intake
+from headrace.streaming.sources.feedback.limits import RateLimit
+from headrace.streaming.sources.feedback.seen import Seen
+from headrace.streaming.sources.feedback.server import token_of
+from headrace.streaming.sources.feedback.submissions import INPUT_TOPICS, Record, customer_token, feedback
+from headrace.streaming.sources.personal import scrubber
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.integration.samples import customer, order
 
 TOKEN = "a token"

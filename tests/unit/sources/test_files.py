@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import Terminal
-from contracts.topics import MAX_DEAD_LETTER_BYTES
-from streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece, fingerprint, read_pieces
-from streaming.sources.following import follow_pieces
-from streaming.sources.unpacking import packing_of
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece, fingerprint, read_pieces
+from headrace.streaming.sources.following import follow_pieces
+from headrace.streaming.sources.unpacking import packing_of
 from tests.unit.sources.walking import pieces
 
 LINES = [f"line {number}".encode() for number in range(5_000)]

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.errors import Terminal
-from contracts.topics import TOPICS
-from streaming.sources.mapped.guessing import guess
-from streaming.sources.mapped.mapping import FileKeys
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.sources.mapped.guessing import guess
+from headrace.streaming.sources.mapped.mapping import FileKeys
 from tests.unit.sources.mapped_orders import mapped, orders_csv
 
 NUMBERS = ["1", "2", "4.50", "4,50", "1.234,5", "-2", "1e400", "9" * 40, "17850.0", "4E+12", "\uff11\uff12", "45000"]

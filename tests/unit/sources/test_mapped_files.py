@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from contracts.errors import Terminal
-from streaming.sources import reviews
-from streaming.sources.files import read_pieces
-from streaming.sources.outcomes import Accepted
+from headrace.contracts.errors import Terminal
+from headrace.streaming.sources import reviews
+from headrace.streaming.sources.files import read_pieces
+from headrace.streaming.sources.outcomes import Accepted
 from tests.shared_data import shared
 from tests.unit.sources.mapped_orders import COLUMNS, FEEDBACK, ORDERS, mapped, order_lines, orders_csv, sheet
 from tests.unit.sources.walking import Walk

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from contracts.topics import TOPICS
-from streaming.sources.mapped.guessing import guess
-from streaming.sources.mapped.map_files import answered, decode, parse
-from streaming.sources.mapped.map_writing import Draft
-from streaming.sources.mapped.mapping import FileKeys
-from streaming.sources.mapped.plan import compile_mapping
-from streaming.sources.mapped.preview import preview
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.sources.mapped.guessing import guess
+from headrace.streaming.sources.mapped.map_files import answered, decode, parse
+from headrace.streaming.sources.mapped.map_writing import Draft
+from headrace.streaming.sources.mapped.mapping import FileKeys
+from headrace.streaming.sources.mapped.plan import compile_mapping
+from headrace.streaming.sources.mapped.preview import preview
 from tests.unit.sources.mapped_orders import COLUMNS, mapped, orders_csv, sheet
 
 DAY = datetime(2026, 3, 1)  # noqa: DTZ001  as a workbook has it

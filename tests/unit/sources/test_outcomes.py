@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.sources.outcomes import Encoded, Ignored, Rejected, Sendable
-from streaming.sources.runs import EncodedRun, InRuns, Part, parts_of
+from headrace.streaming.sources.outcomes import Encoded, Ignored, Rejected, Sendable
+from headrace.streaming.sources.runs import EncodedRun, InRuns, Part, parts_of
 
 
 class Held(InRuns):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.live.registry import configured, open_source
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.live.registry import configured, open_source
 from tests.unit.sources.reading import Reading
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "live-sources.md"

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.decoding import encode
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.personal import may_be_personal, query_scrubber, scrubber
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.decoding import encode
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.personal import may_be_personal, query_scrubber, scrubber
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.unit.sources.walking import pieces, walk
 
 PSEUDONYMIZE = pseudonymizer(b"key")

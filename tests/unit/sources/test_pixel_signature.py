@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.ecommerce import WebLog
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.access_log.lines import LineParser
-from streaming.sources.access_log.signature import SIGNED, is_signed, load_pixel_key, signature
-from streaming.sources.outcomes import Accepted, Rejected
-from streaming.sources.pseudonyms import pseudonymizer
+from headrace.contracts.ecommerce import WebLog
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.streaming.sources.access_log.signature import SIGNED, is_signed, load_pixel_key, signature
+from headrace.streaming.sources.outcomes import Accepted, Rejected
+from headrace.streaming.sources.pseudonyms import pseudonymizer
 
 KEY = b"0123456789abcdef0123456789abcdef"
 PURCHASE = {"order": "O1", "total": "1000000.00", "cur": "EUR", "uid": "17850", "country": "Mars"}

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import Transient
-from contracts.settings import Settings
-from streaming.sources.live import positions
+from headrace.contracts.errors import Transient
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.live import positions
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, codes: list[int]) -> None:

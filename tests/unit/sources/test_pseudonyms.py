@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.pseudonyms import FINGERPRINT_FILE, KEY_FILE, load_key
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.pseudonyms import FINGERPRINT_FILE, KEY_FILE, load_key
 
 
 def test_a_lost_key_is_refused_with_the_remedy_and_not_made_again(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.topics import TOPICS
-from streaming.sources.mapped.map_files import answered, decode, load, open_questions, parse, ready_names
-from streaming.sources.mapped.plan import compile_mapping
+from headrace.contracts.errors import Terminal
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.sources.mapped.map_files import answered, decode, load, open_questions, parse, ready_names
+from headrace.streaming.sources.mapped.plan import compile_mapping
 from tests.unit.sources.mapped_orders import order_lines, outcomes_of
 from tests.unit.sources.walking import Walk
 

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 import pytest
 from confluent_kafka import KafkaError
 
-from contracts.settings import Settings
-from streaming.runtime import clients
-from streaming.runtime.transactions import ANY_PARTITION
-from streaming.sources.live import positions, runner
-from streaming.sources.live.positions import Entry
-from streaming.sources.live.source import Batch
-from streaming.sources.outcomes import Encoded, Ignored, Rejected
-from streaming.sources.runs import InRuns, Part, parts_of
+from headrace.contracts.settings import Settings
+from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.transactions import ANY_PARTITION
+from headrace.streaming.sources.live import positions, runner
+from headrace.streaming.sources.live.positions import Entry
+from headrace.streaming.sources.live.source import Batch
+from headrace.streaming.sources.outcomes import Encoded, Ignored, Rejected
+from headrace.streaming.sources.runs import InRuns, Part, parts_of
 from tests.unit.scripted_producer import Scripted
 
 OUTCOMES = [

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources.live import bluesky, mastodon, sessions
-from streaming.sources.live.bluesky import Bluesky, Cursor
-from streaming.sources.live.mastodon import Timeline
-from streaming.sources.outcomes import Accepted
-from streaming.sources.pseudonyms import load_key, pseudonymizer
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources.live import bluesky, mastodon, sessions
+from headrace.streaming.sources.live.bluesky import Bluesky, Cursor
+from headrace.streaming.sources.live.mastodon import Timeline
+from headrace.streaming.sources.outcomes import Accepted
+from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 from tests.shared_data import shared
 from tests.source_servers import Mastodon, Request, at_once, http, jetstream
 from tests.unit.sources.reading import Reading

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.decoding import InvalidRecord
-from contracts.errors import Terminal
-from contracts.settings import Settings
-from streaming.sources import jetstream, labelled, mastodon
-from streaming.sources.html_text import html_to_text
-from streaming.sources.ingest import Options
-from streaming.sources.pseudonyms import load_key, pseudonymizer
+from headrace.contracts.decoding import InvalidRecord
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.streaming.sources import jetstream, labelled, mastodon
+from headrace.streaming.sources.html_text import html_to_text
+from headrace.streaming.sources.ingest import Options
+from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, walk, walk_file
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
-from contracts.decoding import decode, encode
-from contracts.settings import Settings
-from contracts.topics import TOPICS
-from streaming.runtime.publishing import encode_event
-from streaming.sources.files import LineSplitter, Piece
-from streaming.sources.ingest import Options, outcomes_of
-from streaming.sources.outcomes import Accepted, Deliverable, Encoded, Ignored, Outcome, Rejected
+from headrace.contracts.decoding import decode, encode
+from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
+from headrace.streaming.runtime.publishing import encode_event
+from headrace.streaming.sources.files import LineSplitter, Piece
+from headrace.streaming.sources.ingest import Options, outcomes_of
+from headrace.streaming.sources.outcomes import Accepted, Deliverable, Encoded, Ignored, Outcome, Rejected
 
 
 @dataclass

@@ -3,8 +3,8 @@
 import duckdb
 import pytest
 
-from contracts.topics import EVENT_TOPICS
-from warehouse.tables import table
+from headrace.contracts.topics import EVENT_TOPICS
+from headrace.warehouse.tables import table
 
 SQL = table("marts.dead_letters").sql
 HEADERS = """

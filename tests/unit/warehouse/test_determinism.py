@@ -2,11 +2,11 @@
 
 import pytest
 
-from warehouse.determinism import instability, tie
-from warehouse.frames import FOLDER
-from warehouse.sql_server.examples import examples
-from warehouse.sql_server.plots import PLOTS
-from warehouse.tables import all_tables, declared_keys
+from headrace.warehouse.determinism import instability, tie
+from headrace.warehouse.frames import FOLDER
+from headrace.warehouse.sql_server.examples import examples
+from headrace.warehouse.sql_server.plots import PLOTS
+from headrace.warehouse.tables import all_tables, declared_keys
 
 KEYS = {
     "core.orders": (frozenset({"order_id"}),),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from warehouse.query import as_json, as_text
-from warehouse.query.exact_values import IN_ARROW, question
+from headrace.warehouse.query import as_json, as_text
+from headrace.warehouse.query.exact_values import IN_ARROW, question
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import duckdb
 
-from contracts.errors import Terminal
-from warehouse.publication.failures import published_reason
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.publication.failures import published_reason
 
 
 def failed_on_a_row() -> Terminal:

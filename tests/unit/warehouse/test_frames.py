@@ -9,13 +9,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from contracts.ecommerce import Order, OrderLine
-from contracts.features import MONEY_UNITS, CustomerFeatures
-from streaming.processors.behavior_scorer import BehaviorScorer
-from streaming.processors.customer_orders import CustomerOrders
-from streaming.runtime.processing.store import View
-from warehouse import frames
-from warehouse.tables import table
+from headrace.contracts.ecommerce import Order, OrderLine
+from headrace.contracts.features import MONEY_UNITS, CustomerFeatures
+from headrace.streaming.processors.behavior_scorer import BehaviorScorer
+from headrace.streaming.processors.customer_orders import CustomerOrders
+from headrace.streaming.runtime.processing.store import View
+from headrace.warehouse import frames
+from headrace.warehouse.tables import table
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUTOFFS = [START + timedelta(days=days) for days in (20, 50, 80)]

@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from warehouse.frames import FOLDER
-from warehouse.tables import table
+from headrace.warehouse.frames import FOLDER
+from headrace.warehouse.tables import table
 
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 

@@ -5,11 +5,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from contracts.errors import Terminal
 from headrace.cli import build_app
-from warehouse.catalog.lineage import column_lineage, trace
-from warehouse.catalog.reference import column_types
-from warehouse.tables import Table, all_tables, table
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.catalog.lineage import column_lineage, trace
+from headrace.warehouse.catalog.reference import column_types
+from headrace.warehouse.tables import Table, all_tables, table
 
 
 @pytest.mark.parametrize("each", all_tables(), ids=lambda each: each.qualified)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from warehouse.incremental.plan import READ_AHEAD, Facts, Input, Plan, make_plan
-from warehouse.lake.watermarks import Watermark
-from warehouse.tables import table
+from headrace.warehouse.incremental.plan import READ_AHEAD, Facts, Input, Plan, make_plan
+from headrace.warehouse.lake.watermarks import Watermark
+from headrace.warehouse.tables import table
 
 SALES = table("marts.sales_daily")
 COLUMNS = dict.fromkeys(SALES.columns, "VARCHAR")

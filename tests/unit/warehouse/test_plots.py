@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from warehouse.sql_server.plots import PLOTS, SERIES, by_series, drawn
-from warehouse.tables import all_tables
+from headrace.warehouse.sql_server.plots import PLOTS, SERIES, by_series, drawn
+from headrace.warehouse.tables import all_tables
 
 DAYS = [date(2026, 3, 1) + timedelta(days=number) for number in range(30)]
 ROWS = {

@@ -12,13 +12,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from contracts.errors import Terminal
-from contracts.settings import Settings
 from headrace.commands.warehouse import distinct, print_csv, print_json, print_table
+from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
 from headrace.terminal import Printable
-from warehouse.lake.connection import _duckdb  # pyright: ignore[reportPrivateUsage]
-from warehouse.query import as_json, as_text
-from warehouse.query.read_only import DENIED, only_reading
+from headrace.warehouse.lake.connection import _duckdb  # pyright: ignore[reportPrivateUsage]
+from headrace.warehouse.query import as_json, as_text
+from headrace.warehouse.query.read_only import DENIED, only_reading
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import json
 
 import duckdb
 
-from warehouse.sql_server.examples import examples
-from warehouse.tables import all_tables
+from headrace.warehouse.sql_server.examples import examples
+from headrace.warehouse.tables import all_tables
 
 
 def test_the_saved_questions_ask_published_tables_and_chart_columns_that_they_select() -> None:

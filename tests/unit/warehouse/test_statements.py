@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from warehouse.catalog.reference import column_types
-from warehouse.frames import FOLDER
-from warehouse.statements import InvalidStatement, items, reading, tables_read, truncated_column, with_cte
-from warehouse.tables import Table, all_tables
+from headrace.warehouse.catalog.reference import column_types
+from headrace.warehouse.frames import FOLDER
+from headrace.warehouse.statements import InvalidStatement, items, reading, tables_read, truncated_column, with_cte
+from headrace.warehouse.tables import Table, all_tables
 
 FILES = {table.qualified: table.sql for table in all_tables()}
 FRAMES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.sql")}

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts import topics
-from contracts.fields import fields_of
-from contracts.topics import EVENT_TOPICS, TOPICS, Topic
-from warehouse.catalog.reference import column_types
-from warehouse.ingest.connect_staging import STAGED_TABLES
-from warehouse.ingest.raw import declared_schemas, raw_tables
-from warehouse.tables import SQL_FOLDER, InvalidTable, Table, all_tables, comes_apart, parse
+from headrace.contracts import topics
+from headrace.contracts.fields import fields_of
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.warehouse.catalog.reference import column_types
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
+from headrace.warehouse.ingest.raw import declared_schemas, raw_tables
+from headrace.warehouse.tables import SQL_FOLDER, InvalidTable, Table, all_tables, comes_apart, parse
 
 TABLES = all_tables()
 VALID = """-- grain: One row per thing.
@@ -45,7 +45,7 @@ def test_references_and_inputs_exist(table: Table) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.qualified)
 def test_no_amount_or_time_is_stored_inexactly(table: Table) -> None:
     types = column_types()[table.qualified]
-    # As the stations report them; ratios, each one division of whole numbers (`contracts/features.py`).
+    # As the stations report them; ratios, each one division of whole numbers (`headrace/contracts/features.py`).
     measured = {"core.weather", "core.customer_features"}
     inexact = {"DOUBLE", "FLOAT"} if table.qualified not in measured else set[str]()
     # DuckDB writes HUGEINT to Parquet as a double.

@@ -4,7 +4,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-import warehouse
+from headrace import warehouse
 
 FOLDER = Path(warehouse.__file__).parent
 _CREATED = re.compile(r"temp table (?:\{(?P<constant>[A-Z_]+)\}|(?P<literal>\w+)) as")
@@ -14,7 +14,7 @@ def test_a_temporary_table_has_one_owner_and_one_name_constant() -> None:
     owners: dict[str, set[str]] = {}
     for path in FOLDER.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        name = ".".join(("warehouse", *path.relative_to(FOLDER).with_suffix("").parts))
+        name = ".".join(("headrace", "warehouse", *path.relative_to(FOLDER).with_suffix("").parts))
         for created in _CREATED.finditer(text):
             assert created["literal"] is None, f"{name} writes `{created['literal']}` without a constant"
             assert re.search(rf"^[\w, ]*\b{created['constant']}\b[\w, ]* = ", text, re.MULTILINE), (

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from warehouse.incremental.anomaly_check import bounds, judge
+from headrace.warehouse.incremental.anomaly_check import bounds, judge
 
 LAST = date(2026, 3, 11)
 

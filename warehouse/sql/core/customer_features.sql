@@ -1,7 +1,7 @@
 -- grain: One row per customer with an order or a return.
 -- key: customer_id
 -- domain: ecommerce
--- description: The features of the behavior model, as defined in `contracts/features.py`; the stream computes the same.
+-- description: The features of the behavior model, as defined in `headrace/contracts/features.py`; the stream computes the same.
 -- materialized: incremental_by_group
 -- group_by: customer_id
 -- input core.orders affects: customer_id

@@ -1,0 +1,25 @@
+"""The daily rescoring of inactive customers: scores warehouse features with the champion and publishes the scores."""
+
+from headrace.contracts import clock
+from headrace.contracts.settings import Settings
+from headrace.warehouse.lake import Lake
+
+SILENT_DAYS = 1.0
+"""Customers who ordered after this have a score from the stream, which is newer than the warehouse."""
+
+
+def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
+    """Score the inactive customers as of the latest order and publish; returns the model's version and the count.
+
+    Raises:
+        Transient: PostgreSQL or Kafka is unavailable.
+        Terminal: there are no orders.
+    """
+    from headrace.models.behavior.scorer import SCORER
+    from headrace.streaming.processors.rescoring import Customer, publish
+    from headrace.warehouse.frames import silent_customers
+
+    SCORER.follow(settings)
+    scorer = SCORER.current()
+    customers = [Customer(*each) for each in silent_customers(lake, SILENT_DAYS)]
+    return scorer.version, publish(settings, customers, scorer, clock.now())
