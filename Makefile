@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 export NO_MKDOCS_2_WARNING = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit versions lint format types imports check demo ui bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security tutorials docs screenshots site lock clean
+.PHONY: help setup test unit versions lint format types imports check demo ui wheel wheel-demo bench-landing bench-models bench-processing bench-restore bench-scoring bench-sources bench-warehouse chaos hostile security tutorials docs screenshots site lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,6 +29,7 @@ $(READY): requirements.lock pyproject.toml $(JAVA_PARTS)
 	@echo "setup: Python packages"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@mkdir -p .venv/share/headrace
 	@$(BIN)/headrace setup
 	@touch $@
 
@@ -62,6 +63,12 @@ demo: setup  ## Run the platform end to end on its simulator, and show the resul
 
 ui: setup  ## Run the browser tests of the Dagster UI (needs Chromium)
 	@$(BIN)/pytest tests/ui
+
+wheel: setup  ## Build the wheel, install it into an environment of its own, and run commands from there
+	@$(BIN)/pytest tests/wheel/test_installed.py
+
+wheel-demo: setup  ## Run the demo from the wheel: as another account, without Maven, in paths with spaces
+	@$(BIN)/pytest tests/wheel/test_demo.py --timeout=1200 -o faulthandler_timeout=0
 
 bench-landing: setup  ## Measure the landing rate against untouched consume(), as JSON
 	@$(BIN)/python -m benchmarks.landing

@@ -71,7 +71,7 @@ def _show(settings: "Settings", outcome: "Outcome", seconds: float) -> None:
     verdict = "All counts agree" if outcome.counts_agree else "The counts do not agree: run `headrace verify`"
     console.print(f"{verdict}, after {seconds:.0f} s.")
     console.print(f"Dagster:    {link(settings, 'dagster')}", markup=False, soft_wrap=True)
-    console.print('SQL:        .venv/bin/headrace sql "from marts.sales_daily limit 5"', markup=False)
+    console.print('SQL:        headrace sql "from marts.sales_daily limit 5"', markup=False)
     console.print(f"Plain file: {settings.warehouse_file}", markup=False, soft_wrap=True)
 
 

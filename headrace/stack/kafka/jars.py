@@ -1,6 +1,9 @@
-"""The jars: resolved by Maven from the `.xml` files in this folder, checked against the `.sha256` lists.
+"""The jars: which there are (the `.xml` files in this folder, for Maven), their hashes and paths in a Maven repository
+(the `.sha256` lists), and where they are kept.
 
-They are stored in the Python environment that runs the command, so each installation has its own.
+If the Python environment has a folder `share/headrace`, as that of a working copy has, they are in it: then every
+account that uses the environment shares them. Otherwise they are in the user's cache, since an installation may be
+read-only.
 """
 
 import hashlib
@@ -11,18 +14,33 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from headrace.contracts.errors import Terminal
+from headrace.contracts.settings import Settings
+from headrace.stack.kafka import maven
 from headrace.stack.kafka.java import Java
 
 KAFKA_VERSION = "4.3.1"
 DEBEZIUM_VERSION = "3.5.0.Final"
-_HOME = Path(sys.prefix, "share", "headrace")
 _HERE = files("headrace.stack.kafka")
-_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+
+def _home() -> Path:
+    own = Path(sys.prefix, "share", "headrace")
+    if own.is_dir():
+        return own
+    # Installations of other versions share the cache, and their parts must not meet in one folder.
+    parts = sorted((each for each in _HERE.iterdir() if each.name.endswith((".sha256", ".java"))), key=lambda x: x.name)
+    version = hashlib.sha256(b"".join(each.read_bytes() for each in parts)).hexdigest()[:12]
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache, "headrace", f"jars-{version}")
+
+
+_HOME = _home()
 
 JARS = _HOME / f"kafka-{KAFKA_VERSION}"
 PLUGINS = _HOME / f"connect-{DEBEZIUM_VERSION}"
@@ -35,16 +53,20 @@ _OLDEST_RELEASE = "17"
 
 @dataclass(frozen=True)
 class Bundle:
-    """The jars that Maven resolves from `<name>.xml`."""
+    """The jars of `<name>.xml`, as listed in `<name>.sha256`."""
 
     name: str
     title: str
     folder: Path
 
+    def paths(self) -> dict[str, str]:
+        """SHA-256 of every jar, by its path in a Maven repository."""
+        lines = _HERE.joinpath(f"{self.name}.sha256").read_text("ascii").splitlines()
+        return {path: digest for digest, path in (line.split() for line in lines)}
+
     def expected(self) -> dict[str, str]:
         """SHA-256 of every jar, by file name."""
-        lines = _HERE.joinpath(f"{self.name}.sha256").read_text("ascii").splitlines()
-        return {name: digest for digest, name in (line.split() for line in lines)}
+        return {path.rpartition("/")[2]: digest for path, digest in self.paths().items()}
 
     def present(self) -> bool:
         """Whether every jar exists. A folder only gets its final name once its content was verified."""
@@ -99,37 +121,42 @@ def missing() -> Iterator[str]:
         yield "our own parts of Connect"
 
 
-def fetch(bundle: Bundle) -> None:
-    """Fetch the jars of a bundle into its folder with Maven.
+def fetch(bundle: Bundle, settings: Settings) -> None:
+    """Fetch the jars of a bundle into its folder.
 
     Raises:
-        Terminal: Maven is missing or failed, or the fetched jars are not the expected ones.
+        Terminal: they cannot be fetched or stored, or are not the expected ones.
     """
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise Terminal(f"{bundle.title} is fetched with Maven, and there is no `mvn` command.", remedy="Install Maven.")
-    fetched = bundle.folder.with_name(bundle.folder.name + ".fetched")
-    shutil.rmtree(fetched, ignore_errors=True)
-    fetched.mkdir(parents=True)
-    with as_file(_HERE.joinpath(f"{bundle.name}.xml")) as pom:
-        run = subprocess.run(
-            [maven, "--quiet", "--batch-mode", "--file", str(pom), _COPY, f"-DoutputDirectory={fetched}"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if run.returncode:
-        reason = next((line for line in run.stdout.splitlines() if "ERROR" in line), "no reason was given")
-        remedy = "Check the network and Maven's settings.xml."
-        raise Terminal(f"Maven could not fetch {bundle.title}: {reason}.", remedy=remedy)
-    wrong = _unexpected(fetched, bundle.expected())
-    if wrong:
+    with _beside(bundle.folder) as fetched:
+        maven.fetch(bundle.title, _HERE.joinpath(f"{bundle.name}.xml"), bundle.paths(), fetched, settings)
+        wrong = _unexpected(fetched, bundle.expected())
+        if wrong:
+            raise Terminal(
+                f"Unexpected jars were fetched: {', '.join(sorted(wrong))}.",
+                remedy="Remove them from Maven's local repository, or name another one with HEADRACE_MAVEN_REPOSITORY,"
+                " and run `headrace setup` again.",
+            )
+        fetched.chmod(0o755)  # jars are public, and other accounts may use the environment
+        if not bundle.present():  # else another process was first
+            shutil.rmtree(bundle.folder, ignore_errors=True)
+            fetched.rename(bundle.folder)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A new folder beside this one."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
         raise Terminal(
-            f"Maven fetched unexpected jars: {', '.join(sorted(wrong))}.",
-            remedy="Remove them from Maven's local repository and run `headrace setup` again.",
-        )
-    shutil.rmtree(bundle.folder, ignore_errors=True)
-    fetched.rename(bundle.folder)
+            f"The jars cannot be stored in {folder.parent}: {error.strerror}.",
+            remedy="Name a folder for them with XDG_CACHE_HOME, or run `headrace setup` as the owner of the folder.",
+        ) from None
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def compile_own(java: Java) -> None:
