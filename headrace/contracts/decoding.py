@@ -4,6 +4,8 @@ The lander's columnar decoder, the processors and Connect's converter (`headrace
 must agree with it on every record; a shared corpus of invalid input tests this. Unknown fields are ignored, so that a
 producer can be upgraded before its consumers. If a key occurs more than once, the last value counts; the others may be
 any JSON.
+
+A record of an earlier version of its contract is upcast here (`headrace.contracts.versions`), so all readers agree.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,8 +23,11 @@ from headrace.contracts.missing import is_missing
 from headrace.contracts.nesting import MAX_DEPTH, is_too_deep
 from headrace.contracts.topics import MAX_RECORD_BYTES
 from headrace.contracts.types import Event
+from headrace.contracts.versions import BadVersion, Headers, Record, version_of, versions_of
 
 FIRST_YEAR, LAST_YEAR = 1000, 2999
+NEWER_VERSION = "newer version"
+"""The category of a record that a program of a later release has written."""
 
 E = TypeVar("E", bound=Event)
 
@@ -41,20 +46,87 @@ class InvalidRecord(HeadraceError):  # noqa: N818  a result for the record, not 
         self.category = category
 
 
-def decode(contract: type[E], value: bytes) -> E:
-    """Decode the value of a record, or raise `InvalidRecord`.
+def decode(contract: type[E], value: bytes, version: int | None = None) -> E:
+    """Decode a value of a version of the contract (None: the current one), or raise `InvalidRecord`.
 
     A valid value is UTF-8 JSON (RFC 8259) without lone surrogates, one object, at most `MAX_RECORD_BYTES` long and
     `MAX_DEPTH` levels deep; every required field present; every value of its declared type and range; times in UTC
     between the years 1000 and 2999; no NUL in any text. A customer named by a word for nothing is null, and not valid
     where one is required.
     """
+    if version is not None and version != versions_of(contract).current:
+        value = _upcast(contract, value, version)
     return strict_decoder(contract)(value)
+
+
+def decode_record(contract: type[E], value: bytes, headers: Headers | None) -> E:
+    """Decode the value of a record with these headers, which give its version, or raise `InvalidRecord`."""
+    return decode(contract, value, record_version(headers))
+
+
+def record_version(headers: Headers | None) -> int:
+    """`version_of`, or raise `InvalidRecord`."""
+    try:
+        return version_of(headers)
+    except BadVersion as error:
+        raise InvalidRecord("unknown version", str(error)) from None
+
+
+def _upcast(contract: type[Event], value: bytes, version: int) -> bytes:
+    """The value of another version as one of the current version."""
+    versions = versions_of(contract)
+    if version > versions.current:
+        raise InvalidRecord(
+            NEWER_VERSION,
+            f"version {version} is newer than the contract's version {versions.current}: update this program, then"
+            " replay the record",
+        )
+    if version < versions.oldest:
+        raise InvalidRecord(
+            "unknown version", f"version {version} is no longer read: the contract reads {versions.oldest} and later"
+        )
+    if len(value) > MAX_RECORD_BYTES:
+        raise InvalidRecord("too long", f"longer than {MAX_RECORD_BYTES} bytes")
+    if is_too_deep(value):
+        raise InvalidRecord("too deep", f"nested more than {MAX_DEPTH} levels deep")
+    try:
+        record = _record(value)
+    except UnicodeDecodeError as error:
+        raise InvalidRecord("not UTF-8", f"not UTF-8 at byte {error.start}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidRecord("invalid field", str(error)) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRecord("malformed JSON", str(error)) from None
+    try:
+        return encode(versions.upcast(record, version))
+    except Exception as error:  # noqa: BLE001  an error in an upcaster concerns only this record
+        # Only the type: the message may quote the record.
+        kind = type(error).__name__
+        raise InvalidRecord("not upcast", f"cannot be upcast from version {version}: {kind}") from None
+
+
+def _record(value: bytes) -> Record:
+    try:
+        return _any_record(value)
+    except (msgspec.ValidationError, UnicodeDecodeError):
+        value.decode()
+        # A number that is out of range stays as it is: it does not count in a field that the contract does not have.
+        return {name: _read_or_raw(raw) for name, raw in _pairs(value).items()}
+
+
+def _read_or_raw(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        return raw
+
+
+_any_record = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @cache
 def strict_decoder(contract: type[E]) -> Callable[[bytes], E]:
-    """`decode` for one contract, without look-ups: for decoding many records."""
+    """`decode` for values of the current version of one contract, without look-ups: for decoding many records."""
     parse: Callable[[bytes], E] = msgspec.json.Decoder(contract).decode
     fields = fields_of(contract)
     times = [field.name for field in fields if field.kind == "time" and field.name != "event_time"]

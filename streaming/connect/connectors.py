@@ -23,6 +23,7 @@ from headrace.contracts.postgres_roles import RoleName
 from headrace.contracts.settings import HOST, Settings
 from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from headrace.contracts.types import MAX_ID_LENGTH
+from headrace.contracts.versions import VERSION_HEADER, versions_of
 from headrace.streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PUBLICATION
 
 Config = dict[str, str]
@@ -95,6 +96,7 @@ def _sink(settings: Settings, delivery: Delivery, topic_id: UUID) -> Config:
         # Raw bytes: the default parses each as JSON, at any depth.
         "header.converter": _BYTES,
         "value.converter.schema.content": json.dumps(connect_schema(delivery.contract), separators=(",", ":")),
+        "value.converter.version": str(versions_of(delivery.contract).current),
         "transforms": "position",
         "transforms.position.type": "org.apache.kafka.connect.transforms.InsertField$Value",
         "transforms.position.partition.field": PARTITION,
@@ -128,44 +130,65 @@ def _customers(settings: Settings) -> Config:
     """The row after each change, or a tombstone after a delete. Columns that are not in the contract are not
     captured."""
     server = "shop_customers"
-    return _source(settings, CUSTOMERS_SOURCE, server, "public.customers") | {
-        "column.include.list": ",".join(f"public.customers.{name}" for name in CUSTOMER_COLUMNS),
-        "key.converter": _TEXT,
-        "value.converter": _JSON,
-        "value.converter.schemas.enable": "false",
-        "predicates": "row",
-        "predicates.row.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
-        "predicates.row.pattern": rf"{server}\.public\.customers",
-        "transforms": "state,key,route",
-        "transforms.state.type": "io.debezium.transforms.ExtractNewRecordState",
-        "transforms.state.delete.tombstone.handling.mode": "delete-to-tombstone",
-        "transforms.state.predicate": "row",
-        "transforms.key.type": "org.apache.kafka.connect.transforms.ExtractField$Key",
-        "transforms.key.field": "customer_id",
-        "transforms.key.predicate": "row",
-        "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
-        "transforms.route.regex": rf"{server}\.public\.customers",
-        "transforms.route.replacement": "customers",
-    }
+    return (
+        _source(settings, CUSTOMERS_SOURCE, server, "public.customers")
+        | {
+            "column.include.list": ",".join(f"public.customers.{name}" for name in CUSTOMER_COLUMNS),
+            "key.converter": _TEXT,
+            "value.converter": _JSON,
+            "value.converter.schemas.enable": "false",
+            "predicates": "row",
+            "predicates.row.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+            "predicates.row.pattern": rf"{server}\.public\.customers",
+            "transforms": "state,key,route",
+            "transforms.state.type": "io.debezium.transforms.ExtractNewRecordState",
+            "transforms.state.delete.tombstone.handling.mode": "delete-to-tombstone",
+            "transforms.state.predicate": "row",
+            "transforms.key.type": "org.apache.kafka.connect.transforms.ExtractField$Key",
+            "transforms.key.field": "customer_id",
+            "transforms.key.predicate": "row",
+            "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+            "transforms.route.regex": rf"{server}\.public\.customers",
+            "transforms.route.replacement": "customers",
+        }
+        | _versioned("customers", "state,key,route")
+    )
 
 
 def _orders(settings: Settings) -> Config:
     """Documents written to the outbox, byte for byte as PostgreSQL outputs them."""
     server = "shop_orders"
-    return _source(settings, ORDERS_SOURCE, server, f"public.{ORDERS_TABLE}") | {
-        "key.converter": _TEXT,
-        "value.converter": _TEXT,
-        "predicates": "document",
-        "predicates.document.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
-        "predicates.document.pattern": rf"{server}\.public\.{ORDERS_TABLE}",
-        "transforms": "outbox",
-        "transforms.outbox.type": "io.debezium.transforms.outbox.EventRouter",
-        "transforms.outbox.predicate": "document",
-        "transforms.outbox.table.field.event.id": "event_id",
-        "transforms.outbox.table.field.event.key": "key",
-        "transforms.outbox.table.field.event.payload": "document",
-        "transforms.outbox.route.by.field": "topic",
-        "transforms.outbox.route.topic.replacement": "${routedByValue}",
+    return (
+        _source(settings, ORDERS_SOURCE, server, f"public.{ORDERS_TABLE}")
+        | {
+            "key.converter": _TEXT,
+            "value.converter": _TEXT,
+            "predicates": "document",
+            "predicates.document.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+            "predicates.document.pattern": rf"{server}\.public\.{ORDERS_TABLE}",
+            "transforms": "outbox",
+            "transforms.outbox.type": "io.debezium.transforms.outbox.EventRouter",
+            "transforms.outbox.predicate": "document",
+            "transforms.outbox.table.field.event.id": "event_id",
+            "transforms.outbox.table.field.event.key": "key",
+            "transforms.outbox.table.field.event.payload": "document",
+            "transforms.outbox.route.by.field": "topic",
+            "transforms.outbox.route.topic.replacement": "${routedByValue}",
+        }
+        | _versioned("orders", "outbox")
+    )
+
+
+def _versioned(topic: str, transforms: str) -> Config:
+    """Settings that add the version of the topic's contract to each record's headers, if it is above 1."""
+    contract = TOPICS[topic].contract
+    if contract is None or not versions_of(contract).header:
+        return {}
+    return {
+        "transforms": f"{transforms},version",
+        "transforms.version.type": "org.apache.kafka.connect.transforms.InsertHeader",
+        "transforms.version.header": VERSION_HEADER,
+        "transforms.version.value.literal": str(versions_of(contract).current),
     }
 
 

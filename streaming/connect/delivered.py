@@ -8,16 +8,18 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message
 
-from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.decoding import InvalidRecord, decode, record_version
 from headrace.contracts.delivery import DELIVERIES, OFFSET, PARTITION, SERVING, TOPIC_ID, Delivery
 from headrace.contracts.errors import Transient
 from headrace.contracts.postgres import postgres_needed
 from headrace.contracts.reconciliation import DeliveryAccount, Place
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.contracts.types import Event
+from headrace.contracts.versions import versions_of
 from headrace.streaming.connect.connectors import consumer_group, sink_name
 from headrace.streaming.landing import apart
-from headrace.streaming.runtime.careful.headers import headers_of
+from headrace.streaming.runtime.careful.headers import headers_of, record_headers
 from headrace.streaming.runtime.dead_letters import letters
 from headrace.streaming.runtime.health import quiet_admin
 from headrace.streaming.runtime.reading import committed_records
@@ -161,10 +163,18 @@ def _exceeds_dead_letters(delivery: Delivery, message: Message) -> bool:
     if sum(len(part) for part in parts if part is not None) <= MAX_DEAD_LETTER_BYTES - _CONTEXT_BYTES:
         return False
     try:
-        decode(delivery.contract, message.value() or b"")
+        _decoded(delivery, message)
     except InvalidRecord:
         return True
     return False
+
+
+def _decoded(delivery: Delivery, message: Message) -> Event:
+    """The record's event, as Connect's converter reads it: only in the current version of the contract."""
+    version = record_version(record_headers(message))
+    if version != versions_of(delivery.contract).current:
+        raise InvalidRecord("another version", f"version {version} is not delivered")
+    return decode(delivery.contract, message.value() or b"")
 
 
 def _is_rejected(place: Place, message: Message, rejections: Mapping[Place, datetime]) -> bool:
@@ -193,7 +203,7 @@ def _key(delivery: Delivery, message: Message) -> str | None:
     try:
         if delivery is SERVING:
             return (message.key() or b"").decode() or None
-        return None if (value := message.value()) is None else decode(delivery.contract, value).event_id
+        return None if message.value() is None else _decoded(delivery, message).event_id
     except (InvalidRecord, UnicodeDecodeError):
         return None
 

@@ -15,9 +15,11 @@ from confluent_kafka import Message
 
 from headrace.contracts.landing import PartitionRange
 from headrace.contracts.topics import Topic
+from headrace.contracts.versions import versions_of
 from headrace.streaming.landing import fingerprints
 from headrace.streaming.landing.byte_column import ByteColumn
 from headrace.streaming.landing.columnar import Offender, Survey, decode_batch, survey
+from headrace.streaming.landing.upcasting import decode_versions
 from headrace.streaming.runtime.arrival import arrivals
 from headrace.streaming.runtime.careful.headers import UNREAD, Headers, headers_of
 
@@ -249,7 +251,11 @@ def to_rows(batch: Batch) -> Rows:
     is_null = batch.values.is_null
     present, tombstones = np.flatnonzero(~is_null), np.flatnonzero(is_null)
     values = batch.values if not len(tombstones) else batch.values.without_nulls()
-    decoded = decode_batch(batch.topic.contract, values, None if len(tombstones) else batch.survey)
+    if any(batch.headers) or versions_of(batch.topic.contract).current > 1:
+        headers = [batch.headers[place] for place in present.tolist()] if len(tombstones) else batch.headers
+        decoded = decode_versions(batch.topic.contract, values, headers, None if len(tombstones) else batch.survey)
+    else:
+        decoded = decode_batch(batch.topic.contract, values, None if len(tombstones) else batch.survey)
     decoded_at = present if decoded.indices is None else present[decoded.indices]
     landed = _landed(decoded.events, records, decoded_at, tombstones)
     invalid = present[np.array([offender.index for offender in decoded.offenders], dtype=np.int64)]
@@ -312,6 +318,10 @@ def _header_column(headers: list[Any]) -> pl.Series:
     kind = pl.List(pl.Struct({"key": pl.String, "value": pl.Binary}))
     if not any(headers):
         return pl.repeat(None, len(headers), dtype=kind, eager=True)
+    if headers.count(headers[0]) == len(headers):
+        # As the records of a contract above version 1 usually have, which then costs little.
+        one = [{"key": key, "value": _as_bytes(value)} for key, value in headers[0]]
+        return pl.Series([one], dtype=kind).new_from_index(0, len(headers))
     rows = [[{"key": key, "value": _as_bytes(value)} for key, value in row] if row else None for row in headers]
     return pl.Series(rows, dtype=kind)
 

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, Message
 
-from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.decoding import InvalidRecord, decode_record
 from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
 from headrace.contracts.settings import Settings
 from headrace.contracts.types import derived_id
 from headrace.models.behavior.rule import Score
 from headrace.models.behavior.scorer import Scorer
+from headrace.streaming.runtime.careful.headers import record_headers
 from headrace.streaming.runtime.failpoints import failpoint
 from headrace.streaming.runtime.publishing import encode_event
 from headrace.streaming.runtime.reading import written_records
@@ -103,7 +104,7 @@ def _known_otherwise(
             if not isinstance(key, bytes) or key not in events or value is None:
                 continue
             try:
-                event = decode(CustomerBehavior, value)
+                event = decode_record(CustomerBehavior, value, record_headers(message))
             except InvalidRecord:
                 continue
             if event.source != SOURCE:

@@ -18,6 +18,7 @@ from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, T
 from headrace.contracts.types import Event
 from headrace.streaming.runtime.clients import producer
 from headrace.streaming.runtime.health import require_broker
+from headrace.streaming.runtime.versions import Headers, version_headers
 
 MAX_KEY_BYTES = 16_384
 """Together with the largest value, this stays below the topics' `max.message.bytes`."""
@@ -29,9 +30,6 @@ DELIVERY_TIMEOUT_SECONDS = 120.0
 LINGER_MS = 100
 POLL_EVERY = 1_000
 """Records between two polls for delivery reports; only failures are reported."""
-
-
-Headers = list[tuple[str, str | bytes | None]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +98,8 @@ def dead_letter_record(letter: DeadLetter) -> tuple[str, bytes, bytes | None, He
         headers[dead_letters.TRUNCATED_FROM_BYTES] = str(size)
     key = letter.key if letter.key is not None and len(letter.key) <= MAX_KEY_BYTES else None
     encoded: Headers = [(name, text.encode(errors="backslashreplace")) for name, text in headers.items()]
+    # A source writes the current version, so what it rejects is replayed as such.
+    encoded += version_headers(letter.topic) or []
     return TOPICS[letter.topic].dead_letter, value, key, encoded
 
 
@@ -170,7 +170,10 @@ class Publisher:
 
     def publish(self, topic: str, key: bytes, value: bytes) -> None:
         """Send one record. The caller has validated the value and called `check_size`."""
-        self._send(topic, value, key)
+        if headers := version_headers(topic):
+            self._send(topic, value, key, headers=headers)
+        else:
+            self._send(topic, value, key)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Send input to the dead-letter topic of the topic it was meant for."""

@@ -20,6 +20,8 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.connect.data.Field;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaAndValue;
@@ -37,6 +39,9 @@ import org.apache.kafka.connect.storage.Converter;
  *
  * A record is read token by token: of a repeated key the last value counts, and a number in an unknown field may have
  * any length. Jackson's tree model would parse every number, in time quadratic in its digits.
+ *
+ * Only the current version of the contract is delivered: upcasters are Python. Headrace's processors write that version;
+ * a record of another one becomes a dead letter, and `headrace dlq replay` writes it in the current version.
  *
  * `schema.content` is the result of `headrace.contracts.delivery.connect_schema`. Keys are plain text and become the one field
  * named by `field`, as the sink requires. For sinks only.
@@ -56,12 +61,16 @@ public final class ContractConverter implements Converter {
             .build();
     private static final Pattern TIME = Pattern.compile(
             "([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\\.([0-9]+))?(?:[Zz]|[+-]00:?00)");
+    /** Same as `headrace.contracts.versions.VERSION_HEADER`. */
+    private static final String VERSION_HEADER = "contract-version";
+    private static final String FIRST_VERSION = "1";
     private static final int NANO_DIGITS = 9;
     private static final int HALF_A_MICRO = 500;
 
     private boolean isKey;
     private Schema schema;
     private int longestKey;
+    private String version;
 
     @Override
     public void configure(Map<String, ?> configs, boolean isKey) {
@@ -71,6 +80,8 @@ public final class ContractConverter implements Converter {
             schema = SchemaBuilder.struct().field((String) configs.get("field"), Schema.STRING_SCHEMA).build();
             return;
         }
+        Object declared = configs.get("version");
+        version = declared == null ? FIRST_VERSION : (String) declared;
         try (JsonConverter converter = new JsonConverter()) {
             converter.configure(Map.of("schemas.enable", "false"), false);
             schema = converter.asConnectSchema(new ObjectMapper().readTree((String) configs.get("schema.content")));
@@ -90,6 +101,18 @@ public final class ContractConverter implements Converter {
             return new SchemaAndValue(schema, new Struct(schema).put(schema.fields().get(0), key(bytes)));
         }
         return bytes == null ? SchemaAndValue.NULL : new SchemaAndValue(schema, event(bytes));
+    }
+
+    @Override
+    public SchemaAndValue toConnectData(String topic, Headers headers, byte[] bytes) {
+        if (!isKey && bytes != null) {
+            Header header = headers == null ? null : headers.lastHeader(VERSION_HEADER);
+            byte[] found = header == null ? FIRST_VERSION.getBytes(StandardCharsets.US_ASCII) : header.value();
+            if (!Arrays.equals(version.getBytes(StandardCharsets.US_ASCII), found)) {
+                throw new DataException("not of version " + version + " of the contract");
+            }
+        }
+        return toConnectData(topic, bytes);
     }
 
     private String key(byte[] bytes) {

@@ -5,7 +5,7 @@ requested once per message, and those that failed are read by the careful reader
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import Message
@@ -38,6 +38,12 @@ def headers_of(messages: Iterable[Message]) -> tuple[list[Any], list[int]]:
             return rows, odd
 
 
+def record_headers(message: Message) -> Headers | None:
+    """The headers of one message; None if it has none, or they cannot be read."""
+    ((found,), _) = headers_of([message])
+    return found
+
+
 class OddHeaders:
     """Reads headers that librdkafka's client cannot read. Caches one batch, since its other records usually follow.
 
@@ -66,6 +72,18 @@ class OddHeaders:
             self._batch = (topic, partition, offset, stretch.next)
             self._found = {int(each.offset() or 0): each.headers() or [] for each in stretch.messages}  # pyright: ignore[reportAttributeAccessIssue]
         return self._found.get(offset, UNREAD) or None
+
+    def of_all(self, messages: Sequence[Message]) -> list[Headers | None] | None:
+        """The headers of each message; None if no message has any.
+
+        Raises:
+            Transient: the broker did not answer.
+        """
+        rows, odd = headers_of(messages)
+        for place in odd:
+            message = messages[place]
+            rows[place] = self.of(str(message.topic()), message.partition() or 0, message.offset() or 0)
+        return rows if any(rows) else None
 
     def _next_batch(self, topic: str, partition: int, offset: int) -> Stretch | None:
         if self._clock() - self._used_at > KEPT_SECONDS:

@@ -7,6 +7,8 @@
 
 The notes are in a separate topic, `NOTES`, and are retained longer than the letters. So a replay that is killed or run
 again replays the rest. A record that is rejected again becomes a new dead letter, which can be replayed in turn.
+
+A record of an earlier version of its contract is written in the current one, which every reader accepts, Connect too.
 """
 
 from collections import Counter
@@ -21,16 +23,17 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from headrace.contracts import dead_letters as headers
-from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.decoding import InvalidRecord, decode_record, record_version
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import DAY_MS, TOPICS, Topic
 from headrace.contracts.types import Event
+from headrace.contracts.versions import VERSION_HEADER, versions_of
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.dead_letters.letters import Criteria, Letter, bounds, read
 from headrace.streaming.runtime.failpoints import failpoint
 from headrace.streaming.runtime.health import wait_for_topics
-from headrace.streaming.runtime.publishing import check_size
+from headrace.streaming.runtime.publishing import check_size, encode_event
 from headrace.streaming.runtime.reading import committed_records
 from headrace.streaming.runtime.topics import create_topics, topic_ids, uncommitted_end
 from headrace.streaming.runtime.transactions import Transactions
@@ -71,7 +74,7 @@ def refusal(letter: Letter) -> str | None:
         return "no key, which the topic requires"
     try:
         check_size(letter.key or b"", letter.value)
-        decode(cast("type[Event]", topic.contract), letter.value)
+        decode_record(cast("type[Event]", topic.contract), letter.value, letter.headers)
     except InvalidRecord as invalid:
         return f"still invalid: {invalid}"
     return None
@@ -115,6 +118,16 @@ def replay(settings: Settings, topic: str, wanted: Criteria, *, dry_run: bool = 
     return result
 
 
+def record_of(letter: Letter) -> tuple[bytes | None, list[tuple[str, bytes | None]]]:
+    """Value and headers of the replayed record: its own, in the current version of the contract, and its origin."""
+    contract, value, own = cast("type[Event]", TOPICS[letter.topic].contract), letter.value, replayed_headers(letter)
+    versions = versions_of(contract)
+    if value is None or record_version(letter.headers) == versions.current:
+        return value, own
+    upcast = encode_event(decode_record(contract, value, letter.headers))
+    return upcast, [*(each for each in own if each[0] != VERSION_HEADER), *versions.header]
+
+
 def replayed_headers(letter: Letter) -> list[tuple[str, bytes | None]]:
     """Headers of the replayed record: its own, and its origin."""
     own = [(name, value) for name, value in letter.headers if not name.startswith(_NOT_ITS_OWN)]
@@ -137,5 +150,6 @@ def _chosen(letters: Iterator[Letter], wanted: Criteria, done: set[int], left: C
 
 def _send(transactions: Transactions, topic_id: UUID, letter: Letter) -> None:
     note = {"letter": letter.place, "origin": letter.origin}
-    transactions.send(letter.topic, letter.value, letter.key, headers=replayed_headers(letter))
+    value, own = record_of(letter)
+    transactions.send(letter.topic, value, letter.key, headers=own)
     transactions.send(NOTES.name, orjson.dumps(note), f"{topic_id}/{letter.offset}".encode())

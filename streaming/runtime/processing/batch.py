@@ -14,10 +14,11 @@ from itertools import compress
 from typing import NamedTuple, cast
 
 from headrace.contracts import dead_letters
-from headrace.contracts.decoding import InvalidRecord, strict_decoder
+from headrace.contracts.decoding import InvalidRecord, decode_record, strict_decoder
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from headrace.contracts.types import Event
+from headrace.contracts.versions import versions_of
 from headrace.streaming.runtime import logs
 from headrace.streaming.runtime.processing.processor import Output, Processor, Record, Result
 from headrace.streaming.runtime.processing.store import RESERVED, Base, View
@@ -36,13 +37,15 @@ Encoded = tuple[bytes, bytes | None]
 class Inputs(NamedTuple):
     """Records of one partition as read from Kafka, in offset order: lists of equal length.
 
-    `arrivals` is in milliseconds since 1970; None if unknown.
+    `arrivals` is in milliseconds since 1970; None if unknown. `headers` is None if no record has any; the headers of a
+    record are None if it has none.
     """
 
     offsets: list[int]
     keys: list[bytes | None]
     values: list[bytes | None]
     arrivals: list[int] | None = None
+    headers: list[Headers | None] | None = None
 
 
 class Refused(NamedTuple):
@@ -133,7 +136,11 @@ class _Attempt(NamedTuple):
 
 def _decoded(topic: str, inputs: Inputs, begin: int, result: PartitionResult) -> list[Record]:
     """Decode a chunk of the inputs."""
-    decode = strict_decoder(cast("type[Event]", TOPICS[topic].contract))
+    contract = cast("type[Event]", TOPICS[topic].contract)
+    decode = strict_decoder(contract)
+    # Only headers say that a record has another version. Without any, all are of the first.
+    by_version = inputs.headers is not None or versions_of(contract).current > 1
+    headers = inputs.headers[begin : begin + CHUNK_RECORDS] if inputs.headers else None
     events: list[Event] = []
     part = slice(begin, begin + CHUNK_RECORDS)
     offsets, keys, values = inputs.offsets[part], inputs.keys[part], inputs.values[part]
@@ -145,7 +152,10 @@ def _decoded(topic: str, inputs: Inputs, begin: int, result: PartitionResult) ->
             is_event[place] = False
             continue
         try:
-            events.append(decode(value))
+            if by_version:
+                events.append(decode_record(contract, value, headers[place] if headers else None))
+            else:
+                events.append(decode(value))
         except InvalidRecord as invalid:
             result.refused.append(Refused(begin + place, invalid.category, str(invalid)))
             is_event[place] = False

@@ -47,7 +47,7 @@ class Committer:
         self._output = processor.output
         self._changelogs = {topic: changelog_topic(processor.name, topic).name for topic in processor.inputs}
         self._transactions = Transactions(settings, transactional_id)
-        self._odd_headers = OddHeaders(settings)
+        self.odd_headers = OddHeaders(settings)
         self._headers_until = 0.0
         self._reflected: dict[TopicAndPartition, int] = {}
 
@@ -141,6 +141,6 @@ class Committer:
         if time.monotonic() >= self._headers_until:
             return UNREAD
         try:
-            return self._odd_headers.of(str(message.topic()), message.partition() or 0, message.offset() or 0) or []
+            return self.odd_headers.of(str(message.topic()), message.partition() or 0, message.offset() or 0) or []
         except Transient:
             return UNREAD

@@ -277,6 +277,7 @@ class Worker:
                 list(map(Message.key, messages)),
                 list(map(Message.value, messages)),
                 arrivals(list(map(Message.timestamp, messages))) if self._by_arrival else None,
+                self._committer.odd_headers.of_all(messages),
             )
             result = process(self._processor, key[0], inputs, state.store, now)
             state.ledger = ledger_after(state.ledger, result, messages[-1])

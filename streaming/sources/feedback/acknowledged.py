@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
 from headrace.streaming.runtime import clients, logs
+from headrace.streaming.runtime.versions import version_headers
 
 DELIVERY_TIMEOUT_MS = 5_000
 MOST_PENDING = 10_000
@@ -65,7 +66,8 @@ class Acknowledged:
         arrived: asyncio.Future[None] = self._loop.create_future()
         self._pending += 1
         try:
-            self._producer.produce(topic, value, key, on_delivery=self._reporting(arrived))
+            headers = version_headers(topic)
+            self._producer.produce(topic, value, key, on_delivery=self._reporting(arrived), headers=headers)  # pyright: ignore[reportArgumentType]
             await arrived
         except (BufferError, KafkaException) as error:
             raise Transient("Kafka did not accept a record.") from error

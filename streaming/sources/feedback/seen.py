@@ -16,11 +16,12 @@ from msgspec import Struct
 
 from headrace.contracts import clock
 from headrace.contracts.data_science import CustomerFeedback
-from headrace.contracts.decoding import InvalidRecord, decode
+from headrace.contracts.decoding import InvalidRecord, decode_record
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.headers import Headers, record_headers
 from headrace.streaming.sources.feedback.submissions import SOURCE, TOPIC, Record, content
 
 REMEMBERED = 100_000
@@ -87,9 +88,9 @@ def read_back(settings: Settings, seen: Seen) -> int:
         Transient: the broker does not answer.
     """
     count = 0
-    for value in _recent_values(settings):
+    for value, headers in _recent_values(settings):
         try:
-            event = decode(CustomerFeedback, value)
+            event = decode_record(CustomerFeedback, value, headers)
         except InvalidRecord:
             continue  # not written by this service: the lander quarantines it
         if event.source == SOURCE:
@@ -98,7 +99,7 @@ def read_back(settings: Settings, seen: Seen) -> int:
     return count
 
 
-def _recent_values(settings: Settings) -> Iterator[bytes]:
+def _recent_values(settings: Settings) -> Iterator[tuple[bytes, Headers | None]]:
     consumer = clients.consumer(settings, "headrace-look", log_level=0)
     since = int((clock.seconds() - READ_BACK_SECONDS) * 1_000)
     try:
@@ -117,7 +118,7 @@ def _recent_values(settings: Settings) -> Iterator[bytes]:
         consumer.close()
 
 
-def _values(consumer: clients.Consumer, start: TopicPartition, end: int) -> Iterator[bytes]:
+def _values(consumer: clients.Consumer, start: TopicPartition, end: int) -> Iterator[tuple[bytes, Headers | None]]:
     if start.offset >= end:
         return
     consumer.assign([start])
@@ -125,7 +126,7 @@ def _values(consumer: clients.Consumer, start: TopicPartition, end: int) -> Iter
     while time.monotonic() < deadline:
         for message in consumer.consume(1_000, 0.2):
             if message.error() is None and (value := message.value()) is not None:
-                yield value
+                yield value, record_headers(message)
         (position,) = consumer.position([start])
         if position.offset >= end:
             return

@@ -14,8 +14,17 @@ from headrace.contracts.fields import fields_of
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.connect.applying import Change, plan
-from headrace.streaming.connect.connectors import CUSTOMERS_SOURCE, Config, declared, sink_name, slot_name
+from headrace.streaming.connect.connectors import (
+    CUSTOMERS_SOURCE,
+    ORDERS_SOURCE,
+    Config,
+    declared,
+    sink_name,
+    slot_name,
+)
 from headrace.streaming.connect.watching import LAST_DELAY_SECONDS, STEADY_SECONDS, BackOff
+from headrace.streaming.runtime.versions import version_headers
+from tests import versioned
 
 IDS = dict.fromkeys(DELIVERIES, UUID(int=7))
 
@@ -135,3 +144,22 @@ def test_a_connector_that_ran_for_a_while_is_restarted_soon() -> None:
     assert restarts(back_off, False, 100, int(STEADY_SECONDS) + 1) == []
     (again, *_) = restarts(back_off, True, last + 2 * STEADY_SECONDS, 10)
     assert again == last + 2 * STEADY_SECONDS + 1
+
+
+def test_what_the_sources_capture_has_the_version_of_its_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "transforms.version.type" not in connectors()[ORDERS_SOURCE]
+    monkeypatch.setitem(TOPICS, "orders", versioned.topic())
+    config = connectors()[ORDERS_SOURCE]
+    assert config["transforms"] == "outbox,version"
+    assert (config["transforms.version.header"], config["transforms.version.value.literal"]) == (
+        "contract-version",
+        "3",
+    )
+
+
+def test_a_producer_writes_the_version_of_a_contract_above_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert version_headers("orders") is None
+    monkeypatch.setitem(TOPICS, "orders", versioned.topic())
+    assert version_headers("orders") == versioned.headers(3)
+    assert version_headers("orders.dlq") is None
+    assert version_headers("headrace.replays") is None

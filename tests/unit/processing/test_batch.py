@@ -11,7 +11,7 @@ from headrace.contracts import dead_letters
 from headrace.contracts.decoding import encode
 from headrace.contracts.ecommerce import Order
 from headrace.contracts.errors import Transient
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
 from headrace.streaming.runtime.processing.batch import (
     Inputs,
     PartitionResult,
@@ -23,6 +23,7 @@ from headrace.streaming.runtime.processing.batch import (
 )
 from headrace.streaming.runtime.processing.ledger import Ledger
 from headrace.streaming.runtime.processing.processor import Output, Processor, Record, Result, State
+from tests import versioned
 from tests.corpus import CASES, valid_order
 from tests.integration.samples import order
 from tests.unit.processing.empty_store import EmptyStore
@@ -147,3 +148,38 @@ def test_a_ledger_adds_up_over_batches() -> None:
         )
     assert (book.inputs, book.used, book.drops, book.dead_letters) == (6, 2, {"tombstone": 2}, {"malformed JSON": 2})
     assert book.balanced
+
+
+class Listing:
+    """Keeps what it gets."""
+
+    name: ClassVar[str] = "listing"
+    inputs: ClassVar[tuple[str, ...]] = ("orders",)
+    output: ClassVar[str] = "customers"
+    state_version: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:
+        self.events += [record.event for record in records]
+        return Result(used=len(records))
+
+
+def test_a_processor_gets_records_of_all_versions_in_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOPICS, "orders", versioned.topic())
+    values: list[bytes | None] = [versioned.FIRST, versioned.SECOND, versioned.THIRD, versioned.THIRD]
+    headers: list[list[tuple[str, bytes | None]] | None] = [None, *([*versioned.headers(n)] for n in (2, 3, 4))]
+    listing = Listing()
+    inputs = Inputs([1, 2, 3, 4], [b"k"] * 4, values, None, headers)
+    result = process(listing, "orders", inputs, EmptyStore(), NOW)
+    levels = [(each.place, each.level, each.unit) for each in listing.events if isinstance(each, versioned.Reading)]
+    assert levels == [("A", 8, "m"), ("A", 8, "ft"), ("A", 4, "ft")]
+    assert [(each.place, each.category) for each in result.refused] == [(3, "newer version")]
+
+
+def test_records_without_headers_are_of_the_first_version_to_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOPICS, "orders", versioned.topic())
+    listing = Listing()
+    process(listing, "orders", Inputs([1], [b"k"], [versioned.FIRST]), EmptyStore(), NOW)
+    assert [each.level for each in listing.events if isinstance(each, versioned.Reading)] == [8]
