@@ -18,7 +18,7 @@ from headrace.operations.reconciliation.stack import reconcile_when_settled
 from headrace.orchestration.run import build
 from headrace.streaming.connect.delivered import wait_until_delivered
 from headrace.streaming.landing.progress import committed_ends, wait_until_landed
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.processing.progress import wait_until_processed
 from headrace.streaming.sources.simulator.run import Plan, simulate
 from headrace.terminal import Progress, uninterrupted
@@ -84,7 +84,7 @@ def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) 
         start = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
         sent = simulate(settings, Plan(days=DAYS, seed=SEED, start=start))
     with _reported(progress, "processors"):
-        for name, made in PROCESSORS.items():
+        for name, made in all_processors().items():
             if not wait_until_processed(settings, made(), timeout=PROCESSING_SECONDS):
                 raise Terminal(
                     f"{name} did not catch up in {PROCESSING_SECONDS:.0f} s.",

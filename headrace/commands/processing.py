@@ -31,20 +31,20 @@ def run(
     from headrace.streaming.runtime import process as tuning
 
     tuning.keep_memory()
-    from headrace.streaming.processors.registry import PROCESSORS, SCORERS
+    from headrace.streaming.processors.registry import all_processors, scorer_of
     from headrace.streaming.runtime import metrics
     from headrace.streaming.runtime.champions import Follower
     from headrace.streaming.runtime.processing.worker import Worker
 
     settings, processor = _configured(name)
-    metrics.serve(
-        settings, settings.port("processor-metrics") + list(PROCESSORS).index(name) * settings.processors + instance
-    )
+    place = list(all_processors()).index(name) * settings.processors + instance
+    metrics.serve(settings, settings.port("processor-metrics") + place)
     worker = Worker(settings, processor, index=instance)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    if name in SCORERS:
-        Follower(settings, SCORERS[name]).start()
+    scorer = scorer_of(type(processor))
+    if scorer is not None:
+        Follower(settings, scorer).start()
     tuning.tune()
     worker.run()
 
@@ -59,13 +59,11 @@ def reset(name: Name) -> None:
 
 
 def _configured(name: str) -> "tuple[Settings, Processor]":
-    from headrace.contracts.errors import Terminal
     from headrace.contracts.settings import Settings
-    from headrace.streaming.processors.registry import PROCESSORS
+    from headrace.streaming.processors.registry import processor_of
     from headrace.streaming.runtime import logs
 
     settings = existing(Settings())
-    if name not in PROCESSORS:
-        raise Terminal(f"There is no processor {name}.", remedy=f"There are: {', '.join(PROCESSORS)}.")
+    processor = processor_of(name)
     logs.configure(settings.log_level, console=sys.stderr.isatty())
-    return settings, PROCESSORS[name]()
+    return settings, processor()

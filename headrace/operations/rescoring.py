@@ -1,5 +1,7 @@
 """The daily rescoring of inactive customers: scores warehouse features with the champion and publishes the scores."""
 
+from importlib import import_module
+
 from headrace.contracts import clock
 from headrace.contracts.settings import Settings
 from headrace.warehouse.lake import Lake
@@ -16,10 +18,10 @@ def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
         Terminal: there are no orders.
     """
     from headrace.models.behavior.scorer import SCORER
-    from headrace.streaming.processors.rescoring import Customer, publish
     from headrace.warehouse.frames import silent_customers
 
     SCORER.follow(settings)
     scorer = SCORER.current()
-    customers = [Customer(*each) for each in silent_customers(lake, SILENT_DAYS)]
-    return scorer.version, publish(settings, customers, scorer, clock.now())
+    case = import_module("headrace.cases.ecommerce.models.rescoring")
+    customers = [case.Customer(*each) for each in silent_customers(lake, SILENT_DAYS)]
+    return scorer.version, case.publish(settings, customers, scorer, clock.now())

@@ -19,7 +19,7 @@ from headrace.stack.kafka.jars import DEBEZIUM_VERSION, JARS, KAFKA, KAFKA_VERSI
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import binaries, server_answers, wal_level
 from headrace.stack.programs import built_in_parts
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.health import broker_answers, connect_answers
 from headrace.streaming.sources.live import registry
 from headrace.streaming.sources.live.registry import FEEDBACK
@@ -175,7 +175,7 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
         wanted += [(f"lander-metrics {index}", first + index) for index in range(settings.landers)]
     if "processors" in parts:
         first = settings.port("processor-metrics")
-        wanted += [(f"processor-metrics {n}", first + n) for n in range(len(PROCESSORS) * settings.processors)]
+        wanted += [(f"processor-metrics {n}", first + n) for n in range(len(all_processors()) * settings.processors)]
     if "sources" in parts:
         first = settings.port("source-metrics")
         wanted += [(f"metrics of {name}", first + place) for place, name in enumerate(settings.sources)]

@@ -4,7 +4,7 @@ import time
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.health import group_members
 
 EXPIRY_SECONDS = 12.0
@@ -36,4 +36,4 @@ def require_alone(settings: Settings, *, patience: float = EXPIRY_SECONDS) -> No
 
 def _members(settings: Settings) -> set[str]:
     """The members of the landers' and processors' groups."""
-    return group_members(settings, [f"{settings.database}-{name}" for name in ("lander", *PROCESSORS)])
+    return group_members(settings, [f"{settings.database}-{name}" for name in ("lander", *all_processors())])

@@ -14,7 +14,7 @@ from headrace.stack.kafka.broker import broker_command
 from headrace.stack.kafka.connect import worker_command
 from headrace.stack.kafka.java import find_java
 from headrace.stack.postgres import server_command
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.sources.live.registry import configured
 
 Part = Literal["kafka", "postgres", "connect", "landers", "processors", "sources", "connectors", "dagster", "sql"]
@@ -119,7 +119,7 @@ def _connect_programs(settings: Settings) -> list[Program]:
 
 
 def _processor_programs(settings: Settings) -> list[Program]:
-    instances = [(name, index) for name in PROCESSORS for index in range(settings.processors)]
+    instances = [(name, index) for name in all_processors() for index in range(settings.processors)]
     return [
         Program(
             *(f"{name}-{index}", "processors", "platform"),

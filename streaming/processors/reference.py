@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.processing.processor import Processor
 from headrace.streaming.runtime.processing.tables import tables_of
 
-_INTRODUCTION = """Generated from the classes in `streaming/processors/` by `make docs`; edit these, not this page.
+_INTRODUCTION = """Generated from the classes in `processors/` by `make docs`; edit these, not this page.
 
 The state of a processor consists of tables. If an entry has a timer, it is due after that much stream time; then the
 entry is deleted, unless it was used since. [Processing](../explanation/processing.md) explains the rest."""
@@ -14,7 +14,9 @@ entry is deleted, unless it was used since. [Processing](../explanation/processi
 
 def processors_page() -> str:
     """The page, in the order of the registry."""
-    return "\n\n".join(["# Processors", _INTRODUCTION, *(_section(make()) for make in PROCESSORS.values())]) + "\n"
+    return (
+        "\n\n".join(["# Processors", _INTRODUCTION, *(_section(make()) for make in all_processors().values())]) + "\n"
+    )
 
 
 def _section(processor: Processor) -> str:

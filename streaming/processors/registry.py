@@ -1,22 +1,59 @@
-"""All processors by name, in topological order. To add one, write its class and a line here."""
+"""All processors by name, in topological order: the classes in `processors/*.py` of the active packages."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import ModuleType
 from typing import Any
 
-from headrace.models.behavior import scorer as behavior
+from headrace.contracts.errors import Terminal
+from headrace.contracts.package_things import classes_of, things
 from headrace.models.registry.current_scorer import CurrentScorer
-from headrace.models.sentiment import scorer as sentiment
-from headrace.streaming.processors.behavior_scorer import BehaviorScorer
-from headrace.streaming.processors.order_extractor import OrderExtractor
-from headrace.streaming.processors.sentiment_scorer import SentimentScorer
 from headrace.streaming.runtime.processing.processor import Processor
 
-PROCESSORS: dict[str, Callable[[], Processor]] = {
-    each.name: each for each in (OrderExtractor, BehaviorScorer, SentimentScorer)
-}
+_DECLARATION = ("name", "inputs", "output", "process")
 
-SCORERS: dict[str, CurrentScorer[Any]] = {
-    BehaviorScorer.name: behavior.SCORER,
-    SentimentScorer.name: sentiment.SCORER,
-}
-"""The model of each scorer."""
+
+@cache
+def all_processors() -> Mapping[str, type[Processor]]:
+    """The processors; one that reads what another one writes comes after it.
+
+    Raises:
+        Terminal: two have the same name.
+    """
+    found = things("processor", "processors", _declared)
+    ordered: dict[str, type[Processor]] = {}
+    seen: set[str] = set()
+
+    def place(name: str) -> None:
+        if name in seen:
+            return
+        seen.add(name)
+        for other, each in found.items():
+            if each.output in found[name].inputs:
+                place(other)
+        ordered[name] = found[name]
+
+    for name in found:
+        place(name)
+    return ordered
+
+
+def processor_of(name: str) -> type[Processor]:
+    """The processor of this name. Raises `Terminal` if there is none."""
+    found = all_processors()
+    if name not in found:
+        raise Terminal(
+            f"There is no processor {name}.",
+            remedy=f"There are: {', '.join(found)}." if found else "Write one: docs/how-to/add-a-processor.md.",
+        )
+    return found[name]
+
+
+def scorer_of(processor: type[Processor]) -> CurrentScorer[Any] | None:
+    """The model that scores for a processor, by its attribute `model`; None if it has none."""
+    return getattr(processor, "model", None)
+
+
+def _declared(module: ModuleType) -> Iterator[tuple[str, type[Processor]]]:
+    for each in classes_of(module, *_DECLARATION):
+        yield each.name, each

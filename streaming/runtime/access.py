@@ -102,14 +102,14 @@ def _topics(user: KafkaUser, names: Iterable[str], *operations: AclOperation) ->
 
 
 def _processors(database: str) -> Iterator[Rule]:
-    from headrace.streaming.processors.registry import PROCESSORS
+    from headrace.streaming.processors.registry import all_processors
 
-    processors = [make() for make in PROCESSORS.values()]
+    processors = [make() for make in all_processors().values()]
     taken = {name for processor in processors for name in processor.inputs}
     made = {processor.output for processor in processors} | {TOPICS[name].dead_letter for name in taken}
     yield from _topics("processor", sorted(taken), _READ)
     yield from _topics("processor", sorted(made), _WRITE)
-    for name in PROCESSORS:
+    for name in all_processors():
         yield Rule("processor", _TOPIC, f"{_OWN}{name}.", (_READ, _WRITE, *_MANAGE), prefixed=True)
         yield Rule("processor", _GROUP, f"{database}-{name}", (_READ,), prefixed=True)
         yield Rule("processor", _TRANSACTIONS, f"{database}-{name}", (_WRITE,), prefixed=True)

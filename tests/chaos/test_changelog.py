@@ -4,9 +4,9 @@ import time
 
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from headrace.cases.data_science.processors.sentiment_scorer import SentimentScorer
 from headrace.contracts.decoding import encode
 from headrace.contracts.settings import Settings
-from headrace.streaming.processors.sentiment_scorer import SentimentScorer
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.processing import changelog
 from tests.integration.instance_process import PINNED

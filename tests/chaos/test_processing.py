@@ -11,12 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import islice
 
+from headrace.cases.data_science.processors.sentiment_scorer import SentimentScorer
+from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
+from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
 from headrace.contracts.delivery import DELIVERIES
 from headrace.contracts.settings import Settings
 from headrace.streaming.connect.delivered import undelivered
-from headrace.streaming.processors.behavior_scorer import BehaviorScorer
-from headrace.streaming.processors.order_extractor import OrderExtractor
-from headrace.streaming.processors.sentiment_scorer import SentimentScorer
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.processing import changelog
 from headrace.streaming.runtime.processing.progress import wait_until_processed

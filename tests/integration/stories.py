@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from headrace.cases.data_science.processors.sentiment_scorer import SentimentScorer
+from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
+from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
 from headrace.contracts.decoding import encode
 from headrace.contracts.settings import Settings
-from headrace.streaming.processors.behavior_scorer import BehaviorScorer
-from headrace.streaming.processors.order_extractor import OrderExtractor
-from headrace.streaming.processors.sentiment_scorer import SentimentScorer
 from headrace.streaming.runtime import clients
 from tests.corpus import CASES
 from tests.integration.samples import at, feedback, hit, order, post

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.errors import Terminal
@@ -16,7 +17,6 @@ from headrace.contracts.topics import TOPICS
 from headrace.models import frames, training
 from headrace.models.registry import champions, files, promotion
 from headrace.models.registry.store import Registry
-from headrace.streaming.processors.behavior_scorer import BehaviorScorer
 from headrace.streaming.runtime import clients
 from tests.integration.challengers import registered
 from tests.integration.landers import environment

@@ -8,13 +8,13 @@ import time
 
 import duckdb
 
+from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
+from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing.progress import committed_ends, wait_until_landed
-from headrace.streaming.processors.behavior_scorer import BehaviorScorer
-from headrace.streaming.processors.order_extractor import OrderExtractor
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.processing.progress import read_ledgers, wait_until_processed
 from headrace.warehouse.lake import Lake

@@ -5,12 +5,12 @@ import sys
 
 import msgspec
 
+from headrace.cases.ecommerce.models.rescoring import SOURCE, TOPIC
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.operations.rescoring import rescore
-from headrace.streaming.processors.rescoring import SOURCE, TOPIC
 from headrace.streaming.runtime import clients
 from headrace.warehouse.lake import Lake
 from tests.integration.behavior_values import BEHAVIOR

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
+from headrace.cases.data_science.processors.sentiment_scorer import SentimentScorer
 from headrace.contracts.data_science import CustomerSentiment
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.operations.reconciliation.stack import reconcile_stack
-from headrace.streaming.processors.sentiment_scorer import SentimentScorer
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.processing.progress import wait_until_processed
 from tests.integration.landers import environment

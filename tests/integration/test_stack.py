@@ -24,7 +24,7 @@ from headrace.contracts.settings import HOST, Settings
 from headrace.contracts.topics import TOPICS
 from headrace.stack.postgres import server_answers
 from headrace.stack.supervision import Supervisor
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.clients import admin
 from headrace.streaming.runtime.topics import topic_ids
 
@@ -278,7 +278,7 @@ def test_the_whole_stack_comes_up_small_and_ctrl_c_leaves_nothing(new_stack: Cal
         names = {program["name"] for program in report["programs"]}
         dagster = {"dagster-code", "dagster-webserver", "dagster-daemon"}
         connect = {"connect", "connect-watcher"}
-        processors = {f"{name}-0" for name in PROCESSORS}
+        processors = {f"{name}-0" for name in all_processors()}
         assert names == {"kafka", "postgres", "lander-0", "sql"} | connect | processors | dagster
         assert report["memory_bytes"] < 3_500_000_000
         print(f"the idle stack takes {report['memory_bytes'] / 1e9:.2f} GB")

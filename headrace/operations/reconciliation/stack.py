@@ -12,7 +12,7 @@ from headrace.contracts.topics import TOPICS
 from headrace.operations.reconciliation.compare import Reconciliation, reconcile
 from headrace.streaming.connect.delivered import delivery_accounts, rejected
 from headrace.streaming.landing.audit import audit_topics
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.health import quiet_admin, require_broker
 from headrace.streaming.runtime.open_transactions import open_transactions
 from headrace.streaming.runtime.processing.progress import processor_accounts
@@ -47,7 +47,7 @@ def reconcile_stack(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -
         # Without Connect, nothing is delivered.
         staged = [replace(account, pending=0) for account in staged]
     # The processors' ledgers before the topics, so that the scan covers all records in them.
-    processors = processor_accounts(settings, [made() for made in PROCESSORS.values()])
+    processors = processor_accounts(settings, [made() for made in all_processors().values()])
     positions = {(account.topic_id, account.partition): account.position for account in registered}
     topics_now = audit_topics(settings, positions, topics=names)
     deliveries = delivery_accounts(settings, landed_letters) if settings.connect else []

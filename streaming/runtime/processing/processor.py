@@ -68,7 +68,8 @@ class Processor(Protocol):
     The class attributes are its declaration: its topics, its tables (`tables.Table`) with their timers, and
 
     - `state_version`: increment it when the format of the state changes. The runtime does not resume from another one.
-    - `by_arrival`: true if it uses `Record.arrived_ms`, which is None for others.
+    - `by_arrival`: true if it uses `Record.arrived_ms`, which is None for others;
+    - `model`: the `CurrentScorer` of the model that scores for it, which the runtime keeps at the champion.
 
     `process` gets records of one partition of one input topic, in the order of their offsets, with that partition's
     state; partitions share nothing. The output must not depend on how records are split into batches: timers use

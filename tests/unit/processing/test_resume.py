@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
 from headrace.contracts.errors import Terminal
-from headrace.streaming.processors.order_extractor import OrderExtractor
 from headrace.streaming.runtime.processing import ledger
 from headrace.streaming.runtime.processing.ledger import Ledger
 from headrace.streaming.runtime.processing.resume import ADDED_LATER, Found, ledger_of, moved_share

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.processing.processor import Processor
 from headrace.streaming.runtime.processing.store import View
 from headrace.streaming.runtime.processing.stream_time import StreamTime
@@ -53,9 +53,9 @@ def test_a_table_holds_what_was_put_last_across_batches_and_beside_others(
     assert list(RAW.of(view).scan(b"")) == [(b"", b"\xff")]
 
 
-@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize("name", all_processors())
 def test_the_tables_of_a_processor_do_not_share_entries(name: str) -> None:
-    processor = PROCESSORS[name]()
+    processor = all_processors()[name]()
     assert len({table.prefix for table in tables_of(processor)}) == len(tables_of(processor)) > 0
 
 

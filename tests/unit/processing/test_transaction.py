@@ -7,10 +7,10 @@ import pytest
 from confluent_kafka import KafkaError, Message
 from structlog.testing import capture_logs
 
+from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.exit_codes import ExitCode
 from headrace.contracts.settings import Settings
-from headrace.streaming.processors.order_extractor import OrderExtractor
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.processing import transaction
 from headrace.streaming.runtime.processing.batch import PartitionResult, Refused

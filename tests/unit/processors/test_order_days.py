@@ -6,7 +6,7 @@ from statistics import median
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.streaming.processors.order_days import OrderDays
+from headrace.cases.ecommerce.processors.order_days import OrderDays
 
 DAYS = st.integers(-3, 12)
 

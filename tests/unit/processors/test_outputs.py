@@ -7,7 +7,7 @@ import pytest
 from headrace.contracts.decoding import InvalidRecord, decode, encode
 from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.processing.processor import Record
 from headrace.streaming.runtime.processing.store import View
 from tests.hostile import inputs
@@ -27,9 +27,9 @@ def decoded(chance: Chance, topic: str) -> Event | None:
         return None
 
 
-@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize("name", all_processors())
 def test_outputs_of_hostile_inputs_keep_to_their_contract(name: str) -> None:
-    processor = PROCESSORS[name]()
+    processor = all_processors()[name]()
     contract = TOPICS[processor.output].contract
     assert contract is not None
     for topic in processor.inputs:

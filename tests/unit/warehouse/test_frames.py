@@ -9,10 +9,10 @@ import duckdb
 import polars as pl
 import pytest
 
+from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
+from headrace.cases.ecommerce.processors.customer_orders import CustomerOrders
 from headrace.contracts.ecommerce import Order, OrderLine
 from headrace.contracts.features import MONEY_UNITS, CustomerFeatures
-from headrace.streaming.processors.behavior_scorer import BehaviorScorer
-from headrace.streaming.processors.customer_orders import CustomerOrders
 from headrace.streaming.runtime.processing.store import View
 from headrace.warehouse import frames
 from headrace.warehouse.tables import table

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 
 from headrace.contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
 from headrace.contracts.types import Event, derived_id
-from headrace.models.sentiment.scorer import Scorer, current
+from headrace.models.sentiment.scorer import SCORER, Scorer
 from headrace.models.sentiment.text import Readable, read_all
 from headrace.models.sentiment.vader import Scores, Subject
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
@@ -48,12 +48,13 @@ class SentimentScorer:
     posts: ClassVar = Table("posts", bytes, "the hash of a post's author and text, by post", timer=REMEMBERED)
     deletions: ClassVar = Table("deletions", bytes, "marks a deleted post, by post", timer=REMEMBERED)
     state_version: ClassVar[int] = 2
+    model: ClassVar = SCORER
 
     def __init__(self, scorer: Scorer | None = None) -> None:
         self._scorer = scorer
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
-        scorer = self._scorer or current()
+        scorer = self._scorer or SCORER.current()
         result = Result()
         memory = _Memory(state, records)
         subjects: list[_Subject] = []

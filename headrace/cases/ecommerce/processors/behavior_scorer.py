@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, cast
 
+from headrace.cases.ecommerce.processors.customer_orders import CustomerOrders, CustomerTables, Document, Totals
 from headrace.contracts.ecommerce import CustomerBehavior, Order
 from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
 from headrace.contracts.types import derived_id
 from headrace.models.behavior.rule import Score
-from headrace.models.behavior.scorer import Scorer, current
-from headrace.streaming.processors.customer_orders import CustomerOrders, CustomerTables, Document, Totals
+from headrace.models.behavior.scorer import SCORER, Scorer
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 from headrace.streaming.runtime.processing.tables import Table
 
@@ -36,12 +36,13 @@ class BehaviorScorer:
     events: ClassVar = Table("events", bytes, "marks a further event of an order, by its hash")
     state_version: ClassVar[int] = 3
     by_arrival: ClassVar[bool] = True
+    model: ClassVar = SCORER
 
     def __init__(self, scorer: Scorer | None = None) -> None:
         self._scorer = scorer
 
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
-        scorer = self._scorer or current()
+        scorer = self._scorer or SCORER.current()
         result = Result()
         tables = self.tables(state)
         customers: dict[str, CustomerOrders] = {}

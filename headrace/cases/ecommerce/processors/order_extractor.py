@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast
 
+from headrace.cases.ecommerce.processors.carts import CLIENT_PART, MAX_HITS, CartLine, Carts, Session, agent_part
 from headrace.contracts.ecommerce import Order, OrderLine, QualityFlag, WebLog
 from headrace.contracts.types import derived_id
-from headrace.streaming.processors.carts import CLIENT_PART, MAX_HITS, CartLine, Carts, Session, agent_part
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 from headrace.streaming.runtime.processing.stream_time import StreamTime, bounded
 from headrace.streaming.runtime.processing.tables import Table

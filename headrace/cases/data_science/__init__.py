@@ -1,0 +1,1 @@
+"""Opinions and weather: posts, feedback, observations, and the sentiment of texts."""

@@ -1,0 +1,1 @@
+"""A shop: visits, orders, customers, and models of their behavior."""
