@@ -31,6 +31,7 @@ NEGATIVE_RESULTS = {
     "doctor": "a check failed",
     "models promote": "the version was not promoted",
     "status": "a program does not run, or ends again and again",
+    "test": "a unit test failed",
     "verify": "a record is lost or duplicated, or not landed yet",
 }
 """When these commands exit with `FAILURE` without an error."""

@@ -70,7 +70,7 @@ def bring_up_to_date(
     plans = [
         make_plan(table, facts_of(lake, table), full=full, leaves_out_failing=leave_out_failing) for table in tables
     ]
-    built = [_carry_out(lake, plan) for plan in plans]
+    built = [carry_out(lake, plan) for plan in plans]
     # Results and watermarks of all tables are written at once: each statement on the lake takes tens of milliseconds.
     read = [(plan, each) for plan, each in zip(plans, built, strict=True) if each is not None]
     if read:
@@ -79,7 +79,7 @@ def bring_up_to_date(
     return [each or Built() for each in built]
 
 
-def _carry_out(lake: Lake, plan: Plan) -> Built | None:
+def carry_out(lake: Lake, plan: Plan) -> Built | None:
     """Execute a plan; None if there was nothing to read and the watermarks stay."""
     if plan.creates:
         _create(lake, plan)
