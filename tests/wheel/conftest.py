@@ -19,7 +19,15 @@ REPOSITORY = Path(__file__).parents[2]
 NOBODY = "65534"
 _PYTHONS = (Path("/usr/local/bin/python3"), Path("/usr/bin/python3"))
 """Pythons that, unlike one in root's home, every account may run."""
-_AS_NOBODY = ("setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--inh-caps=-all")
+_AS_NOBODY = (
+    shutil.which("setpriv") or "setpriv",
+    "--reuid",
+    NOBODY,
+    "--regid",
+    NOBODY,
+    "--clear-groups",
+    "--inh-caps=-all",
+)
 
 
 @dataclass(frozen=True)

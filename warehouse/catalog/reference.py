@@ -19,14 +19,7 @@ comments in the lake and on the tables' pages in Dagster. The columns of `raw.*`
 def column_types() -> dict[str, dict[str, str]]:
     """Names and types of the columns of every table, raw ones included, as the files and contracts say they are."""
     with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'; create schema raw; create schema core; create schema marts")
-        connection.execute(f"create schema meta; create table meta.freshness ({FRESHNESS_COLUMNS})")
-        for name, schema, _ in declared_schemas():
-            connection.register("declared", schema.empty_table())
-            connection.execute(f"create table {name} as from declared")
-        for staged in STAGED_TABLES.values():
-            columns = ", ".join(f'"{name}" {kind}' for name, kind in types_of(staged).items())
-            connection.execute(f"create table {staged.table.qualified} ({columns})")
+        declare_inputs(connection)
         for table in all_tables():
             connection.execute(f"create table {table.qualified} as {table.sql}")
         rows = connection.execute(
@@ -37,6 +30,19 @@ def column_types() -> dict[str, dict[str, str]]:
     for name, column, kind in rows:
         types.setdefault(name, {})[column] = kind
     return types
+
+
+def declare_inputs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create what the tables' files read besides each other, empty: the raw tables, Connect's staging, freshness."""
+    connection.execute("set timezone = 'UTC'; create schema raw; create schema core; create schema marts")
+    connection.execute(f"create schema meta; create table meta.freshness ({FRESHNESS_COLUMNS})")
+    for name, schema, _ in declared_schemas():
+        connection.register("declared", schema.empty_table())
+        connection.execute(f"create table {name} as from declared")
+    connection.unregister("declared")
+    for staged in STAGED_TABLES.values():
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in types_of(staged).items())
+        connection.execute(f"create table {staged.table.qualified} ({columns})")
 
 
 def tables_page() -> str:
