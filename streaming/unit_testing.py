@@ -14,7 +14,7 @@ from headrace.contracts.example_events import encoded, require_known, time_of, u
 from headrace.contracts.fields import Field, fields_of
 from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event
-from headrace.streaming.processors.registry import PROCESSORS
+from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.processing.batch import Encoded, Inputs, process
 from headrace.streaming.runtime.processing.processor import Processor
 
@@ -59,8 +59,8 @@ def named(name: str) -> Processor:
     Raises:
         Terminal: there is no such processor.
     """
-    require_known([name], PROCESSORS, "Headrace", "processor")
-    return PROCESSORS[name]()
+    require_known([name], all_processors(), "Headrace", "processor")
+    return all_processors()[name]()
 
 
 def run(name: str, given: Mapping[str, Sequence[Row]], now: datetime = NOW, *, one_by_one: bool = False) -> Processed:
