@@ -54,7 +54,9 @@ class UnitTest:
 
     @property
     def where(self) -> str:
-        return f"{self.path}:{self.line}"
+        """File and line, from the current folder if the file is in it."""
+        path, here = self.path.resolve(), Path.cwd()
+        return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{self.line}"
 
 
 class _Loader(yaml.SafeLoader):
