@@ -38,8 +38,8 @@ def write_log(path: Path, lines: int) -> None:
 
 def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
     """Inputs a second of the source itself, from its first commit to its last."""
+    from headrace.cases.ecommerce.sources.access_log.live import AccessLogs, open_sources
     from headrace.streaming.runtime import metrics
-    from headrace.streaming.sources.access_log.live import AccessLogs, open_sources
     from headrace.streaming.sources.live.runner import Runner
 
     stop = threading.Event()
@@ -70,8 +70,8 @@ def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
 
 def ready_made(settings: Settings, log: Path) -> float:
     """Records a second of the same producer, in transactions as large, with keys and values made before."""
+    from headrace.cases.ecommerce.sources.access_log.lines import LineParser
     from headrace.streaming.runtime.transactions import Transactions
-    from headrace.streaming.sources.access_log.lines import LineParser
     from headrace.streaming.sources.delivery import encoded
     from headrace.streaming.sources.files import read_pieces
     from headrace.streaming.sources.live.runner import LINGER_MS
@@ -127,7 +127,7 @@ def serve(settings: Settings, seconds: float, *, with_kafka: bool) -> dict[str, 
     token.write_text(TOKEN)
     code = (
         "from threading import Event\nfrom contracts.settings import Settings\n"
-        "from headrace.streaming.sources.feedback.server import serve\n"
+        "from headrace.cases.data_science.sources.feedback.server import serve\n"
         f"serve(Settings(), Event(), with_kafka={with_kafka})"
     )
     given = {

@@ -20,7 +20,7 @@ from headrace.streaming.connect.delivered import wait_until_delivered
 from headrace.streaming.landing.progress import committed_ends, wait_until_landed
 from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.processing.progress import wait_until_processed
-from headrace.streaming.sources.simulator.run import Plan, simulate
+from headrace.streaming.sources.simulation import simulator
 from headrace.terminal import Progress, uninterrupted
 from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
 from headrace.warehouse.lake import Lake
@@ -82,7 +82,8 @@ def run(settings: Settings, *, progress: Progress, echo: Callable[[str], None]) 
     """
     with _reported(progress, f"simulator, {DAYS} days of both use cases"):
         start = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
-        sent = simulate(settings, Plan(days=DAYS, seed=SEED, start=start))
+        simulated = simulator()
+        sent = simulated.simulate(settings, simulated.Plan(days=DAYS, seed=SEED, start=start))
     with _reported(progress, "processors"):
         for name, made in all_processors().items():
             if not wait_until_processed(settings, made(), timeout=PROCESSING_SECONDS):

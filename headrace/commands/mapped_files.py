@@ -13,7 +13,7 @@ from headrace.contracts.decoding import encode
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.home import existing
-from headrace.streaming.sources.ingest import Options
+from headrace.streaming.sources.file_source import Options
 from headrace.streaming.sources.mapped.guessing import guess
 from headrace.streaming.sources.mapped.ingest import ingest_file
 from headrace.streaming.sources.mapped.map_files import answered, decode, load

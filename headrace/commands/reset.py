@@ -52,11 +52,12 @@ def _source(settings: "Settings", name: str, *, yes: bool) -> None:
     from headrace.contracts.errors import Terminal
     from headrace.streaming.runtime.health import require_broker
     from headrace.streaming.sources.live.forgetting import forget
-    from headrace.streaming.sources.live.registry import FEEDBACK, require_name
+    from headrace.streaming.sources.live.registry import live_sources, require_name
 
     require_name(name)
-    if name == FEEDBACK:
-        raise Terminal("feedback has no position: it receives what is sent to it.", remedy="Choose another source.")
+    declared = live_sources().get(name)
+    if declared is not None and declared.service is not None:
+        raise Terminal(f"{name} has no position: it receives what is sent to it.", remedy="Choose another source.")
     require_broker(settings)
     _ask(f"This deletes the positions of {name}. It reads its input from the beginning again.", yes)
     with stack.source_stopped(settings, name):

@@ -19,10 +19,7 @@ from headrace.home import existing
 if TYPE_CHECKING:
     from headrace.streaming.sources.outcomes import Counts
 
-SHOP_DATABASE = "shop-db"
 PROGRESS_SECONDS = 1.0
-LIVE_NAMES = ("access-log", "bluesky", "mastodon", "weather", "feedback")
-SOURCE_NAMES = ("access-log", "online-retail", "reviews", "labelled", "weather", "jetstream", "mastodon")
 FILE = "file"
 """The source that reads any file by a mapping."""
 
@@ -33,19 +30,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(source)
+    app.command("sources")(list_sources)
     app.command()(ingest)
     app.command()(simulate)
 
 
 def source(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(LIVE_NAMES)}; your own as `module:class`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Such as `access-log`; `headrace sources` lists them. Also `module:class` on the Python path."
+        ),
+    ],
     status: Annotated[
         bool, typer.Option("--status", help="Print the position and the counts of each stream, and exit.")
     ] = False,
 ) -> None:
     """Run a live source until it is stopped. `headrace up` runs those in HEADRACE_SOURCES."""
     from headrace.streaming.runtime import logs, metrics
-    from headrace.streaming.sources.live.registry import FEEDBACK, configured, open_source
+    from headrace.streaming.sources.live.registry import configured, live_source, open_source
 
     settings = existing(Settings())
     logs.configure(settings.log_level, console=sys.stderr.isatty())
@@ -53,11 +56,10 @@ def source(
         _show_positions(settings, name)
         return
     names = configured(settings)
-    if name == FEEDBACK:
-        from headrace.streaming.sources.feedback.server import serve
-
+    service = live_source(name).service
+    if service is not None:
         metrics.serve(settings, _metrics_port(settings, name, names))
-        serve(settings, _stop_on_signals())
+        service.serve(settings, _stop_on_signals())
         return
     from headrace.streaming.runtime import process as tuning
     from headrace.streaming.sources.live.runner import Runner
@@ -68,18 +70,40 @@ def source(
     runner.run()
 
 
+def list_sources(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the sources: live ones, those of files, and the mappings for `ingest file`."""
+    from headrace.streaming.sources.ingest import file_sources
+    from headrace.streaming.sources.live.registry import live_sources
+    from headrace.streaming.sources.mapped.map_files import ready_names
+    from headrace.terminal import print_table
+
+    found = [
+        *(("live", name, f"headrace source {name}") for name in live_sources()),
+        *(("file", name, f"headrace ingest {name} FILE") for name in file_sources()),
+        *(("mapping", name, f"headrace ingest file FILE --map {name}") for name in ready_names()),
+    ]
+    if as_json:
+        typer.echo(json.dumps([dict(zip(("kind", "name", "command"), each, strict=True)) for each in found]))
+    else:
+        print_table(("kind", "name", "command"), found)
+
+
 def _metrics_port(settings: Settings, name: str, names: list[str]) -> int:
     """Each source of the stack has its own port, and so has each other source that is run manually."""
-    by_hand = len(names) + (LIVE_NAMES.index(name) if name in LIVE_NAMES else len(LIVE_NAMES))
+    from headrace.streaming.sources.live.registry import live_sources
+
+    known = list(live_sources())
+    by_hand = len(names) + (known.index(name) if name in known else len(known))
     return settings.port("source-metrics") + (names.index(name) if name in names else by_hand)
 
 
 def _show_positions(settings: Settings, name: str) -> None:
     from headrace.streaming.sources.live import positions
-    from headrace.streaming.sources.live.registry import FEEDBACK
+    from headrace.streaming.sources.live.registry import live_sources
 
-    if name == FEEDBACK:
-        typer.echo("feedback receives what is sent to it, and has no position: its metrics count its inputs.", err=True)
+    declared = live_sources().get(name)
+    if declared is not None and declared.service is not None:
+        typer.echo(f"{name} receives what is sent to it, and has no position: its metrics count its inputs.", err=True)
         return
     entries = positions.read(settings, name)
     if not entries:
@@ -97,7 +121,7 @@ def _show_positions(settings: Settings, name: str) -> None:
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(help=f"`file` for any file, or one of {', '.join(SOURCE_NAMES)}.")],
+    source: Annotated[str, typer.Argument(help="`file` for any file, or a name that `headrace sources` lists.")],
     path: Annotated[Path, typer.Argument(help="The file; for `labelled` also the folder of texts and labels.")],
     rate: Rate = None,
     follow: Annotated[bool, typer.Option("--follow", help="access-log: wait for more, as `tail -F` does.")] = False,
@@ -132,12 +156,12 @@ def ingest(
     """Publish the events of a file, and count them."""
     from headrace.commands.mapped_files import MappedFile
     from headrace.streaming.sources.delivery import CountedError
-    from headrace.streaming.sources.ingest import Options
+    from headrace.streaming.sources.file_source import Options
     from headrace.streaming.sources.ingest import ingest as run
 
     options = Options(
         follow=follow or None,
-        to=_destination(to),
+        to=to,
         classes=2 if classes == 2 else 3 if classes else None,
         station=station,
         event_time=event_time.replace(tzinfo=UTC) if event_time else None,
@@ -179,18 +203,17 @@ def ingest(
 def _fill(into: str, source: str, path: Path, options: Any, rate: float | None, stop: Flag) -> "Counts":
     """Ingest into a database, from which change data capture publishes to the topics."""
     from headrace.contracts.errors import Terminal
-    from headrace.streaming.connect.filling import fill
-    from headrace.streaming.sources.ingest import outcomes_of
+    from headrace.streaming.sources.ingest import file_sources, outcomes_of
 
-    if into != SHOP_DATABASE:
-        raise typer.BadParameter(f"choose {SHOP_DATABASE}", param_hint="--into")
-    if source != "online-retail" or rate is not None:
-        raise Terminal(
-            f"Only online-retail can be ingested into {SHOP_DATABASE}, and without a rate.",
-            remedy="Leave `--rate` out.",
-        )
     settings = existing(Settings())
     outcomes = outcomes_of(settings, source, path, options, stop)
+    fill = file_sources()[source].into.get(into)
+    if fill is None or rate is not None:
+        able = [f"{name} into {database}" for name, each in file_sources().items() for database in each.into]
+        raise Terminal(
+            f"{source} cannot be ingested into {into}{'' if fill is None else ' at a rate'}.",
+            remedy=f"Possible is {', '.join(able)}, without `--rate`." if able else "Leave `--into` out.",
+        )
     return fill(settings, outcomes, source=source, origin=path.name, stop=stop, progress=_progress())
 
 
@@ -213,11 +236,11 @@ def simulate(
 
     Sends events live until Ctrl-C, or a batch of history with --days.
     """
-    from headrace.streaming.sources.simulator.run import Plan
-    from headrace.streaming.sources.simulator.run import simulate as run
+    from headrace.streaming.sources.simulation import simulator
 
     stop = _stop_on_signals()
-    plan = Plan(
+    simulated = simulator()
+    plan = simulated.Plan(
         rate=rate,
         seconds=seconds,
         days=days,
@@ -227,16 +250,10 @@ def simulate(
         orders=orders,
         date_format=_date_format(date_format),
     )
-    counts = run(existing(Settings(kafka_user="source")), plan, stop=stop, progress=_progress())
+    counts = simulated.simulate(existing(Settings(kafka_user="source")), plan, stop=stop, progress=_progress())
     _show(counts, as_json=as_json)
     if stop.is_set() and not plan.endless:
         raise typer.Exit(ExitCode.INTERRUPTED)
-
-
-def _destination(to: str | None) -> Any:
-    if to is not None and to not in ("social_media", "customer_feedback"):
-        raise typer.BadParameter("choose social_media or customer_feedback", param_hint="--to")
-    return to
 
 
 def _date_format(given: str | None) -> Any:

@@ -164,14 +164,14 @@ def login() -> None:
 def _print_addresses(settings: "Settings", heading: str) -> None:
     from headrace.guard.doors import links
     from headrace.masking import without_password
-    from headrace.streaming.sources.live.registry import FEEDBACK, configured
+    from headrace.streaming.sources.live.registry import services
 
     typer.echo(heading)
     opening = links(settings)
     typer.echo(f"  Dagster     {opening['dagster']}")
     typer.echo(f"  SQL         {opening['sql']}")
-    if FEEDBACK in configured(settings):
-        typer.echo(f"  feedback    http://{settings.feedback_host}:{settings.port('feedback')}/   (the form)")
+    for name, service in services(settings).items():
+        typer.echo(f"  {name:<11} http://{settings.feedback_host}:{settings.port(service.port)}/   ({service.about})")
     typer.echo(f"  Kafka       {settings.bootstrap_servers}")
     typer.echo(f"  PostgreSQL  {without_password(settings.conninfo())}")
     typer.echo(f"  logs        {settings.logs}")

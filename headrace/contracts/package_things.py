@@ -6,6 +6,7 @@ No file lists them. A name that two packages claim is refused, with both places.
 import pkgutil
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ def modules(folder: str) -> Iterator[ModuleType]:
     for case in ("ecommerce", "data_science"):
         package = import_module(f"headrace.cases.{case}.{folder}")
         for found in pkgutil.iter_modules(package.__path__):
-            if not found.name.startswith("_"):
+            if not found.name.startswith("_") and not found.ispkg:
                 yield import_module(f"{package.__name__}.{found.name}")
 
 
@@ -40,6 +41,23 @@ def things(kind: str, folder: str, found_in: Callable[[ModuleType], Iterator[tup
                 )
             found[name] = thing
             places.setdefault(name, place_of(module))
+    return found
+
+
+def named_files(kind: str, folder: str, suffix: str) -> dict[str, Path]:
+    """The files with a suffix in a folder of the active packages, by name.
+
+    Raises:
+        Terminal: two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for case in ("ecommerce", "data_science"):
+        (root,) = import_module(f"headrace.cases.{case}").__path__
+        for path in sorted(Path(root, folder).glob(f"*{suffix}")):
+            if found.setdefault(path.stem, path) is not path:
+                raise Terminal(
+                    f"There are two of the {kind} {path.stem}: {found[path.stem]} and {path}.", remedy="Rename one."
+                )
     return found
 
 

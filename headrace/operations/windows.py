@@ -7,6 +7,7 @@ Files are read as by `headrace ingest`, so that a window equals what the warehou
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Literal, cast
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from headrace.contracts.data_science import CustomerFeedback
-    from headrace.streaming.sources.ingest import Options
+    from headrace.streaming.sources.file_source import Options
 
 # polars and scikit-learn are imported in the functions, since the command line imports this module.
 
@@ -69,10 +70,10 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
     import polars as pl
 
     from headrace.models.sentiment.learner import prepared
-    from headrace.streaming.sources import labelled
+    from headrace.streaming.sources.file_source import Options
     from headrace.streaming.sources.files import read_pieces
-    from headrace.streaming.sources.ingest import Options
 
+    labelled = import_module("headrace.cases.data_science.sources.texts.labelled")
     if to is None and path.is_file() and labelled.count_classes(read_pieces(path)) == 3:
         to = "social_media"
     options = Options(to=cast("Literal['social_media', 'customer_feedback'] | None", to))
@@ -91,7 +92,7 @@ def documents_of(settings: Settings, path: Path) -> "pl.DataFrame":
     """An order book's documents, with the columns of `core.orders` that features need."""
     import polars as pl
 
-    from headrace.streaming.sources.ingest import Options
+    from headrace.streaming.sources.file_source import Options
 
     orders = [each for each in _events(settings, "online-retail", path, Options()) if isinstance(each, Order)]
     return pl.DataFrame(

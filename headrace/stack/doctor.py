@@ -22,7 +22,6 @@ from headrace.stack.programs import built_in_parts
 from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime.health import broker_answers, connect_answers
 from headrace.streaming.sources.live import registry
-from headrace.streaming.sources.live.registry import FEEDBACK
 
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK_BYTES = 2_000_000_000
@@ -179,8 +178,8 @@ def _ports(settings: Settings, parts: Collection[str]) -> list[tuple[str, int]]:
     if "sources" in parts:
         first = settings.port("source-metrics")
         wanted += [(f"metrics of {name}", first + place) for place, name in enumerate(settings.sources)]
-        if FEEDBACK in settings.sources:
-            wanted.append((FEEDBACK, settings.port("feedback")))
+        services = registry.services(settings)
+        wanted += [(name, settings.port(service.port)) for name, service in services.items()]
     return wanted
 
 

@@ -14,14 +14,15 @@ from typing import Any
 import psycopg
 from confluent_kafka import KafkaError, Message
 
+from headrace.cases.data_science.sources.feedback.server import token_of
 from headrace.contracts.settings import HOST, Settings
 from headrace.contracts.topics import TOPICS as CONTRACTS
 from headrace.stack.files import secret
 from headrace.streaming.connect import shop
 from headrace.streaming.runtime.clients import producer
 from headrace.streaming.sources.delivery import CountedError
-from headrace.streaming.sources.feedback.server import token_of
-from headrace.streaming.sources.ingest import Options, ingest
+from headrace.streaming.sources.file_source import Options
+from headrace.streaming.sources.ingest import ingest
 from headrace.streaming.sources.outcomes import Counts
 from tests.hostile import inputs
 from tests.hostile.chance import Chance

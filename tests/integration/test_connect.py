@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from headrace.cases.ecommerce.shop_database.filling import fill
 from headrace.contracts.decoding import InvalidRecord, decode, encode
 from headrace.contracts.delivery import DELIVERIES, SERVING, STAGING
 from headrace.contracts.ecommerce import Customer, CustomerBehavior, Order
@@ -24,12 +25,12 @@ from headrace.streaming.connect import shop
 from headrace.streaming.connect.applying import apply, configure
 from headrace.streaming.connect.connectors import CUSTOMERS_SOURCE, ORDERS_SOURCE, sink_name
 from headrace.streaming.connect.delivered import delivery_accounts, rejected, undelivered, wait_until_delivered
-from headrace.streaming.connect.filling import fill
 from headrace.streaming.connect.status import connector_statuses
 from headrace.streaming.connect.watching import Watcher
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.dead_letters import letters
-from headrace.streaming.sources.ingest import Options, outcomes_of
+from headrace.streaming.sources.file_source import Options
+from headrace.streaming.sources.ingest import outcomes_of
 from headrace.warehouse.build import build, load
 from headrace.warehouse.lake import Lake
 from tests.hostile_records import ZSTD, Headers, RawProducer, Record, batch, bomb

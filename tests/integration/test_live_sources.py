@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import orjson
 
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
 from headrace.contracts.settings import Settings
 from headrace.streaming.runtime.publishing import Publisher
-from headrace.streaming.sources.access_log.lines import LineParser
 from headrace.streaming.sources.files import LineSplitter
 from headrace.streaming.sources.live import positions
 from headrace.streaming.sources.live.forgetting import forget

@@ -15,6 +15,7 @@ from time import monotonic, sleep
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from headrace.cases.ecommerce.simulator.run import Plan, simulate
 from headrace.contracts import dead_letters
 from headrace.contracts.data_science import SocialPost
 from headrace.contracts.decoding import decode
@@ -24,8 +25,8 @@ from headrace.contracts.settings import Settings
 from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
 from headrace.streaming.runtime.clients import admin, consumer
 from headrace.streaming.sources.delivery import IncompleteInput, UnrecognizedInput
-from headrace.streaming.sources.ingest import Options, ingest
-from headrace.streaming.sources.simulator.run import Plan, simulate
+from headrace.streaming.sources.file_source import Options
+from headrace.streaming.sources.ingest import ingest
 from tests.integration.landers import environment
 from tests.shared_data import shared
 

@@ -11,11 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from headrace.cases.ecommerce.sources.order_book.online_retail import COLUMNS, outcomes, read_lines
 from headrace.commands import models, training
 from headrace.contracts.ecommerce import Order
 from headrace.contracts.settings import Settings
 from headrace.models.artifact import Rejected
-from headrace.streaming.sources.online_retail import COLUMNS, outcomes, read_lines
 from headrace.streaming.sources.outcomes import Accepted
 from tests.integration.building import build_from
 from tests.integration.landed import Landing

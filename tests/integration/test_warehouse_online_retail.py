@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from headrace.cases.ecommerce.sources.order_book.online_retail import outcomes, read_lines
 from headrace.contracts.settings import Settings
 from headrace.contracts.types import Event
-from headrace.streaming.sources.online_retail import outcomes, read_lines
 from headrace.streaming.sources.outcomes import Accepted
 from headrace.warehouse.query import run
 from tests.integration.building import build_from

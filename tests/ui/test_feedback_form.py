@@ -16,14 +16,14 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from headrace.cases.data_science.sources.feedback.app import Service
+from headrace.cases.data_science.sources.feedback.intake import Intake
+from headrace.cases.data_science.sources.feedback.seen import Seen
+from headrace.cases.data_science.sources.feedback.submissions import customer_token
 from headrace.contracts.data_science import CustomerFeedback
 from headrace.contracts.decoding import decode
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import HOST, Settings
-from headrace.streaming.sources.feedback.app import Service
-from headrace.streaming.sources.feedback.intake import Intake
-from headrace.streaming.sources.feedback.seen import Seen
-from headrace.streaming.sources.feedback.submissions import customer_token
 
 START_SECONDS = 30.0
 PHONE = {"width": 360, "height": 740}

@@ -1,29 +1,30 @@
-"""The live sources that there are, by name; one of the user's own is named by `module:class`.
+"""The live sources by name: those that `sources/*.py` of the active packages declare.
 
-Each is imported when it is asked for: a source that is killed is soon back.
+One on the Python path can also be named by `module:class`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 from headrace.contracts.errors import Terminal
+from headrace.contracts.package_things import classes_of, things
 from headrace.contracts.settings import Settings
-from headrace.streaming.sources.live.source import Source
+from headrace.streaming.sources.live.source import LiveSource, Service, Source
 
-Open = Callable[[Settings], Sequence[Source]]
-Check = Callable[[Settings], None]
+_CLASS = ("name", "topics", "read")
 
-FEEDBACK = "feedback"
-"""The one that is pushed to: a server, not a `Source`."""
-_OPENERS = {
-    "access-log": "headrace.streaming.sources.access_log.live",
-    "bluesky": "headrace.streaming.sources.live.bluesky",
-    "mastodon": "headrace.streaming.sources.live.mastodon",
-    "weather": "headrace.streaming.sources.live.weather",
-}
-_CHECKED = {**_OPENERS, FEEDBACK: "headrace.streaming.sources.feedback.server"}
-NAMES = (*_OPENERS, FEEDBACK)
+
+@cache
+def live_sources() -> Mapping[str, LiveSource]:
+    """The declared live sources.
+
+    Raises:
+        Terminal: two have the same name.
+    """
+    return things("live source", "sources", _declared)
 
 
 def configured(settings: Settings) -> list[str]:
@@ -38,9 +39,25 @@ def configured(settings: Settings) -> list[str]:
 
 
 def require_name(name: str) -> None:
-    """Require that a source has this name, or that it is one of the user's own. Raises `Terminal` otherwise."""
-    if name not in NAMES and ":" not in name:
+    """Require that a source has this name, or that it is one on the Python path. Raises `Terminal` otherwise."""
+    if name not in live_sources() and ":" not in name:
         raise _unknown(name)
+
+
+def services(settings: Settings) -> dict[str, Service]:
+    """The services among the sources that the stack runs."""
+    found = ((name, live_sources().get(name)) for name in settings.sources)
+    return {name: each.service for name, each in found if each is not None and each.service is not None}
+
+
+def live_source(name: str) -> LiveSource:
+    """The source of this name.
+
+    Raises:
+        Terminal: no such source.
+    """
+    found = live_sources().get(name)
+    return _from_class(name, _on_path(name)) if found is None else found
 
 
 def check(settings: Settings, name: str) -> None:
@@ -49,10 +66,7 @@ def check(settings: Settings, name: str) -> None:
     Raises:
         Terminal: no such source, or a setting that is missing or invalid.
     """
-    if name in _CHECKED:
-        cast("Check", import_module(_CHECKED[name]).check)(settings)
-    else:
-        _own_source(name)
+    live_source(name).check(settings)
 
 
 def open_source(settings: Settings, name: str) -> Sequence[Source]:
@@ -61,12 +75,25 @@ def open_source(settings: Settings, name: str) -> Sequence[Source]:
     Raises:
         Terminal: no such source, or its settings do not do.
     """
-    if name in _OPENERS:
-        return cast("Open", import_module(_OPENERS[name]).open_sources)(settings)
-    return [_own_source(name)()]
+    opened = live_source(name).open_sources
+    if opened is None:
+        raise Terminal(f"The source {name} has no streams: it receives what is sent to it.", remedy="Choose another.")
+    return opened(settings)
 
 
-def _own_source(name: str) -> Callable[[], Source]:
+def _declared(module: ModuleType) -> Iterator[tuple[str, LiveSource]]:
+    for value in vars(module).values():
+        if isinstance(value, LiveSource):
+            yield value.name, value
+    for each in classes_of(module, *_CLASS):
+        yield each.name, _from_class(each.name, each)
+
+
+def _from_class(name: str, made: Callable[[], Source]) -> LiveSource:
+    return LiveSource(name, lambda _: [made()])
+
+
+def _on_path(name: str) -> Callable[[], Source]:
     module, _, attribute = name.partition(":")
     if not attribute:
         raise _unknown(name)
@@ -80,5 +107,6 @@ def _own_source(name: str) -> Callable[[], Source]:
 
 def _unknown(name: str) -> Terminal:
     return Terminal(
-        f"There is no live source {name}.", remedy=f"There are: {', '.join(NAMES)}; your own as `module:class`."
+        f"There is no live source {name}.",
+        remedy=f"There are: {', '.join(live_sources())}; one on the Python path is named as `module:class`.",
     )

@@ -1,10 +1,13 @@
 """The live source interface: a class that reads from a position. It does not depend on Kafka."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from threading import Event as Flag
 from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
+from headrace.contracts.settings import Settings
 from headrace.streaming.sources.outcomes import Deliverable
 
 
@@ -42,3 +45,30 @@ class Source(Protocol):
             Terminal: reading cannot continue. The process ends and is restarted.
         """
         ...
+
+
+def _needs_nothing(settings: Settings) -> None:
+    """The check of a source without settings."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A source that is pushed to: a server instead of streams. `port` is the name of its port in the settings."""
+
+    serve: Callable[[Settings, Flag], None]
+    port: str
+    about: str
+
+
+@dataclass(frozen=True)
+class LiveSource:
+    """A live source as a package declares it. A class alone, with `name`, `topics` and `read`, is one without settings.
+
+    `open_sources` gives its streams, or it is a `service`. `check` raises `Terminal` for settings that are missing or
+    invalid, without starting it or writing anything.
+    """
+
+    name: str
+    open_sources: Callable[[Settings], Sequence[Source]] | None = None
+    check: Callable[[Settings], None] = _needs_nothing
+    service: Service | None = None

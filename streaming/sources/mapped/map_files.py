@@ -1,9 +1,9 @@
-"""Reads mappings: a TOML file, or one that comes with Headrace, strictly. Errors name the key and the remedy."""
+"""Reads mappings: a TOML file, or one that a package has ready, strictly. Errors name the key and the remedy."""
 
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
-from importlib import resources
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -11,12 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from headrace.contracts.errors import Terminal
+from headrace.contracts.package_things import named_files
 from headrace.streaming.sources.mapped.mapping import FieldKeys, FileKeys, Mapping, RowKeys, ValueKeys
 
 OPEN = "?"
 """The value of a key that is still a question."""
 MAX_MAPPING_BYTES = 1_000_000
-PACKAGE, READY = "headrace.streaming.sources.mapped", "ready"
 
 S = TypeVar("S", bound=Struct)
 
@@ -24,10 +24,18 @@ TABLES: dict[str, type[Struct]] = {"file": FileKeys, "rows": RowKeys, "values": 
 FIELD_TABLES = ("fields", "lines")
 
 
+@cache
+def _ready() -> dict[str, Path]:
+    return named_files("mapping", "sources/mappings", ".toml")
+
+
 def ready_names() -> list[str]:
-    """The names of the mappings that come with Headrace."""
-    folder = resources.files(PACKAGE) / READY
-    return sorted(each.name.removesuffix(".toml") for each in folder.iterdir() if each.name.endswith(".toml"))
+    """The names of the mappings that the active packages have ready, in `sources/mappings/*.toml`.
+
+    Raises:
+        Terminal: two have the same name.
+    """
+    return sorted(_ready())
 
 
 def load(name: str, answers: list[str]) -> Mapping:
@@ -48,7 +56,7 @@ def load(name: str, answers: list[str]) -> Mapping:
 
 def _text_of(name: str) -> str:
     if name in ready_names():
-        return (resources.files(PACKAGE) / READY / f"{name}.toml").read_text(encoding="utf-8")
+        return _ready()[name].read_text(encoding="utf-8")
     try:
         with Path(name).open("rb") as handle:
             content = handle.read(MAX_MAPPING_BYTES + 1)

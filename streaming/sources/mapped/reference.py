@@ -36,7 +36,7 @@ def mappings_page() -> str:
     names = ", ".join(f"`{name}`" for name in ready_names())
     parts += [
         "## Ready mappings",
-        f"`--map` also takes the name of one of these: {names}. They are files in `streaming/sources/mapped/ready/`.",
+        f"`--map` also takes the name of one of these: {names}. They are files in `sources/mappings/` of the packages.",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.ecommerce.sources.access_log.agents import classify
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
+from headrace.cases.ecommerce.sources.access_log.wire import Remembered
 from headrace.contracts.decoding import encode
-from headrace.streaming.sources.access_log.agents import classify
-from headrace.streaming.sources.access_log.lines import LineParser
-from headrace.streaming.sources.access_log.wire import Remembered
 from headrace.streaming.sources.files import Block, Piece, read_pieces
 from headrace.streaming.sources.outcomes import Accepted, Encoded
 from headrace.streaming.sources.personal import may_be_personal

@@ -6,12 +6,12 @@ from itertools import product
 
 import pytest
 
-from headrace.streaming.sources.access_log.agents import MAX_AGENT_LENGTH, classify
-from headrace.streaming.sources.access_log.clients import client_of, forwarded_for
-from headrace.streaming.sources.access_log.formats import of_format
-from headrace.streaming.sources.access_log.lines import LineParser
-from headrace.streaming.sources.access_log.pixel import InvalidHit, parse_hit
-from headrace.streaming.sources.access_log.prefixes import without_prefix
+from headrace.cases.ecommerce.sources.access_log.agents import MAX_AGENT_LENGTH, classify
+from headrace.cases.ecommerce.sources.access_log.clients import client_of, forwarded_for
+from headrace.cases.ecommerce.sources.access_log.formats import of_format
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
+from headrace.cases.ecommerce.sources.access_log.pixel import InvalidHit, parse_hit
+from headrace.cases.ecommerce.sources.access_log.prefixes import without_prefix
 from headrace.streaming.sources.files import Block
 from headrace.streaming.sources.personal import query_scrubber, scrubber
 from headrace.streaming.sources.pseudonyms import pseudonymizer

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.streaming.sources.access_log.clients import client_of
-from headrace.streaming.sources.access_log.lines import LineParser
+from headrace.cases.ecommerce.sources.access_log.clients import client_of
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
 from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, walk

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.ecommerce.sources.access_log.formats import is_known, of_format
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
+from headrace.cases.ecommerce.sources.access_log.live import open_sources
+from headrace.cases.ecommerce.sources.access_log.opening import maker
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.streaming.sources.access_log.formats import is_known, of_format
-from headrace.streaming.sources.access_log.lines import LineParser
-from headrace.streaming.sources.access_log.live import open_sources
-from headrace.streaming.sources.access_log.opening import maker
 from headrace.streaming.sources.files import read_pieces
 from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared

@@ -17,12 +17,12 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from headrace.cases.ecommerce.sources.access_log.formats import of_format
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
+from headrace.cases.ecommerce.sources.access_log.live import AccessLogs, open_sources
 from headrace.contracts.ecommerce import WebLog
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.streaming.sources.access_log.formats import of_format
-from headrace.streaming.sources.access_log.lines import LineParser
-from headrace.streaming.sources.access_log.live import AccessLogs, open_sources
 from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.reading import Reading

@@ -12,9 +12,9 @@ from functools import partial
 import psutil
 import pytest
 
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
+from headrace.cases.ecommerce.sources.access_log.workers import LARGE, Workers
 from headrace.contracts.errors import Terminal
-from headrace.streaming.sources.access_log.lines import LineParser
-from headrace.streaming.sources.access_log.workers import LARGE, Workers
 from headrace.streaming.sources.delivery import encoded
 from headrace.streaming.sources.files import Block, read_pieces
 from headrace.streaming.sources.outcomes import Rejected

@@ -3,7 +3,7 @@
 import pytest
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-from headrace.streaming.sources.access_log.agents import classify
+from headrace.cases.ecommerce.sources.access_log.agents import classify
 
 _CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/88.0.4324.93 Mobile Safari/537.36"
 

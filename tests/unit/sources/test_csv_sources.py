@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.data_science.sources.texts import reviews
+from headrace.cases.data_science.sources.weather import files as weather
+from headrace.cases.ecommerce.sources.order_book import online_retail
 from headrace.contracts.errors import Terminal
-from headrace.streaming.sources import online_retail, reviews, weather
 from headrace.streaming.sources.dates import DateOrder
-from headrace.streaming.sources.ingest import Options
+from headrace.streaming.sources.file_source import Options
 from headrace.streaming.sources.rows import read_rows
 from headrace.streaming.sources.times import UNDATED
 from tests.shared_data import shared

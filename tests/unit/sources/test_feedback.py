@@ -17,18 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from headrace.cases.data_science.sources.feedback.app import Service
+from headrace.cases.data_science.sources.feedback.description import openapi
+from headrace.cases.data_science.sources.feedback.intake import Intake
+from headrace.cases.data_science.sources.feedback.limits import RateLimit
+from headrace.cases.data_science.sources.feedback.seen import Seen
+from headrace.cases.data_science.sources.feedback.server import token_of
+from headrace.cases.data_science.sources.feedback.submissions import INPUT_TOPICS, Record, customer_token, feedback
 from headrace.contracts.data_science import CustomerFeedback
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
-from headrace.streaming.sources.feedback.app import Service
-from headrace.streaming.sources.feedback.description import openapi
-from headrace.streaming.sources.feedback.intake import Intake
-from headrace.streaming.sources.feedback.limits import RateLimit
-from headrace.streaming.sources.feedback.seen import Seen
-from headrace.streaming.sources.feedback.server import token_of
-from headrace.streaming.sources.feedback.submissions import INPUT_TOPICS, Record, customer_token, feedback
 from headrace.streaming.sources.personal import scrubber
 from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.integration.samples import customer, order

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.data_science.sources.texts import reviews
+from headrace.cases.ecommerce.sources.order_book import online_retail
+from headrace.cases.ecommerce.sources.order_book.online_retail import RawLine, understand
 from headrace.contracts.texts import MAX_MARKS, normalized, unescape
-from headrace.streaming.sources import online_retail, reviews
 from headrace.streaming.sources.html_text import html_to_text
-from headrace.streaming.sources.online_retail import RawLine, understand
 from headrace.streaming.sources.rows import read_rows
 from tests.unit.doubling import assert_linear
 from tests.unit.sources.walking import pieces

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
+from headrace.cases.data_science.sources.texts import reviews
 from headrace.contracts.errors import Terminal
-from headrace.streaming.sources import reviews
 from headrace.streaming.sources.files import read_pieces
 from headrace.streaming.sources.outcomes import Accepted
 from tests.shared_data import shared

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
 from headrace.contracts.decoding import encode
-from headrace.streaming.sources.access_log.lines import LineParser
 from headrace.streaming.sources.personal import may_be_personal, query_scrubber, scrubber
 from headrace.streaming.sources.pseudonyms import pseudonymizer
 from tests.unit.sources.walking import pieces, walk

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.ecommerce.sources.access_log.lines import LineParser
+from headrace.cases.ecommerce.sources.access_log.signature import SIGNED, is_signed, load_pixel_key, signature
 from headrace.contracts.ecommerce import WebLog
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.streaming.sources.access_log.lines import LineParser
-from headrace.streaming.sources.access_log.signature import SIGNED, is_signed, load_pixel_key, signature
 from headrace.streaming.sources.outcomes import Accepted, Rejected
 from headrace.streaming.sources.pseudonyms import pseudonymizer
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from headrace.cases.ecommerce.simulator.run import DEFAULT_START, Plan, outcomes
 from headrace.contracts.errors import Terminal
-from headrace.streaming.sources.simulator.run import DEFAULT_START, Plan, outcomes
 from tests.unit.sources.walking import Walk, walk
 
 

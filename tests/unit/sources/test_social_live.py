@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from headrace.cases.data_science.sources.bluesky import live as bluesky
+from headrace.cases.data_science.sources.bluesky.live import Bluesky, Cursor
+from headrace.cases.data_science.sources.mastodon import live as mastodon
+from headrace.cases.data_science.sources.mastodon.live import Timeline
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.streaming.sources.live import bluesky, mastodon, sessions
-from headrace.streaming.sources.live.bluesky import Bluesky, Cursor
-from headrace.streaming.sources.live.mastodon import Timeline
+from headrace.streaming.sources.live import sessions
 from headrace.streaming.sources.outcomes import Accepted
 from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 from tests.shared_data import shared

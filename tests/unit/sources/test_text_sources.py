@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.data_science.sources.bluesky import jetstream
+from headrace.cases.data_science.sources.mastodon import messages as mastodon
+from headrace.cases.data_science.sources.texts import labelled
 from headrace.contracts.decoding import InvalidRecord
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.streaming.sources import jetstream, labelled, mastodon
+from headrace.streaming.sources.file_source import Options
 from headrace.streaming.sources.html_text import html_to_text
-from headrace.streaming.sources.ingest import Options
 from headrace.streaming.sources.pseudonyms import load_key, pseudonymizer
 from tests.shared_data import shared
 from tests.unit.sources.walking import Walk, pieces, walk, walk_file

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from headrace.cases.data_science.sources.weather import live
+from headrace.cases.data_science.sources.weather.live import PROVIDERS, Place, open_sources, places_of
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.streaming.sources.live import http as source_http
 from headrace.streaming.sources.live import sessions
-from headrace.streaming.sources.live import weather as live
-from headrace.streaming.sources.live.weather import PROVIDERS, Place, open_sources, places_of
 from tests.shared_data import shared
 from tests.source_servers import Request, Weather, http
 from tests.unit.sources.reading import Reading

@@ -11,8 +11,9 @@ from headrace.contracts.decoding import decode, encode
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime.publishing import encode_event
+from headrace.streaming.sources.file_source import Options
 from headrace.streaming.sources.files import LineSplitter, Piece
-from headrace.streaming.sources.ingest import Options, outcomes_of
+from headrace.streaming.sources.ingest import outcomes_of
 from headrace.streaming.sources.outcomes import Accepted, Deliverable, Encoded, Ignored, Outcome, Rejected
 
 

@@ -1,0 +1,1 @@
+"""Posts of Bluesky: from Jetstream, live and recorded."""

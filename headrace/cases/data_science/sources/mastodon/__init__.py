@@ -1,0 +1,1 @@
+"""Posts of a Mastodon server: its time lines, live and saved."""

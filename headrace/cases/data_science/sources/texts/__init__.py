@@ -1,0 +1,1 @@
+"""Files of reviews and of labeled texts."""

@@ -1,0 +1,1 @@
+"""Observations of the weather: from files and from forecast services."""

@@ -1,0 +1,1 @@
+"""Order books in the columns of the UCI data set Online Retail."""
