@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +19,8 @@ from headrace.streaming.landing import fingerprints
 from headrace.streaming.landing.byte_column import ByteColumn
 from headrace.streaming.landing.columnar import Offender, Survey, decode_batch, survey
 from headrace.streaming.landing.upcasting import decode_versions
-from headrace.streaming.runtime.arrival import arrivals
+from headrace.streaming.runtime.arrival import times_and_arrivals
 from headrace.streaming.runtime.careful.headers import UNREAD, Headers, headers_of
-
-_MILLISECONDS = itemgetter(1)
 
 RECORD_OVERHEAD_BYTES = 48
 """Approximate memory per record besides its value, key and headers: cells of lists and arrays."""
@@ -94,9 +91,7 @@ class Buffer:
         headers, odd = headers_of(messages)
         for place in odd:
             headers[place] = self.odd_headers(self.topic.name, int(partitions[place]), int(offsets[place]))
-        stamps = list(map(Message.timestamp, messages))
-        times = np.fromiter(map(_MILLISECONDS, stamps), np.int64, count)
-        arrived = np.array(arrivals(stamps), np.int64)
+        times, arrived = times_and_arrivals(map(Message.timestamp, messages), count)
         lines = survey(values.data) if self.separator else None
         # Nothing raises from here on.
         if not self.count:

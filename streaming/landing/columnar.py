@@ -33,7 +33,7 @@ _LANDING_TYPES: dict[Kind, Any] = {
 }
 _WIRE_TYPES: dict[Kind, Any] = {**_LANDING_TYPES, "time": pl.String}
 _QUOTE, _COLON, _NEWLINE = b'":\n'
-_WINDOW = 1 << 20
+_WINDOW = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -172,17 +172,20 @@ class Survey:
 def survey(joined: bytes) -> Survey:
     """Survey a text.
 
-    The text is processed in windows that fit the CPU cache, preferably by the thread that has just written it:
-    each of these steps acquires the GIL, and another thread would wait for it each time.
+    The text is processed in windows, preferably by the thread that has just written it: each of these steps acquires
+    the GIL, and another thread would wait for it each time. So the values of one `consume` call fit into a window.
     """
     characters = np.frombuffer(joined, np.uint8)
     newlines = quotes = between = 0
     for start in range(0, len(characters), _WINDOW):
         window = characters[start : start + _WINDOW + 2]
-        is_quote = window == _QUOTE
         newlines += int(np.count_nonzero(window[:_WINDOW] == _NEWLINE))
+        is_quote = window == _QUOTE
         quotes += int(np.count_nonzero(is_quote[:_WINDOW]))
-        between += int(np.count_nonzero(is_quote[:-2] & is_quote[2:] & (window[1:-1] == _COLON)))
+        is_between = window[1:-1] == _COLON
+        is_between &= is_quote[:-2]
+        is_between &= is_quote[2:]
+        between += int(np.count_nonzero(is_between))
     if b"\\" not in joined:
         return Survey(newlines, quotes, between, 0)
     escaped_quotes = joined.count(b'\\"')

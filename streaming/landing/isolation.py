@@ -19,13 +19,18 @@ from headrace.streaming.runtime import logs
 CATEGORY = "not decodable"
 
 
-def tables_of(batch: Batch) -> Tables:
+def rows_of(batch: Batch) -> Rows:
     """Step 3: decode the batch, even if decoding raises for a record.
 
     Raises:
         MemoryError: not caused by a record.
     """
-    return with_ranges(batch, _rows(batch, np.arange(len(batch.values))))
+    return _rows(batch, np.arange(len(batch.values)))
+
+
+def tables_of(batch: Batch) -> Tables:
+    """`rows_of`, with the ranges to commit. Raises the same errors."""
+    return with_ranges(batch, rows_of(batch))
 
 
 def _rows(batch: Batch, places: np.ndarray) -> Rows:

@@ -20,8 +20,8 @@ from confluent_kafka.admin import AdminClient
 from headrace.contracts.errors import Transient
 from headrace.contracts.landing import LandedFile, LandingCommit, landing_path, quarantine_name
 from headrace.streaming.landing import files, positions
-from headrace.streaming.landing.batch import Batch, Tables
-from headrace.streaming.landing.isolation import tables_of
+from headrace.streaming.landing.batch import Batch, Rows, Tables, with_ranges
+from headrace.streaming.landing.isolation import rows_of
 from headrace.streaming.runtime import logs, metrics
 from headrace.streaming.runtime.failpoints import failpoint
 from headrace.streaming.runtime.topics import topic_ids
@@ -52,7 +52,7 @@ class Writer:
         self._root = landing_root
         self._admin = admin
         self._batches: queue.Queue[Batch | None] = queue.Queue(maxsize=1)
-        self._decoded: queue.Queue[tuple[Batch, Tables] | None] = queue.Queue(maxsize=1)
+        self._decoded: queue.Queue[tuple[Batch, Rows] | None] = queue.Queue(maxsize=1)
         self._generation: int | None = 0
         self._db: psycopg.Connection | None = None
         self._threads = [
@@ -119,21 +119,22 @@ class Writer:
             if batch.generation == self._generation:
                 # 3. Decode the whole batch at once; invalid records go to quarantine with their raw bytes.
                 started = time.perf_counter()
-                tables = tables_of(batch)
+                rows = rows_of(batch)
                 metrics.DECODE_SECONDS.labels(batch.topic.name).observe(time.perf_counter() - started)
                 failpoint("landing.decoded")
-                self._decoded.put((batch, tables))
-                del tables
+                self._decoded.put((batch, rows))
+                del rows
             del batch
             self._batches.task_done()
         self._decoded.put(None)
 
     def _commit_all(self) -> None:
         while (decoded := self._decoded.get()) is not None:
-            batch, tables = decoded
+            batch, rows = decoded
             if batch.generation == self._generation:
-                self._commit_or_report(batch, tables)
-            del batch, tables, decoded
+                # The fingerprints of the ranges are computed here, since decoding takes longer than writing.
+                self._commit_or_report(batch, with_ranges(batch, rows))
+            del batch, rows, decoded
             self._decoded.task_done()
 
     def _commit_or_report(self, batch: Batch, tables: Tables) -> None:

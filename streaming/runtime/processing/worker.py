@@ -13,7 +13,7 @@ offsets of a zombie instance are rejected. After an abort, reading resumes from 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +26,7 @@ from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TopicAndPartition
 from headrace.streaming.runtime import clients, logs, metrics
-from headrace.streaming.runtime.arrival import arrivals
+from headrace.streaming.runtime.arrival import times_and_arrivals
 from headrace.streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard
 from headrace.streaming.runtime.careful.reader import UNREADABLE, CarefulReader
 from headrace.streaming.runtime.careful.stalls import Stalls
@@ -276,7 +276,7 @@ class Worker:
                 list(map(Message.offset, messages)),  # pyright: ignore[reportArgumentType]  a record has an offset
                 list(map(Message.key, messages)),
                 list(map(Message.value, messages)),
-                arrivals(list(map(Message.timestamp, messages))) if self._by_arrival else None,
+                _arrivals(messages) if self._by_arrival else None,
                 self._committer.odd_headers.of_all(messages),
             )
             result = process(self._processor, key[0], inputs, state.store, now)
@@ -407,3 +407,8 @@ class Worker:
 def group_of(settings: Settings, processor: str) -> str:
     """Name of the consumer group of a processor."""
     return f"{settings.database}-{processor}"
+
+
+def _arrivals(messages: Sequence[Message]) -> list[int]:
+    _, arrived = times_and_arrivals(map(Message.timestamp, messages), len(messages))
+    return arrived.tolist()
