@@ -11,7 +11,7 @@ from headrace.contracts.exit_codes import ExitCode
 from headrace.terminal import cell, print_table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Side = "A file of `contract export --format jsonschema`, or the name of a topic."
+Side = "A file of `contract export` (`jsonschema` or `toml`), or the name of a topic."
 
 
 class Form(StrEnum):
@@ -20,6 +20,7 @@ class Form(StrEnum):
     JSONSCHEMA = "jsonschema"
     ODCS = "odcs"
     AVRO = "avro"
+    TOML = "toml"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,9 +35,17 @@ def export(
     topic: Annotated[str, typer.Argument(help="A topic, such as `orders`.")],
     form: Annotated[Form, typer.Option("--format", help="Format.")] = Form.JSONSCHEMA,
 ) -> None:
-    """Print the contract of a topic as JSON Schema, ODCS (YAML) or Avro."""
+    """Print the contract of a topic as JSON Schema, ODCS (YAML), Avro or TOML.
+
+    TOML is a form in which a project declares its topics.
+    """
     from headrace.contracts.export import export as exported
 
+    if form is Form.TOML:
+        from headrace.contracts.toml_export import toml
+
+        typer.echo(toml(_topic(topic)), nl=False)
+        return
     document = exported(_topic(topic), form.value)
     if form is Form.ODCS:
         import yaml
@@ -53,13 +62,15 @@ def diff(
 ) -> None:
     """Compare two versions of a contract. Exit 1 if the change is breaking.
 
-    A change is breaking if the new contract does not read every record that the old one accepts, or lacks a field.
+    A change is breaking if the new contract does not read every record that the old one accepts, or lacks a field. What
+    an upcaster does is not, if the version was raised with it.
     """
     from dataclasses import asdict
 
-    from headrace.contracts.compatibility import compare
+    from headrace.contracts.compatibility import compare, remedy
 
-    changes = compare(_schema(old), _schema(new))
+    before, after = _schema(old), _schema(new)
+    changes = compare(before, after)
     breaking = any(change.breaking for change in changes)
     if as_json:
         typer.echo(json.dumps({"breaking": breaking, "changes": [asdict(change) for change in changes]}, indent=2))
@@ -67,7 +78,13 @@ def diff(
         rows = [(cell(c.field), cell(c.what), "breaking" if c.breaking else "compatible") for c in changes]
         if rows:
             print_table(("field", "change", ""), rows)
-        typer.echo("The change is breaking." if breaking else "The change is compatible." if changes else "No change.")
+        typer.echo(
+            f"The change is breaking. {remedy(before)}"
+            if breaking
+            else "The change is compatible."
+            if changes
+            else "No change."
+        )
     raise typer.Exit(ExitCode.FAILURE if breaking else ExitCode.SUCCESS)
 
 
@@ -90,6 +107,10 @@ def _schema(given: str) -> dict[str, Any]:
     path = Path(given)
     if not path.is_file():
         return json_schema(_topic(given))
+    if path.suffix == ".toml":
+        from headrace.contracts.toml_contracts import topic_of
+
+        return json_schema(topic_of(path.read_text(), name=path.stem, file=str(path), domain="file"))
     try:
         document = json.loads(path.read_bytes())
     except (ValueError, OSError) as error:

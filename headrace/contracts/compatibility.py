@@ -3,14 +3,17 @@
 Contracts are compared as JSON Schema, as `headrace.contracts.export` writes it, so that an old one can be kept in a
 file. A removed field is breaking too, since tables and queries read it; so is a renamed one, which is removed and
 added.
+
+Unless the new contract has a higher version with upcasters from the old one: then what they do is compatible.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from headrace.contracts.errors import Terminal
+from headrace.contracts.export import VERSIONS
 
 Schema = Mapping[str, Any]
 
@@ -41,7 +44,76 @@ def compare(old: Schema, new: Schema) -> list[Change]:
     Raises:
         Terminal: one of them is not the JSON Schema of an object.
     """
-    return list(_objects(_Node(old, old), _Node(new, new), ""))
+    before, after = _version(old), _version(new)
+    pair = _Node(old, old), _Node(new, new)
+    if before == after:
+        return list(_objects(*pair, ""))
+    steps = [_upcasts(new).get(str(version), _ABSENT) for version in range(before, after)]
+    unread = not steps or _ABSENT in steps
+    raised = Change("(version)", f"{before} became {after}" + (", which does not read it" if unread else ""), unread)
+    if unread:
+        return [raised, *_objects(*pair, "")]
+    if None in steps:
+        # A function may do anything, so whatever is different is its job.
+        return [raised, *(replace(each, breaking=False) for each in _objects(*pair, ""))]
+    return [raised, *_upcast(*pair, cast("list[_Step]", steps))]
+
+
+def remedy(old: Schema) -> str:
+    """How to make a breaking change of this contract compatible, as a sentence."""
+    version = _version(old)
+    return f"Raise the version to {version + 1} and add an upcaster from version {version}."
+
+
+_Step = Mapping[str, Mapping[str, Any]]
+"""What an upcaster does, by `rename`, `constants` and `widen`."""
+_WIDENED = {
+    "number": {("integer", "number")},
+    "money": {("integer", "amount")},
+    "string": {(kind, "string") for kind in ("integer", "number", "boolean", "time", "amount")},
+}
+"""The kinds that a widening leads from and to."""
+
+
+def _version(schema: Schema) -> int:
+    return int(schema.get(VERSIONS, {}).get("version", 1))
+
+
+def _upcasts(schema: Schema) -> Mapping[str, Any]:
+    return schema.get(VERSIONS, {}).get("upcasts", {})
+
+
+def _upcast(old: "_Node", new: "_Node", steps: "list[_Step]") -> Iterator[Change]:
+    """The changes that remain after the upcasters, and what these do."""
+    before, after = old.properties, new.properties
+    names, constants, widened = {name: name for name in before}, set[str](), dict[str, str]()
+    for step in steps:
+        moved = {was: name for name, was in step.get("rename", {}).items()}
+        names = {original: moved.get(name, name) for original, name in names.items()}
+        constants = {moved.get(name, name) for name in constants} | set(step.get("constants", {}))
+        widened = {moved.get(name, name): kind for name, kind in widened.items()} | dict(step.get("widen", {}))
+    for original, name in names.items():
+        if name not in after:
+            yield Change(original, "removed", breaking=False)
+            continue
+        if name != original:
+            yield Change(name, f"renamed from {original}", breaking=False)
+        was, is_now = original in old.required, name in new.required
+        if was != is_now:
+            yield Change(
+                name, "required" if is_now else "no longer required", breaking=is_now and name not in constants
+            )
+        pair = before[original], after[name]
+        if (pair[0].kind, pair[1].kind) in _WIDENED.get(widened.get(name, ""), ()):
+            yield Change(name, f"type {pair[0].kind} became {pair[1].kind}", breaking=False)
+            if pair[0].nullable and not pair[1].nullable:
+                yield Change(name, "may no longer be null", breaking=True)
+        else:
+            yield from _values(*pair, name)
+    for name in (name for name in after if name not in names.values()):
+        needed, given = name in new.required, name in constants
+        what = "added, a constant in old records" if given else "added, required" if needed else "added"
+        yield Change(name, what, breaking=needed and not given)
 
 
 class _Node:

@@ -1,5 +1,7 @@
 """A topic's contract in the formats of other tools: JSON Schema, Avro, and the Open Data Contract Standard (ODCS).
 
+JSON Schema also has the version of the contract, as `x-contract`, and what its upcasters do.
+
 Records stay UTF-8 JSON. JSON Schema describes exactly them, except that it cannot say which words count as no customer.
 Avro describes the same fields for tools that store records in Avro.
 """
@@ -13,9 +15,12 @@ import msgspec
 from headrace.contracts.fields import Field, Kind, fields_of
 from headrace.contracts.topics import Topic
 from headrace.contracts.types import MONEY_SCALE, Event, money_pattern
+from headrace.contracts.versions import Upcast, Versions, versions_of
 
 Format = Literal["jsonschema", "odcs", "avro"]
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+VERSIONS = "x-contract"
+"""Key of the JSON Schema with the contract's version and upcasters, if the version is above 1."""
 ODCS_VERSION = "v3.1.0"
 """https://github.com/bitol-io/open-data-contract-standard/blob/main/schema/odcs-json-schema-v3.1.0.json"""
 
@@ -58,7 +63,20 @@ def json_schema(topic: Topic) -> dict[str, Any]:
     """JSON Schema of the values. Unknown fields are allowed, since decoders ignore them."""
     schema = msgspec.json.schema(contract_of(topic))
     definitions = {name: _portable(each) for name, each in schema["$defs"].items()}
-    return {"$schema": JSON_SCHEMA, "title": topic.name, "$ref": schema["$ref"], "$defs": definitions}
+    versions = versions_of(contract_of(topic))
+    extra = {} if versions.current == 1 else {VERSIONS: _versions(versions)}
+    return {"$schema": JSON_SCHEMA, "title": topic.name, **extra, "$ref": schema["$ref"], "$defs": definitions}
+
+
+def _versions(versions: Versions) -> dict[str, Any]:
+    """The version, and what the upcaster from each earlier one does: None if it is a function."""
+    upcasts = {
+        str(version): {"rename": dict(each.renames), "constants": dict(each.constants), "widen": dict(each.widenings)}
+        if isinstance(each, Upcast)
+        else None
+        for version, each in sorted(versions.upcasters.items())
+    }
+    return {"version": versions.current, "upcasts": upcasts}
 
 
 def _portable(node: Any) -> Any:
@@ -112,7 +130,7 @@ def odcs(topic: Topic) -> dict[str, Any]:
         "kind": "DataContract",
         "id": f"headrace-{topic.name}",
         "name": topic.name,
-        "version": "1.0.0",
+        "version": f"{versions_of(contract).current}.0.0",
         "status": "active",
         "domain": topic.domain,
         "schema": [

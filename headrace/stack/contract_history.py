@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from headrace.contracts.compatibility import Change, compare
+from headrace.contracts.compatibility import Change, compare, remedy
 from headrace.contracts.errors import Terminal
 from headrace.contracts.export import json_schema
 from headrace.contracts.settings import Settings
@@ -34,9 +34,11 @@ def require_compatible(settings: Settings, has_records: Callable[[Topic], bool])
         if breaking and (_has_landed(settings, topic) or has_records(topic)):
             changes = "; ".join(f"{change.field}: {change.what}" for change in breaking)
             kept = _file(settings, topic)
+            way = remedy(json.loads(kept.read_bytes()))
             raise Terminal(
                 f"The contract of {topic.name}, which has data, has a breaking change: {changes}.",
-                remedy=f"Undo it, or delete all data with `headrace reset --all`. To accept it, delete {kept}.",
+                remedy=f"{way} Or undo it, or delete all data with `headrace reset --all`. To accept it, delete"
+                f" {kept}.",
             )
 
 

@@ -223,7 +223,7 @@ def _convert(contract: type[Event], frame: pl.DataFrame) -> pl.DataFrame:
 def _require_valid(fields: Sequence[Field], frame: pl.DataFrame) -> None:
     """Check constraints that polars' parser does not, at any depth, in one pass over the columns."""
     checks = [check.alias(str(n)) for n, check in enumerate(check for f in fields for check in _checks(f))]
-    if False in frame.select(checks).row(0):  # a check without any values is null and passes
+    if checks and False in frame.select(checks).row(0):  # a check without any values is null and passes
         raise _NotVouchedFor
     _require_lengths(fields, frame)
     for declared in fields:
@@ -237,6 +237,8 @@ def _require_valid(fields: Sequence[Field], frame: pl.DataFrame) -> None:
 def _require_lengths(fields: Sequence[Field], frame: pl.DataFrame) -> None:
     """Check the length in bytes first, which is much faster: a text never has more characters than bytes."""
     bounded = {f.name: f.max_length for f in fields if f.max_length is not None}
+    if not bounded:
+        return
     most = frame.select(pl.col(name).str.len_bytes().max() for name in bounded).row(0)
     longest = [name for name, size in zip(bounded, most, strict=True) if size is not None and size > bounded[name]]
     checks = [pl.col(name).str.len_chars().max() <= bounded[name] for name in longest]

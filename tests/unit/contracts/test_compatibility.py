@@ -14,12 +14,14 @@ from headrace.contracts.errors import Terminal
 from headrace.contracts.export import json_schema
 from headrace.contracts.topics import EVENT_TOPICS, Topic
 from headrace.contracts.types import Event, Money, MoneySum, UtcTime
+from headrace.contracts.versions import Upcast, Upcaster, versioned
 
 
-def contract(**fields: Any) -> dict[str, Any]:
-    """The schema of a contract with these fields: a type, or a type and a default."""
+def contract(*upcasters: Upcaster, **fields: Any) -> dict[str, Any]:
+    """The schema of a contract with these fields (a type, or a type and a default) and upcasters."""
     given = [(name, *each) if isinstance(each, tuple) else (name, each) for name, each in fields.items()]
     made = msgspec.defstruct("Thing", given, bases=(Event,), kw_only=True, frozen=True)
+    versioned(len(upcasters) + 1, dict(enumerate(upcasters, 1)))(made)
     return json_schema(Topic("things", "ecommerce", "id", cast("type[Event]", made), 1, 1))
 
 
@@ -80,6 +82,47 @@ def test_a_change_is_found_and_judged(old: Any, new: Any, field: str, breaking: 
     assert any(change.breaking for change in changes) is breaking
 
 
+def same(record: dict[str, Any]) -> dict[str, Any]:
+    return record
+
+
+@pytest.mark.parametrize(
+    ("old", "upcasters", "new", "breaking"),
+    [
+        ({"a": str}, [Upcast({"b": "a"})], {"b": str}, []),
+        ({"a": str}, [Upcast({"b": "a"})], {"b": int}, ["b"]),
+        ({"a": str}, [Upcast({"b": "a"}), Upcast({"c": "b"})], {"c": str}, []),
+        ({"a": str}, [Upcast()], {"b": str}, ["b"]),
+        ({"a": str}, [Upcast({}, {"b": "x"})], {"a": str, "b": str}, []),
+        ({"a": str}, [Upcast({}, {"b": "x"}), Upcast({"c": "b"})], {"a": str, "c": str}, []),
+        ({"a": (str, "")}, [Upcast({}, {"a": "x"})], {"a": str}, []),
+        ({"a": int}, [Upcast({}, {}, {"a": "money"})], {"a": Money}, []),
+        ({"a": int | None}, [Upcast({}, {}, {"a": "money"})], {"a": Money}, ["a"]),
+        ({"a": int}, [Upcast({"b": "a"}, {}, {"b": "string"})], {"b": str}, []),
+        ({"a": str}, [Upcast({}, {}, {"a": "number"})], {"a": float}, ["a"]),
+        ({"a": str, "b": str}, [Upcast()], {"a": str}, []),
+        ({"a": str}, [Upcast()], {"a": text(max_length=3)}, ["a"]),
+        ({"a": str}, [same], {"b": int}, []),
+        ({"a": str}, [Upcast(), same], {"b": int}, []),
+    ],
+)
+def test_what_an_upcaster_does_is_compatible_and_nothing_else(
+    old: Any, upcasters: Any, new: Any, breaking: list[str]
+) -> None:
+    changes = compare(contract(**old), contract(*upcasters, **new))
+    assert changes[0].field == "(version)"
+    assert [change.field for change in changes if change.breaking] == breaking
+
+
+def test_a_version_that_is_lowered_or_no_longer_read_is_breaking() -> None:
+    first, second = contract(a=str), contract(Upcast(), a=str)
+    assert [change.breaking for change in compare(second, first)] == [True]
+    third = json.loads(json.dumps(contract(Upcast(), Upcast(), a=str)))
+    del third["x-contract"]["upcasts"]["1"]
+    assert [change.breaking for change in compare(first, third)] == [True]
+    assert [change.breaking for change in compare(second, third)] == [False]
+
+
 @pytest.mark.parametrize("topic", EVENT_TOPICS, ids=lambda topic: topic.name)
 def test_a_contract_is_compatible_with_itself_after_a_round_trip(topic: Topic) -> None:
     assert compare(json.loads(json.dumps(json_schema(topic))), json_schema(topic)) == []
@@ -102,6 +145,14 @@ def test_the_command_exits_with_1_on_a_breaking_change(tmp_path: Path) -> None:
     code, shown = run(str(new), str(old), "--json")
     assert code == 1
     assert json.loads(shown)["breaking"] is True
+    assert "Raise the version to 2 and add an upcaster from version 1." in run(str(new), str(old))[1]
+    new.write_text(json.dumps(contract(Upcast({"b": "a"}), b=int)))
+    assert run(str(old), str(new))[0] == 0
+    exported = tmp_path / "orders.toml"
+    exported.write_text(
+        CliRunner().invoke(cli.build_app(), ["contract", "export", "orders", "--format", "toml"]).stdout
+    )
+    assert run(str(exported), "orders") == (0, "No change.\n")
     assert run("orders", "customers")[0] == 1
     assert run("orders", "orders")[0] == 0
 

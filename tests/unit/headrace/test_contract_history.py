@@ -47,6 +47,7 @@ def test_a_breaking_change_of_a_topic_with_records_is_refused(settings: Settings
     with pytest.raises(Terminal, match="orders, which has data, has a breaking change: gone: removed") as refused:
         contract_history.require_compatible(settings, full)
     assert str(file) in refused.value.remedy
+    assert "Raise the version to 2 and add an upcaster from version 1." in refused.value.remedy
     file.unlink()
     contract_history.require_compatible(settings, full)
 
