@@ -39,9 +39,9 @@ def _compare(raw: Sequence[str], rounds: int) -> dict[str, dict[str, float]]:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from threadpoolctl import threadpool_limits
 
+    from headrace.cases.data_science.models.sentiment.domain import CHARACTERS
+    from headrace.cases.data_science.models.sentiment.text import read_all
     from headrace.models.kernels.library import Library
-    from headrace.models.sentiment.domain import CHARACTERS
-    from headrace.models.sentiment.text import read_all
     from headrace.models.vectorized import Vectorized
     from headrace.models.vectorized.counting import counter
 

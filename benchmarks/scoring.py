@@ -125,9 +125,9 @@ def behavior_champion() -> Any:
     import numpy as np
     import polars as pl
 
+    from headrace.cases.ecommerce.models.behavior.scorer import Champion
     from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
     from headrace.models import training
-    from headrace.models.behavior.scorer import Champion
 
     chance = np.random.default_rng(1)
     orders, gap, recency = chance.integers(2, 12, ROWS), chance.uniform(5, 40, ROWS), chance.exponential(20, ROWS)
@@ -161,9 +161,9 @@ def sentiment_champion() -> Any:
     """The sentiment scorer with a trained model."""
     import polars as pl
 
+    from headrace.cases.data_science.models.sentiment import learner
+    from headrace.cases.data_science.models.sentiment.scorer import Champion
     from headrace.cases.data_science.processors.sentiment_scorer import SentimentScorer
-    from headrace.models.sentiment import learner
-    from headrace.models.sentiment.scorer import Champion
 
     chance = random.Random(2)
     texts = [" ".join(chance.choices(WORDS, k=18)) for _ in range(1_500)]

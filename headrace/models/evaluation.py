@@ -4,6 +4,7 @@
 """
 
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +14,6 @@ from headrace.contracts.settings import Settings
 from headrace.models import frames, training
 from headrace.models.artifact import Name, Rejected
 from headrace.models.registry.store import Registry
-from headrace.models.sentiment.learner import READ, prepared
 from headrace.models.training import Evaluation
 
 MOST_SEEN = 0.5
@@ -57,7 +57,8 @@ def unseen(name: Name, until: datetime, learned: pl.DataFrame, window: pl.DataFr
             )
         return window
     if name == "sentiment":
-        left = window.join(prepared(learned).select(READ), on=READ, how="anti", maintain_order="left")
+        texts = import_module("headrace.cases.data_science.models.sentiment.learner")
+        left = window.join(texts.prepared(learned).select(texts.READ), on=texts.READ, how="anti", maintain_order="left")
         if left.is_empty():
             raise Rejected("The champion was trained on every text of this file.", remedy=remedy)
         return left

@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -34,10 +35,10 @@ LIBRARIES = ("scikit-learn", "numpy", "scipy")
 MIN_SOURCE_ROWS = 50
 """Fewer rows of a source are not reported on their own."""
 _LEARNERS: dict[Name, tuple[str, str]] = {
-    "behavior": ("headrace.models.behavior.learner", "LEARNER"),
-    "intent": ("headrace.models.intent.learner", "INTENT"),
-    "intent-shoppers": ("headrace.models.intent.learner", "SHOPPERS"),
-    "sentiment": ("headrace.models.sentiment.learner", "LEARNER"),
+    "behavior": ("headrace.cases.ecommerce.models.behavior.learner", "LEARNER"),
+    "intent": ("headrace.cases.ecommerce.models.intent.learner", "INTENT"),
+    "intent-shoppers": ("headrace.cases.ecommerce.models.intent.learner", "SHOPPERS"),
+    "sentiment": ("headrace.cases.data_science.models.sentiment.learner", "LEARNER"),
 }
 
 
@@ -101,7 +102,7 @@ def train(frame: Frame, *, seed: int = SEED, newer_than: datetime | None = None)
         evaluation=parts.spans[1],
         serving=parts.spans[2],
         frame=frame.record,
-        code=code_version(),
+        code=code_version(frame.name),
         libraries={name: version(name) for name in LIBRARIES},
         report=report,
         predictions_sha256=_digest(evaluation.outcomes.probabilities),
@@ -154,12 +155,16 @@ def score(name: Name, fitted: Fitted, table: pl.DataFrame) -> Probabilities:
 
 
 @cache
-def code_version() -> str:
-    """The version of Headrace and a hash of the sources of `models`, which training depends on."""
-    folder = Path(__file__).parent
+def code_version(name: Name) -> str:
+    """The version of Headrace and a hash of what a training depends on: `headrace.models` and the model's folder."""
+    module, _ = _LEARNERS[name]
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        raise Terminal(f"The model {name} has no source files.", remedy="Install Headrace again.")
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    for folder in (Path(__file__).parent, Path(found.origin).parent):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{version('headrace')}+{digest.hexdigest()[:12]}"
 
 

@@ -17,11 +17,11 @@ def rescore(settings: Settings, lake: Lake) -> tuple[str, int]:
         Transient: PostgreSQL or Kafka is unavailable.
         Terminal: there are no orders.
     """
-    from headrace.models.behavior.scorer import SCORER
     from headrace.warehouse.frames import silent_customers
 
-    SCORER.follow(settings)
-    scorer = SCORER.current()
-    case = import_module("headrace.cases.ecommerce.models.rescoring")
+    model = import_module("headrace.cases.ecommerce.models.behavior.scorer").SCORER
+    model.follow(settings)
+    scorer = model.current()
+    case = import_module("headrace.cases.ecommerce.models.behavior.rescoring")
     customers = [case.Customer(*each) for each in silent_customers(lake, SILENT_DAYS)]
     return scorer.version, case.publish(settings, customers, scorer, clock.now())

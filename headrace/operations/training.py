@@ -6,6 +6,7 @@ Frames come from `warehouse`, everything else from `models`; this module only co
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,10 +80,10 @@ def train_on_sessions(settings: Settings, path: Path) -> Training:
         Rejected: the data does not allow a training, and why.
     """
     from headrace.models import frames, training
-    from headrace.models.intent import shoppers
     from headrace.models.registry import promotion
     from headrace.models.registry.store import Registry
 
+    shoppers = import_module("headrace.cases.ecommerce.models.intent.shoppers")
     table = shoppers.read(path)
     frame = frames.save(settings.frames_root, "intent-shoppers", table, as_of=shoppers.as_of(table), snapshot=None)
     trained = training.train(frame)

@@ -54,9 +54,7 @@ def behavior_window(settings: Settings, path: Path, cutoff: datetime) -> "pl.Dat
 
 def intent_window(path: Path) -> "pl.DataFrame":
     """Sessions of a file in the Online Shoppers format. Raises Terminal for other files."""
-    from headrace.models.intent import shoppers
-
-    return shoppers.read(path)
+    return import_module("headrace.cases.ecommerce.models.intent.shoppers").read(path)
 
 
 def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "pl.DataFrame":
@@ -69,7 +67,6 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
     """
     import polars as pl
 
-    from headrace.models.sentiment.learner import prepared
     from headrace.streaming.sources.file_source import Options
     from headrace.streaming.sources.files import read_pieces
 
@@ -80,7 +77,8 @@ def sentiment_window(settings: Settings, path: Path, to: str | None = None) -> "
     rows = [_text(event) for event in _events(settings, "labelled", path, options)]
     texts = dict.fromkeys(("subject", "subject_id", "source", "authored_at", "text", "language", "label"), pl.String())
     schema = texts | {"authored_at": pl.Datetime("us", "UTC")}
-    table = prepared(pl.DataFrame(rows, schema=schema, orient="row"))
+    learner = import_module("headrace.cases.data_science.models.sentiment.learner")
+    table = learner.prepared(pl.DataFrame(rows, schema=schema, orient="row"))
     if table.is_empty():
         raise Terminal(
             f"{path} has no labeled text that can be read.", remedy="See docs/reference/sources.md for the formats."

@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from headrace.cases.data_science.models.sentiment.text import read
+from headrace.cases.data_science.models.sentiment.vader import Vader
 from headrace.cases.data_science.processors.sentiment_scorer import SentimentScorer
+from headrace.cases.ecommerce.models.behavior.rule import RfmRule
 from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
 from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
 from headrace.contracts.ecommerce import CustomerBehavior, Order
 from headrace.contracts.errors import HeadraceError
 from headrace.contracts.settings import Settings
-from headrace.models.behavior.rule import RfmRule
-from headrace.models.sentiment.text import read
-from headrace.models.sentiment.vader import Vader
 from headrace.streaming.runtime import failpoints, logs
 from headrace.streaming.runtime.processing.processor import Output, Processor, Record, Result, State
 from headrace.streaming.runtime.processing.worker import Worker

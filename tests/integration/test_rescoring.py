@@ -5,7 +5,7 @@ import sys
 
 import msgspec
 
-from headrace.cases.ecommerce.models.rescoring import SOURCE, TOPIC
+from headrace.cases.ecommerce.models.behavior.rescoring import SOURCE, TOPIC
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.settings import Settings

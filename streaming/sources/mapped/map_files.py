@@ -38,6 +38,11 @@ def ready_names() -> list[str]:
     return sorted(_ready())
 
 
+def ready_text(name: str) -> str:
+    """The text of a ready mapping."""
+    return _ready()[name].read_text(encoding="utf-8")
+
+
 def load(name: str, answers: list[str]) -> Mapping:
     """The mapping in a file, or the ready one of that name, with `KEY=VALUE` answers in place of its own values.
 
@@ -56,7 +61,7 @@ def load(name: str, answers: list[str]) -> Mapping:
 
 def _text_of(name: str) -> str:
     if name in ready_names():
-        return _ready()[name].read_text(encoding="utf-8")
+        return ready_text(name)
     try:
         with Path(name).open("rb") as handle:
             content = handle.read(MAX_MAPPING_BYTES + 1)

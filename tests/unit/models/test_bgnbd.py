@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headrace.models.behavior import bgnbd
-from headrace.models.behavior.bgnbd import BgNbd
+from headrace.cases.ecommerce.models.behavior import bgnbd
+from headrace.cases.ecommerce.models.behavior.bgnbd import BgNbd
 
 CDNOW = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)
 """What the paper found for the customers of CDNOW; times are weeks."""

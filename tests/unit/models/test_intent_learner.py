@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from headrace.cases.ecommerce.models.intent import shoppers
+from headrace.cases.ecommerce.models.intent.learner import SHOPPERS, WITHOUT_PAGE_VALUES
 from headrace.contracts.errors import Terminal
 from headrace.models import frames, training
 from headrace.models.artifact import Rejected
-from headrace.models.intent import shoppers
-from headrace.models.intent.learner import SHOPPERS, WITHOUT_PAGE_VALUES
 from headrace.models.registry import files
 
 HEADER = (

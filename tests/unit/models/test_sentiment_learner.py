@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from headrace.cases.data_science.models.sentiment.learner import LEARNER, prepared
+from headrace.cases.data_science.models.sentiment.scorer import Champion
+from headrace.cases.data_science.models.sentiment.vader import Subject
 from headrace.models import frames, training
 from headrace.models.artifact import Rejected
 from headrace.models.registry import files
-from headrace.models.sentiment.learner import LEARNER, prepared
-from headrace.models.sentiment.scorer import Champion
-from headrace.models.sentiment.vader import Subject
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SAYS = {

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.data_science.models.sentiment.text import read, read_all
+from headrace.cases.data_science.models.sentiment.vader import Vader
 from headrace.models.kernels.vader import polarities
-from headrace.models.sentiment.text import read, read_all
-from headrace.models.sentiment.vader import Vader
 from tests.unit.doubling import assert_linear
 
 

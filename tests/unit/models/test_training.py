@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from headrace.cases.ecommerce.models.behavior.scorer import Champion
 from headrace.contracts.errors import Terminal
 from headrace.contracts.features import MONEY_UNITS, CustomerFeatures
 from headrace.models import artifact, frames, training
 from headrace.models.artifact import Rejected, Trained
-from headrace.models.behavior.scorer import Champion
 from headrace.models.frames import Frame
 from headrace.models.registry import files
 

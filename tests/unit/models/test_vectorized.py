@@ -9,12 +9,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SPECIAL_CASES, SentimentIntensityAnalyzer
 
+from headrace.cases.data_science.models.sentiment import domain
 from headrace.models.kernels.interface import Kernels
 from headrace.models.kernels.library import LIBRARY
 from headrace.models.kernels.vader import polarities
 from headrace.models.kernels.words import LONGEST_WORD, MOST_WORDS, Words
 from headrace.models.scoring import kernels
-from headrace.models.sentiment import domain
 from headrace.models.vectorized import VECTORIZED
 from headrace.models.vectorized.language import LONGEST
 from headrace.models.vectorized.trees import trees

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from headrace.cases.ecommerce.models.behavior.rule import RfmRule
 from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.ecommerce import CustomerBehavior, Order, OrderLine
 from headrace.contracts.features import CustomerFeatures, spend_of
 from headrace.contracts.types import MAX_QUANTITY
-from headrace.models.behavior.rule import RfmRule
 from headrace.streaming.runtime.processing.processor import Record, Result
 from headrace.streaming.runtime.processing.store import View
 from headrace.warehouse.tables import table

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
+from headrace.cases.data_science.models.sentiment.text import clean, read
+from headrace.cases.data_science.models.sentiment.vader import Scores, Vader
 from headrace.cases.data_science.processors.sentiment_scorer import REMEMBERED, SentimentScorer
 from headrace.contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.types import MAX_ID_LENGTH
-from headrace.models.sentiment.text import clean, read
-from headrace.models.sentiment.vader import Scores, Vader
 from headrace.streaming.runtime.processing.processor import Record, Result
 from headrace.streaming.runtime.processing.store import View
 from tests.shared_data import shared

@@ -10,12 +10,19 @@ import pytest
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.topics import TOPICS
-from headrace.streaming.sources.mapped.map_files import answered, decode, load, open_questions, parse, ready_names
+from headrace.streaming.sources.mapped.map_files import (
+    answered,
+    decode,
+    load,
+    open_questions,
+    parse,
+    ready_names,
+    ready_text,
+)
 from headrace.streaming.sources.mapped.plan import compile_mapping
 from tests.unit.sources.mapped_orders import order_lines, outcomes_of
 from tests.unit.sources.walking import Walk
 
-READY = Path(__file__).parents[3] / "streaming" / "sources" / "mapped" / "ready"
 SHOPIFY = (
     "Name,Email,Financial Status,Paid at,Fulfillment Status,Fulfilled at,Accepts Marketing,Currency,Subtotal,Shipping,"
     "Taxes,Total,Discount Amount,Shipping Method,Created at,Lineitem quantity,Lineitem name,Lineitem price,"
@@ -135,7 +142,7 @@ def test_submitted_answers_of_a_typeform_are_feedback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ready_names())
 def test_every_mapping_that_comes_with_headrace_fits_its_topic(name: str) -> None:
-    raw = parse((READY / f"{name}.toml").read_text(), name)
+    raw = parse(ready_text(name), name)
     right = {"timezone": "UTC", "constant": "EUR", "format": "iso", "column": "Words"}
     asked = [f"{key}={right[key.rpartition('.')[2]]}" for key in open_questions(raw)]
     mapping = decode(answered(raw, asked), name)

@@ -1,6 +1,6 @@
 """`social_media` and `customer_feedback` to `customer_sentiment`: the sentiment of each post and feedback.
 
-A text is cleaned and its language detected (`headrace.models.sentiment.text`); then the current scorer scores it. Text
+A text is cleaned and its language detected (`models/sentiment/text.py`); then the current scorer scores it. Text
 that the scorer cannot read is published with the reason instead of probabilities. A score's key is its subject, so an
 edit or a deletion replaces it. Deletions are published even if the post was never seen.
 
@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import ClassVar, NamedTuple
 
+from headrace.cases.data_science.models.sentiment.scorer import SCORER, Scorer
+from headrace.cases.data_science.models.sentiment.text import Readable, read_all
+from headrace.cases.data_science.models.sentiment.vader import Scores, Subject
 from headrace.contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
 from headrace.contracts.types import Event, derived_id
-from headrace.models.sentiment.scorer import SCORER, Scorer
-from headrace.models.sentiment.text import Readable, read_all
-from headrace.models.sentiment.vader import Scores, Subject
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 from headrace.streaming.runtime.processing.stream_time import StreamTime
 from headrace.streaming.runtime.processing.tables import Table

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, cast
 
+from headrace.cases.ecommerce.models.behavior.rule import Score
+from headrace.cases.ecommerce.models.behavior.scorer import SCORER, Scorer
 from headrace.cases.ecommerce.processors.customer_orders import CustomerOrders, CustomerTables, Document, Totals
 from headrace.contracts.ecommerce import CustomerBehavior, Order
 from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
 from headrace.contracts.types import derived_id
-from headrace.models.behavior.rule import Score
-from headrace.models.behavior.scorer import SCORER, Scorer
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 from headrace.streaming.runtime.processing.tables import Table
 

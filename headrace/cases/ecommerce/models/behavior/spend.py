@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from headrace.cases.ecommerce.models.behavior.matrix import COLUMNS, Matrix, matrix
 from headrace.models.artifact import Fitted, Measure
-from headrace.models.behavior.matrix import COLUMNS, Matrix, matrix
 from headrace.models.metrics import interval, resamples
 from headrace.models.scoring import kernels
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, Message
 
+from headrace.cases.ecommerce.models.behavior.rule import Score
+from headrace.cases.ecommerce.models.behavior.scorer import Scorer
 from headrace.contracts.decoding import InvalidRecord, decode_record
 from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
 from headrace.contracts.settings import Settings
 from headrace.contracts.types import derived_id
-from headrace.models.behavior.rule import Score
-from headrace.models.behavior.scorer import Scorer
 from headrace.streaming.runtime.careful.headers import record_headers
 from headrace.streaming.runtime.failpoints import failpoint
 from headrace.streaming.runtime.publishing import encode_event

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.cases.data_science.models.sentiment.vader import NEUTRAL_BELOW, probabilities
 from headrace.models.kernels.vader import POLARITIES, polarities
-from headrace.models.sentiment.vader import NEUTRAL_BELOW, probabilities
 
 COLUMNS = (*POLARITIES, "strength", "is_negative", "is_positive")
 _COMPOUND = COLUMNS.index("compound")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from headrace.cases.data_science.models.sentiment.vader import DIGITS, Scores, Subject, Vader
 from headrace.models.artifact import Fitted
 from headrace.models.registry.current_scorer import CurrentScorer
-from headrace.models.sentiment.vader import DIGITS, Scores, Subject, Vader
 
 
 class Scorer(Protocol):
@@ -26,7 +26,7 @@ class Champion:
     def score(self, texts: Sequence[str], subjects: Sequence[Subject] | None = None) -> list[Scores]:
         if not texts:
             return []
-        from headrace.models.sentiment.learner import LEARNER
+        from headrace.cases.data_science.models.sentiment.learner import LEARNER
         from headrace.models.threads import one_thread
 
         with one_thread():

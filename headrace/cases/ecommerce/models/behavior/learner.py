@@ -18,11 +18,11 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headrace.cases.ecommerce.models.behavior import bgnbd, spend
+from headrace.cases.ecommerce.models.behavior.baselines import baselines, two_columns
+from headrace.cases.ecommerce.models.behavior.bgnbd import BgNbd
+from headrace.cases.ecommerce.models.behavior.matrix import COLUMNS, Matrix, matrix
 from headrace.models.artifact import Fitted, Measure, Name, Rejected, Span
-from headrace.models.behavior import bgnbd, spend
-from headrace.models.behavior.baselines import baselines, two_columns
-from headrace.models.behavior.bgnbd import BgNbd
-from headrace.models.behavior.matrix import COLUMNS, Matrix, matrix
 from headrace.models.calibration import temperature, tempered
 from headrace.models.learner import Probabilities, Split
 from headrace.models.scoring import kernels

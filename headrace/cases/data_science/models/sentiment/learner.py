@@ -2,7 +2,7 @@
 
 A frame has a row for each text that a person has labeled: `subject` (post or feedback), `subject_id`, `source`,
 `authored_at`, `text`, `language` as declared, `label`. Texts are read like the scorer reads them
-(`headrace.models.sentiment.text`). Unreadable and duplicate texts are left out.
+(`headrace.cases.data_science.models.sentiment.text`). Unreadable and duplicate texts are left out.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from headrace.cases.data_science.models.sentiment import domain, lexicon
+from headrace.cases.data_science.models.sentiment.domain import Labeled
+from headrace.cases.data_science.models.sentiment.text import read_all
 from headrace.contracts.data_science import Label
 from headrace.models.artifact import Fitted, Measure, Name, Rejected, Span
 from headrace.models.learner import Probabilities, Split
-from headrace.models.sentiment import domain, lexicon
-from headrace.models.sentiment.domain import Labeled
-from headrace.models.sentiment.text import read_all
 
 DOMAINS = ("post", "feedback")
 LATEST = 0.2

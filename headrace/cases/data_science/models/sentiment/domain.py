@@ -16,11 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from headrace.cases.data_science.models.sentiment.lexicon import Scores
 from headrace.models.calibration import temperature, tempered
 from headrace.models.learner import Probabilities
 from headrace.models.metrics import macro_recall
 from headrace.models.scoring import kernels
-from headrace.models.sentiment.lexicon import Scores
 
 FOLDS = 3
 WEIGHTS = (0.0, 0.2)

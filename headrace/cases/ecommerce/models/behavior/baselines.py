@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headrace.models.behavior import bgnbd
-from headrace.models.behavior.rule import rule_probability
+from headrace.cases.ecommerce.models.behavior import bgnbd
+from headrace.cases.ecommerce.models.behavior.rule import rule_probability
 from headrace.models.learner import Probabilities
 
 RECENCY = ("recency_days",)

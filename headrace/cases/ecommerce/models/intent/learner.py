@@ -1,8 +1,8 @@
 """The intent models: the probability that a visit ends in a purchase, by gradient boosting.
 
 `intent` uses the first pages of the shop's own visits (`warehouse/frames/intent.sql`), `intent-shoppers` whole sessions
-from a file (`headrace.models.intent.shoppers`), with and without `PageValues`. Several boosted models, which sample
-columns at every split, are averaged: the mean ranks better and varies less than one model.
+from a file (`shoppers`), with and without `PageValues`. Several boosted models, which sample columns at every split,
+are averaged: the mean ranks better and varies less than one model.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headrace.cases.ecommerce.models.intent import shoppers
 from headrace.models.artifact import Fitted, Measure, Name, Rejected, Span
-from headrace.models.intent import shoppers
 from headrace.models.learner import Probabilities, Split
 
 FIRST_PAGES = (

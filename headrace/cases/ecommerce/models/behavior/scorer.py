@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from headrace.cases.ecommerce.models.behavior.rule import DIGITS, RfmRule, Score, segment_of
 from headrace.contracts.features import CustomerFeatures
 from headrace.models.artifact import Fitted
-from headrace.models.behavior.rule import DIGITS, RfmRule, Score, segment_of
 from headrace.models.registry.current_scorer import CurrentScorer
 
 
@@ -27,9 +27,9 @@ class Champion:
     def score(self, features: Sequence[CustomerFeatures]) -> list[Score]:
         if not features:
             return []
-        from headrace.models.behavior import spend
-        from headrace.models.behavior.learner import LEARNER
-        from headrace.models.behavior.matrix import matrix_of
+        from headrace.cases.ecommerce.models.behavior import spend
+        from headrace.cases.ecommerce.models.behavior.learner import LEARNER
+        from headrace.cases.ecommerce.models.behavior.matrix import matrix_of
         from headrace.models.threads import one_thread
 
         values = matrix_of(features)
