@@ -43,7 +43,7 @@ def parse_and_produce(settings: Settings, log: Path, lines: int) -> float:
     from headrace.streaming.sources.live.runner import Runner
 
     stop = threading.Event()
-    given = settings.model_copy(update={"access_log_paths": str(log)})
+    given = settings.model_copy(update={"access_log_paths": (log,)})
     (source,) = open_sources(given)
     # A unique name, so that the position of the previous run does not count.
     source.__class__ = type("Fresh", (AccessLogs,), {"name": f"access-log-{time.time_ns()}"})
@@ -126,7 +126,7 @@ def serve(settings: Settings, seconds: float, *, with_kafka: bool) -> dict[str, 
     token.parent.mkdir(parents=True, exist_ok=True)
     token.write_text(TOKEN)
     code = (
-        "from threading import Event\nfrom contracts.settings import Settings\n"
+        "from threading import Event\nfrom headrace.contracts.settings import Settings\n"
         "from headrace.cases.data_science.sources.feedback.server import serve\n"
         f"serve(Settings(), Event(), with_kafka={with_kafka})"
     )

@@ -20,7 +20,7 @@ from tests.integration.landers import environment
 from tests.integration.processor_instances import read_all, wait_for_settled
 from tests.integration.samples import at, order
 
-_KILLED = "from contracts.settings import Settings; from operations.rescoring import rescore; \
+_KILLED = "from headrace.contracts.settings import Settings; from headrace.operations.rescoring import rescore; \
 from headrace.warehouse.lake import Lake; settings = Settings(); rescore(settings, Lake.open(settings))"
 
 

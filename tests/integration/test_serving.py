@@ -225,7 +225,7 @@ def test_an_answering_process_can_read_nothing_of_the_stack_but_the_file(setting
     forbidden = [settings.secrets / "postgres", settings.warehouse_file, Path("/etc/passwd"), Path(__file__)]
     forbidden += [Path(f"/proc/{os.getpid()}/environ")]
     code = (
-        "import sys, socket; from pathlib import Path; from warehouse.sql_server import sandbox, worker\n"
+        "import sys, socket; from pathlib import Path; from headrace.warehouse.sql_server import sandbox, worker\n"
         "assert sandbox.confine([Path(sys.argv[1]), *worker.needed()])\n"
         "def denied(act):\n"
         "    try: act()\n"

@@ -235,7 +235,7 @@ def test_a_plain_user_has_a_stack_too(open_folder: Path, free_port_base: Callabl
     as_plain_user = ["setpriv", "--reuid", "nobody", "--clear-groups"]
     as_plain_user += ["--inh-caps", "-all,+dac_override", "--ambient-caps", "-all,+dac_override"]
     code = (
-        "from contracts.settings import Settings; from headrace import stack; settings = Settings();"
+        "from headrace.contracts.settings import Settings; from headrace import stack; settings = Settings();"
         "stack.up(settings, parts={'kafka', 'postgres'}); print(stack.status(settings).memory_bytes);"
         "stack.down(settings)"
     )

@@ -284,8 +284,9 @@ def test_a_command_that_reads_many_bombs_at_once_takes_no_more_than_a_gigabyte(f
         producer.send(TOPIC, 0, batch(orders(20, 20)))
     end = 40 + bombs
     program = (
-        "from benchmarks.measuring import memory_mb\nfrom contracts.settings import Settings\n"
-        "from headrace.streaming.landing.audit import scan\nfrom streaming.runtime.reading import committed_records\n"
+        "from benchmarks.measuring import memory_mb\nfrom headrace.contracts.settings import Settings\n"
+        "from headrace.streaming.landing.audit import scan\n"
+        "from headrace.streaming.runtime.reading import committed_records\n"
         f"held = scan(Settings(), {{('{TOPIC}', 0): (0, {end})}})['{TOPIC}', 0]\n"
         f"read = sum(1 for _ in committed_records(Settings(), '{TOPIC}', 0, {end}))\n"
         "print(len(held), read, memory_mb())"
