@@ -97,7 +97,7 @@ async def _connection(port: int, until: float, number: int, answers: dict[int, i
     while time.monotonic() < until:
         body = b'{"rating":4,"text":"Nice, thank you very much","customer_id":"C%d"}' % sent
         head = (
-            f"POST /api/feedback HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"POST /api/feedback HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {TOKEN}\r\n"
             f"Idempotency-Key: {number}-{sent}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
