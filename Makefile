@@ -104,6 +104,9 @@ security: setup  ## Attack a running stack as another account and another client
 tutorials: setup  ## Follow the tutorials of the docs, each command on a stack of its own
 	@$(BIN)/pytest tests/tutorials --timeout=3600 -o faulthandler_timeout=0
 
+tools: setup  ## dbt, marimo and plain DuckDB read the published file; installs them from PyPI
+	@$(BIN)/pytest -n 0 tests/tools --timeout=1200
+
 screenshots: setup  ## Take the README's screenshots of the running stack (needs Chromium)
 	@$(BIN)/python -m docs.screenshots
 

@@ -13,7 +13,19 @@ from headrace.terminal import printable
 
 COMMANDS = (
     *("demo", "stack", "sources", "reset", "landing", "processing", "connect", "contract", "dead_letters"),
-    *("build", "unit_tests", "warehouse", "lineage", "history", "serve", "training", "models", "config", "docs"),
+    *(
+        "build",
+        "plan",
+        "unit_tests",
+        "warehouse",
+        "lineage",
+        "history",
+        "serve",
+        "training",
+        "models",
+        "config",
+        "docs",
+    ),
 )
 """Modules of `headrace.commands`, in the order that `--help` shows them."""
 

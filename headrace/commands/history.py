@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="warehouse", help="Snapshots, rollback and maintenance of the warehouse.", no_args_is_help=True
     )
-    for command in (snapshots, diff, rollback, unhold, maintain):
+    for command in (snapshots, diff, rollback, unhold, maintain, dbt):
         group.command()(command)
     app.add_typer(group)
 
@@ -136,3 +137,16 @@ def maintain(as_json: Json = False) -> None:
         typer.echo(f"{name} lags behind the oldest snapshot: its next build is a full one.")
     for when, of in (("before", done.before), ("after", done.after)):
         typer.echo(f"{when}: {of.files:,} files, {of.bytes / 1e6:,.1f} MB, {of.snapshots:,} snapshots")
+
+
+def dbt(
+    folder: Annotated[Path, typer.Argument(help="Folder of the dbt project; created if it does not exist.")],
+) -> None:
+    """Write `sources.yml` and `profiles.yml`, with which dbt-duckdb reads the published tables."""
+    from headrace.contracts.settings import Settings
+    from headrace.warehouse.catalog.dbt import write
+    from headrace.warehouse.tables import all_tables
+
+    settings = existing(Settings())
+    for path in write(folder, all_tables(), settings.warehouse_file.absolute()):
+        typer.echo(f"Wrote {path}.")

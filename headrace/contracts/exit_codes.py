@@ -30,6 +30,7 @@ NEGATIVE_RESULTS = {
     "demo": "the counts do not agree",
     "doctor": "a check failed",
     "models promote": "the version was not promoted",
+    "plan": "a table cannot be built, or would break an audit",
     "status": "a program does not run, or ends again and again",
     "test": "a unit test failed",
     "verify": "a record is lost or duplicated, or not landed yet",

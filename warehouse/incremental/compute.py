@@ -61,6 +61,13 @@ def compute(lake: Lake, table: Table, sql: str) -> None:
         )
 
 
+def take_computed(lake: Lake, rows: str, rejected: str | None) -> None:
+    """Take rows that were computed before as `RESULT` and `REJECTED`."""
+    lake.connection.execute(f"create or replace temp table {RESULT} as from {rows}")
+    if rejected is not None:
+        lake.connection.execute(f"create or replace temp table {REJECTED} as from {rejected}")
+
+
 def reject(lake: Lake, reason: str, rows: str, condition: str) -> None:
     """Move the computed rows that match one of `rows` by a condition to `REJECTED`."""
     lake.connection.execute(

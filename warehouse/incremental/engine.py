@@ -14,7 +14,15 @@ from headrace.contracts.errors import Terminal
 from headrace.warehouse.incremental import affected_groups, failing_groups, key_conflicts
 from headrace.warehouse.incremental.affected_groups import AFFECTED, all_groups, rows_of_affected, time_ranges
 from headrace.warehouse.incremental.checks import CheckResult, evaluate, keep
-from headrace.warehouse.incremental.compute import REJECTED, RESULT, compute, exclude, over, over_affected
+from headrace.warehouse.incremental.compute import (
+    REJECTED,
+    RESULT,
+    compute,
+    exclude,
+    over,
+    over_affected,
+    take_computed,
+)
 from headrace.warehouse.incremental.facts import facts_of
 from headrace.warehouse.incremental.key_conflicts import DISPLACED
 from headrace.warehouse.incremental.merge import ADDED, GONE, insert_rows, replace_rows
@@ -81,13 +89,7 @@ def bring_up_to_date(
 
 def carry_out(lake: Lake, plan: Plan) -> Built | None:
     """Execute a plan; None if there was nothing to read and the watermarks stay."""
-    if plan.creates:
-        _create(lake, plan)
-    elif plan.describes:
-        _comment(lake, plan)
-    if plan.repartitions:
-        for target in plan.targets:
-            adopt(lake, target.qualified, target.partition)
+    _prepare(lake, plan)
     match plan.kind:
         case "full":
             built = _build_in_full(lake, plan)
@@ -100,6 +102,31 @@ def carry_out(lake: Lake, plan: Plan) -> Built | None:
     if built is None:
         return Built(redefined=plan.redefined) if plan.moves_watermarks else None
     return replace(built, checks=_check(lake, plan), redefined=plan.redefined)
+
+
+def write_computed(lake: Lake, plan: Plan, rows: str, rejected: str | None) -> Built:
+    """Execute the plan of a full build with rows that were computed before: temporary tables of the table's rows and,
+    if it has one, of its quarantine's.
+
+    Raises:
+        Blocked: a blocking check failed.
+    """
+    _prepare(lake, plan)
+    take_computed(lake, rows, rejected)
+    built = _write(lake, plan)
+    failing_groups.keep(lake, plan, computed="true")
+    return replace(built, checks=_check(lake, plan), redefined=plan.redefined)
+
+
+def _prepare(lake: Lake, plan: Plan) -> None:
+    """Create the table, or write what its file says besides its rows, as the plan decides."""
+    if plan.creates:
+        _create(lake, plan)
+    elif plan.describes:
+        _comment(lake, plan)
+    if plan.repartitions:
+        for target in plan.targets:
+            adopt(lake, target.qualified, target.partition)
 
 
 def _build_in_full(lake: Lake, plan: Plan) -> Built:
