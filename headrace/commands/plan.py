@@ -27,9 +27,9 @@ def plan(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Build new and changed tables beside the real ones, and show what differs. Exit 1 if one cannot be built.
+    """Show what changed tables would have, before they are built.
 
-    A table has changed if its file is not the one that it was built by. Tables that read a changed table are built as
+    Exit 1 if one cannot be built. A table has changed if its file is not the one that it was built by. Tables that read a changed table are built as
     well. Nothing is written to the warehouse without --apply.
     """
     from headrace.contracts.settings import Settings

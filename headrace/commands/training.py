@@ -46,7 +46,7 @@ def train(
     """Train a model, evaluate it, and promote it if it is better.
 
     Trains on the current warehouse, or on a file of sessions. Evaluates on the latest window, which the model has not
-    seen.
+    seen. Dagster's UI shows a training on the warehouse like those of its schedule.
     """
     from headrace.contracts.settings import Settings
     from headrace.stack import postgres_for_call
@@ -115,7 +115,11 @@ def _train(settings: "Settings", model: Trainable, shoppers: Path | None) -> "Tr
     if shoppers is not None:
         return training.train_on_sessions(settings, shoppers)
     with Lake.open(settings, read_only=True) as lake:
-        return training.train(settings, lake, model.value)
+        done = training.train(settings, lake, model.value)
+    from headrace.orchestration.manual_training import report  # takes seconds to import
+
+    report(settings, done)
+    return done
 
 
 def _only_for(value: object, option: str, model: Trainable, owner: Trainable) -> None:

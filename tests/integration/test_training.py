@@ -16,6 +16,8 @@ from headrace.commands import models, training
 from headrace.contracts.ecommerce import Order
 from headrace.contracts.settings import Settings
 from headrace.models.artifact import Rejected
+from headrace.orchestration.instance.config import opened
+from headrace.orchestration.keys import model_key
 from headrace.streaming.sources.outcomes import Accepted
 from tests.integration.building import build_from
 from tests.integration.landed import Landing
@@ -74,6 +76,12 @@ def test_one_command_trains_a_champion_that_another_judges_on_later_data(
     trained = answer(command, "train", "behavior")
     assert (trained["version"], trained["promoted"]) == ("behavior-1", True), trained["reason"]
     assert Path(trained["frame"]).is_relative_to(fresh.root)
+    with opened(fresh) as instance:
+        for part in ("frame", "version", "evaluation", "champion"):
+            event = instance.get_latest_materialization_event(model_key("behavior", part))
+            assert event is not None
+            assert event.asset_materialization is not None
+            assert event.asset_materialization.metadata["trained by"].value == "headrace train"
 
     later = book(tmp_path / "later.csv", DAYS_KNOWN + DAYS_LATER)
     judged = answer(command, "models", "evaluate", "behavior", str(later), "--cutoff", CUTOFF)

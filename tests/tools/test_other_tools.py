@@ -21,12 +21,11 @@ from headrace.warehouse.unit_testing.types import types
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "other-tools.md"
-TOOLS = ("dbt-core==1.10.*", "dbt-duckdb==1.10.*", "duckdb==1.5.5", "marimo")
+TOOLS = ("dbt-core==1.10.*", "dbt-duckdb==1.11.*", "duckdb==1.5.5", "marimo")
 """dbt-core 1.12 downloads a part of itself from GitHub while it is installed."""
 NOTEBOOKS = ("ecommerce", "data_science")
 PROJECT = """
 name: shop
-version: "1"
 profile: headrace
 model-paths: [models]
 """
