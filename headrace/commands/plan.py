@@ -29,8 +29,8 @@ def plan(
 ) -> None:
     """Show what changed tables would have, before they are built.
 
-    Exit 1 if one cannot be built. A table has changed if its file is not the one that it was built by. Tables that read a changed table are built as
-    well. Nothing is written to the warehouse without --apply.
+    Exit 1 if one cannot be built. A table has changed if its file is not the one that it was built by. Tables that
+    read a changed table are built as well. Nothing is written to the warehouse without --apply.
     """
     from headrace.contracts.settings import Settings
     from headrace.stack import postgres_for_call

@@ -30,6 +30,7 @@ profile: headrace
 model-paths: [models]
 """
 MODEL = """
+{{ config(materialized='table') }}
 select sale_date, sum(orders) as orders, sum(revenue) as revenue
 from {{ source('marts', 'sales_daily') }}
 group by all
