@@ -27,7 +27,8 @@ import psutil
 from benchmarks import kafka_streams
 from benchmarks.backlog import RECORD_BYTES, TOPIC, fill
 from benchmarks.measuring import servers
-from headrace.contracts.ecommerce import Order, WebLog
+from headrace.cases.ecommerce.topics.orders import Order
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State

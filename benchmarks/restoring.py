@@ -22,7 +22,7 @@ import orjson
 
 from benchmarks.backlog import RECORD_BYTES, TOPIC
 from benchmarks.measuring import memory_mb, servers
-from headrace.contracts.ecommerce import WebLog
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime.processing.processor import Record, Result, State

@@ -22,8 +22,10 @@ from uuid import uuid4
 from benchmarks import kernels
 from benchmarks.measuring import servers
 from benchmarks.processing import watched
-from headrace.contracts.data_science import CustomerSentiment, SocialPost
-from headrace.contracts.ecommerce import CustomerBehavior, Order, OrderLine
+from headrace.cases.data_science.topics.customer_sentiment import CustomerSentiment
+from headrace.cases.data_science.topics.social_media import SocialPost
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
+from headrace.cases.ecommerce.topics.orders import Order, OrderLine
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event

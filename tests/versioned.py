@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import orjson
 
-from headrace.contracts.topics import TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event, Identifier, Integer, Money, about
 from headrace.contracts.versions import VERSION_HEADER, Upcast, versioned
 

@@ -50,19 +50,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Literal, cast, get_args
 
 from jinja2 import TemplateError
 
 from headrace.contracts.errors import HeadraceError
-from headrace.contracts.topics import Domain
 from headrace.warehouse.determinism import instability, tie
 from headrace.warehouse.statements import InvalidStatement, items, tables_read
 from headrace.warehouse.templates import SQL_FOLDER, rendered
 from headrace.warehouse.unique_keys import Keys
 
-TableDomain = Domain | Literal["operations"]
-DOMAINS = (*get_args(Domain), "operations")
+DOMAINS = ("ecommerce", "data_science", "operations")
 SCHEMAS = ("core", "marts")
 QUARANTINE = "quarantine"
 REASONS = "_reasons"
@@ -133,7 +130,7 @@ class Table:
     name: str
     grain: str
     description: str
-    domain: TableDomain
+    domain: str
     key: tuple[str, ...]
     inputs: tuple[str, ...]
     sql: str
@@ -238,7 +235,7 @@ def parse(schema: str, name: str, text: str) -> Table:
         name=name,
         grain=plain["grain"],
         description=plain["description"],
-        domain=cast("TableDomain", plain["domain"]),
+        domain=plain["domain"],
         key=items(plain["key"]),
         inputs=_inputs(where, sql),
         sql=sql,

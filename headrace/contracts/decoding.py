@@ -21,7 +21,7 @@ from headrace.contracts.errors import HeadraceError
 from headrace.contracts.fields import Field, fields_of
 from headrace.contracts.missing import is_missing
 from headrace.contracts.nesting import MAX_DEPTH, is_too_deep
-from headrace.contracts.topics import MAX_RECORD_BYTES
+from headrace.contracts.topic import MAX_RECORD_BYTES
 from headrace.contracts.types import Event
 from headrace.contracts.versions import BadVersion, Headers, Record, version_of, versions_of
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from headrace.contracts.fields import Field, Kind, fields_of
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.contracts.types import MONEY_SCALE, Event, money_pattern
 from headrace.contracts.versions import Upcast, Versions, versions_of
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 import pyarrow as pa
 
 from headrace.contracts.fields import fields_of
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 
 QUARANTINE_SUFFIX = ".quarantine"
 FILE_TIME_FORMAT = "%Y%m%dT%H%M%SZ"

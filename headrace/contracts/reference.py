@@ -11,7 +11,8 @@ from headrace.contracts.setting_names import key, variable
 from headrace.contracts.setting_types import SEPARATOR
 from headrace.contracts.settings import PORTS, Settings
 from headrace.contracts.source_settings import SourceSettings
-from headrace.contracts.topics import DAY_MS, DEAD_LETTER_TOPICS, EVENT_TOPICS, MAX_RECORD_BYTES, Topic
+from headrace.contracts.topic import DAY_MS, MAX_RECORD_BYTES, Topic
+from headrace.contracts.topics import DEAD_LETTER_TOPICS, EVENT_TOPICS
 from headrace.contracts.types import INT64_MAX, MONEY_SCALE
 
 _TYPES = {

@@ -71,7 +71,7 @@ def find_project(start: Path | None = None, environ: Mapping[str, str] = os.envi
         return None
     project = Project(folder, _existing(folder / FILE), _existing(folder / DOTENV))
     for file in filter(None, (project.file, project.dotenv)):
-        _require_own(file, folder / FILE)
+        require_own(file, trusted_by=folder / FILE)
     return project
 
 
@@ -103,7 +103,13 @@ def _is_own_home(home: Path) -> bool:
         return False
 
 
-def _require_own(file: Path, named: Path) -> None:
+def require_own(file: Path, trusted_by: Path | None = None) -> None:
+    """Refuse a file that names or is code and that another account can change.
+
+    Raises:
+        Terminal: it belongs to another account, or every account can write it. `trusted_by` is the file of settings
+            that the user can name to trust it nonetheless.
+    """
     # A link of another account could lead to a file of this one, whose relative paths would start at the link's folder.
     owners = {file.parent.stat().st_uid, file.lstat().st_uid, file.stat().st_uid}
     trusted = {os.geteuid(), 0}
@@ -115,8 +121,9 @@ def _require_own(file: Path, named: Path) -> None:
         what, remedy = "can be written by every account", f"Run `chmod o-w {file}`"
     else:
         return
-    trust = f", or set {CONFIG_VARIABLE}={named} to trust it" if named.exists() else ""
-    raise Terminal(f"{file} {what}, and settings can name code.", remedy=f"{remedy}{trust}.")
+    trust = f", or set {CONFIG_VARIABLE}={trusted_by} to trust it" if trusted_by and trusted_by.exists() else ""
+    why = "settings can name code" if trusted_by else "it is run as code"
+    raise Terminal(f"{file} {what}, and {why}.", remedy=f"{remedy}{trust}.")
 
 
 class ProjectFile(TomlConfigSettingsSource):
@@ -189,6 +196,8 @@ def sources(settings: type[BaseSettings]) -> dict[str, PydanticBaseSettingsSourc
     """
     project = find_project()
     by_folder = {"home": project.folder / HOME_FOLDER} if project else {}
+    if project and project.file:
+        by_folder["project"] = project.folder
     return {
         ENVIRONMENT: Environment(settings),
         DOTENV: DotEnvFile(settings, project.dotenv if project else None),

@@ -61,6 +61,17 @@ class Settings(SourceSettings):
         SettingsFile,
         Field(description="Folder with all files of a stack: data, logs, secrets. By default, of the project."),
     ] = Path(setting_sources.HOME_FOLDER)
+    project: Annotated[
+        SettingsFile | None,
+        Field(description="Folder whose topics, tables, processors, … are used; by default that of `headrace.toml`."),
+    ] = None
+    cases: Annotated[Names, Field(description="List of the built-in cases to use: `ecommerce`, `data_science`.")] = (
+        *("ecommerce", "data_science"),
+    )
+    replace: Annotated[
+        Names,
+        Field(description="List of topics and tables that the project replaces or leaves out, as `marts.sales_daily`."),
+    ] = ()
     port_base: Annotated[
         int, Field(ge=1024, le=65_000, description="First of the ports that a stack uses; see [ports](#ports).")
     ] = 19_090

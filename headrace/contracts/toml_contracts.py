@@ -25,7 +25,7 @@ from msgspec import Meta, Struct
 
 from headrace.contracts import types
 from headrace.contracts.toml_places import ContractError, Table
-from headrace.contracts.topics import DAY_MS, DEAD_LETTER_SUFFIX, Topic
+from headrace.contracts.topic import DAY_MS, DEAD_LETTER_SUFFIX, Topic
 from headrace.contracts.types import Event, about
 from headrace.contracts.versions import Upcast, versioned
 

@@ -10,7 +10,7 @@ from msgspec import Struct, inspect
 from headrace.contracts.errors import Terminal
 from headrace.contracts.fields import Field, fields_of
 from headrace.contracts.toml_contracts import BOUNDS, TYPES
-from headrace.contracts.topics import DAY_MS, Topic
+from headrace.contracts.topic import DAY_MS, Topic
 from headrace.contracts.types import INT64_MAX, INT64_MIN, Event
 from headrace.contracts.versions import Upcast, versions_of
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Literal, cast
 
-from headrace.contracts.data_science import SocialPost
-from headrace.contracts.ecommerce import Order
+from headrace.cases.data_science.topics.social_media import SocialPost
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.contracts.types import Event
@@ -21,7 +21,7 @@ from headrace.contracts.types import Event
 if TYPE_CHECKING:
     import polars as pl
 
-    from headrace.contracts.data_science import CustomerFeedback
+    from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
     from headrace.streaming.sources.file_source import Options
 
 # polars and scikit-learn are imported in the functions, since the command line imports this module.

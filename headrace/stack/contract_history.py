@@ -17,7 +17,8 @@ from headrace.contracts.compatibility import Change, compare, remedy
 from headrace.contracts.errors import Terminal
 from headrace.contracts.export import json_schema
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import EVENT_TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import EVENT_TOPICS
 from headrace.stack.files import write_file
 
 FOLDER = "contracts"

@@ -21,7 +21,8 @@ from headrace.contracts.delivery import (
 )
 from headrace.contracts.postgres_roles import RoleName
 from headrace.contracts.settings import HOST, Settings
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import MAX_ID_LENGTH
 from headrace.contracts.versions import VERSION_HEADER, versions_of
 from headrace.streaming.connect.shop import CUSTOMER_COLUMNS, HEARTBEAT, ORDERS_TABLE, PUBLICATION

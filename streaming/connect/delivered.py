@@ -14,7 +14,8 @@ from headrace.contracts.errors import Transient
 from headrace.contracts.postgres import postgres_needed
 from headrace.contracts.reconciliation import DeliveryAccount, Place
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event
 from headrace.contracts.versions import versions_of
 from headrace.streaming.connect.connectors import consumer_group, sink_name

@@ -5,7 +5,7 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-from headrace.contracts.ecommerce import Customer
+from headrace.cases.ecommerce.topics.customers import Customer
 from headrace.contracts.errors import Terminal
 from headrace.contracts.fields import fields_of
 from headrace.contracts.postgres import postgres_needed

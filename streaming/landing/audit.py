@@ -14,7 +14,8 @@ from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.landing import LandedFile
 from headrace.contracts.reconciliation import CommittedRange, Offsets, PartitionAccount, no_offsets
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing import apart, positions
 from headrace.streaming.landing.contents import Comparison, Log, comparisons, logs_of
 from headrace.streaming.landing.truncations import Truncation, truncations_of

@@ -13,7 +13,7 @@ import polars as pl
 from confluent_kafka import Message
 
 from headrace.contracts.landing import PartitionRange
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.contracts.versions import versions_of
 from headrace.streaming.landing import fingerprints
 from headrace.streaming.landing.byte_column import ByteColumn

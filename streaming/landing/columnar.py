@@ -19,7 +19,7 @@ from polars.exceptions import PolarsError
 from headrace.contracts.decoding import InvalidRecord, decode, encode
 from headrace.contracts.fields import Field, Kind, fields_of
 from headrace.contracts.missing import BLANKS, MISSING
-from headrace.contracts.topics import MAX_RECORD_BYTES
+from headrace.contracts.topic import MAX_RECORD_BYTES
 from headrace.contracts.types import INT64_MAX, INT64_MIN, MONEY_SCALE, Event, money_pattern
 from headrace.streaming.landing.byte_column import ByteColumn
 

@@ -12,7 +12,8 @@ import numpy as np
 from confluent_kafka import Message
 
 from headrace.contracts.reconciliation import CommittedRange
-from headrace.contracts.topics import TOPICS, Topic, TopicAndPartition
+from headrace.contracts.topic import Topic, TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing import fingerprints, positions
 from headrace.streaming.landing.fingerprints import Fingerprint
 from headrace.streaming.landing.truncations import Truncation

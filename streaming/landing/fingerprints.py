@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Message
 
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.streaming.landing.byte_column import ByteColumn
 
 MIN_RUN = 8

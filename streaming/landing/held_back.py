@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from confluent_kafka.admin import AdminClient
 
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.runtime import logs, metrics
 from headrace.streaming.runtime.open_transactions import open_transactions
 

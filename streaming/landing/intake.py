@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from headrace.contracts.errors import Transient
 from headrace.contracts.postgres import postgres_needed
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.landing import positions
 from headrace.streaming.landing.batch import Batch, Buffer
 from headrace.streaming.landing.passing import Passing, one_record

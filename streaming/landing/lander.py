@@ -22,7 +22,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from headrace.contracts.errors import Transient
 from headrace.contracts.postgres import postgres_needed
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing import positions
 from headrace.streaming.landing.batch import Batch, Buffer
 from headrace.streaming.landing.held_back import HeldBack

@@ -12,7 +12,8 @@ import psycopg
 from confluent_kafka import Consumer, Message
 
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing import fingerprints, positions
 from headrace.streaming.runtime import lookup
 from headrace.streaming.runtime.reading import committed_records

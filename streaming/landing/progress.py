@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing import positions
 from headrace.streaming.landing.audit import scan
 from headrace.streaming.runtime import clients

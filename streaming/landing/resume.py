@@ -11,7 +11,7 @@ import psycopg
 from confluent_kafka.admin import AdminClient
 
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.landing import positions
 from headrace.streaming.landing.lost_ends import lost_ends
 from headrace.streaming.landing.states import ResumePoints

@@ -10,7 +10,7 @@ from enum import Enum
 from uuid import UUID
 
 from headrace.contracts.errors import Terminal
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
 """How long a recovery waits, by the number of failures since the last commit."""

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TopicAndPartition
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES, TopicAndPartition
 
 _RECONNECT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 2_000}
 

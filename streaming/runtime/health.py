@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.streaming.runtime import clients
 
 _LOG_NOTHING = 0

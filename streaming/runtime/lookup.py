@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.careful.reader import UNREADABLE, CarefulReader, Stretch, Unreadable
 from headrace.streaming.runtime.careful.stalls import STALL_SECONDS

@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 from headrace.contracts import clock
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.topics import offset_bounds, uncommitted_ends
 from headrace.streaming.runtime.transactions import OVERDUE_SECONDS

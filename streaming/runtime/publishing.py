@@ -14,7 +14,8 @@ from headrace.contracts import dead_letters
 from headrace.contracts.decoding import InvalidRecord, are_valid, decode, encode
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event
 from headrace.streaming.runtime.clients import producer
 from headrace.streaming.runtime.health import require_broker

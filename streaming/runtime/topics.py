@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
 )
 
 from headrace.contracts.errors import Terminal, Transient
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 
 TIMEOUT_SECONDS = 20.0
 

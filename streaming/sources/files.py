@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from headrace.contracts.errors import Terminal
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
 from headrace.streaming.sources.unpacking import unpacked
 
 MAX_LINE_BYTES = MAX_RECORD_BYTES

@@ -2,8 +2,8 @@
 
 import json
 
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.decoding import encode
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.nesting import MAX_DEPTH
 from tests.integration.samples import at
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from headrace.contracts.data_science import CustomerSentiment
+from headrace.cases.data_science.topics.customer_sentiment import CustomerSentiment
 from headrace.contracts.delivery import OFFSET, PARTITION, TOPIC_ID, Delivery, table_sql
 from headrace.contracts.settings import Settings
 from headrace.contracts.types import Event

@@ -6,8 +6,9 @@ from typing import Any, Literal
 import msgspec
 from hypothesis import strategies as st
 
-from headrace.contracts.data_science import CustomerSentiment, Label
-from headrace.contracts.ecommerce import CustomerBehavior
+from headrace.cases.data_science.labels import Label
+from headrace.cases.data_science.topics.customer_sentiment import CustomerSentiment
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.types import Event
 from tests.integration.samples import at, customer, feedback, hit, order, post, weather
 

@@ -15,7 +15,8 @@ from headrace.cases.data_science.processors.sentiment_scorer import SentimentSco
 from headrace.cases.ecommerce.models.behavior.rule import RfmRule
 from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
 from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
-from headrace.contracts.ecommerce import CustomerBehavior, Order
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.errors import HeadraceError
 from headrace.contracts.settings import Settings
 from headrace.streaming.runtime import failpoints, logs

@@ -3,8 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from headrace.contracts.data_science import CustomerFeedback, SocialPost, WeatherObservation
-from headrace.contracts.ecommerce import Customer, Order, OrderLine, WebLog
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
+from headrace.cases.data_science.topics.social_media import SocialPost
+from headrace.cases.data_science.topics.weather_data import WeatherObservation
+from headrace.cases.ecommerce.topics.customers import Customer
+from headrace.cases.ecommerce.topics.orders import Order, OrderLine
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

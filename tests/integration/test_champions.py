@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.decoding import decode, encode
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS

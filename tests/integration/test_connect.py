@@ -13,9 +13,11 @@ import msgspec
 import psycopg
 
 from headrace.cases.ecommerce.shop_database.filling import fill
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
+from headrace.cases.ecommerce.topics.customers import Customer
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.decoding import InvalidRecord, decode, encode
 from headrace.contracts.delivery import DELIVERIES, SERVING, STAGING
-from headrace.contracts.ecommerce import Customer, CustomerBehavior, Order
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.decoding import InvalidRecord, decode, encode
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.fields import fields_of
 from headrace.contracts.types import MONEY_SCALE, SUM_DIGITS
 from headrace.streaming.landing.byte_column import ByteColumn

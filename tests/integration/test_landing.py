@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import psycopg
 
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.decoding import decode
-from headrace.contracts.ecommerce import Order
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing import positions

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.decoding import decode, encode
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.operations.reconciliation.compare import Reconciliation

@@ -10,8 +10,8 @@ import duckdb
 
 from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
 from headrace.cases.ecommerce.processors.order_extractor import OrderExtractor
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.decoding import decode, encode
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing.progress import committed_ends, wait_until_landed

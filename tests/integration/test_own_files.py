@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
 
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts import dead_letters
 from headrace.contracts.decoding import decode
-from headrace.contracts.ecommerce import Order
 from headrace.contracts.settings import Settings
 from tests.integration.landers import environment
 from tests.integration.test_sources import HEADRACE, headers, read_back

@@ -6,8 +6,8 @@ import sys
 import msgspec
 
 from headrace.cases.ecommerce.models.behavior.rescoring import SOURCE, TOPIC
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.decoding import decode, encode
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.operations.rescoring import rescore

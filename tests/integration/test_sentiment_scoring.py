@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from headrace.cases.data_science.processors.sentiment_scorer import SentimentScorer
-from headrace.contracts.data_science import CustomerSentiment
+from headrace.cases.data_science.topics.customer_sentiment import CustomerSentiment
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS

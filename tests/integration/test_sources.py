@@ -15,14 +15,16 @@ from time import monotonic, sleep
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.cases.ecommerce.simulator.run import Plan, simulate
+from headrace.cases.ecommerce.topics.orders import Order
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts import dead_letters
-from headrace.contracts.data_science import SocialPost
 from headrace.contracts.decoding import decode
-from headrace.contracts.ecommerce import Order, WebLog
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime.clients import admin, consumer
 from headrace.streaming.sources.delivery import IncompleteInput, UnrecognizedInput
 from headrace.streaming.sources.file_source import Options

@@ -12,8 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from headrace.cases.ecommerce.sources.order_book.online_retail import COLUMNS, outcomes, read_lines
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.commands import models, training
-from headrace.contracts.ecommerce import Order
 from headrace.contracts.settings import Settings
 from headrace.models.artifact import Rejected
 from headrace.orchestration.instance.config import opened

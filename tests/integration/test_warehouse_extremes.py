@@ -6,8 +6,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from headrace.cases.ecommerce.topics.orders import OrderLine
 from headrace.contracts.delivery import STAGING
-from headrace.contracts.ecommerce import OrderLine
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import EVENT_TOPICS
 from headrace.contracts.types import MAX_QUANTITY

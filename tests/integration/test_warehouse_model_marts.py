@@ -7,8 +7,8 @@ from decimal import Decimal
 import numpy as np
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.delivery import STAGING
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.settings import Settings
 from headrace.warehouse.query import run
 from tests.integration.building import build_from

@@ -11,7 +11,7 @@ import pytest
 from headrace.contracts.dead_letters import CONNECT_CONNECTOR, CONNECT_OFFSET, CONNECT_PARTITION
 from headrace.contracts.delivery import STAGING
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import DEAD_LETTER_SUFFIX
+from headrace.contracts.topic import DEAD_LETTER_SUFFIX
 from headrace.streaming.landing.apart import insert as insert_set_apart
 from headrace.streaming.runtime.careful.reader import Unreadable
 from headrace.warehouse.build import load, register

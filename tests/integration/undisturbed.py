@@ -13,7 +13,8 @@ from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from headrace.contracts.decoding import InvalidRecord, decode, encode
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.dead_letters.letters import letter_of
 from headrace.streaming.runtime.processing.batch import Inputs, PartitionResult, process

@@ -20,7 +20,7 @@ from headrace.cases.data_science.sources.feedback.app import Service
 from headrace.cases.data_science.sources.feedback.intake import Intake
 from headrace.cases.data_science.sources.feedback.seen import Seen
 from headrace.cases.data_science.sources.feedback.submissions import customer_token
-from headrace.contracts.data_science import CustomerFeedback
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
 from headrace.contracts.decoding import decode
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import HOST, Settings

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Message
 
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.runtime import lookup
 from headrace.streaming.runtime.careful.reader import Stretch, Unreadable
 from tests.careful_readers import FakeReader

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from headrace.contracts.landing import QUARANTINE_SCHEMA, LandedFile, landing_schema, quarantine_name
 from headrace.contracts.reconciliation import RegisteredAccount
-from headrace.contracts.topics import TOPICS, Domain, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import TOPICS
 from headrace.warehouse.ingest import unregistered_files
 from headrace.warehouse.ingest.landed_files import Landed, files_named, landed_since
 from headrace.warehouse.lake import CATALOG, Lake, change_cache, missing_files, quoted, watermarks
@@ -32,7 +33,7 @@ class RawTable:
     topic: str
     qualified: str
     description: str
-    domain: Domain
+    domain: str
     quarantine: str | None
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from headrace.contracts import dead_letters as headers
 from headrace.contracts.delivery import Delivery
 from headrace.contracts.reconciliation import Place
-from headrace.contracts.topics import DEAD_LETTER_SUFFIX
+from headrace.contracts.topic import DEAD_LETTER_SUFFIX
 from headrace.warehouse.lake import Lake, quoted
 
 

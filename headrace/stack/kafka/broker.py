@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import HOST, Settings
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
 from headrace.stack.files import PRIVATE, PRIVATE_UMASK, make_folder, write_file
 from headrace.stack.kafka.jars import JARS
 from headrace.stack.kafka.java import Java

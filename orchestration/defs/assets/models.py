@@ -12,7 +12,6 @@ import dagster as dg
 
 from headrace.contracts import clock
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import Domain
 from headrace.models.artifact import Name, Rejected
 from headrace.operations.rescoring import rescore
 from headrace.operations.training import SOURCES, enrol, make_frame
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 DAYS = dg.DailyPartitionsDefinition(start_date="2009-01-01", end_offset=1)
 """A day's frame holds what was known at the end of that day; the end of today is now."""
 TRAINED_CHECK = "training_is_possible"
-DOMAINS: Mapping[Name, Domain] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
+DOMAINS: Mapping[Name, str] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
 NEW_DATA_ONLY = "headrace/new_data_only"
 """Tag of runs that train only if there is new data since the latest version."""
 

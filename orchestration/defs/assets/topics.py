@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import dagster as dg
 
 from headrace.contracts.fields import fields_of
-from headrace.contracts.topics import DAY_MS, DEAD_LETTER_SUFFIX, TOPICS, Topic
+from headrace.contracts.topic import DAY_MS, DEAD_LETTER_SUFFIX, Topic
+from headrace.contracts.topics import TOPICS
 from headrace.orchestration.keys import topic_key
 from headrace.streaming.landing.positions import TopicState
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, TopicPartition
 
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 
 STALL_SECONDS = 5.0
 """How long a partition must stand still. If it was only slow, reading one batch carefully is harmless."""

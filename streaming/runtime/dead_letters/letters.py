@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient
 from headrace.contracts import dead_letters as headers
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import DEAD_LETTER_SUFFIX, DEAD_LETTER_TOPICS, TOPICS
+from headrace.contracts.topic import DEAD_LETTER_SUFFIX
+from headrace.contracts.topics import DEAD_LETTER_TOPICS, TOPICS
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.reading import committed_records
 from headrace.streaming.runtime.topics import offset_bounds, topic_ids

@@ -26,7 +26,8 @@ from headrace.contracts import dead_letters as headers
 from headrace.contracts.decoding import InvalidRecord, decode_record, record_version
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import DAY_MS, TOPICS, Topic
+from headrace.contracts.topic import DAY_MS, Topic
+from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event
 from headrace.contracts.versions import VERSION_HEADER, versions_of
 from headrace.streaming.runtime import clients

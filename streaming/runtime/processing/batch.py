@@ -16,7 +16,8 @@ from typing import NamedTuple, cast
 from headrace.contracts import dead_letters
 from headrace.contracts.decoding import InvalidRecord, decode_record, strict_decoder
 from headrace.contracts.errors import Terminal, Transient
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, TOPICS
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event
 from headrace.contracts.versions import versions_of
 from headrace.streaming.runtime import logs

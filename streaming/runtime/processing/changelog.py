@@ -18,7 +18,8 @@ from confluent_kafka.admin import AdminClient
 from headrace.contracts import clock
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import ARRIVAL_TIMES, TOPICS, Topic
+from headrace.contracts.topic import ARRIVAL_TIMES, Topic
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime import clients, logs
 from headrace.streaming.runtime.lookup import content_print, first_records
 from headrace.streaming.runtime.open_transactions import abort, open_transactions

@@ -6,7 +6,7 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.runtime import logs, lookup, metrics
 from headrace.streaming.runtime.processing.ledger import Ledger
 from headrace.streaming.runtime.topics import offset_bounds

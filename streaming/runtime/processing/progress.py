@@ -8,7 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from headrace.contracts.errors import Transient
 from headrace.contracts.reconciliation import ProcessorAccount
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.careful.reader import UNREADABLE
 from headrace.streaming.runtime.careful.stalls import STALL_SECONDS

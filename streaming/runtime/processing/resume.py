@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace.contracts.errors import Terminal, Transient
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime import logs
 from headrace.streaming.runtime.processing import changelog, ledger
 from headrace.streaming.runtime.processing.ledger import Ledger

@@ -8,7 +8,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime.careful.headers import UNREAD, OddHeaders, headers_of
 from headrace.streaming.runtime.failpoints import failpoint
 from headrace.streaming.runtime.processing.batch import (

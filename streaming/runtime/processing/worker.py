@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from headrace.contracts import clock
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.runtime import clients, logs, metrics
 from headrace.streaming.runtime.arrival import times_and_arrivals
 from headrace.streaming.runtime.careful.memory import CAREFUL_BYTES, MemoryGuard

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.streaming.runtime import clients
 from headrace.streaming.runtime.health import quiet_admin, wait_for_topics
 from headrace.streaming.runtime.topics import create_topics, uncommitted_end

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from headrace.contracts.decoding import InvalidRecord, decode
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
 from headrace.contracts.types import derived_id
 from headrace.streaming.sources.mapped.grouping import Group, Seen, groups_of, sorted_by_group
 from headrace.streaming.sources.mapped.plan import MISSING, FieldPlan, Plan

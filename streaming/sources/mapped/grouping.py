@@ -12,7 +12,7 @@ import numpy as np
 from msgspec.msgpack import Ext
 
 from headrace.contracts.errors import Terminal
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
 from headrace.streaming.sources.mapped.records import Record
 from headrace.streaming.sources.outcomes import Outcome
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.fields import Field, fields_of
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.streaming.sources.mapped.columns import Column, Survey
 from headrace.streaming.sources.mapped.map_writing import Draft
 from headrace.streaming.sources.mapped.mapping import FileKeys

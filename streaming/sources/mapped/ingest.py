@@ -5,7 +5,7 @@ from threading import Event as Flag
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.streaming.runtime.publishing import Publisher
 from headrace.streaming.sources.delivery import Progress, UnrecognizedInput, deliver, require_recognized
 from headrace.streaming.sources.mapped.events import Mapper

@@ -12,7 +12,8 @@ from typing import Any
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.fields import Field, fields_of
-from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS
 from headrace.contracts.types import Event
 from headrace.streaming.sources.mapped.mapping import FieldKeys, Ignore, Mapping, ValueKeys
 from headrace.streaming.sources.mapped.timestamps import EXCEL, NUMERIC, ORDERS, moment_reader, zone_of

@@ -4,7 +4,7 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from headrace.contracts.topics import TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
 from headrace.streaming.runtime.careful.stalls import STALL_SECONDS, Stalls
 
 KEY: TopicAndPartition = ("orders", 0)

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from headrace.contracts.data_science import CustomerSentiment
+from headrace.cases.data_science.topics.customer_sentiment import CustomerSentiment
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.delivery import DELIVERIES, SERVING, STAGING, connect_schema, table_sql
-from headrace.contracts.ecommerce import Order
 from headrace.contracts.fields import fields_of
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS

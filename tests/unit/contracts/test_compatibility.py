@@ -12,7 +12,8 @@ from headrace import cli
 from headrace.contracts.compatibility import compare
 from headrace.contracts.errors import Terminal
 from headrace.contracts.export import json_schema
-from headrace.contracts.topics import EVENT_TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import EVENT_TOPICS
 from headrace.contracts.types import Event, Money, MoneySum, UtcTime
 from headrace.contracts.versions import Upcast, Upcaster, versioned
 

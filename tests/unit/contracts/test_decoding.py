@@ -3,8 +3,9 @@
 import orjson
 import pytest
 
+from headrace.cases.ecommerce.topics.customers import Customer
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.decoding import InvalidRecord, are_valid, decode, encode
-from headrace.contracts.ecommerce import Customer, Order
 from tests.corpus import CASES, GUESTS, NO_GUESTS, VALID, Case
 
 

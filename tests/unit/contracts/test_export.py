@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from headrace import cli
 from headrace.contracts.export import avro, export, json_schema, odcs
 from headrace.contracts.fields import fields_of
-from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS
 from tests.corpus import CASES, Case
 
 ODCS_TYPES = {

@@ -3,10 +3,11 @@
 import pyarrow as pa
 import pytest
 
-from headrace.contracts.ecommerce import Order
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.fields import fields_of
 from headrace.contracts.landing import RECORD_FIELDS, landing_schema
-from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS
 from headrace.contracts.types import MAX_ID_LENGTH, derived_id
 
 

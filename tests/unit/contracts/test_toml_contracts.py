@@ -11,7 +11,8 @@ from headrace.contracts.landing import landing_schema
 from headrace.contracts.toml_contracts import topic_of
 from headrace.contracts.toml_export import toml
 from headrace.contracts.toml_places import ContractError
-from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS
 from headrace.contracts.versions import Upcast, versions_of
 from headrace.streaming.landing.byte_column import ByteColumn
 from headrace.streaming.landing.columnar import decode_batch

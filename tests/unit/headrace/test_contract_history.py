@@ -7,7 +7,7 @@ import pytest
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import Topic
+from headrace.contracts.topic import Topic
 from headrace.stack import contract_history
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
 from headrace.stack import doctor
 from headrace.stack.files import secret, write_file
 from headrace.stack.kafka.broker import broker_properties, new_cluster_id

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
+from headrace.cases.ecommerce.topics.customers import Customer
+from headrace.cases.ecommerce.topics.orders import Order
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts.decoding import InvalidRecord, decode
-from headrace.contracts.ecommerce import Customer, CustomerBehavior, Order, WebLog
 from headrace.contracts.types import Event
 from headrace.streaming.landing.byte_column import ByteColumn
 from headrace.streaming.landing.columnar import decode_batch

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaError, Message
 
-from headrace.contracts.topics import TOPICS, TopicAndPartition
+from headrace.contracts.topic import TopicAndPartition
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing.batch import Buffer
 from headrace.streaming.landing.intake import Intake
 from headrace.streaming.landing.states import Flow, Partitions

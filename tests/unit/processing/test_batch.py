@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts import dead_letters
 from headrace.contracts.decoding import encode
-from headrace.contracts.ecommerce import Order
 from headrace.contracts.errors import Transient
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, TOPICS
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES
+from headrace.contracts.topics import TOPICS
 from headrace.streaming.runtime.processing.batch import (
     Inputs,
     PartitionResult,

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from headrace.cases.ecommerce.models.behavior.rule import RfmRule
 from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
+from headrace.cases.ecommerce.topics.orders import Order, OrderLine
 from headrace.contracts.decoding import decode, encode
-from headrace.contracts.ecommerce import CustomerBehavior, Order, OrderLine
 from headrace.contracts.features import CustomerFeatures, spend_of
 from headrace.contracts.types import MAX_QUANTITY
 from headrace.streaming.runtime.processing.processor import Record, Result

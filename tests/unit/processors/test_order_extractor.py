@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from headrace.cases.ecommerce.processors.carts import MAX_BROWSERS, MAX_CART_LINES, MAX_HITS
 from headrace.cases.ecommerce.processors.order_extractor import IDLE, REMEMBERED, OrderExtractor
-from headrace.contracts.ecommerce import Order, WebLog
+from headrace.cases.ecommerce.topics.orders import Order
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.streaming.runtime.processing.processor import Record, Result
 from headrace.streaming.runtime.processing.store import View
 from tests.unit.processing.empty_store import EmptyStore

@@ -12,7 +12,9 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from headrace.cases.data_science.models.sentiment.text import clean, read
 from headrace.cases.data_science.models.sentiment.vader import Scores, Vader
 from headrace.cases.data_science.processors.sentiment_scorer import REMEMBERED, SentimentScorer
-from headrace.contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
+from headrace.cases.data_science.topics.customer_sentiment import CustomerSentiment
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.types import MAX_ID_LENGTH
 from headrace.streaming.runtime.processing.processor import Record, Result

@@ -20,7 +20,7 @@ import pytest
 from headrace.cases.ecommerce.sources.access_log.formats import of_format
 from headrace.cases.ecommerce.sources.access_log.lines import LineParser
 from headrace.cases.ecommerce.sources.access_log.live import AccessLogs, open_sources
-from headrace.contracts.ecommerce import WebLog
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.streaming.sources.pseudonyms import pseudonymizer

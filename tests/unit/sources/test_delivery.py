@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.commands.sources import FILE
-from headrace.contracts.data_science import CustomerFeedback, SocialPost
 from headrace.contracts.decoding import decode
 from headrace.contracts.errors import Terminal
-from headrace.contracts.topics import MAX_RECORD_BYTES
+from headrace.contracts.topic import MAX_RECORD_BYTES
 from headrace.streaming.runtime.publishing import MAX_KEY_BYTES, DeadLetter, Publisher
 from headrace.streaming.sources.delivery import IncompleteInput, Pace, UnrecognizedInput, deliver, require_recognized
 from headrace.streaming.sources.ingest import file_sources

@@ -24,7 +24,7 @@ from headrace.cases.data_science.sources.feedback.limits import RateLimit
 from headrace.cases.data_science.sources.feedback.seen import Seen
 from headrace.cases.data_science.sources.feedback.server import token_of
 from headrace.cases.data_science.sources.feedback.submissions import INPUT_TOPICS, Record, customer_token, feedback
-from headrace.contracts.data_science import CustomerFeedback
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
 from headrace.contracts.decoding import decode, encode
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.contracts.errors import Terminal
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
 from headrace.streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece, fingerprint, read_pieces
 from headrace.streaming.sources.following import follow_pieces
 from headrace.streaming.sources.unpacking import packing_of

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headrace.cases.ecommerce.sources.access_log.lines import LineParser
 from headrace.cases.ecommerce.sources.access_log.signature import SIGNED, is_signed, load_pixel_key, signature
-from headrace.contracts.ecommerce import WebLog
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.streaming.sources.outcomes import Accepted, Rejected

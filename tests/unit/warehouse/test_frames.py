@@ -11,7 +11,7 @@ import pytest
 
 from headrace.cases.ecommerce.processors.behavior_scorer import BehaviorScorer
 from headrace.cases.ecommerce.processors.customer_orders import CustomerOrders
-from headrace.contracts.ecommerce import Order, OrderLine
+from headrace.cases.ecommerce.topics.orders import Order, OrderLine
 from headrace.contracts.features import MONEY_UNITS, CustomerFeatures
 from headrace.streaming.runtime.processing.store import View
 from headrace.warehouse import frames

@@ -7,7 +7,8 @@ import pytest
 
 from headrace.contracts import topics
 from headrace.contracts.fields import fields_of
-from headrace.contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from headrace.contracts.topic import Topic
+from headrace.contracts.topics import EVENT_TOPICS, TOPICS
 from headrace.warehouse.catalog.reference import column_types
 from headrace.warehouse.ingest.connect_staging import STAGED_TABLES
 from headrace.warehouse.ingest.raw import declared_schemas, raw_tables

@@ -16,7 +16,9 @@ from typing import ClassVar, NamedTuple
 from headrace.cases.data_science.models.sentiment.scorer import SCORER, Scorer
 from headrace.cases.data_science.models.sentiment.text import Readable, read_all
 from headrace.cases.data_science.models.sentiment.vader import Scores, Subject
-from headrace.contracts.data_science import CustomerFeedback, CustomerSentiment, SocialPost
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
+from headrace.cases.data_science.topics.customer_sentiment import CustomerSentiment
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.contracts.types import Event, derived_id
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 from headrace.streaming.runtime.processing.stream_time import StreamTime

@@ -14,7 +14,8 @@ from typing import ClassVar, cast
 from headrace.cases.ecommerce.models.behavior.rule import Score
 from headrace.cases.ecommerce.models.behavior.scorer import SCORER, Scorer
 from headrace.cases.ecommerce.processors.customer_orders import CustomerOrders, CustomerTables, Document, Totals
-from headrace.contracts.ecommerce import CustomerBehavior, Order
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
 from headrace.contracts.types import derived_id
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from headrace.cases.ecommerce.processors.order_days import OrderDays
-from headrace.contracts.ecommerce import Order
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.features import CURRENCY, DAY_US, KINDS, MONEY_UNITS, CustomerFeatures
 from headrace.contracts.types import INT64_MAX, INT64_MIN
 from headrace.streaming.runtime.processing.tables import Entries

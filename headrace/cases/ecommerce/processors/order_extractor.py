@@ -19,7 +19,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast
 
 from headrace.cases.ecommerce.processors.carts import CLIENT_PART, MAX_HITS, CartLine, Carts, Session, agent_part
-from headrace.contracts.ecommerce import Order, OrderLine, QualityFlag, WebLog
+from headrace.cases.ecommerce.topics.orders import Order, OrderLine, QualityFlag
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts.types import derived_id
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 from headrace.streaming.runtime.processing.stream_time import StreamTime, bounded

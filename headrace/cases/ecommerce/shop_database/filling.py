@@ -9,8 +9,9 @@ from threading import Event as Flag
 import psycopg
 
 from headrace.cases.ecommerce.sources.order_book.online_retail import CUSTOMERS
+from headrace.cases.ecommerce.topics.customers import Customer
+from headrace.cases.ecommerce.topics.orders import Order
 from headrace.contracts.decoding import decode
-from headrace.contracts.ecommerce import Customer, Order
 from headrace.contracts.errors import Terminal
 from headrace.contracts.postgres import postgres_needed
 from headrace.contracts.settings import Settings

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
-from headrace.contracts.data_science import WeatherObservation
+from headrace.cases.data_science.topics.weather_data import WeatherObservation
 
 HOUR_S = 3_600
 STATIONS = {"London": (11.0, 7.0), "Berlin": (10.0, 10.0), "Madrid": (15.5, 10.5)}

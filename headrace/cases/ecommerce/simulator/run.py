@@ -21,8 +21,8 @@ from headrace.cases.ecommerce.simulator.timeline import Happening
 from headrace.cases.ecommerce.simulator.world import DAY_S, HITS_PER_VISIT, SOURCE, Scene, World
 from headrace.cases.ecommerce.sources.access_log.lines import LineParser
 from headrace.cases.ecommerce.sources.order_book import online_retail
+from headrace.cases.ecommerce.topics.customers import Customer
 from headrace.contracts import clock, topics
-from headrace.contracts.ecommerce import Customer
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.streaming.runtime.publishing import Publisher

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.cases.ecommerce.simulator import opinions
 from headrace.cases.ecommerce.simulator.catalogue import CURRENCY, PRODUCTS, Product
 from headrace.cases.ecommerce.simulator.climate import HOUR_S, STATIONS, Climate
 from headrace.cases.ecommerce.simulator.people import Person, customer, newcomer, pick, stranger
 from headrace.cases.ecommerce.simulator.timeline import Emitted, Happening, Timeline
 from headrace.cases.ecommerce.simulator.visits import browse, crawl
-from headrace.contracts.data_science import CustomerFeedback, SocialPost
-from headrace.contracts.ecommerce import Customer, Order, OrderLine
+from headrace.cases.ecommerce.topics.customers import Customer
+from headrace.cases.ecommerce.topics.orders import Order, OrderLine
 from headrace.streaming.sources.pseudonyms import Pseudonymize
 
 SOURCE = "simulator"

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from headrace.cases.data_science.labels import Label
 from headrace.cases.data_science.models.sentiment import domain, lexicon
 from headrace.cases.data_science.models.sentiment.domain import Labeled
 from headrace.cases.data_science.models.sentiment.text import read_all
-from headrace.contracts.data_science import Label
 from headrace.models.artifact import Fitted, Measure, Name, Rejected, Span
 from headrace.models.learner import Probabilities, Split
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import Literal, NamedTuple
 
-from headrace.contracts.data_science import Label
+from headrace.cases.data_science.labels import Label
 from headrace.models.kernels.vader import POLARITIES, polarities
 
 NEUTRAL_BELOW = 0.05

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from headrace.contracts.data_science import SocialPost
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.contracts.types import derived_id
 from headrace.streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
 from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected

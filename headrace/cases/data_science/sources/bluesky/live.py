@@ -16,10 +16,10 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from headrace.cases.data_science.sources.bluesky.jetstream import POSTS, TOPIC, read_message
-from headrace.contracts.data_science import SocialPost
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.settings import Settings
-from headrace.contracts.topics import MAX_RECORD_BYTES
+from headrace.contracts.topic import MAX_RECORD_BYTES
 from headrace.streaming.sources.live.sessions import Recent, again_and_again
 from headrace.streaming.sources.live.source import Batch
 from headrace.streaming.sources.outcomes import Accepted, Ignored, Outcome, Rejected

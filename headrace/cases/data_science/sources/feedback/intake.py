@@ -8,7 +8,7 @@ from msgspec import structs
 from headrace.cases.data_science.sources.feedback.acknowledged import Sender
 from headrace.cases.data_science.sources.feedback.seen import Seen, digest
 from headrace.cases.data_science.sources.feedback.submissions import Record, Rejected, content, scrubbed
-from headrace.contracts.ecommerce import Customer
+from headrace.cases.ecommerce.topics.customers import Customer
 from headrace.contracts.errors import Transient
 from headrace.streaming.sources.personal import Scrub, unchanged
 

@@ -15,8 +15,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from msgspec import Struct
 
 from headrace.cases.data_science.sources.feedback.submissions import SOURCE, TOPIC, Record, content
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
 from headrace.contracts import clock
-from headrace.contracts.data_science import CustomerFeedback
 from headrace.contracts.decoding import InvalidRecord, decode_record
 from headrace.contracts.errors import Transient
 from headrace.contracts.settings import Settings

@@ -10,10 +10,11 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta, Struct
 
-from headrace.contracts.data_science import CustomerFeedback, Rating
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback, Rating
 from headrace.contracts.decoding import InvalidRecord, decode
 from headrace.contracts.nesting import MAX_DEPTH, is_too_deep
-from headrace.contracts.topics import MAX_RECORD_BYTES, TOPICS
+from headrace.contracts.topic import MAX_RECORD_BYTES
+from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event, UtcTime
 from headrace.streaming.runtime.publishing import check_size, encode_event
 from headrace.streaming.sources.personal import Scrub

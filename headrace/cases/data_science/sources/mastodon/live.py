@@ -13,8 +13,8 @@ import httpx
 import msgspec
 
 from headrace.cases.data_science.sources.mastodon.messages import TOPIC, Reader, read_messages
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.contracts import clock
-from headrace.contracts.data_science import SocialPost
 from headrace.contracts.errors import Terminal, Transient
 from headrace.contracts.settings import Settings
 from headrace.streaming.sources.files import LineSplitter, numbered_lines

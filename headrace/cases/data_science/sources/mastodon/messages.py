@@ -12,9 +12,9 @@ from itertools import chain
 
 import msgspec
 
-from headrace.contracts.data_science import SocialPost
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.contracts.errors import Terminal
-from headrace.contracts.topics import MAX_DEAD_LETTER_BYTES
+from headrace.contracts.topic import MAX_DEAD_LETTER_BYTES
 from headrace.contracts.types import derived_id
 from headrace.streaming.sources.files import BYTE_ORDER_MARK, MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
 from headrace.streaming.sources.html_text import html_to_text

@@ -12,7 +12,9 @@ from hashlib import sha256
 from itertools import zip_longest
 from typing import Literal
 
-from headrace.contracts.data_science import CustomerFeedback, Label, SocialPost
+from headrace.cases.data_science.labels import Label
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
+from headrace.cases.data_science.topics.social_media import SocialPost
 from headrace.streaming.sources.files import MAX_LINE_BYTES, OversizedLine, Piece, numbered_lines
 from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected
 from headrace.streaming.sources.rows import decode_text

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 
-from headrace.contracts.data_science import CustomerFeedback
+from headrace.cases.data_science.topics.customer_feedback import CustomerFeedback
 from headrace.contracts.errors import Terminal
 from headrace.streaming.sources.files import Piece
 from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Ignored, Outcome, Rejected

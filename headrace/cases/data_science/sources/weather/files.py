@@ -11,7 +11,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from headrace.contracts.data_science import WeatherObservation
+from headrace.cases.data_science.topics.weather_data import WeatherObservation
 from headrace.contracts.errors import Terminal
 from headrace.contracts.types import derived_id
 from headrace.streaming.sources.files import Piece

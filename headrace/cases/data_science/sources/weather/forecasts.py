@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from headrace.cases.data_science.sources.weather.files import HOUR_S, POSSIBLE, SOURCE
-from headrace.contracts.data_science import WeatherObservation
+from headrace.cases.data_science.topics.weather_data import WeatherObservation
 from headrace.contracts.errors import Transient
 from headrace.contracts.types import derived_id
 from headrace.streaming.sources.times import parse_utc

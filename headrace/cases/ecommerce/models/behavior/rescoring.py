@@ -14,8 +14,8 @@ from confluent_kafka import KafkaError, Message
 
 from headrace.cases.ecommerce.models.behavior.rule import Score
 from headrace.cases.ecommerce.models.behavior.scorer import Scorer
+from headrace.cases.ecommerce.topics.customer_behavior import CustomerBehavior
 from headrace.contracts.decoding import InvalidRecord, decode_record
-from headrace.contracts.ecommerce import CustomerBehavior
 from headrace.contracts.features import CustomerFeatures, amount_of, spend_of
 from headrace.contracts.settings import Settings
 from headrace.contracts.types import derived_id

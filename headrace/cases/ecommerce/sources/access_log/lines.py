@@ -21,8 +21,8 @@ from headrace.cases.ecommerce.sources.access_log.prefixes import MOST as MOST_PR
 from headrace.cases.ecommerce.sources.access_log.prefixes import without_prefix
 from headrace.cases.ecommerce.sources.access_log.signature import is_signed
 from headrace.cases.ecommerce.sources.access_log.wire import LONGEST, VisitorJson, block_writer
+from headrace.cases.ecommerce.topics.web_logs import WebLog
 from headrace.contracts.decoding import FIRST_YEAR, LAST_YEAR, encode
-from headrace.contracts.ecommerce import WebLog
 from headrace.contracts.types import MAX_ID_LENGTH
 from headrace.streaming.sources.files import MAX_LINE_BYTES, Block, OversizedLine, Piece
 from headrace.streaming.sources.outcomes import EMPTY_LINE, Accepted, Deliverable, Ignored, Outcome, Rejected

@@ -15,7 +15,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.contracts.ecommerce import Customer, Order, OrderLine
+from headrace.cases.ecommerce.topics.customers import Customer
+from headrace.cases.ecommerce.topics.orders import Order, OrderLine
 from headrace.contracts.errors import Terminal
 from headrace.contracts.missing import named
 from headrace.contracts.types import MONEY_PATTERN, MONEY_SCALE, derived_id

@@ -1,0 +1,5 @@
+"""The classes of sentiment."""
+
+from typing import Literal
+
+Label = Literal["negative", "neutral", "positive"]

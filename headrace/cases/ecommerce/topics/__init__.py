@@ -1,0 +1,1 @@
+"""Each topic with its contract, one module a topic."""
