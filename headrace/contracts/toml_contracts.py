@@ -188,6 +188,13 @@ def _declare_versions(table: Table, contract: type[Struct]) -> None:
 def _upcast(step: Table) -> Upcast:
     step.require_known(("rename", "constants", "widen"))
     renames, widenings = (step.table(key) if key in step else None for key in ("rename", "widen"))
+    try:
+        return _described(step, renames, widenings)
+    except ValueError as error:
+        raise step.error("rename", str(error), "Raise the version by two.") from None
+
+
+def _described(step: Table, renames: Table | None, widenings: Table | None) -> Upcast:
     return Upcast(
         {new: renames.text(new) for new in renames.names} if renames else {},
         dict(cast("Mapping[str, Any]", step.raw.get("constants", {}))),

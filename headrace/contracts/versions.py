@@ -46,6 +46,10 @@ class Upcast:
     constants: Mapping[str, Any] = field(default_factory=dict[str, Any])
     widenings: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    def __post_init__(self) -> None:
+        if both := self.renames.keys() & set(self.renames.values()):
+            raise ValueError(f"{min(both)} is renamed and a new name in one step: make it two versions")
+
     def __call__(self, record: Record) -> Record:
         moved = {old: record[old] for old in self.renames.values() if old in record}
         kept = {name: value for name, value in record.items() if name not in moved}

@@ -1,7 +1,8 @@
 """The raw tables: the landed files of each topic, registered with the lake where they lie, never copied.
 
 Each topic has a table of its records and, unless it is a dead-letter topic, one of its quarantine. Their columns are
-those of the landing schema; a column that a contract gains is added.
+those of the landing schema; a column that a contract gains is added, and one that a new version renames is renamed
+(`evolution`).
 """
 
 # ruff: noqa: S608  the only names put into SQL are those of the topics and fields declared in `contracts`
@@ -20,6 +21,7 @@ from headrace.contracts.reconciliation import RegisteredAccount
 from headrace.contracts.topic import Topic
 from headrace.contracts.topics import TOPICS
 from headrace.warehouse.ingest import unregistered_files
+from headrace.warehouse.ingest.evolution import Evolution, evolution
 from headrace.warehouse.ingest.landed_files import Landed, files_named, landed_since
 from headrace.warehouse.lake import CATALOG, Lake, change_cache, missing_files, quoted, watermarks
 
@@ -55,7 +57,7 @@ def raw_table(topic: str) -> RawTable:
 
 
 def ensure(lake: Lake) -> None:
-    """Create missing raw tables and add missing columns."""
+    """Create missing raw tables, and change the columns of those whose contract changed."""
     if lake.is_prepared:
         return
     watermarks.ensure(lake)
@@ -196,12 +198,12 @@ def _landed(lake: Lake, topic: str) -> Landed:
     return landed_since(lake.postgres(), topic, watermarks.landing_offsets(lake, topic))
 
 
-def _register(lake: Lake, topics: Sequence[str]) -> dict[str, int]:
+def _register(lake: Lake, topics: Sequence[str], done: Collection[LandedFile] = ()) -> dict[str, int]:
     landed = {topic: _landed(lake, topic) for topic in topics}
     rows: dict[str, int] = {}
     for topic, found in landed.items():
         table = raw_table(topic)
-        rows[topic] = _register_files(lake, table.qualified, found.files)
+        rows[topic] = _register_files(lake, table.qualified, [file for file in found.files if file not in done])
         if table.quarantine is not None:
             _register_files(lake, table.quarantine, found.quarantine_files)
     offsets = {topic: found.next_offsets for topic, found in landed.items() if found.next_offsets}
@@ -273,36 +275,39 @@ def declared_schemas() -> list[tuple[str, pa.Schema, str]]:
 
 
 def _behind(lake: Lake) -> list[tuple[str, pa.Schema, str]]:
-    """The declared tables that do not exist or lack a column."""
+    """The declared tables that do not exist or do not have the declared columns."""
     columns = lake.columns()
     return [table for table in declared_schemas() if _lacks(columns.get(table[0], {}), table[1])]
 
 
 def _lacks(columns: dict[str, str], schema: pa.Schema) -> bool:
-    return any(name not in columns for name in schema.names) or bool(_widened(columns, schema))
+    return any(name not in columns or _other_type(columns[name], schema.field(name).type) for name in schema.names)
 
 
-def _widened(columns: dict[str, str], schema: pa.Schema) -> dict[str, str]:
-    """Decimal columns whose contract now allows more digits, with the wider type."""
-    kinds = {field.name: field.type for field in schema if pa.types.is_decimal(field.type)}
-    wanted = {name: f"DECIMAL({kind.precision},{kind.scale})" for name, kind in kinds.items() if name in columns}
-    return {name: kind for name, kind in wanted.items() if columns[name] != kind}
+def _other_type(column: str, declared: pa.DataType) -> bool:
+    """Whether a column has another type than declared. Lists are not compared."""
+    if pa.types.is_decimal(declared):
+        return column != f"DECIMAL({declared.precision},{declared.scale})"
+    known = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+    return column != known.get(declared, column)
 
 
 def _create(lake: Lake, tables: list[tuple[str, pa.Schema, str]]) -> None:
     lake.connection.execute(f"create schema if not exists {SCHEMA}")
     existing = lake.columns()
+    topics = {raw_table(topic).qualified: topic for topic in TOPICS}
+    early: dict[str, list[LandedFile]] = {}
     for qualified, schema, description in tables:
         columns = existing.get(qualified)
         lake.connection.register("declared_columns", schema.empty_table())
         types = {row[0]: row[1] for row in lake.connection.execute("describe declared_columns").fetchall()}
         lake.connection.unregister("declared_columns")
         if columns:
-            for name, kind in _widened(columns, schema).items():
-                lake.connection.execute(f'alter table {qualified} alter column "{name}" type {kind}')
-            added = [name for name in schema.names if name not in columns]
-            for name in added:
-                lake.connection.execute(f'alter table {qualified} add column "{name}" {types[name]}')
+            topic = topics.get(qualified)
+            change = evolution(TOPICS[topic].contract if topic else None, columns, types)
+            if topic and change.alters:
+                early[topic] = _register_early(lake, topic, change, schema)
+            added = _alter(lake, qualified, columns, types, change)
         else:
             added = schema.names
             columns_sql = ", ".join(f'"{name}" {types[name]}' for name in added)
@@ -311,4 +316,31 @@ def _create(lake: Lake, tables: list[tuple[str, pa.Schema, str]]) -> None:
         for name in added:
             about = quoted(described(schema.field(name)))
             lake.connection.execute(f'comment on column {qualified}."{name}" is {about}')
+    if early:
+        lake.forget()
+        _register(lake, list(early), {file for files in early.values() for file in files})
+        for topic in early:
+            watermarks.forget_readers(lake, raw_table(topic).qualified)
     lake.fence()
+
+
+def _register_early(lake: Lake, topic: str, change: Evolution, schema: pa.Schema) -> list[LandedFile]:
+    """Register the files that landed with the old columns, while the table still has them."""
+    files = [f for f in _landed(lake, topic).files if change.precedes(lake.settings.landing_root / f.path, schema)]
+    _register_files(lake, raw_table(topic).qualified, files)
+    return files
+
+
+def _alter(lake: Lake, qualified: str, columns: dict[str, str], types: dict[str, str], change: Evolution) -> list[str]:
+    """Change a table's columns; returns the names of new ones."""
+    names = set(columns)
+    for old, new in (*change.renames, *change.replaced):
+        lake.connection.execute(f'alter table {qualified} rename column "{old}" to "{new}"')
+        names = (names - {old}) | {new}
+    for name, kind in change.types.items():
+        lake.connection.execute(f'alter table {qualified} alter column "{name}" type {kind}')
+    added = [name for name in types if name not in names]
+    for name in added:
+        default = f" default {change.constants[name]}" if name in change.constants else ""
+        lake.connection.execute(f'alter table {qualified} add column "{name}" {types[name]}{default}')
+    return added
