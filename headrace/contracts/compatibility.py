@@ -54,7 +54,7 @@ def compare(old: Schema, new: Schema) -> list[Change]:
     if unread:
         return [raised, *_objects(*pair, "")]
     if None in steps:
-        # A function may do anything, so whatever is different is its job.
+        # A function may do anything, so every difference is its job.
         return [raised, *(replace(each, breaking=False) for each in _objects(*pair, ""))]
     return [raised, *_upcast(*pair, cast("list[_Step]", steps))]
 

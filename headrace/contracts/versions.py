@@ -97,7 +97,7 @@ class Versions:
         return min(self.upcasters, default=self.current)
 
     def upcast(self, record: Record, version: int) -> Record:
-        """The record of an earlier version as one of the current version. Raises whatever an upcaster raises."""
+        """The record of an earlier version as one of the current version. Raises any error of an upcaster."""
         for earlier in range(version, self.current):
             record = self.upcasters[earlier](record)
         return record

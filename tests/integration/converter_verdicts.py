@@ -25,11 +25,11 @@ class Converter:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
-    def rows(self, values: Sequence[bytes]) -> list[dict[str, Any] | None]:
-        """The row that each value becomes; None where it is rejected."""
+    def rows(self, values: Sequence[bytes], version: str = "") -> list[dict[str, Any] | None]:
+        """The row that each value with this version in its header becomes; None where it is rejected."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        lines = b"".join(base64.b64encode(value) + b"\n" for value in values)
+        lines = b"".join(base64.b64encode(value) + f" {version}".rstrip().encode() + b"\n" for value in values)
         # The process answers while it is asked: neither waits for the other's pipe.
         asking = threading.Thread(target=self._ask, args=(lines,))
         asking.start()
@@ -44,7 +44,7 @@ class Converter:
 
 
 @contextmanager
-def converter(contract: type[Event], folder: Path) -> Iterator[Converter]:
+def converter(contract: type[Event], folder: Path, version: int = 1) -> Iterator[Converter]:
     """The converter for one contract; `folder` is for what is compiled."""
     java = find_java(Settings()).command
     (compiler,) = COMPILER.folder.glob("*.jar")
@@ -54,7 +54,7 @@ def converter(contract: type[Event], folder: Path) -> Iterator[Converter]:
     )
     command = [java, "-XX:TieredStopAtLevel=1", "-cp", classes, "ConverterVerdicts"]
     schema = json.dumps(connect_schema(contract))
-    with subprocess.Popen([*command, schema], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*command, schema, str(version)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield Converter(process)
         finally:

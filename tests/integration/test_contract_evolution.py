@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import msgspec
 import orjson
@@ -39,7 +39,7 @@ def contract(upcasters: list[Upcaster], *, without: tuple[str, ...] = ()) -> typ
     if "temperature_c" in without:
         fields.append(("temp", Integer | None, None))
     made = msgspec.defstruct("Weather", fields, bases=(Event,), kw_only=True, frozen=True)
-    return versioned(len(upcasters) + 1, dict(enumerate(upcasters, 1)))(made)
+    return cast("type[Event]", versioned(len(upcasters) + 1, dict(enumerate(upcasters, 1)))(made))
 
 
 def _default(name: str) -> tuple[Any, ...]:
@@ -57,7 +57,7 @@ def send(settings: Settings, number: int, version: int, topic: str = TOPIC, **fi
     producer = clients.producer(settings, **{"linger.ms": 1})
     base = {"event_id": str(number), "event_time": f"2026-03-01T{number:02}:00:00Z", "source": "gauge"}
     value = orjson.dumps({**base, "station": f"S{number}", "period_s": 3600, **fields})
-    headers = [(VERSION_HEADER, str(version).encode())] if version > 1 else []
+    headers: list[tuple[str, str | bytes | None]] = [(VERSION_HEADER, str(version).encode())] if version > 1 else []
     producer.produce(topic, value, f"S{number}".encode(), headers=headers)
     assert producer.flush(30) == 0
 

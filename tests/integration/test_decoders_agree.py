@@ -38,6 +38,14 @@ def test_all_decoders_agree_on_values_that_are_nearly_json(connect: Converter) -
     assert_agreed(connect, list(odd_objects("integration", GOOD, FIELDS, 3_000)))
 
 
+def test_connect_reads_only_the_current_version_of_a_contract(connect: Converter, tmp_path: Path) -> None:
+    assert connect.rows([GOOD], "1") == connect.rows([GOOD]) != [None]
+    assert connect.rows([GOOD], "2") == connect.rows([GOOD], "x") == [None]
+    with converter(CustomerBehavior, tmp_path, version=2) as later:
+        assert later.rows([GOOD], "2") == connect.rows([GOOD])
+        assert later.rows([GOOD]) == later.rows([GOOD], "1") == later.rows([GOOD], "3") == [None]
+
+
 def assert_agreed(connect: Converter, values: list[bytes]) -> None:
     """Assert that all decoders accept the same values, as the same rows."""
     strict = [strictly(value) for value in values]
