@@ -50,7 +50,7 @@ _TOPIC_KEYS = ("topic", "contract", "about", "key", "partitions", "retention_day
 _FIELD_KEYS = ("type", "about", "optional", "default", "choices", *BOUNDS)
 _LIST_KEYS = ("type", "about", "optional", "contract", "items_about", "items")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_TOPIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_TOPIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def topic_of(text: str, *, name: str, file: str, domain: Any) -> Topic:

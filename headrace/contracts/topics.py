@@ -3,6 +3,8 @@
 A package declares its topics in the modules of its folder `topics`, each in a variable of the module:
 
     ORDERS = event_topic("orders", Order, key="customer_id", partitions=4, days=30)
+
+or in TOML, one topic in each file of the folder (`headrace.contracts.toml_contracts`).
 """
 
 import re
@@ -12,6 +14,7 @@ from dataclasses import replace
 from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
 from headrace.contracts.packages import Claim
+from headrace.contracts.toml_contracts import topic_of
 from headrace.contracts.topic import Topic, dead_letter_topic
 
 FOLDER = "topics"
@@ -43,6 +46,13 @@ def _claims() -> Iterator[Claim[Topic]]:
                         remedy="Use up to 63 lower-case letters, digits and underscores, starting with a letter.",
                     )
                 yield Claim(topic.name, package, place, replace(topic, domain=package.name))
+        for path in packages.files(package, FOLDER, ".toml"):
+            try:
+                text = path.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise Terminal(f"{path} cannot be read: {error}.", remedy="Save it as UTF-8.") from error
+            topic = topic_of(text, name=path.stem, file=str(path), domain=package.name)
+            yield Claim(topic.name, package, str(path), topic)
 
 
 EVENT_TOPICS: tuple[Topic, ...] = composed()

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 import pytest
 
-from headrace.contracts.data_science import WeatherObservation
+from headrace.cases.data_science.topics.weather_data import WeatherObservation
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS

@@ -1,9 +1,11 @@
 """Contracts in TOML: they say what a class says, and every mistake is reported with its line and the nearest name."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from headrace.contracts import packages, topics
 from headrace.contracts.decoding import InvalidRecord, decode, decode_record
 from headrace.contracts.export import json_schema
 from headrace.contracts.fields import fields_of
@@ -139,6 +141,17 @@ def test_a_mistake_is_reported_with_its_line_and_the_nearest_name(old: str, new:
     assert old in GAUGES
     with pytest.raises(ContractError, match=message):
         load(GAUGES.replace(old, new, 1))
+
+
+def test_a_package_has_a_topic_for_each_toml_file_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "topics").mkdir()
+    (tmp_path / "topics" / "gauges.toml").write_text(GAUGES)
+    with packages.using(packages.Package("my_shop", tmp_path, packages.PROJECT)):
+        (topic,) = topics.composed()
+        assert (topic.name, topic.domain, topic.partitions) == ("gauges", "my_shop", 2)
+        (tmp_path / "topics" / "gauges.toml").write_text("about = ")
+        with pytest.raises(ContractError, match=r"topics/gauges.toml: this is not TOML"):
+            topics.composed()
 
 
 def test_a_contract_without_fields_is_refused() -> None:
