@@ -28,6 +28,7 @@ def repair(settings: Settings, topics: Iterable[str] = tuple(TOPICS)) -> Iterato
         yield from _restored(settings, lake)
         for topic in topics:
             for file in raw.damaged_landed_files(lake, topic):
+                raw.require_same_columns(lake, topic, settings.landing_root / file.path)
                 written = rewrite(settings, file.path)
                 # Until the lake also has the new size, the file counts as damaged and is rewritten.
                 raw.refit(lake, settings.landing_root / written.path, written.bytes)

@@ -16,6 +16,7 @@ from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event, Integer
 from headrace.contracts.versions import VERSION_HEADER, Upcast, Upcaster, versioned
+from headrace.operations.repair import repair
 from headrace.stack import contract_history
 from headrace.streaming.landing.lander import Lander
 from headrace.streaming.landing.progress import committed_ends, wait_until_landed
@@ -138,6 +139,12 @@ def test_records_of_three_versions_land_and_build_right_and_so_do_replayed_ones(
     build_from(fresh, TOPIC, full=True)
     assert built(fresh) == rows
     assert conditions(fresh) == {"unknown": 6, "rain": 1}
+
+    # DuckLake would look for the old name in a file that is written again.
+    earliest = min((fresh.landing_root / TOPIC).rglob("*.parquet"))
+    earliest.write_bytes(earliest.read_bytes() + b"x")
+    with pytest.raises(Terminal, match="landed before temp was renamed"):
+        list(repair(fresh, (TOPIC,)))
 
 
 def built(settings: Settings) -> list[tuple[int, float]]:

@@ -16,6 +16,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
+from headrace.contracts.errors import Terminal
 from headrace.contracts.landing import QUARANTINE_SCHEMA, LandedFile, landing_schema, quarantine_name
 from headrace.contracts.reconciliation import RegisteredAccount
 from headrace.contracts.topic import Topic
@@ -140,6 +141,25 @@ def refit(lake: Lake, path: Path, size: int) -> None:
         " where path = %s and not path_is_relative",
         [size, footer, str(path)],
     )
+
+
+def require_same_columns(lake: Lake, topic: str, path: Path) -> None:
+    """Require that a registered file, if it is rewritten with today's columns, has those that DuckLake expects in it.
+
+    Raises:
+        Terminal: it landed before a column was renamed.
+    """
+    rows = lake.postgres().execute(
+        "select m.source_name from ducklake.ducklake_data_file f join ducklake.ducklake_name_mapping m"
+        " on m.mapping_id = f.mapping_id where f.path = %s and m.parent_column is null",
+        [str(path)],
+    )
+    declared = {*landing_schema(TOPICS[topic]).names, *QUARANTINE_SCHEMA.names}
+    if gone := sorted({name for (name,) in rows} - declared):
+        raise Terminal(
+            f"{path} landed before {gone[0]} was renamed, so it cannot be written again.",
+            remedy="Restore it from a backup, then run `headrace landing repair` again.",
+        )
 
 
 def put_entries_back(lake: Lake, path: Path) -> None:
