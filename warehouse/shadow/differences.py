@@ -11,6 +11,8 @@ from headrace.warehouse.tables import Table
 
 EXAMPLES = 3
 """Rows that are shown of each kind."""
+DIFFERENCES = "shadow_differences"
+"""The temporary table of the rows that differ, before and after."""
 _IN = "_is_in"
 
 
@@ -73,7 +75,7 @@ def _compare_rows(lake: Lake, table: Table, shadow: str, common: list[str], foun
     both = f"before.{_IN} and after.{_IN}"
     columns = "".join(f', {test} as "differs {name}"' for name, test in tests.items())
     lake.connection.execute(
-        f"create or replace temp table shadow_differences as"
+        f"create or replace temp table {DIFFERENCES} as"
         f" select before, after, before.{_IN} is null as is_added, after.{_IN} is null as is_removed{columns}"
         f" from (select *, true as {_IN} from {CATALOG}.{table.qualified}) before"
         f" full join (select *, true as {_IN} from {shadow}) after on {same}"
@@ -83,13 +85,13 @@ def _compare_rows(lake: Lake, table: Table, shadow: str, common: list[str], foun
     counts = "".join(f', count(*) filter ({changed} and "differs {name}")' for name in compared)
     ((found.added, found.removed, found.changed, *values),) = lake.connection.execute(
         f"select count(*) filter (is_added), count(*) filter (is_removed), count(*) filter ({changed}){counts}"
-        " from shadow_differences"
+        f" from {DIFFERENCES}"
     ).fetchall()
     found.values = {name: count for name, count in zip(compared, values, strict=True) if count}
     found.examples = _examples(lake, table, compared)
     found.added_examples = _keys(lake, table, "after", "is_added")
     found.removed_examples = _keys(lake, table, "before", "is_removed")
-    lake.connection.execute("drop table shadow_differences")
+    lake.connection.execute(f"drop table {DIFFERENCES}")
 
 
 def _differs(name: str, types: tuple[str, str] | None) -> str:
@@ -105,8 +107,7 @@ def _examples(lake: Lake, table: Table, compared: list[str]) -> list[ChangedRow]
     key = ", ".join(f'after."{name}"' for name in table.key)
     values = "".join(f', "differs {name}", before."{name}", after."{name}"' for name in compared)
     rows = lake.connection.execute(
-        f"select {key}{values} from shadow_differences where not is_added and not is_removed order by {key}"
-        f" limit {EXAMPLES}"
+        f"select {key}{values} from {DIFFERENCES} where not is_added and not is_removed order by {key} limit {EXAMPLES}"
     ).fetchall()
     found: list[ChangedRow] = []
     for row in rows:
@@ -123,7 +124,7 @@ def _examples(lake: Lake, table: Table, compared: list[str]) -> list[ChangedRow]
 def _keys(lake: Lake, table: Table, side: str, condition: str) -> list[dict[str, Any]]:
     key = ", ".join(f'{side}."{name}"' for name in table.key)
     rows = lake.connection.execute(
-        f"select {key} from shadow_differences where {condition} order by {key} limit {EXAMPLES}"
+        f"select {key} from {DIFFERENCES} where {condition} order by {key} limit {EXAMPLES}"
     ).fetchall()
     return [dict(zip(table.key, row, strict=True)) for row in rows]
 
