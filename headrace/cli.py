@@ -12,7 +12,19 @@ from headrace.contracts.exit_codes import ExitCode
 from headrace.terminal import printable
 
 COMMANDS = (
-    *("demo", "stack", "sources", "reset", "landing", "processing", "connect", "contract", "dead_letters"),
+    *(
+        "init",
+        "check",
+        "demo",
+        "stack",
+        "sources",
+        "reset",
+        "landing",
+        "processing",
+        "connect",
+        "contract",
+        "dead_letters",
+    ),
     *(
         "build",
         "plan",

@@ -1,8 +1,8 @@
 """`headrace init`: a new project, from the files in `headrace/templates/`.
 
 A template is the files in `shared/`, and those in its own folder, which replace files of the same name. Names with a
-leading dot are written `dot-…` there, so that git and the wheel treat them as data. `PROJECT_NAME` and
-`HEADRACE_VERSION` in a file are replaced.
+leading dot are written `dot-…` there, so that git and the wheel treat them as data. `PROJECT_NAME`,
+`PROJECT_DOMAIN` (the name of its package) and `HEADRACE_VERSION` in a file are replaced.
 """
 
 import os
@@ -86,6 +86,11 @@ def _written(name: str, template: Template) -> Iterator[tuple[Path, str]]:
     """The files of the project: path and text."""
     from importlib.metadata import version
 
+    values = {
+        "PROJECT_NAME": name,
+        "PROJECT_DOMAIN": name.replace("-", "_"),
+        "HEADRACE_VERSION": version("headrace"),
+    }
     found: dict[Path, Path] = {}
     with as_file(files("headrace") / "templates") as templates:
         for folder in (templates / _SHARED, templates / template):
@@ -93,5 +98,6 @@ def _written(name: str, template: Template) -> Iterator[tuple[Path, str]]:
             found |= {path.relative_to(folder): path for path in sources}
         for path, source in sorted(found.items()):
             text = source.read_text(encoding="utf-8")
-            text = text.replace("PROJECT_NAME", name).replace("HEADRACE_VERSION", version("headrace"))
+            for placeholder, value in values.items():
+                text = text.replace(placeholder, value)
             yield Path(*(re.sub(f"^{_DOT}", ".", part) for part in path.parts)), text

@@ -25,6 +25,7 @@ MEANINGS = {
 
 NEGATIVE_RESULTS = {
     "build": "a table or a check failed",
+    "check": "there is a mistake",
     "connect status": "a connector does not run",
     "contract diff": "the change is breaking",
     "demo": "the counts do not agree",

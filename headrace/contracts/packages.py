@@ -66,6 +66,7 @@ class Claim(Generic[T]):
 class _Active:
     packages: tuple[Package, ...]
     replaced: frozenset[str]
+    without: frozenset[Path] = frozenset()
 
 
 _set: list[_Active] = []
@@ -81,9 +82,12 @@ def active() -> tuple[Package, ...]:
 
 
 @contextmanager
-def using(*packages: Package, replaced: Iterable[str] = ()) -> Iterator[None]:
-    """For tests: other active packages. What a module composed when it was imported, as `TOPICS`, stays."""
-    _set.append(_Active(packages, frozenset(replaced)))
+def using(*packages: Package, replaced: Iterable[str] = (), without: Iterable[Path] = ()) -> Iterator[None]:
+    """Other active packages, for tests, or the same without some files, for `headrace check`.
+
+    What a module composed when it was imported, as `TOPICS`, stays.
+    """
+    _set.append(_Active(packages, frozenset(replaced), frozenset(without)))
     _forget_project()
     for each in filter(lambda package: package.is_project, packages):
         project(each.folder)
@@ -110,7 +114,10 @@ def files(package: Package, folder: str, suffix: str) -> tuple[Path, ...]:
     if not within.is_dir():
         return ()
     named = sorted(path for path in within.iterdir() if path.name.endswith(suffix))
-    found = tuple(path for path in named if not path.name.startswith(("_", ".")) and path.is_file())
+    without = _current().without
+    found = tuple(
+        path for path in named if not path.name.startswith(("_", ".")) and path.is_file() and path not in without
+    )
     if package.is_project:
         for path in found:
             require_own(path)

@@ -1,5 +1,6 @@
 """What a topic is, and how a package declares one beside its contract. `headrace.contracts.topics` has them all."""
 
+import re
 from dataclasses import dataclass
 
 from headrace.contracts.types import Event
@@ -9,6 +10,8 @@ MAX_RECORD_BYTES = 1_000_000
 """Largest value of a record. Dead-letter topics accept more, since a record may have been rejected for its size."""
 MAX_DEAD_LETTER_BYTES = 8_000_000
 DEAD_LETTER_SUFFIX = ".dlq"
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+"""What topics are named. The names of tables, folders and connectors are made of them."""
 _DEAD_LETTER_DAYS = 30
 
 ARRIVAL_TIMES = {"message.timestamp.type": "LogAppendTime"}

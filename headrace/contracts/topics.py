@@ -7,7 +7,6 @@ A package declares its topics in the modules of its folder `topics`, each in a v
 or in TOML, one topic in each file of the folder (`headrace.contracts.toml_contracts`).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,11 +14,9 @@ from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
 from headrace.contracts.packages import Claim
 from headrace.contracts.toml_contracts import topic_of
-from headrace.contracts.topic import Topic, dead_letter_topic
+from headrace.contracts.topic import NAME, Topic, dead_letter_topic
 
 FOLDER = "topics"
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-"""Names of topics are names of tables, folders and connectors, too."""
 
 
 def composed() -> tuple[Topic, ...]:
@@ -40,7 +37,7 @@ def _claims() -> Iterator[Claim[Topic]]:
                     continue
                 seen.append(topic)
                 place = str(module.__file__)
-                if not _NAME.fullmatch(topic.name):
+                if not NAME.fullmatch(topic.name):
                     raise Terminal(
                         f"{place}: {topic.name!r} is no name of a topic.",
                         remedy="Use up to 63 lower-case letters, digits and underscores, starting with a letter.",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace import stack
+from headrace.contracts.setting_names import CONFIG_VARIABLE
 from headrace.contracts.settings import Settings
 from tests.pages import Shell
 
@@ -30,7 +31,8 @@ def test_every_command_of_a_tutorial_prints_what_the_page_shows(
 ) -> None:
     base = free_port_base()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    shell = Shell(folder, {**os.environ, "HEADRACE_PORT_BASE": str(base), "PATH": path})
+    outside = {name: value for name, value in os.environ.items() if name != CONFIG_VARIABLE}
+    shell = Shell(folder, {**outside, "HEADRACE_PORT_BASE": str(base), "PATH": path})
     try:
         differing = shell.follow(page)
     finally:

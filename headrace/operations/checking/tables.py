@@ -22,6 +22,7 @@ _INEXACT = {"HUGEINT", "UHUGEINT"}
 _LINE = re.compile(r"\nLINE (\d+): ")
 _POSITION = "\n\nLINE "
 _AS = "create table {} as\n"
+_NO_RAW_TABLE = "There is no table raw."
 _PARSED_LINE = re.compile(r" in line (\d+)\.")
 _REMEDY = "Correct the file; the guide “Add a mart” describes its header and its SELECT."
 
@@ -50,8 +51,11 @@ class _Parsed:
         return Problem(self.file.shown, line_of(self.file.text, *needles), message, remedy)
 
 
-def table_problems(files: Iterable[SqlFile]) -> Iterator[Problem]:
-    """The mistakes in the tables' files. A table that reads one with a mistake is only checked by itself."""
+def table_problems(files: Iterable[SqlFile], *, topics_are_complete: bool = True) -> Iterator[Problem]:
+    """The mistakes in the tables' files. A table that reads one with a mistake is only checked by itself.
+
+    Unless `topics_are_complete`, raw tables that are not known are no mistake: their topic has one.
+    """
     parsed: dict[str, _Parsed] = {}
     for file in files:
         try:
@@ -72,7 +76,8 @@ def table_problems(files: Iterable[SqlFile]) -> Iterator[Problem]:
             continue
         parsed[table.qualified] = _Parsed(file, table)
     yield from _ties(parsed)
-    yield from _bound(parsed)
+    found = _bound(parsed)
+    yield from found if topics_are_complete else (each for each in found if _NO_RAW_TABLE not in each.message)
 
 
 def _invalid(file: SqlFile, message: str) -> Problem:

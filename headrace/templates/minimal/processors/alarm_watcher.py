@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
-from headrace.contracts.topics import TOPICS
+from headrace_project.topics.alarms import Alarm
+from headrace_project.topics.readings import Reading
+
 from headrace.contracts.types import derived_id
 from headrace.streaming.runtime.processing.processor import Output, Record, Result, State
 
@@ -22,13 +24,12 @@ class AlarmWatcher:
     def process(self, topic: str, records: Sequence[Record], state: State, now: datetime) -> Result:  # noqa: ARG002
         result = Result()
         for record in records:
-            reading: Any = record.event
+            reading = cast("Reading", record.event)
             if reading.celsius <= TOO_WARM_CELSIUS:
                 result.drops["not too warm"] += 1
                 continue
             result.used += 1
-            contract: Any = TOPICS["alarms"].contract
-            alarm = contract(
+            alarm = Alarm(
                 event_id=derived_id("alarm", reading.event_id),
                 event_time=reading.event_time,
                 source=self.name,

@@ -1,6 +1,6 @@
 -- grain: One row per day of the week.
 -- key: weekday
--- domain: PROJECT_NAME
+-- domain: PROJECT_DOMAIN
 -- description: How people rate on each day of the week.
 -- materialized: incremental_by_group
 -- group_by: weekday

@@ -1,6 +1,6 @@
 -- grain: One row per customer.
 -- key: customer_id
--- domain: PROJECT_NAME
+-- domain: PROJECT_DOMAIN
 -- description: How often each customer has ordered, and for how long.
 -- materialized: incremental_by_group
 -- group_by: customer_id

@@ -1,6 +1,6 @@
 -- grain: One row per sensor and time.
 -- key: sensor, measured_at
--- domain: PROJECT_NAME
+-- domain: PROJECT_DOMAIN
 -- description: Readings of the sensors. A reading that comes later corrects the one before it.
 -- materialized: incremental_by_group
 -- group_by: sensor, measured_at

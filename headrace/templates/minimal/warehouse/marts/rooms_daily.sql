@@ -1,6 +1,6 @@
 -- grain: One row per day and room.
 -- key: measured_date, room
--- domain: PROJECT_NAME
+-- domain: PROJECT_DOMAIN
 -- description: The temperature of each room, day by day.
 -- materialized: incremental_by_group
 -- group_by: measured_date
