@@ -45,7 +45,7 @@ To add a table, add a file. `headrace.warehouse.incremental.engine` builds the t
 import difflib
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
@@ -53,6 +53,7 @@ from pathlib import Path
 
 from jinja2 import TemplateError
 
+from headrace.contracts import packages
 from headrace.contracts.errors import HeadraceError
 from headrace.warehouse.determinism import instability, tie
 from headrace.warehouse.statements import InvalidStatement, items, tables_read
@@ -170,13 +171,23 @@ class Table:
 @cache
 def all_tables() -> tuple[Table, ...]:
     """Every table, each after those it reads."""
-    tables = {table.qualified: table for table in map(_read, sorted(SQL_FOLDER.glob("*/*.sql")))}
+    tables = {table.qualified: table for table in map(_read, table_files())}
     keys = declared_keys(tables.values())
     for each in tables.values():
         if (found := tie(each.sql, keys)) is not None:
             raise InvalidTable(f"{each.qualified}: {found}.")
     graph = {name: [source for source in table.inputs if source in tables] for name, table in tables.items()}
     return tuple(tables[name] for name in TopologicalSorter(graph).static_order())
+
+
+def table_files() -> Iterator[Path]:
+    """The files of all tables: the core's and those of the active packages, without those that the project replaces."""
+    replaced = packages.replaced()
+    for schema in SCHEMAS:
+        found = [(False, path) for path in sorted((SQL_FOLDER / schema).glob("*.sql"))]
+        for package in packages.active():
+            found += [(package.is_project, path) for path in packages.files(package, f"warehouse/{schema}", ".sql")]
+        yield from (path for is_own, path in found if is_own or f"{schema}.{path.stem}" not in replaced)
 
 
 def declared_keys(tables: Collection[Table]) -> dict[str, Keys]:
@@ -227,8 +238,9 @@ def parse(schema: str, name: str, text: str) -> Table:
     plain = {kind: values[""] for kind, values in headers.items() if "" in values}
     if missing := {"grain", "key", "domain", "description", "materialized"} - plain.keys():
         raise InvalidTable(f"{where}: the header lacks {', '.join(sorted(missing))}.")
-    if plain["domain"] not in DOMAINS:
-        raise InvalidTable(f"{where}: there is no domain {plain['domain']}; it is one of {', '.join(DOMAINS)}.")
+    domains = dict.fromkeys((*DOMAINS, *(package.name for package in packages.active())))
+    if plain["domain"] not in domains:
+        raise InvalidTable(f"{where}: there is no domain {plain['domain']}; it is one of {', '.join(domains)}.")
     _check_materialized(where, plain)
     parsed = Table(
         schema=schema,

@@ -81,6 +81,11 @@ def active() -> tuple[Package, ...]:
     return _current().packages
 
 
+def replaced() -> frozenset[str]:
+    """The names of topics and tables that the project replaces."""
+    return _current().replaced
+
+
 @contextmanager
 def using(*packages: Package, replaced: Iterable[str] = (), without: Iterable[Path] = ()) -> Iterator[None]:
     """Other active packages, for tests, or the same without some files, for `headrace check`.

@@ -7,7 +7,7 @@ from pathlib import Path
 from headrace.contracts.errors import Terminal
 from headrace.operations.checking.problems import Problem, line_of, nearest, quoted_in
 from headrace.operations.unit_tests.files import read
-from headrace.streaming.sources.mapped.map_files import load
+from headrace.streaming.sources.mapped.map_files import decode, open_questions, parse
 from headrace.streaming.sources.mapped.plan import compile_mapping, topic_of
 
 _PLACE = re.compile(r"(:|, line )(?P<line>\d+): ")
@@ -19,8 +19,11 @@ def mapping_problems(paths: Sequence[Path]) -> Iterator[Problem]:
     """Mappings that cannot be read, or do not fit their topic."""
     for path in paths:
         try:
-            mapping = load(str(path), [])
-            compile_mapping(mapping, topic_of(None, mapping))
+            raw = parse(path.read_text(encoding="utf-8-sig"), str(path))
+            mapping = decode(raw, str(path))
+            topic = topic_of(None, mapping)
+            if not any(open_questions(raw)):  # a mapping may ask its user
+                compile_mapping(mapping, topic)
         except Terminal as error:
             yield _problem(path, error, path.stem)
 

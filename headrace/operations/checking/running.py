@@ -52,8 +52,9 @@ def _check_rest(
     from headrace.operations.checking.declarations import mapping_problems, test_problems
     from headrace.operations.checking.tables import SqlFile, table_problems
     from headrace.streaming.sources.live import registry
+    from headrace.warehouse.tables import table_files
 
-    tables = [SqlFile.read(path, str(path)) for path in _table_files(settings, active)]
+    tables = [SqlFile.read(path, str(path)) for path in table_files()]
     problems += table_problems(tables, topics_are_complete=topics_are_complete)
     processors = _all(active, "processors", problems)
     problems += processor_problems(processors, TOPICS)
@@ -81,21 +82,6 @@ def _check_rest(
 
 def _all(active: Sequence[Package], folder: str, problems: list[Problem]) -> list[Source]:
     return [source for package in active for source in imported(package, folder, problems)]
-
-
-def _table_files(settings: Settings, active: Sequence[Package]) -> Iterator[Path]:
-    """The files of the tables, without those that the project replaces."""
-    from headrace.warehouse.tables import SCHEMAS
-    from headrace.warehouse.templates import SQL_FOLDER
-
-    for schema in SCHEMAS:
-        found = [(False, path) for path in sorted((SQL_FOLDER / schema).glob("*.sql"))]
-        found += [
-            (each.is_project, path) for each in active for path in packages.files(each, f"warehouse/{schema}", ".sql")
-        ]
-        for is_own, path in found:
-            if is_own or f"{schema}.{path.stem}" not in settings.replace:
-                yield path
 
 
 def _names(source: Source) -> Iterator[str]:

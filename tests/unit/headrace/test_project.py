@@ -49,7 +49,7 @@ def _check(folder: Path) -> tuple[int, dict[str, Any]]:
     run = subprocess.run(
         [sys.executable, "-m", "headrace", "check", "--json"],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "HEADRACE_CASES": "ecommerce,data_science"},
         capture_output=True,
         text=True,
         check=False,
