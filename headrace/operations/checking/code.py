@@ -11,7 +11,8 @@ from typing import Any
 from headrace.contracts import packages
 from headrace.contracts.errors import HeadraceError, Terminal
 from headrace.contracts.packages import Package
-from headrace.operations.checking.problems import Problem, line_of, nearest
+from headrace.contracts.toml_contracts import topic_of as topic_of_toml
+from headrace.operations.checking.problems import Problem, line_of, nearest, problem_in
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,17 @@ def topic_problems(sources: Sequence[Source], replaced: Collection[str]) -> Iter
             except TypeError as error:
                 remedy = "Use the types of headrace.contracts.types."
                 yield source.problem(f"{topic.contract.__name__}: {error}.", remedy, f"class {topic.contract.__name__}")
+
+
+def toml_topic_problems(paths: Sequence[Path]) -> Iterator[Problem]:
+    """Contracts in TOML that are none."""
+    for path in paths:
+        try:
+            topic_of_toml(path.read_text(encoding="utf-8"), name=path.stem, file=str(path), domain="")
+        except Terminal as error:
+            yield problem_in(path, error)
+        except UnicodeDecodeError:
+            yield Problem(str(path), 1, "The file is not UTF-8.", "Save it as UTF-8.")
 
 
 def processor_problems(sources: Sequence[Source], topics: Mapping[str, Any]) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
 from headrace.contracts.packages import Package
 from headrace.contracts.settings import Settings
-from headrace.operations.checking.code import Source, imported, processor_problems, topic_problems
+from headrace.operations.checking.code import Source, imported, processor_problems, toml_topic_problems, topic_problems
 from headrace.operations.checking.problems import Problem, nearest
 from headrace.operations.checking.settings import of_file, settings_problems
 
@@ -39,6 +39,7 @@ def check_project() -> Report:
     problems: list[Problem] = []
     topics = _all(active, "topics", problems)
     problems += topic_problems(topics, settings.replace)
+    problems += toml_topic_problems([path for each in active for path in packages.files(each, "topics", ".toml")])
     broken = {Path(each.file) for each in problems}
     with packages.using(*active, replaced=settings.replace, without=broken):
         checked = _check_rest(settings, active, problems, topics_are_complete=not broken)

@@ -106,7 +106,7 @@ def test_every_kind_of_mistake_is_in_one_list(tmp_path: Path) -> None:
         ("models/unfinished.py", 2): "SyntaxError",
         ("tests/rooms_again.yaml", 2): "no table marts.rooms_dayly. Did you mean marts.rooms_daily?",
         ("headrace.toml", 4): "marts.sales_dialy",
-        ("headrace.toml", 5): "mastodon",
+        ("headrace.toml", 5): "Mastodon",
         ("sources/mappings/readings.toml", 9): "celcius",
     }.items():
         assert words in shown.get(place, ""), (place, shown)
