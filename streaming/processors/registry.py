@@ -5,7 +5,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
+from headrace.contracts.packages import Package
 from headrace.contracts.package_things import classes_of, things
 from headrace.models.registry.current_scorer import CurrentScorer
 from headrace.streaming.runtime.processing.processor import Processor
@@ -13,13 +15,17 @@ from headrace.streaming.runtime.processing.processor import Processor
 _DECLARATION = ("name", "inputs", "output", "process")
 
 
-@cache
 def all_processors() -> Mapping[str, type[Processor]]:
     """The processors; one that reads what another one writes comes after it.
 
     Raises:
         Terminal: two have the same name.
     """
+    return _composed(packages.active())
+
+
+@cache
+def _composed(_active: tuple[Package, ...]) -> Mapping[str, type[Processor]]:
     found = things("processor", "processors", _declared)
     ordered: dict[str, type[Processor]] = {}
     seen: set[str] = set()

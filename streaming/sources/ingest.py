@@ -7,7 +7,9 @@ from pathlib import Path
 from threading import Event as Flag
 from types import ModuleType
 
+from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
+from headrace.contracts.packages import Package
 from headrace.contracts.package_things import things
 from headrace.contracts.settings import Settings
 from headrace.streaming.runtime.publishing import Publisher
@@ -16,13 +18,17 @@ from headrace.streaming.sources.file_source import FileSource, Input, Options
 from headrace.streaming.sources.outcomes import Counts, Deliverable
 
 
-@cache
 def file_sources() -> Mapping[str, FileSource]:
     """The file sources by name: the `FileSource` objects in `sources/*.py` of the active packages.
 
     Raises:
         Terminal: two have the same name.
     """
+    return _composed(packages.active())
+
+
+@cache
+def _composed(_active: tuple[Package, ...]) -> Mapping[str, FileSource]:
     return things("file source", "sources", _declared)
 
 

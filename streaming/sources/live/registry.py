@@ -9,7 +9,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import cast
 
+from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
+from headrace.contracts.packages import Package
 from headrace.contracts.package_things import classes_of, things
 from headrace.contracts.settings import Settings
 from headrace.streaming.sources.live.source import LiveSource, Service, Source
@@ -17,13 +19,17 @@ from headrace.streaming.sources.live.source import LiveSource, Service, Source
 _CLASS = ("name", "topics", "read")
 
 
-@cache
 def live_sources() -> Mapping[str, LiveSource]:
     """The declared live sources.
 
     Raises:
         Terminal: two have the same name.
     """
+    return _composed(packages.active())
+
+
+@cache
+def _composed(_active: tuple[Package, ...]) -> Mapping[str, LiveSource]:
     return things("live source", "sources", _declared)
 
 

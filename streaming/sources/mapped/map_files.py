@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,7 +23,6 @@ TABLES: dict[str, type[Struct]] = {"file": FileKeys, "rows": RowKeys, "values": 
 FIELD_TABLES = ("fields", "lines")
 
 
-@cache
 def _ready() -> dict[str, Path]:
     return named_files("mapping", "sources/mappings", ".toml")
 
