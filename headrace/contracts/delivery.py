@@ -70,7 +70,8 @@ SERVING = Delivery("customer_behavior", "serving", "customer_id")
 """For applications: the current scores of each customer."""
 STAGING = Delivery("customer_sentiment", "staging", "event_id", loaded_into="core.sentiment")
 """For the warehouse, which loads `core.sentiment` from it."""
-DELIVERIES: dict[str, Delivery] = {each.topic: each for each in (SERVING, STAGING)}
+DELIVERIES: dict[str, Delivery] = {each.topic: each for each in (SERVING, STAGING) if each.topic in TOPICS}
+"""Those whose topic belongs to an active package."""
 
 
 def connect_schema(contract: type[Event]) -> dict[str, Any]:

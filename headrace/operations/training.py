@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
 from headrace.contracts.settings import Settings
 from headrace.models.artifact import NAMES, Name, Trained
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 # scikit-learn, polars and MLflow are imported in the functions: Dagster's code server loads this module permanently
 # and does not need them.
 
-SOURCES: Mapping[Name, tuple[str, ...]] = {
+CASES: Mapping[Name, str] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
+"""The case that each model belongs to."""
+_TABLES: Mapping[Name, tuple[str, ...]] = {
     "behavior": ("core.orders",),
     "intent": ("core.web_events", "core.web_sessions"),
     "sentiment": ("core.posts", "core.feedback"),
 }
-"""The models that are trained from the warehouse, and their input tables."""
+_ACTIVE = {package.name for package in packages.active()}
+SOURCES: Mapping[Name, tuple[str, ...]] = {name: tables for name, tables in _TABLES.items() if CASES[name] in _ACTIVE}
+"""The models of active cases that are trained from the warehouse, and their input tables."""
 TIMES: Mapping[Name, str] = {"behavior": "cutoff", "intent": "cutoff", "sentiment": "authored_at"}
 """The column with a row's time."""
 

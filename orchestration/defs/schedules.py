@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from headrace.models.artifact import Name
+from headrace.operations.training import SOURCES
 from headrace.orchestration.defs.assets.models import NEW_DATA_ONLY
 from headrace.orchestration.defs.jobs import (
     AUDIT,
@@ -112,4 +113,4 @@ rescore_daily = dg.ScheduleDefinition(
     description="Scores inactive customers, after the training of the day.",
 )
 
-TRAINING_SCHEDULES = [train_daily(model) for model in TRAIN_CRONS]
+TRAINING_SCHEDULES = [train_daily(model) for model in SOURCES]

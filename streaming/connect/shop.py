@@ -5,18 +5,21 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-from headrace.cases.ecommerce.topics.customers import Customer
 from headrace.contracts.errors import Terminal
 from headrace.contracts.fields import fields_of
 from headrace.contracts.postgres import postgres_needed
 from headrace.contracts.postgres_roles import RoleName
 from headrace.contracts.rights import grant, rights_needed
 from headrace.contracts.settings import Settings
+from headrace.contracts.topics import TOPICS
 
 PUBLICATION = "headrace"
 ORDERS_TABLE = "order_outbox"
 TABLES = ("customers", ORDERS_TABLE, "heartbeat")
-CUSTOMER_COLUMNS = tuple(field.name for field in fields_of(Customer) if field.name != "deleted")
+_CUSTOMER = TOPICS["customers"].contract if "customers" in TOPICS else None
+CUSTOMER_COLUMNS = tuple(
+    field.name for field in (fields_of(_CUSTOMER) if _CUSTOMER is not None else ()) if field.name != "deleted"
+)
 """The captured columns of a customer. A closed account is represented by the deletion of its row."""
 HEARTBEAT = (
     "insert into heartbeat values ('shop', clock_timestamp())"

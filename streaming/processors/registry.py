@@ -7,8 +7,8 @@ from typing import Any
 
 from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
-from headrace.contracts.packages import Package
 from headrace.contracts.package_things import classes_of, things
+from headrace.contracts.packages import Package
 from headrace.models.registry.current_scorer import CurrentScorer
 from headrace.streaming.runtime.processing.processor import Processor
 

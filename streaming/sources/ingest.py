@@ -9,8 +9,8 @@ from types import ModuleType
 
 from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
-from headrace.contracts.packages import Package
 from headrace.contracts.package_things import things
+from headrace.contracts.packages import Package
 from headrace.contracts.settings import Settings
 from headrace.streaming.runtime.publishing import Publisher
 from headrace.streaming.sources.delivery import Progress, deliver, require_recognized

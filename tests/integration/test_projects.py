@@ -16,7 +16,7 @@ from headrace.contracts.topics import TOPICS
 from headrace.stack.programs import programs
 from headrace.streaming.processors.registry import all_processors
 from headrace.streaming.runtime import access
-from headrace.streaming.runtime.processing.progress import processor_accounts, wait_until_processed
+from headrace.streaming.runtime.processing.progress import processor_accounts, read_ledgers, wait_until_processed
 from tests.integration.landers import environment
 from tests.integration.processor_instances import read_all
 from tests.integration.samples import order
@@ -53,7 +53,7 @@ class OrderCounter:
             result.used += 1
         return result
 '''
-SOURCE = '''
+SOURCE = """
 class Tides:
     name = "tides"
     topics = ("weather_data",)
@@ -61,7 +61,7 @@ class Tides:
 
     def read(self, position):
         return iter(())
-'''
+"""
 MAPPING = """topic = "weather_data"
 source = "harbour"
 """
@@ -98,8 +98,9 @@ def test_a_projects_processor_runs_and_is_accounted_for_like_the_built_in_ones(f
         finally:
             running.terminate()
     assert running.returncode == 0
-    (account, *others) = processor_accounts(fresh, [made()])
-    assert all(each.balanced for each in (account, *others))
+    books = read_ledgers(fresh, made()).values()
+    assert (sum(each.inputs for each in books), all(each.balanced for each in books)) == (30, True)
+    assert {each.processor for each in processor_accounts(fresh, [made()])} == {"order-counter"}
     contract = TOPICS["customer_behavior"].contract
     found = [decode(contract, value or b"") for *_, value in read_all(fresh, "customer_behavior", 6)]
     assert Counter(each.source for each in found) == {"order-counter": 30}

@@ -16,7 +16,7 @@ from headrace.streaming.landing.apart import insert as insert_set_apart
 from headrace.streaming.runtime.careful.reader import Unreadable
 from headrace.warehouse.build import load, register
 from headrace.warehouse.incremental.checks import unique_key
-from headrace.warehouse.ingest.connect_staging import SENTIMENT, staged_accounts
+from headrace.warehouse.ingest.connect_staging import STAGED_TABLES, staged_accounts
 from headrace.warehouse.ingest.rejections import landed_rejections
 from headrace.warehouse.lake import Lake
 from tests.integration.building import start_building
@@ -58,7 +58,7 @@ def test_rows_are_taken_once_and_a_later_record_of_an_event_replaces_its_row(sta
             ("sentiment-3", "positive", 1, 7),
             ("sentiment-4", "positive", 0, 2),
         ]
-        assert unique_key(lake, SENTIMENT.table, SENTIMENT.table.qualified).passed
+        assert unique_key(lake, STAGED_TABLES["core.sentiment"].table, "core.sentiment").passed
 
 
 def test_records_delivered_again_change_nothing_and_older_ones_do_not_win(staging: Settings) -> None:
@@ -190,4 +190,4 @@ def test_a_build_killed_anywhere_takes_every_row_once(staging: Settings) -> None
             for n in range(turn * 500, turn * 500 + 520)
         }
         assert {event: offset for event, _, _, offset in lake.value(ALL)} == expected
-        assert unique_key(lake, SENTIMENT.table, SENTIMENT.table.qualified).passed
+        assert unique_key(lake, STAGED_TABLES["core.sentiment"].table, "core.sentiment").passed

@@ -70,9 +70,10 @@ def _sentiment() -> StagedTable:
     )
 
 
-SENTIMENT = _sentiment()
-STAGED_TABLES: dict[str, StagedTable] = {each.table.qualified: each for each in (SENTIMENT,)}
-"""By the table's name with schema."""
+STAGED_TABLES: dict[str, StagedTable] = {
+    each.table.qualified: each for each in ([_sentiment()] if STAGING.topic in TOPICS else [])
+}
+"""By the table's name with schema; those whose topic belongs to an active package."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from headrace.contracts import clock
 from headrace.contracts.settings import Settings
 from headrace.models.artifact import Name, Rejected
 from headrace.operations.rescoring import rescore
-from headrace.operations.training import SOURCES, enrol, make_frame
+from headrace.operations.training import CASES, SOURCES, enrol, make_frame
 from headrace.orchestration.instance.config import MODELS_POOL
 from headrace.orchestration.keys import model_key, table_key
 from headrace.orchestration.metadata import evaluation_metadata, frame_metadata, verdict_metadata, version_metadata
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 DAYS = dg.DailyPartitionsDefinition(start_date="2009-01-01", end_offset=1)
 """A day's frame holds what was known at the end of that day; the end of today is now."""
 TRAINED_CHECK = "training_is_possible"
-DOMAINS: Mapping[Name, str] = {"behavior": "ecommerce", "intent": "ecommerce", "sentiment": "data_science"}
 NEW_DATA_ONLY = "headrace/new_data_only"
 """Tag of runs that train only if there is new data since the latest version."""
 
@@ -100,7 +99,7 @@ def _spec(name: Name, key: dg.AssetKey, deps: list[dg.AssetKey], description: st
         key,
         deps=deps,
         skippable=True,
-        group_name=f"{DOMAINS[name]}/models",
+        group_name=f"{CASES[name]}/models",
         kinds={"parquet" if key == model_key(name, "frame") else "scikitlearn"},
         description=description,
     )
@@ -128,5 +127,5 @@ def _possible(version: dg.AssetKey, rejected: Rejected | None) -> dg.AssetCheckR
     )
 
 
-MODEL_ASSETS = [*(_model(name) for name in SOURCES), rescoring]
+MODEL_ASSETS = [*(_model(name) for name in SOURCES), *([rescoring] if "behavior" in SOURCES else [])]
 """The assets of every model that is trained from the warehouse."""

@@ -52,5 +52,6 @@ def serves_what_was_trained_on(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckRes
     )
 
 
-MODEL_CHECKS = [*(_drift_check(name) for name in SOURCES), serves_what_was_trained_on]
+_SKEW_CHECKS = [serves_what_was_trained_on] if "behavior" in SOURCES else []
+MODEL_CHECKS = [*(_drift_check(name) for name in SOURCES), *_SKEW_CHECKS]
 """The drift check of every model, and the skew check of the one whose features the stream computes."""

@@ -11,8 +11,8 @@ from typing import cast
 
 from headrace.contracts import packages
 from headrace.contracts.errors import Terminal
-from headrace.contracts.packages import Package
 from headrace.contracts.package_things import classes_of, things
+from headrace.contracts.packages import Package
 from headrace.contracts.settings import Settings
 from headrace.streaming.sources.live.source import LiveSource, Service, Source
 
