@@ -3,20 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import headrace
 from headrace.contracts.errors import Terminal
 from headrace.contracts.example_events import require_known
-from headrace.contracts.setting_sources import find_project
+from headrace.contracts.packages import active, files
 from headrace.operations.unit_tests.files import UnitTest, duplicates, read
 
 
 def test_files() -> list[Path]:
     """The files of unit tests of all active packages."""
-    folders = sorted((Path(headrace.__file__).parent / "cases").glob("*/tests"))
-    project = find_project()
-    if project is not None:
-        folders.append(project.folder / "tests")
-    return [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    return [path for package in active() for path in files(package, "tests", ".yaml")]
 
 
 def find(names: Sequence[str]) -> list[UnitTest]:
