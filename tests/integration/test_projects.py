@@ -102,6 +102,7 @@ def test_a_projects_processor_runs_and_is_accounted_for_like_the_built_in_ones(f
     assert (sum(each.inputs for each in books), all(each.balanced for each in books)) == (30, True)
     assert {each.processor for each in processor_accounts(fresh, [made()])} == {"order-counter"}
     contract = TOPICS["customer_behavior"].contract
+    assert contract is not None
     found = [
         decode(contract, value or b"")
         for *_, value in read_all(fresh, "customer_behavior", TOPICS["customer_behavior"].partitions)
