@@ -38,7 +38,7 @@ def imported(package: Package, folder: str, problems: list[Problem]) -> Iterator
     for path in paths:
         try:
             yield Source(path, package, import_module(".".join((package.module, *folder.split("/"), path.stem))))
-        except Exception as error:  # noqa: BLE001  whatever a file of the user raises is a problem of the file
+        except Exception as error:  # noqa: BLE001  any error of a file of the user is a problem of the file
             problems.append(_import_problem(path, error))
 
 
