@@ -65,7 +65,7 @@ def test_a_new_project_has_no_problem_and_all_its_things(template: Template, tmp
     create(folder, template)
     code, found = _check(folder)
     assert (code, found["problems"]) == (0, [])
-    assert all(number > 0 for what, number in found["checked"].items()), found
+    assert all(number > 0 for number in found["checked"].values()), found
     written = {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
     assert written >= {
         *("headrace.toml", "topics", "sources", "processors", "warehouse", "models", "tests", "README.md"),
