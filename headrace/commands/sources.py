@@ -71,7 +71,7 @@ def source(
 
 
 def list_sources(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the sources: live ones, those of files, and the mappings for `ingest file`."""
+    """List live sources, file sources and ready mappings."""
     from headrace.streaming.sources.ingest import file_sources
     from headrace.streaming.sources.live.registry import live_sources
     from headrace.streaming.sources.mapped.map_files import ready_names

@@ -92,4 +92,4 @@ def test_letters_are_listed_without_their_payload_and_shown_with_it(fresh: Setti
     missing = dlq(fresh, "show", "orders", "99")
     assert (missing.returncode, "headrace dlq list orders" in missing.stderr) == (1, True)
     unknown = dlq(fresh, "list", "order")
-    assert (unknown.returncode, "There are: web_logs" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "There are: customer_behavior" in unknown.stderr) == (1, True)

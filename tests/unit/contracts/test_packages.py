@@ -81,9 +81,9 @@ from headrace.contracts.errors import Terminal
 try: import headrace.contracts.topics
 except Terminal as error: print(error)
 """
-    said = fresh_python(show, tmp_path, HEADRACE_CASES="ecomerce")
-    assert said.startswith("There is no case ecomerce.")
-    assert said.endswith("data_science, ecommerce.")
+    reported = fresh_python(show, tmp_path, HEADRACE_CASES="ecomerce")
+    assert reported.startswith("There is no case ecomerce.")
+    assert reported.endswith("data_science, ecommerce.")
 
 
 def test_modules_of_a_project_import_each_other_and_hide_none(shop: Package) -> None:
@@ -111,16 +111,16 @@ def test_a_package_can_be_left_out_by_name_without_a_replacement() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("import nothing_such", "cannot be imported: ModuleNotFoundError"),
         ("def", "cannot be imported: SyntaxError"),
         (TOPIC.format(name="My Tickets"), "'My Tickets' is no name of a topic."),
     ],
 )
-def test_a_module_that_is_not_right_is_named(text: str, said: str, shop: Package) -> None:
+def test_a_module_that_is_not_right_is_named(text: str, reported: str, shop: Package) -> None:
     (shop.folder / "topics" / "wrong.py").write_text(text)
-    with pytest.raises(Terminal, match=said) as raised:
+    with pytest.raises(Terminal, match=reported) as raised:
         topics.composed()
     assert str(shop.folder / "topics" / "wrong.py") in raised.value.message
 
@@ -141,8 +141,8 @@ def test_an_installed_package_is_found_by_its_entry_point(tmp_path: Path) -> Non
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: boats\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[headrace.packages]\nboats = boat_rental\n")
-    said = fresh_python(SHOW, tmp_path, PYTHONPATH=str(site), HEADRACE_CASES="[]")
-    assert said == "boats.trips boats.trips.dlq"
+    reported = fresh_python(SHOW, tmp_path, PYTHONPATH=str(site), HEADRACE_CASES="[]")
+    assert reported == "boats.trips boats.trips.dlq"
 
 
 @pytest.mark.parametrize("module", ["topic", "types", "fields", "packages", "settings"])
