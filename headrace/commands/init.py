@@ -45,7 +45,7 @@ def init(
         typer.Option(help="The built-in case that the project extends, or `minimal`: nothing but its own things."),
     ] = Template.MINIMAL,
 ) -> None:
-    """Create a project: a folder for your own topics, tables and code."""
+    """Create a project: a folder for topics, tables and code."""
     create(folder, template)
     typer.echo(f"Created the project {folder.name} in {folder}. Next:")
     for line in (f"cd {folder}", "headrace check", "headrace test", "headrace up --detach"):

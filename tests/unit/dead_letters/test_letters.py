@@ -130,7 +130,7 @@ def test_that_a_letter_was_replayed_is_known_for_longer_than_the_letter_is_kept(
 
 def test_a_dead_letter_topic_names_its_topic_and_an_unknown_one_gets_a_remedy() -> None:
     assert topic_of("orders.dlq") == topic_of("orders") == "orders"
-    with pytest.raises(Terminal, match="There are: .*orders, web_logs"):
+    with pytest.raises(Terminal, match=r"There are: .*orders, web_logs"):
         topic_of("order")
 
 
