@@ -5,7 +5,7 @@ with `--     ` continues the one before it:
 
     -- grain: what one row is
     -- key: columns that identify a row
-    -- domain: ecommerce | data_science | operations
+    -- domain: ecommerce | data_science | operations, or the name of a package
     -- description: what the table is for
     -- dimension: true, if the table is published although it is not a mart
     -- partition: DuckLake partition expressions
@@ -39,7 +39,8 @@ The same rows must give the same result, in any order and at any time they are r
 one must agree, and events that are ingested again must change nothing. docs/explanation/warehouse.md has the rule.
 `parse` rejects what the text alone shows, `all_tables` orders that leave ties (`headrace.warehouse.determinism`).
 
-To add a table, add a file. `headrace.warehouse.incremental.engine` builds the tables from these headers.
+To add a table, add a file: here, or in `warehouse/core` or `warehouse/marts` of a package.
+`headrace.warehouse.incremental.engine` builds the tables from these headers.
 """
 
 import difflib
@@ -55,6 +56,7 @@ from jinja2 import TemplateError
 
 from headrace.contracts import packages
 from headrace.contracts.errors import HeadraceError
+from headrace.contracts.packages import Claim, Package
 from headrace.warehouse.determinism import instability, tie
 from headrace.warehouse.statements import InvalidStatement, items, tables_read
 from headrace.warehouse.templates import SQL_FOLDER, rendered
@@ -171,7 +173,7 @@ class Table:
 @cache
 def all_tables() -> tuple[Table, ...]:
     """Every table, each after those it reads."""
-    tables = {table.qualified: table for table in map(_read, table_files())}
+    tables = packages.by_name("table", _claims())
     keys = declared_keys(tables.values())
     for each in tables.values():
         if (found := tie(each.sql, keys)) is not None:
@@ -183,11 +185,22 @@ def all_tables() -> tuple[Table, ...]:
 def table_files() -> Iterator[Path]:
     """The files of all tables: the core's and those of the active packages, without those that the project replaces."""
     replaced = packages.replaced()
+    for package, path in _placed_files():
+        if (package is not None and package.is_project) or f"{path.parent.name}.{path.stem}" not in replaced:
+            yield path
+
+
+def _placed_files() -> Iterator[tuple[Package | None, Path]]:
     for schema in SCHEMAS:
-        found = [(False, path) for path in sorted((SQL_FOLDER / schema).glob("*.sql"))]
+        yield from ((None, path) for path in sorted((SQL_FOLDER / schema).glob("*.sql")))
         for package in packages.active():
-            found += [(package.is_project, path) for path in packages.files(package, f"warehouse/{schema}", ".sql")]
-        yield from (path for is_own, path in found if is_own or f"{schema}.{path.stem}" not in replaced)
+            yield from ((package, path) for path in packages.files(package, f"warehouse/{schema}", ".sql"))
+
+
+def _claims() -> Iterator[Claim[Table]]:
+    for package, path in _placed_files():
+        read = parse(path.parent.name, path.stem, path.read_text(encoding="utf-8"))
+        yield Claim(read.qualified, package, str(path), read)
 
 
 def declared_keys(tables: Collection[Table]) -> dict[str, Keys]:
@@ -215,10 +228,6 @@ def table(qualified: str) -> Table:
         KeyError: there is no such table.
     """
     return {each.qualified: each for each in all_tables()}[qualified]
-
-
-def _read(path: Path) -> Table:
-    return parse(path.parent.name, path.stem, path.read_text(encoding="utf-8"))
 
 
 def parse(schema: str, name: str, text: str) -> Table:

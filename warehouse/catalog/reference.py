@@ -48,10 +48,10 @@ def declare_inputs(connection: duckdb.DuckDBPyConnection) -> None:
 def tables_page() -> str:
     """`docs/reference/tables.md`: every table with what it is for, its checks and its columns."""
     parts = ["# Tables", _INTRODUCTION]
-    for domain in DOMAINS:
-        known = (*(staged.table for staged in STAGED_TABLES.values()), *all_tables())
+    known = (*(staged.table for staged in STAGED_TABLES.values()), *all_tables())
+    for domain in dict.fromkeys((*DOMAINS, *(table.domain for table in known))):
         tables = sorted((table for table in known if table.domain == domain), key=lambda table: table.qualified)
-        parts.append(f"## {_TITLES[domain]}")
+        parts.append(f"## {_TITLES.get(domain, domain)}")
         parts.append(" · ".join(f"[{table.qualified}](#{_anchor(table)})" for table in tables))
         parts += map(_section, tables)
     return "\n\n".join(parts) + "\n"

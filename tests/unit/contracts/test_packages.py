@@ -153,3 +153,57 @@ def test_what_contracts_need_does_not_import_the_topics(module: str, tmp_path: P
 
 def _case(name: str) -> Package:
     return Package(name, Path(str(packages.__file__)).parents[1] / "cases" / name, f"{packages.CASES}.{name}")
+
+
+MART = """-- grain: One row per day.
+-- key: day
+-- domain: shop
+-- description: Tickets of each day.
+-- materialized: incremental_by_group
+-- group_by: day
+-- input raw.tickets affects: event_time::date
+-- column day: The day.
+-- column tickets: The number of tickets.
+select event_time::date as day, count(*) as tickets from raw.tickets group by all
+"""
+
+
+def test_a_table_of_a_project_is_an_asset_and_in_the_reference(tmp_path: Path) -> None:
+    for name, text in {
+        "headrace.toml": "",
+        "topics/tickets.py": TOPIC.format(name="tickets"),
+        "warehouse/marts/tickets_daily.sql": MART,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    show = """
+from headrace.orchestration.definitions import defs
+from headrace.warehouse.catalog.reference import column_types, tables_page
+from headrace.warehouse.tables import table
+print(table("marts.tickets_daily").domain == __import__("pathlib").Path.cwd().name)
+print("### marts.tickets_daily" in tables_page(), column_types()["marts.tickets_daily"])
+keys = {"/".join(key.path) for key in defs.resolve_all_asset_keys()}
+print({"marts/tickets_daily", "raw/tickets"} <= keys or sorted(keys))
+"""
+    folder = tmp_path.rename(tmp_path.parent / "shop")
+    shown = fresh_python(show, folder).splitlines()
+    assert shown == ["True", "True {'day': 'DATE', 'tickets': 'BIGINT'}", "True"]
+
+
+def test_two_tables_with_one_name_are_refused_unless_the_project_replaces_one(tmp_path: Path) -> None:
+    (tmp_path / "shop" / "warehouse" / "marts").mkdir(parents=True)
+    (tmp_path / "shop" / "headrace.toml").touch()
+    (tmp_path / "shop" / "topics").mkdir()
+    (tmp_path / "shop" / "topics" / "tickets.py").write_text(TOPIC.format(name="tickets"))
+    (tmp_path / "shop" / "warehouse" / "marts" / "topic_freshness.sql").write_text(MART)
+    show = """
+from headrace.contracts.errors import Terminal
+from headrace.warehouse.tables import all_tables
+try: print([each.domain for each in all_tables() if each.name == "topic_freshness"])
+except Terminal as error: print(error)
+"""
+    refused = fresh_python(show, tmp_path / "shop")
+    assert refused.startswith("There are two tables with the name marts.topic_freshness:")
+    assert refused.count("topic_freshness.sql") == 2
+    (tmp_path / "shop" / "headrace.toml").write_text('replace = ["marts.topic_freshness"]')
+    assert fresh_python(show, tmp_path / "shop") == "['shop']"
