@@ -66,7 +66,7 @@ def declared(settings: Settings, topic_ids: Mapping[str, UUID]) -> dict[str, Con
     sinks = {
         sink_name(delivery): _sink(settings, delivery, topic_ids[delivery.topic]) for delivery in DELIVERIES.values()
     }
-    if not SLOTS.values() <= TOPICS.keys():
+    if not set(SLOTS.values()) <= TOPICS.keys():
         return sinks
     return sinks | {CUSTOMERS_SOURCE: _customers(settings), ORDERS_SOURCE: _orders(settings)}
 
