@@ -28,9 +28,9 @@ def copy(tmp_path: Path) -> Shell:
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).exists():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
+            shutil.copy(ROOT / name, tmp_path / name, follow_symlinks=False)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return Shell(tmp_path, os.environ | {"PATH": path, "PYTHONPATH": str(tmp_path)})
 
