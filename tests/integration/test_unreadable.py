@@ -14,6 +14,7 @@ from headrace.contracts.settings import Settings
 from headrace.contracts.topics import TOPICS
 from headrace.streaming.landing import apart, positions
 from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.headers import headers_of
 from headrace.streaming.runtime.careful.reader import Unreadable
 from headrace.streaming.runtime.dead_letters import letters
 from headrace.streaming.runtime.processing.progress import read_ledgers, wait_until_processed
@@ -57,6 +58,13 @@ def read_carefully_next(settings: Settings, program: str) -> None:
 
 def orders(first: int, count: int) -> list[Record]:
     return [Record(valid_order(number)) for number in range(first, first + count)]
+
+
+def test_odd_headers_can_be_asked_for_again(fresh: Settings) -> None:
+    with RawProducer(fresh) as producer:
+        producer.send("orders", 0, batch([Record(valid_order(1), headers=[(b"\xff\xfe", b"x"), (b"plain", b"y")])]))
+    (message,) = committed_records(fresh, "orders", 0, 1)
+    assert [headers_of([message]) for _ in range(3)] == [([None], [0])] * 3
 
 
 def test_odd_headers_and_timestamps_land_with_their_bytes(fresh: Settings) -> None:

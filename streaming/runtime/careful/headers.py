@@ -1,12 +1,12 @@
 """Headers of consumed messages, including those whose names are not UTF-8.
 
-confluent_kafka decodes header names and fails on invalid bytes, leaving a list that must not be used. So headers are
-requested once per message, and those that failed are read by the careful reader.
+confluent_kafka decodes header names and fails on invalid bytes. It leaves a list in the message that crashes the
+process if it is used, so it is replaced at once. The careful reader reads such headers.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from confluent_kafka import Message
 
@@ -23,19 +23,25 @@ UNREAD: Headers = [("headrace.unread_headers", None)]
 """Placeholder for headers that the careful reader could not read either."""
 
 
-def headers_of(messages: Iterable[Message]) -> tuple[list[Any], list[int]]:
-    """The headers of each message (None if they cannot be read), and the indices of those that cannot be read."""
+def headers_of(messages: Sequence[Message]) -> tuple[list[Any], list[int]]:
+    """The headers of each message (None if they cannot be read), and the indices of those that cannot be read.
+
+    A message may be asked again.
+    """
     rows: list[Any] = []
-    odd: list[int] = []
     asked = map(Message.headers, messages)
     while True:
         try:
             rows.extend(asked)  # results before an exception are kept
         except (SystemError, UnicodeDecodeError):
-            odd.append(len(rows))
-            rows.append(None)
+            messages[len(rows)].set_headers(cast("Any", UNREAD))
+            rows.append(UNREAD)
         else:
-            return rows, odd
+            break
+    odd = [place for place, row in enumerate(rows) if row is UNREAD] if any(rows) else []
+    for place in odd:
+        rows[place] = None
+    return rows, odd
 
 
 def record_headers(message: Message) -> Headers | None:
