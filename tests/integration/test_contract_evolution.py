@@ -21,6 +21,7 @@ from headrace.stack import contract_history
 from headrace.streaming.landing.lander import Lander
 from headrace.streaming.landing.progress import committed_ends, wait_until_landed
 from headrace.streaming.runtime import clients
+from headrace.streaming.runtime.careful.memory import MemoryGuard
 from headrace.streaming.runtime.dead_letters import replay
 from headrace.streaming.runtime.dead_letters.letters import Criteria
 from headrace.warehouse.build import register
@@ -81,6 +82,9 @@ def landing(settings: Settings) -> Iterator[None]:
 def test_records_of_three_versions_land_and_build_right_and_so_do_replayed_ones(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The lander runs in this process, which the guard would end for the memory that other tests took.
+    monkeypatch.setattr(MemoryGuard, "start", lambda _guard: False)
+
     def become(contract: type[Event]) -> None:
         monkeypatch.setitem(TOPICS, TOPIC, replace(TOPICS[TOPIC], contract=contract))
         monkeypatch.setattr(contract_history, "EVENT_TOPICS", (TOPICS[TOPIC],))
