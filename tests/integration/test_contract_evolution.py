@@ -1,6 +1,7 @@
 """A contract that evolves on the real broker: records of three versions land, build and are replayed as one."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any, cast, get_type_hints
 import msgspec
 import orjson
 import pytest
+from confluent_kafka import TopicPartition
 
 from headrace.cases.data_science.topics.weather_data import WeatherObservation
 from headrace.contracts.errors import Terminal
@@ -72,11 +74,26 @@ def landing(settings: Settings) -> Iterator[None]:
     thread.start()
     try:
         yield
-        ends = {key: end for key, end in committed_ends(settings).items() if key[0] == TOPIC}
+        ends = stable_ends(settings)
         assert wait_until_landed(settings, ends, timeout=60) == 0
     finally:
         lander.stop()
         thread.join()
+
+
+def stable_ends(settings: Settings) -> dict[tuple[str, int], int]:
+    """The topic's ends, once the broker has written the markers of all transactions, which it does after a commit."""
+    client = clients.consumer(settings, "ends", **{"isolation.level": "read_uncommitted"})
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            ends = {key: end for key, end in committed_ends(settings).items() if key[0] == TOPIC}
+            if ends == {key: client.get_watermark_offsets(TopicPartition(*key), timeout=10)[1] for key in ends}:
+                return ends
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        client.close()
 
 
 def test_records_of_three_versions_land_and_build_right_and_so_do_replayed_ones(
