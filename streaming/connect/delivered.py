@@ -20,7 +20,7 @@ from headrace.contracts.types import Event
 from headrace.contracts.versions import versions_of
 from headrace.streaming.connect.connectors import consumer_group, sink_name
 from headrace.streaming.landing import apart
-from headrace.streaming.runtime.careful.headers import headers_of, record_headers
+from headrace.streaming.runtime.careful.headers import record_headers
 from headrace.streaming.runtime.dead_letters import letters
 from headrace.streaming.runtime.health import quiet_admin
 from headrace.streaming.runtime.reading import committed_records
@@ -159,8 +159,8 @@ def _exceeds_dead_letters(delivery: Delivery, message: Message) -> bool:
 
     Its bytes are in the quarantine of the landed topic.
     """
-    (headers,), _ = headers_of([message])
-    parts = [message.value(), message.key(), *(part for header in headers or [] for part in header)]
+    headers = record_headers(message) or []
+    parts = [message.value(), message.key(), *(part for header in headers for part in header)]
     if sum(len(part) for part in parts if part is not None) <= MAX_DEAD_LETTER_BYTES - _CONTEXT_BYTES:
         return False
     try:

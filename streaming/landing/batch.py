@@ -14,10 +14,9 @@ from confluent_kafka import Message
 
 from headrace.contracts.landing import PartitionRange
 from headrace.contracts.topic import Topic
-from headrace.contracts.versions import versions_of
 from headrace.streaming.landing import fingerprints
 from headrace.streaming.landing.byte_column import ByteColumn
-from headrace.streaming.landing.columnar import Offender, Survey, decode_batch, survey
+from headrace.streaming.landing.columnar import Offender, Survey, survey
 from headrace.streaming.landing.upcasting import decode_versions
 from headrace.streaming.runtime.arrival import times_and_arrivals
 from headrace.streaming.runtime.careful.headers import UNREAD, Headers, headers_of
@@ -246,11 +245,8 @@ def to_rows(batch: Batch) -> Rows:
     is_null = batch.values.is_null
     present, tombstones = np.flatnonzero(~is_null), np.flatnonzero(is_null)
     values = batch.values if not len(tombstones) else batch.values.without_nulls()
-    if any(batch.headers) or versions_of(batch.topic.contract).current > 1:
-        headers = [batch.headers[place] for place in present.tolist()] if len(tombstones) else batch.headers
-        decoded = decode_versions(batch.topic.contract, values, headers, None if len(tombstones) else batch.survey)
-    else:
-        decoded = decode_batch(batch.topic.contract, values, None if len(tombstones) else batch.survey)
+    headers = batch.headers if not len(tombstones) else [batch.headers[place] for place in present.tolist()]
+    decoded = decode_versions(batch.topic.contract, values, headers, None if len(tombstones) else batch.survey)
     decoded_at = present if decoded.indices is None else present[decoded.indices]
     landed = _landed(decoded.events, records, decoded_at, tombstones)
     invalid = present[np.array([offender.index for offender in decoded.offenders], dtype=np.int64)]

@@ -1,4 +1,4 @@
-"""Step 3 of the lander for batches with headers: records of other versions of their contract.
+"""Step 3 of the lander for records of other versions of their contract, which their headers say.
 
 Records of the current version are decoded together, as those of any batch. Each other one goes through the strict
 decoder, which upcasts it or says why it cannot, and continues in its current form.
@@ -51,5 +51,7 @@ def _others(contract: type[Event], headers: Sequence[Any]) -> list[int]:
     versions = versions_of(contract)
     usual = versions.header
     if versions.current == 1:
+        if not any(headers):
+            return []
         return [place for place, row in enumerate(headers) if row and any(name == VERSION_HEADER for name, _ in row)]
     return [place for place, row in enumerate(headers) if row != usual]

@@ -86,7 +86,7 @@ def rules(settings: Settings) -> list[Rule]:
         *_connect(scored),
         *_reads("reader", database),
         *_reads("dagster", database),
-        *_topics("dagster", [name for name in ("customer_behavior",) if name in TOPICS], _WRITE),
+        *_topics("dagster", ("customer_behavior",), _WRITE),
         Rule("dagster", _TRANSACTIONS, f"{database}-rescoring", (_WRITE,), prefixed=True),
         *_topics("replay", dead_letters, _READ),
         *_topics("replay", (topic.name for topic in EVENT_TOPICS), _WRITE),
@@ -97,8 +97,10 @@ def rules(settings: Settings) -> list[Rule]:
 
 
 def _topics(user: KafkaUser, names: Iterable[str], *operations: AclOperation) -> Iterator[Rule]:
+    """Rules for those of the topics that an active package has."""
     for name in names:
-        yield Rule(user, _TOPIC, name, operations)
+        if name in TOPICS:
+            yield Rule(user, _TOPIC, name, operations)
 
 
 def _processors(database: str) -> Iterator[Rule]:
@@ -120,7 +122,7 @@ def _connect(delivered: Iterable[str]) -> Iterator[Rule]:
     names = sorted(delivered)
     yield from _topics("connect", names, _READ)
     yield from _topics("connect", (TOPICS[name].dead_letter for name in names), _WRITE, _DESCRIBE)
-    yield from _topics("connect", [name for name in ("customers", "orders") if name in TOPICS], _WRITE)
+    yield from _topics("connect", ("customers", "orders"), _WRITE)
     yield Rule("connect", _TOPIC, CONNECT_TOPICS, (_READ, _WRITE, *_MANAGE), prefixed=True)
     yield Rule("connect", _TOPIC, _HEARTBEATS, (_WRITE, AclOperation.CREATE), prefixed=True)
     yield Rule("connect", _GROUP, CONNECT_GROUP, (_READ,))

@@ -187,13 +187,13 @@ def _key(lake: Lake, table: Table) -> Outcome:
     """Groups are computed completely, so their keys are unique if those in `RESULT` are; events need a query."""
     if not table.event_key or not lake.value(f"select exists (from {RESULT})"):
         return unique_key(lake, table, RESULT)
-    types = lake.connection.execute(f"describe {RESULT}").fetchall()
-    within = time_ranges(lake, RESULT, {name: kind for name, kind, *_ in types if name in table.event_key})
+    types = lake.types_of(RESULT)
+    within = time_ranges(lake, RESULT, {name: kind for name, kind in types.items() if name in table.event_key})
     return unique_key(lake, table, f"(from {table.qualified} where {within or 'true'})")
 
 
 def _columns(lake: Lake, table: Table) -> Outcome:
-    names = [row[0] for row in lake.connection.execute(f"describe {table.qualified}").fetchall()]
+    names = lake.types_of(table.qualified).keys()
     wrong = sorted(set(names) ^ set(table.columns))
     about = f"not as described: {', '.join(wrong)}" if wrong else f"{len(names)} columns, all described"
     return Outcome(not wrong, about, len(wrong), {"columns": len(names)})

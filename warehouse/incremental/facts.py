@@ -20,7 +20,7 @@ def facts_of(lake: Lake, table: Table) -> Facts:
     return Facts(
         snapshot=lake.snapshot(),
         existing=present.get(table.qualified),
-        selected={row[0]: row[1] for row in lake.connection.execute(f"describe {table.sql}").fetchall()},
+        selected=lake.types_of(table.sql),
         marks=marks,
         changed=set() if oldest is None else lake.changed_since(oldest),
         history_is_kept=oldest is not None and lake.remembers_all_since(oldest),

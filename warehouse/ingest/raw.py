@@ -320,7 +320,7 @@ def _create(lake: Lake, tables: list[tuple[str, pa.Schema, str]]) -> None:
     for qualified, schema, description in tables:
         columns = existing.get(qualified)
         lake.connection.register("declared_columns", schema.empty_table())
-        types = {row[0]: row[1] for row in lake.connection.execute("describe declared_columns").fetchall()}
+        types = lake.types_of("declared_columns")
         lake.connection.unregister("declared_columns")
         if columns:
             topic = topics.get(qualified)

@@ -165,6 +165,10 @@ class Lake:
         ((value,),) = self.connection.execute(sql).fetchall()
         return value
 
+    def types_of(self, sql: str) -> dict[str, str]:
+        """Names and types of the columns of a query or a table."""
+        return {row[0]: row[1] for row in self.connection.execute(f"describe {sql}").fetchall()}
+
     def remembered(self, name: str, read: Callable[[], T], of: str | None = None) -> T:
         """The result of `read`, cached until the snapshot changes or, with `of`, until that table changes.
 

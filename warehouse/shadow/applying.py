@@ -82,11 +82,10 @@ def _replace(lake: Lake, plan: ShadowPlan) -> list[Applied]:
 
 
 def _facts(lake: Lake, shadow: Shadow, snapshot: int) -> Facts:
-    selected = {row[0]: row[1] for row in lake.connection.execute(f"describe {shadow.rows}").fetchall()}
     return Facts(
         snapshot=snapshot,
         existing=lake.columns().get(shadow.table.qualified),
-        selected=selected,
+        selected=lake.types_of(shadow.rows),
         marks=watermarks.read(lake, shadow.table.qualified),
         changed=(),
         history_is_kept=False,

@@ -49,7 +49,7 @@ class Differences:
 
 def compare(lake: Lake, table: Table, shadow: str) -> Differences:
     """Compare a table with its shadow. Rows with the same key are the same row."""
-    after = _types(lake, shadow)
+    after = lake.types_of(shadow)
     before = lake.columns().get(table.qualified, {})
     found = Differences(after=lake.value(f"select count(*) from {shadow}"))
     if not before:
@@ -127,7 +127,3 @@ def _keys(lake: Lake, table: Table, side: str, condition: str) -> list[dict[str,
         f"select {key} from {DIFFERENCES} where {condition} order by {key} limit {EXAMPLES}"
     ).fetchall()
     return [dict(zip(table.key, row, strict=True)) for row in rows]
-
-
-def _types(lake: Lake, table: str) -> dict[str, str]:
-    return {row[0]: row[1] for row in lake.connection.execute(f"describe {table}").fetchall()}

@@ -136,8 +136,7 @@ def as_of(table: str, version: int) -> str:
 
 def columns_at(lake: Lake, table: str, version: int) -> dict[str, str]:
     """Names and types of a table's columns at a snapshot."""
-    rows = lake.connection.execute(f"describe from {as_of(table, version)}").fetchall()
-    return {row[0]: row[1] for row in rows}
+    return lake.types_of(f"from {as_of(table, version)}")
 
 
 def _key(table: str) -> tuple[str, ...]:

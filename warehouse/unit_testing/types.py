@@ -39,7 +39,7 @@ class Types:
     def _read(self, name: str) -> dict[str, str]:
         if name in self._raw:
             self._lake.connection.register("declared_columns", self._raw[name].empty_table())
-            return self._described("from declared_columns")
+            return self._lake.types_of("from declared_columns")
         if name in connect_staging.STAGED_TABLES:
             return connect_staging.types_of(connect_staging.STAGED_TABLES[name])
         if name == FRESHNESS:
@@ -48,10 +48,7 @@ class Types:
         table = self._tables[name]
         for source in table.inputs:
             self.of(source)
-        return self._described(table.sql)
-
-    def _described(self, sql: str) -> dict[str, str]:
-        return {row[0]: row[1] for row in self._lake.connection.execute(f"describe {sql}").fetchall()}
+        return self._lake.types_of(table.sql)
 
 
 @cache

@@ -10,6 +10,7 @@ from polars.exceptions import PanicException
 from headrace.contracts.topics import TOPICS
 from headrace.contracts.types import Event
 from headrace.streaming.landing import batch as batches
+from headrace.streaming.landing import upcasting
 from headrace.streaming.landing.batch import Batch, Buffer
 from headrace.streaming.landing.byte_column import ByteColumn
 from headrace.streaming.landing.columnar import Decoded, Survey, decode_batch
@@ -40,7 +41,7 @@ def test_a_record_that_decoding_raises_for_is_quarantined_alone(
 
     values = [POISON if place in (3, 40) else None if place == 8 else valid_order(place) for place in range(50)]
     whole = tables_of(gathered(values))
-    monkeypatch.setattr(batches, "decode_batch", raising)
+    monkeypatch.setattr(upcasting, "decode_batch", raising)
     tables = tables_of(gathered(values))
     assert tables.landed is not None
     assert tables.landed["_offset"].to_list() == [place for place in range(50) if place not in (3, 40)]
@@ -72,6 +73,6 @@ def test_a_lack_of_memory_does_not_reject_a_record(monkeypatch: pytest.MonkeyPat
     def raising(*_: object) -> Decoded:
         raise MemoryError
 
-    monkeypatch.setattr(batches, "decode_batch", raising)
+    monkeypatch.setattr(upcasting, "decode_batch", raising)
     with pytest.raises(MemoryError):
         tables_of(gathered([valid_order(1)]))
